@@ -1,0 +1,191 @@
+//! [`Cursors`] on a DynamoDB table: one item a stream, one `UpdateItem` a change.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+
+use super::store_error;
+use crate::ports::{Cursors, StoreError};
+use crate::stream::StreamId;
+use crate::update::{Condition, Item, Update, Value};
+
+/// The table's partition key.
+const KEY: &str = "stream";
+
+/// A table of cursors.
+pub struct DynamoDb {
+    client: Client,
+    table: String,
+}
+
+impl DynamoDb {
+    /// A client for one table.
+    #[must_use]
+    pub fn new(config: &aws_config::SdkConfig, table: String) -> Self {
+        Self { client: Client::new(config), table }
+    }
+}
+
+#[async_trait]
+impl Cursors for DynamoDb {
+    async fn get(&self, stream: &StreamId) -> Result<Option<Item>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key(KEY, AttributeValue::S(stream.to_string()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| store_error(&self.what("get", stream), &error, status(&error)))?;
+        Ok(answer.item.map(item))
+    }
+
+    async fn update(&self, stream: &StreamId, update: &Update) -> Result<Option<Item>, StoreError> {
+        let expression = Expression::of(update);
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key(KEY, AttributeValue::S(stream.to_string()))
+            .set_condition_expression(expression.condition)
+            .update_expression(expression.update)
+            .set_expression_attribute_names(Some(expression.terms.names))
+            .set_expression_attribute_values(
+                Some(expression.terms.values).filter(|values| !values.is_empty()),
+            )
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => Ok(Some(answer.attributes.map(item).unwrap_or_default())),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(store_error(&self.what("update", stream), &error, status(&error))),
+        }
+    }
+}
+
+impl DynamoDb {
+    fn what(&self, verb: &str, stream: &StreamId) -> String {
+        format!("{verb} {stream} in table {}", self.table)
+    }
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+/// An item as it comes, without its partition key. Attributes of types that no cursor has are
+/// left out.
+fn item(attributes: HashMap<String, AttributeValue>) -> Item {
+    let value = |value| match value {
+        AttributeValue::N(number) => number.parse().ok().map(Value::N),
+        AttributeValue::S(text) => Some(Value::S(text)),
+        _ => None,
+    };
+    let named = attributes.into_iter().filter(|(name, _)| name != KEY);
+    named.filter_map(|(name, attribute)| Some((name, value(attribute)?))).collect()
+}
+
+/// An update in DynamoDB's words.
+struct Expression {
+    condition: Option<String>,
+    update: String,
+    terms: Terms,
+}
+
+/// Placeholders: every name has one, since some of ours are reserved words.
+#[derive(Default)]
+struct Terms {
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl Expression {
+    fn of(update: &Update) -> Self {
+        let mut terms = Terms::default();
+        let conditions: Vec<_> = update.conditions.iter().map(|c| terms.condition(c)).collect();
+        let mut clauses = Vec::new();
+        let mut clause = |verb: &str, parts: Vec<String>| {
+            if !parts.is_empty() {
+                clauses.push(format!("{verb} {}", parts.join(", ")));
+            }
+        };
+        let set = update
+            .set
+            .iter()
+            .map(|(name, value)| format!("{} = {}", terms.name(name), terms.value(value.clone())));
+        clause("SET", set.collect());
+        let add = update
+            .add
+            .iter()
+            .map(|(name, by)| format!("{} {}", terms.name(name), terms.value(Value::N(*by))));
+        clause("ADD", add.collect());
+        clause("REMOVE", update.remove.iter().map(|name| terms.name(name)).collect());
+        Self {
+            condition: (!conditions.is_empty()).then(|| conditions.join(" AND ")),
+            update: clauses.join(" "),
+            terms,
+        }
+    }
+}
+
+impl Terms {
+    fn name(&mut self, name: &str) -> String {
+        let placeholder = format!("#{name}");
+        self.names.insert(placeholder.clone(), name.to_owned());
+        placeholder
+    }
+
+    fn value(&mut self, value: Value) -> String {
+        let placeholder = format!(":v{}", self.values.len());
+        let value = match value {
+            Value::N(number) => AttributeValue::N(number.to_string()),
+            Value::S(text) => AttributeValue::S(text),
+        };
+        self.values.insert(placeholder.clone(), value);
+        placeholder
+    }
+
+    fn condition(&mut self, condition: &Condition) -> String {
+        let mut compare = |name: &str, sign: &str, value: Value| {
+            format!("{} {sign} {}", self.name(name), self.value(value))
+        };
+        match condition {
+            Condition::Is(name, value) => compare(name, "=", value.clone()),
+            Condition::Below(name, number) => compare(name, "<", Value::N(*number)),
+            Condition::Above(name, number) => compare(name, ">", Value::N(*number)),
+            Condition::AtMost(name, number) => compare(name, "<=", Value::N(*number)),
+            Condition::Absent(name) => format!("attribute_not_exists({})", self.name(name)),
+            Condition::Present(name) => format!("attribute_exists({})", self.name(name)),
+            Condition::Any(conditions) => {
+                let any: Vec<_> = conditions.iter().map(|c| self.condition(c)).collect();
+                format!("({})", any.join(" OR "))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::cursor;
+
+    #[test]
+    fn a_claim_in_the_words_of_dynamodb() {
+        let expression = Expression::of(&cursor::claim("me", 1_000, 2_000));
+        insta::assert_snapshot!(expression.condition.unwrap(), @"attribute_exists(#seq) AND (attribute_not_exists(#lease_until_ms) OR #lease_until_ms < :v0 OR #lease_until_ms > :v1)");
+        insta::assert_snapshot!(expression.update, @"SET #lease_owner = :v2, #lease_until_ms = :v3 ADD #fence :v4");
+        assert_eq!(expression.terms.values[":v4"], AttributeValue::N("1".to_owned()));
+    }
+}

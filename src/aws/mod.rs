@@ -1,0 +1,58 @@
+//! The ports on AWS: S3, DynamoDB, Secrets Manager.
+
+pub mod dynamodb;
+pub mod s3;
+pub mod secrets;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use std::time::Duration;
+
+use crate::limits::{CONNECT_SECONDS, READ_SECONDS};
+use crate::ports::StoreError;
+
+/// What every AWS client shares: region and credentials as in other AWS tools, time-outs, and the
+/// SDK's standard retries.
+pub async fn load() -> aws_config::SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
+        .read_timeout(Duration::from_secs(READ_SECONDS))
+        .build();
+    aws_config::defaults(aws_config::BehaviorVersion::latest())
+        .timeout_config(timeouts)
+        .load()
+        .await
+}
+
+/// Sorts an SDK error by what comes next. `what` names the request.
+fn store_error<E, R>(what: &str, error: &SdkError<E, R>, status: Option<u16>) -> StoreError
+where
+    E: ProvideErrorMetadata,
+{
+    let code = error.code().unwrap_or_default();
+    let text = match (error.message(), status) {
+        (Some(message), Some(status)) => format!("{what}: {status} {code}: {message}"),
+        (_, Some(status)) => format!("{what}: {status} {code}"),
+        (_, None) => format!("{what}: {}", reason(error)),
+    };
+    let is_throttled =
+        ["Throttl", "SlowDown", "ProvisionedThroughput", "RequestLimit", "RequestTimeout"]
+            .iter()
+            .any(|name| code.contains(name));
+    match status {
+        Some(400..=499) if status != Some(409) && status != Some(429) && !is_throttled => {
+            StoreError::Refused(text)
+        }
+        _ => StoreError::Unclear(text),
+    }
+}
+
+fn reason<E, R>(error: &SdkError<E, R>) -> &'static str {
+    match error {
+        SdkError::ConstructionFailure(_) => "the request could not be made",
+        SdkError::TimeoutError(_) => "timed out",
+        SdkError::DispatchFailure(_) => "the service or its credentials could not be reached",
+        SdkError::ResponseError(_) => "the answer was cut off",
+        _ => "the service gave no usable answer",
+    }
+}

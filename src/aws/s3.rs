@@ -1,0 +1,125 @@
+//! [`Objects`] on S3.
+
+use async_trait::async_trait;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::primitives::ByteStream;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+
+use super::store_error;
+use crate::ports::{About, Created, Objects, StoreError};
+
+/// S3, or a store that keeps its promise of conditional creation.
+pub struct S3(Client);
+
+impl S3 {
+    /// A client. With `path_style`, buckets are folders and not host names: for endpoints of
+    /// one's own.
+    #[must_use]
+    pub fn new(config: &aws_config::SdkConfig, path_style: bool) -> Self {
+        let config = aws_sdk_s3::config::Builder::from(config).force_path_style(path_style).build();
+        Self(Client::from_conf(config))
+    }
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+#[async_trait]
+impl Objects for S3 {
+    async fn create(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: Bytes,
+        about: &About,
+    ) -> Result<Created, StoreError> {
+        let mut put = self
+            .0
+            .put_object()
+            .bucket(bucket)
+            .key(key)
+            .if_none_match("*")
+            .checksum_sha256(STANDARD.encode(about.sha256))
+            .content_type(about.content_type)
+            .metadata("sha256", hex::encode(about.sha256))
+            .body(ByteStream::from(body));
+        for (name, value) in &about.metadata {
+            put = put.metadata(*name, value);
+        }
+        match put.send().await {
+            Ok(_) => Ok(Created::New),
+            Err(error) if status(&error) == Some(412) => Ok(Created::Taken),
+            Err(error) => {
+                Err(store_error(&format!("put s3://{bucket}/{key}"), &error, status(&error)))
+            }
+        }
+    }
+
+    async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, StoreError> {
+        let what = || format!("get s3://{bucket}/{key}");
+        let answer = match self.0.get_object().bucket(bucket).key(key).send().await {
+            Ok(answer) => answer,
+            // Only a missing key: a missing bucket is somebody's mistake.
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(store_error(&what(), &error, status(&error))),
+        };
+        let body = answer.body.collect().await;
+        let cut = |_| StoreError::Unclear(format!("{}: the answer was cut off", what()));
+        body.map(|body| Some(body.into_bytes())).map_err(cut)
+    }
+
+    async fn sha256(&self, bucket: &str, key: &str) -> Result<Option<String>, StoreError> {
+        match self.0.head_object().bucket(bucket).key(key).send().await {
+            Ok(head) => {
+                let hash = head.metadata().and_then(|metadata| metadata.get("sha256"));
+                Ok(Some(hash.cloned().unwrap_or_default()))
+            }
+            Err(error) if status(&error) == Some(404) => Ok(None),
+            Err(error) => {
+                Err(store_error(&format!("head s3://{bucket}/{key}"), &error, status(&error)))
+            }
+        }
+    }
+
+    async fn list(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: &str,
+        most: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let page_size = i32::try_from(most).unwrap_or(1_000).clamp(1, 1_000);
+        let mut keys = Vec::new();
+        let mut continuation = None;
+        while keys.len() < most {
+            let answer = self
+                .0
+                .list_objects_v2()
+                .bucket(bucket)
+                .prefix(prefix)
+                .set_start_after((!after.is_empty()).then(|| after.to_owned()))
+                .max_keys(page_size)
+                .set_continuation_token(continuation)
+                .send()
+                .await
+                .map_err(|error| {
+                    store_error(&format!("list s3://{bucket}/{prefix}"), &error, status(&error))
+                })?;
+            keys.extend(
+                answer.contents().iter().filter_map(|object| object.key().map(str::to_owned)),
+            );
+            continuation = answer.next_continuation_token().map(str::to_owned);
+            if continuation.is_none() {
+                break;
+            }
+        }
+        keys.truncate(most);
+        Ok(keys)
+    }
+}

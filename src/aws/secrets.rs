@@ -1,0 +1,43 @@
+//! [`Secrets`] on Secrets Manager.
+
+use async_trait::async_trait;
+use aws_sdk_secretsmanager::Client;
+use secrecy::SecretString;
+
+use super::store_error;
+use crate::ports::{Secrets, StoreError};
+
+/// One secret.
+pub struct SecretsManager {
+    client: Client,
+    id: String,
+}
+
+impl SecretsManager {
+    /// A client for the secret with this name or ARN.
+    #[must_use]
+    pub fn new(config: &aws_config::SdkConfig, id: String) -> Self {
+        Self { client: Client::new(config), id }
+    }
+}
+
+#[async_trait]
+impl Secrets for SecretsManager {
+    async fn read(&self) -> Result<SecretString, StoreError> {
+        let what = || format!("read secret {}", self.id);
+        // The stage is named because the function's permission is for this stage alone.
+        let answer = self
+            .client
+            .get_secret_value()
+            .secret_id(&self.id)
+            .version_stage("AWSCURRENT")
+            .send()
+            .await;
+        let answer = answer.map_err(|error| {
+            let status = error.raw_response().map(|response| response.status().as_u16());
+            store_error(&what(), &error, status)
+        })?;
+        let binary = || StoreError::Refused(format!("{}: it is binary, not text", what()));
+        answer.secret_string.map(SecretString::from).ok_or_else(binary)
+    }
+}

@@ -1,0 +1,331 @@
+//! The events decided together: their lines by partition, their identities by slot, and the gzip
+//! bytes of the parts they become.
+
+use std::collections::{BTreeMap, HashSet};
+
+use base64::Engine as _;
+use libdeflater::{CompressionLvl, Compressor};
+use sha2::{Digest, Sha256};
+
+use crate::identity::{Identity, Slot};
+use crate::limits::{BATCH_EVENTS_MAX, BATCH_PARTITIONS_MAX, BATCH_RAW_BYTES_MAX};
+use crate::output::raw;
+use crate::partition::{KeyLayout, Partition};
+
+/// When a batch closes.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchLimits {
+    /// Bytes of raw lines.
+    pub raw_bytes: usize,
+    /// Events.
+    pub events: usize,
+    /// Partitions.
+    pub partitions: usize,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self {
+            raw_bytes: BATCH_RAW_BYTES_MAX,
+            events: BATCH_EVENTS_MAX,
+            partitions: BATCH_PARTITIONS_MAX,
+        }
+    }
+}
+
+/// Events that are new, not yet decided.
+#[derive(Debug, Default)]
+pub struct Batch {
+    parts: Vec<Lines>,
+    identities: BTreeMap<Slot, Vec<Identity>>,
+    /// The same identities, to drop what comes twice.
+    known: HashSet<Identity>,
+    events: usize,
+    raw_bytes: usize,
+}
+
+/// Which part an event goes into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Target {
+    Partition(Partition),
+    Quarantine,
+}
+
+/// The lines of one part, in the order they came.
+#[derive(Debug)]
+struct Lines {
+    target: Target,
+    raw: Vec<u8>,
+    /// Per line: its time in nanoseconds and where it ends.
+    lines: Vec<(i128, usize)>,
+}
+
+/// Who an event is to the batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission<'a> {
+    /// The event's identity.
+    pub identity: Identity,
+    /// The slot it is kept in.
+    pub slot: Slot,
+    /// Nanoseconds by which its line is sorted.
+    pub order_ns: i128,
+    /// Milliseconds by which it is partitioned.
+    pub partition_ms: i64,
+    /// Its service, as the event names it.
+    pub service: Option<&'a [u8]>,
+    /// Its organization, as it stands in keys.
+    pub organization: &'a str,
+}
+
+/// A part as it is written: one gzip member.
+#[derive(Debug)]
+pub struct SealedPart {
+    /// The partition's folders; `None` for the part of quarantined rows.
+    pub folders: Option<String>,
+    /// The final bytes.
+    pub gzip: Vec<u8>,
+    /// Of the final bytes.
+    pub sha256: [u8; 32],
+    /// Lines.
+    pub events: usize,
+    /// Nanoseconds of the first line.
+    pub first_ns: i128,
+    /// Nanoseconds of the last line.
+    pub last_ns: i128,
+}
+
+/// What a batch becomes when it closes.
+#[derive(Debug)]
+pub struct Sealed {
+    /// The parts, in the order their partitions were opened.
+    pub parts: Vec<SealedPart>,
+    /// The new identities, sorted.
+    pub identities: BTreeMap<Slot, Vec<Identity>>,
+}
+
+impl Batch {
+    /// Whether nothing was admitted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// Bytes of raw lines held.
+    #[must_use]
+    pub fn raw_bytes(&self) -> usize {
+        self.raw_bytes
+    }
+
+    /// Whether this identity is in the batch already.
+    #[must_use]
+    pub fn contains(&self, identity: &Identity) -> bool {
+        self.known.contains(identity)
+    }
+
+    /// Whether one more event of `length` bytes may be added before the batch must close. An
+    /// empty batch takes anything.
+    #[must_use]
+    pub fn has_room(
+        &self,
+        limits: &BatchLimits,
+        layout: &KeyLayout,
+        length: usize,
+        admission: &Admission<'_>,
+    ) -> bool {
+        self.is_empty()
+            || (self.events < limits.events
+                && self.raw_bytes + length < limits.raw_bytes
+                && (self.parts.len() < limits.partitions || self.find(layout, admission).is_some()))
+    }
+
+    /// Adds an event's line to its partition.
+    pub fn add_event(&mut self, layout: &KeyLayout, admission: &Admission<'_>, event: &[u8]) {
+        let at = self.find(layout, admission).unwrap_or_else(|| {
+            let Admission { service, partition_ms, organization, .. } = *admission;
+            self.open(Target::Partition(layout.partition(service, partition_ms, organization)))
+        });
+        self.add(at, admission, |line| raw::write_line(line, event));
+    }
+
+    /// Adds a row that cannot be archived as an event: one JSON line with the reason, and the
+    /// bytes in base64 where there are any.
+    pub fn add_quarantined(&mut self, admission: &Admission<'_>, reason: &str, row: Option<&[u8]>) {
+        let open = self.parts.iter().position(|part| part.target == Target::Quarantine);
+        let at = open.unwrap_or_else(|| self.open(Target::Quarantine));
+        let bytes = row.map(|row| base64::engine::general_purpose::STANDARD.encode(row));
+        let record = serde_json::json!({ "reason": reason, "bytes": bytes });
+        self.add(at, admission, |line| {
+            line.extend_from_slice(record.to_string().as_bytes());
+            line.push(b'\n');
+        });
+    }
+
+    /// Takes note of an identity that is decided without a line.
+    pub fn add_identity(&mut self, admission: &Admission<'_>) {
+        self.known.insert(admission.identity);
+        self.identities.entry(admission.slot).or_default().push(admission.identity);
+    }
+
+    fn find(&self, layout: &KeyLayout, admission: &Admission<'_>) -> Option<usize> {
+        let Admission { service, partition_ms, organization, .. } = *admission;
+        self.parts.iter().position(|part| match &part.target {
+            Target::Partition(p) => layout.is_in(p, service, partition_ms, organization),
+            Target::Quarantine => false,
+        })
+    }
+
+    fn open(&mut self, target: Target) -> usize {
+        self.parts.push(Lines { target, raw: Vec::new(), lines: Vec::new() });
+        self.parts.len() - 1
+    }
+
+    fn add(&mut self, part: usize, admission: &Admission<'_>, write: impl FnOnce(&mut Vec<u8>)) {
+        let part = &mut self.parts[part];
+        let before = part.raw.len();
+        write(&mut part.raw);
+        part.lines.push((admission.order_ns, part.raw.len()));
+        self.raw_bytes += part.raw.len() - before;
+        self.events += 1;
+        self.add_identity(admission);
+    }
+
+    /// Closes the batch: sorts each part's lines by time, compresses them, frees the raw bytes.
+    /// The same batch always gives the same bytes.
+    #[must_use]
+    pub fn seal(self, layout: &KeyLayout, level: CompressionLvl) -> Sealed {
+        let mut compressor = Compressor::new(level);
+        let parts =
+            self.parts.into_iter().map(|lines| lines.seal(layout, &mut compressor)).collect();
+        let mut identities = self.identities;
+        for ids in identities.values_mut() {
+            ids.sort_unstable();
+        }
+        Sealed { parts, identities }
+    }
+}
+
+impl Lines {
+    fn seal(self, layout: &KeyLayout, compressor: &mut Compressor) -> SealedPart {
+        let folders = match &self.target {
+            Target::Partition(partition) => Some(layout.folders(partition)),
+            Target::Quarantine => None,
+        };
+        let times = || self.lines.iter().map(|(ns, _)| *ns);
+        let (first_ns, last_ns) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
+        let events = self.lines.len();
+        let raw = self.sorted();
+        let gzip = gzip(compressor, &raw);
+        let sha256 = Sha256::digest(&gzip).into();
+        SealedPart { folders, gzip, sha256, events, first_ns, last_ns }
+    }
+
+    /// The lines ascending by time. They nearly always came so: JumpCloud sorts by millisecond.
+    fn sorted(self) -> Vec<u8> {
+        if self.lines.is_sorted_by_key(|(ns, _)| *ns) {
+            return self.raw;
+        }
+        let starts = std::iter::once(0).chain(self.lines.iter().map(|(_, end)| *end));
+        let mut order: Vec<_> =
+            starts.zip(&self.lines).map(|(start, (ns, end))| (*ns, start, *end)).collect();
+        order.sort_by_key(|(ns, ..)| *ns);
+        let mut sorted = Vec::with_capacity(self.raw.len());
+        for (_, start, end) in order {
+            sorted.extend_from_slice(&self.raw[start..end]);
+        }
+        sorted
+    }
+}
+
+/// One gzip member with modification time 0 and no file name (libdeflate writes neither).
+fn gzip(compressor: &mut Compressor, raw: &[u8]) -> Vec<u8> {
+    let mut gzip = vec![0; compressor.gzip_compress_bound(raw.len())];
+    // The bound is the library's own: what it compresses to always fits.
+    let length = compressor.gzip_compress(raw, &mut gzip).unwrap_or(0);
+    gzip.truncate(length);
+    gzip.shrink_to_fit();
+    gzip
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn layout() -> KeyLayout {
+        KeyLayout::parse(KeyLayout::DEFAULT).unwrap()
+    }
+
+    fn admission(n: u8, service: &[u8], ns: i128) -> Admission<'_> {
+        Admission {
+            identity: Identity([n; 16]),
+            slot: Slot::of(Some(ns)),
+            order_ns: ns,
+            partition_ms: crate::time::floor_ms(ns),
+            service: Some(service),
+            organization: "self",
+        }
+    }
+
+    fn gunzip(gzip: &[u8]) -> String {
+        let mut raw = vec![0; 1 << 16];
+        let length = libdeflater::Decompressor::new().gzip_decompress(gzip, &mut raw).unwrap();
+        raw.truncate(length);
+        String::from_utf8(raw).unwrap()
+    }
+
+    #[test]
+    fn lines_are_sorted_by_time_within_their_partition() {
+        let mut batch = Batch::default();
+        for (n, service, ns) in [(1, b"sso", 5), (2, b"ssh", 4), (3, b"sso", 3), (4, b"sso", 5)] {
+            batch.add_event(
+                &layout(),
+                &admission(n, service, ns),
+                format!("{{\"n\":{n}}}").as_bytes(),
+            );
+        }
+        let sealed = batch.seal(&layout(), CompressionLvl::default());
+        let [sso, ssh] = sealed.parts.as_slice() else { unreachable!("two partitions") };
+        assert_eq!(gunzip(&sso.gzip), "{\"n\":3}\n{\"n\":1}\n{\"n\":4}\n");
+        assert_eq!((sso.events, sso.first_ns, sso.last_ns), (3, 3, 5));
+        assert_eq!(gunzip(&ssh.gzip), "{\"n\":2}\n");
+        assert_eq!(sealed.identities[&Slot::Hour(0)].len(), 4);
+    }
+
+    #[test]
+    fn the_gzip_member_names_no_file_and_no_time() {
+        let mut batch = Batch::default();
+        batch.add_event(&layout(), &admission(1, b"sso", 0), b"{}");
+        let gzip = batch.seal(&layout(), CompressionLvl::default()).parts.remove(0).gzip;
+        assert_eq!(gzip[..8], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_batch_closes_at_each_of_its_limits() {
+        let limits = BatchLimits { raw_bytes: 12, events: 3, partitions: 2 };
+        let mut batch = Batch::default();
+        assert!(
+            batch.has_room(&limits, &layout(), 1_000, &admission(1, b"a", 0)),
+            "an empty one takes anything"
+        );
+        batch.add_event(&layout(), &admission(1, b"a", 0), b"{}");
+        assert!(!batch.has_room(&limits, &layout(), 10, &admission(2, b"a", 0)), "bytes");
+        batch.add_event(&layout(), &admission(2, b"b", 0), b"{}");
+        assert!(batch.has_room(&limits, &layout(), 2, &admission(3, b"a", 0)));
+        assert!(!batch.has_room(&limits, &layout(), 2, &admission(3, b"c", 0)), "partitions");
+        batch.add_event(&layout(), &admission(3, b"a", 0), b"{}");
+        assert!(!batch.has_room(&limits, &layout(), 0, &admission(4, b"a", 0)), "events");
+    }
+
+    #[test]
+    fn quarantined_rows_keep_their_bytes() {
+        let mut batch = Batch::default();
+        batch.add_quarantined(&admission(1, b"", 0), "not UTF-8", Some(b"\xff"));
+        batch.add_quarantined(&admission(2, b"", 0), "too large to fetch", None);
+        let part = batch.seal(&layout(), CompressionLvl::default()).parts.remove(0);
+        assert_eq!(part.folders, None);
+        assert_eq!(
+            gunzip(&part.gzip),
+            "{\"bytes\":\"/w==\",\"reason\":\"not UTF-8\"}\n{\"bytes\":null,\"reason\":\"too large to fetch\"}\n"
+        );
+    }
+}

@@ -1,0 +1,78 @@
+//! The Lambda function: telemetry, settings and adapters once, then the runtime's loop.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use jumpcloud_collector::aws::{dynamodb::DynamoDb, s3::S3, secrets::SecretsManager};
+use jumpcloud_collector::clock::SystemClock;
+use jumpcloud_collector::collect::Engine;
+use jumpcloud_collector::config::Config;
+use jumpcloud_collector::handler::{InvocationError, handle};
+use jumpcloud_collector::jumpcloud::{Auth, Client, Http};
+use jumpcloud_collector::plan::Budget;
+use jumpcloud_collector::ports::Clock as _;
+use jumpcloud_collector::telemetry;
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde_json::Value;
+
+/// Two threads: a page arrives on one while the other compresses.
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the function cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> anyhow::Result<()> {
+    // A configuration that cannot be used is told in every invocation's answer, where a person
+    // sees it; a function that dies at its start tells nobody.
+    let engine = match Config::from_env() {
+        Ok(config) => {
+            telemetry::json(config.source.log_level);
+            Ok((build(&config).await?, config.source.streams))
+        }
+        Err(error) => {
+            telemetry::json(tracing::Level::INFO);
+            tracing::error!(%error, "the configuration cannot be used");
+            Err(error.to_string())
+        }
+    };
+    let engine = &engine;
+    let serve = |event: LambdaEvent<Value>| async move {
+        let (engine, streams) = engine.as_ref().map_err(|error| misconfigured(error))?;
+        let deadline_ms = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
+        let budget = Budget { started_ms: SystemClock.now_ms(), deadline_ms };
+        handle(engine, streams, &event.payload, budget).await.map_err(|error| diagnostic(&error))
+    };
+    lambda_runtime::run(service_fn(serve)).await.map_err(anyhow::Error::from_boxed)
+}
+
+async fn build(config: &Config) -> anyhow::Result<Engine> {
+    let aws = jumpcloud_collector::aws::load().await;
+    let clock = Arc::new(SystemClock);
+    let http = Http::new().context("set up the HTTP client")?;
+    let secrets = Arc::new(SecretsManager::new(&aws, config.secret_id.clone()));
+    let endpoints = &config.source.endpoints;
+    let auth = Arc::new(Auth::new(secrets, clock.clone(), http.clone(), endpoints.token.clone()));
+    let insights = Client::new(http, auth, clock.clone(), endpoints.insights.clone());
+    Ok(Engine::new(
+        Arc::new(insights),
+        Arc::new(S3::new(&aws, config.s3_path_style)),
+        Arc::new(DynamoDb::new(&aws, config.cursor_table.clone())),
+        clock,
+        config.settings.clone(),
+    ))
+}
+
+fn diagnostic(error: &InvocationError) -> Diagnostic {
+    Diagnostic { error_type: error.name().to_owned(), error_message: error.to_string() }
+}
+
+fn misconfigured(error: &str) -> Diagnostic {
+    Diagnostic { error_type: "Misconfigured".to_owned(), error_message: error.to_owned() }
+}

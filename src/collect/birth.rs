@@ -1,0 +1,229 @@
+//! A stream's birth, and the rebuilding of a cursor that was lost.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Engine, Run};
+use crate::cursor::{Cursor, ReadingState};
+use crate::entry::{Entry, entry_key, journal_prefix, seq_of};
+use crate::error::{RunError, unusable_entry};
+use crate::limits::{DAY_MS, RETENTION_MS};
+use crate::plan::Budget;
+use crate::ports::{About, Created, Meter, PageRequest, StoreError};
+use crate::stream::StreamId;
+use crate::walk::Ask;
+
+/// The version of the certificate this program writes.
+const VERSION: u32 = 1;
+
+/// The birth certificate: created once, never changed, never expired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Certificate {
+    version: u32,
+    stream: StreamId,
+    epoch: String,
+    origin_ms: i64,
+    born_ms: i64,
+}
+
+fn certificate_key(stream: &StreamId) -> String {
+    format!("streams/v1/{stream}.json")
+}
+
+impl Engine {
+    /// Every stream that was ever born.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the state bucket cannot be listed.
+    pub async fn born(&self) -> Result<BTreeSet<StreamId>, StoreError> {
+        let keys =
+            self.objects.list(&self.settings.state_bucket, "streams/v1/", "", usize::MAX).await?;
+        let name = |key: &String| {
+            key.strip_prefix("streams/v1/")?.strip_suffix(".json").map(str::to_owned)
+        };
+        Ok(keys.iter().filter_map(name).filter_map(|name| name.try_into().ok()).collect())
+    }
+
+    /// Makes sure that the stream is born and has a cursor with a `seq`.
+    pub(super) async fn bear(
+        &self,
+        stream: &StreamId,
+        meter: &Arc<Meter>,
+        budget: &Budget,
+    ) -> Result<(), RunError> {
+        let bytes = match self.certificate(stream).await? {
+            Some(bytes) => bytes,
+            None => {
+                self.ask_the_time(stream, meter, budget).await?;
+                self.certify(stream).await?
+            }
+        };
+        let certificate = read_certificate(stream, &bytes)?;
+        let cursor = self.rebuilt(stream, &certificate, &bytes).await?;
+        self.cursors.update(stream, &cursor.create()).await?;
+        Ok(())
+    }
+
+    async fn certificate(&self, stream: &StreamId) -> Result<Option<Bytes>, StoreError> {
+        self.objects.get(&self.settings.state_bucket, &certificate_key(stream)).await
+    }
+
+    /// Creates the certificate. Whoever loses the race reads the winner's.
+    async fn certify(&self, stream: &StreamId) -> Result<Bytes, RunError> {
+        let now_ms = self.now_ms();
+        let certificate = Certificate {
+            version: VERSION,
+            stream: stream.clone(),
+            epoch: hex::encode(&self.clock.random()[..4]),
+            origin_ms: now_ms - self.settings.start_lookback_ms,
+            born_ms: now_ms,
+        };
+        let body = Bytes::from(serde_json::to_vec(&certificate).unwrap_or_default());
+        let about = About {
+            sha256: Sha256::digest(&body).into(),
+            content_type: "application/json",
+            metadata: Vec::new(),
+        };
+        let key = certificate_key(stream);
+        let created =
+            self.objects.create(&self.settings.state_bucket, &key, body.clone(), &about).await;
+        match created {
+            Ok(Created::New) => Ok(body),
+            Ok(Created::Taken) | Err(StoreError::Unclear(_)) => {
+                let found = self.certificate(stream).await?;
+                found.ok_or_else(|| RunError::Pass(format!("{key} could not be created")))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The cursor of a stream that was born: at its birth, or one before its last entry, which
+    /// recovery then publishes again.
+    async fn rebuilt(
+        &self,
+        stream: &StreamId,
+        certificate: &Certificate,
+        bytes: &[u8],
+    ) -> Result<Cursor, RunError> {
+        let bucket = &self.settings.state_bucket;
+        let entries = self.objects.list(bucket, &journal_prefix(stream), "", usize::MAX).await?;
+        let newborn = Cursor {
+            epoch: certificate.epoch.clone(),
+            seq: 0,
+            head_hash: hex::encode(Sha256::digest(bytes)),
+            origin_ms: certificate.origin_ms,
+            state: ReadingState::at_birth(certificate.origin_ms, certificate.born_ms),
+        };
+        let Some((seq, key)) = entries.iter().filter_map(|key| Some((seq_of(key)?, key))).max()
+        else {
+            let age_ms = self.now_ms() - certificate.born_ms;
+            return if age_ms < RETENTION_MS {
+                Ok(newborn)
+            } else {
+                Err(no_journal(stream, age_ms))
+            };
+        };
+        let found = self.objects.get(bucket, key).await?;
+        let found =
+            found.ok_or_else(|| RunError::Pass(format!("{key} is listed and cannot be read")))?;
+        let entry = Entry::decode(found).map_err(|error| unusable_entry(key, &error))?;
+        if entry.header.epoch != certificate.epoch || entry.header.seq != seq {
+            return Err(RunError::damaged(key, "it is not an entry of this stream's birth"));
+        }
+        tracing::warn!(%stream, seq, "the cursor was lost and is rebuilt from the journal");
+        Ok(Cursor { seq: seq.saturating_sub(1), head_hash: entry.header.previous, ..newborn })
+    }
+
+    /// Asks for one row if JumpCloud has answered nothing yet in this process: its `Date` is the
+    /// better clock.
+    pub(super) async fn ask_the_time(
+        &self,
+        stream: &StreamId,
+        meter: &Arc<Meter>,
+        budget: &Budget,
+    ) -> Result<(), RunError> {
+        let Some(query) =
+            self.settings.queries.first().filter(|_| self.insights.ahead_ms().is_none())
+        else {
+            return Ok(());
+        };
+        let now_ms = self.clock.now_ms();
+        let ask = Ask { start_ms: now_ms - DAY_MS, end_ms: now_ms, limit: 1, token: None };
+        let request = PageRequest {
+            scope: stream.scope(),
+            query: query.clone(),
+            ask,
+            deadline_ms: budget.read_until_ms(0),
+            meter: Arc::clone(meter),
+        };
+        match self.insights.page(request).await {
+            // A clock that is days ahead makes JumpCloud refuse the question, and tells by how much.
+            Err(_) if self.insights.ahead_ms().is_some_and(|ahead_ms| ahead_ms > DAY_MS) => Ok(()),
+            answer => answer.map(|_| ()).map_err(RunError::from),
+        }
+    }
+}
+
+impl Run<'_> {
+    /// On a cold start: the cursor must be one of this stream's birth.
+    pub(super) async fn check_birth(&self) -> Result<(), RunError> {
+        let key = certificate_key(self.stream);
+        let bytes = self.engine.certificate(self.stream).await?;
+        let bytes =
+            bytes.ok_or_else(|| RunError::damaged(&key, "the birth certificate is absent"))?;
+        let certificate = read_certificate(self.stream, &bytes)?;
+        if certificate.epoch == self.cursor.epoch {
+            Ok(())
+        } else {
+            let (birth, cursor) = (certificate.epoch, &self.cursor.epoch);
+            Err(RunError::damaged(&key, format!("its epoch is {birth}, the cursor's {cursor}")))
+        }
+    }
+
+    /// On a cold start, where entry `n + 1` is absent: there must be none beyond it.
+    pub(super) async fn check_journal_end(&self) -> Result<(), RunError> {
+        let next = entry_key(self.stream, self.cursor.seq + 1);
+        let prefix = journal_prefix(self.stream);
+        let beyond = self.engine.objects.list(self.state_bucket(), &prefix, &next, 1).await?;
+        match beyond.first() {
+            None => Ok(()),
+            Some(found) => {
+                Err(RunError::damaged(&next, format!("it is absent, and {found} is there")))
+            }
+        }
+    }
+}
+
+fn read_certificate(stream: &StreamId, bytes: &[u8]) -> Result<Certificate, RunError> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    let key = certificate_key(stream);
+    let damaged = |error: serde_json::Error| RunError::damaged(&key, error);
+    let Versioned { version } = serde_json::from_slice(bytes).map_err(damaged)?;
+    if version > VERSION {
+        return Err(RunError::Mend(format!(
+            "{key} is of version {version}, this program knows {VERSION}; nothing was touched"
+        )));
+    }
+    let certificate: Certificate = serde_json::from_slice(bytes).map_err(damaged)?;
+    if certificate.stream == *stream {
+        Ok(certificate)
+    } else {
+        Err(RunError::damaged(&key, format!("it is the certificate of {}", certificate.stream)))
+    }
+}
+
+fn no_journal(stream: &StreamId, age_ms: i64) -> RunError {
+    RunError::Mend(format!(
+        "{stream} was born {} days ago and has neither cursor nor journal; restore the table or the \
+         state bucket, or move {} away to begin anew: see the runbook",
+        age_ms / DAY_MS,
+        certificate_key(stream),
+    ))
+}

@@ -1,0 +1,74 @@
+//! Recover: finish what a run before this one has decided.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::Run;
+use super::decide::unplaced_day;
+use super::slots::Held;
+use crate::entry::{Entry, entry_key};
+use crate::error::RunError;
+use crate::identity::Slot;
+use crate::index::SlotIds;
+use crate::limits::WRITES_AT_ONCE;
+
+impl Run<'_> {
+    /// Publishes and advances every entry behind the cursor. Whatever was decided is finished
+    /// before anything new is read.
+    pub(super) async fn recover(&mut self, cold: bool) -> Result<(), RunError> {
+        while let Some(entry) = self.read_entry(self.cursor.seq + 1).await? {
+            // Entry n + 2 was decided by a run that had published n + 1.
+            let after_next = entry_key(self.stream, self.cursor.seq + 2);
+            if self.engine.objects.sha256(self.state_bucket(), &after_next).await?.is_none() {
+                self.publish_again(&entry).await?;
+            }
+            self.slots.forget();
+            self.advance(&entry).await?;
+            tracing::info!(stream = %self.stream, seq = self.cursor.seq, "recovered a decided entry");
+        }
+        if cold { self.check_journal_end().await } else { Ok(()) }
+    }
+
+    /// Publishes an entry that may have been published already, in part or whole.
+    async fn publish_again(&mut self, entry: &Entry) -> Result<(), RunError> {
+        if !entry.header.slots.is_empty() && self.are_slots_there(entry).await? {
+            // So its parts were written. A reader may have removed them since.
+            return Ok(());
+        }
+        let slots = self.resulting_slots(entry).await?;
+        self.publish_parts(entry).await?;
+        self.publish_slots(entry, &slots).await
+    }
+
+    async fn are_slots_there(&self, entry: &Entry) -> Result<bool, RunError> {
+        let looks = entry
+            .header
+            .slots
+            .iter()
+            .map(|record| self.engine.objects.sha256(self.state_bucket(), &record.key));
+        let found: Vec<_> =
+            stream::iter(looks).buffer_unordered(WRITES_AT_ONCE).try_collect().await?;
+        Ok(found.iter().all(Option::is_some))
+    }
+
+    /// The slots the entry results in, from those it builds on.
+    async fn resulting_slots(&self, entry: &Entry) -> Result<BTreeMap<Slot, Held>, RunError> {
+        let day = unplaced_day(entry.header.decided_ms);
+        let mut slots = BTreeMap::new();
+        for (record, slot, new) in entry.slots() {
+            let base = match &record.base {
+                Some(key) => self.read_slot(slot, key).await?.ids,
+                None => SlotIds::empty(slot),
+            };
+            let ids = base.with(&new, day);
+            let (found, expected) = (hex::encode(ids.sha256()), &record.sha256);
+            if found != *expected {
+                let what = format!("it gives {found}, its entry says {expected}");
+                return Err(RunError::damaged(&record.key, what));
+            }
+            slots.insert(slot, Held { key: Some(record.key.clone()), ids });
+        }
+        Ok(slots)
+    }
+}

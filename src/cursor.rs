@@ -1,0 +1,431 @@
+//! A stream's cursor: the one DynamoDB item that holds its position, and every change made to it.
+//!
+//! Every change is an [`Update`], so what may happen to a cursor is decided and tested here.
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{LEASE_MS_MAX, MESSAGE_BYTES_MAX};
+use crate::update::{Condition, Item, Unreadable, Update, Value, number, text};
+
+/// The schema this program writes.
+pub const SCHEMA: i64 = 1;
+
+/// Where a stream's reading stands: what an entry holds and a cursor repeats.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadingState {
+    /// F: event time up to which the furthest query of the head has read.
+    pub frontier_ms: i64,
+    /// T: when the last complete head reading began.
+    pub read_at_ms: i64,
+    /// E: where it ended, exclusive.
+    pub read_to_ms: i64,
+    /// The head reading under way.
+    pub reading: Option<Reading>,
+    /// M: when the last full sweep began; at first, the birth.
+    pub sweep_mark_ms: i64,
+    /// The full sweep under way.
+    pub sweep: Option<Reading>,
+    /// When hourly counts were last compared.
+    pub compared_at_ms: Option<i64>,
+    /// Hours re-read because counts differed.
+    pub hours: Vec<Hour>,
+    /// When the last entry was decided; at first, the birth.
+    pub last_entry_ms: i64,
+}
+
+/// A reading that several runs may share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Inclusive start of the window.
+    pub from_ms: i64,
+    /// Exclusive end of the window.
+    pub end_ms: i64,
+    /// When the reading began.
+    pub started_ms: i64,
+    /// The service list of the query it is in.
+    pub query: Vec<String>,
+    /// Where it goes on.
+    pub at_ms: i64,
+}
+
+/// An hour whose counts differed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hour {
+    /// Its first millisecond.
+    pub from_ms: i64,
+    /// JumpCloud's count when it was re-read.
+    pub counted: i64,
+    /// Rows that came.
+    pub came: i64,
+}
+
+/// A cursor as a run works with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The stream's epoch.
+    pub epoch: String,
+    /// The last advanced entry; 0 before the first.
+    pub seq: u64,
+    /// That entry's hash.
+    pub head_hash: String,
+    /// Event time at which the stream's ownership begins.
+    pub origin_ms: i64,
+    /// Where its reading stands.
+    pub state: ReadingState,
+}
+
+/// The item is no cursor this program can use.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum CursorError {
+    /// Written by a later version of this program.
+    #[error("its schema is {0}, this program knows {SCHEMA}")]
+    Newer(i64),
+    /// An attribute is absent or of the wrong type.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+}
+
+impl ReadingState {
+    /// The state of a stream that was just born.
+    #[must_use]
+    pub fn at_birth(origin_ms: i64, born_ms: i64) -> Self {
+        Self {
+            frontier_ms: origin_ms,
+            read_at_ms: origin_ms,
+            read_to_ms: origin_ms,
+            reading: None,
+            sweep_mark_ms: born_ms,
+            sweep: None,
+            compared_at_ms: None,
+            hours: Vec::new(),
+            last_entry_ms: born_ms,
+        }
+    }
+
+    /// Puts every field into `update`, so that a cursor never mixes two states.
+    fn write(&self, update: &mut Update) {
+        let numbers = [
+            ("frontier_ms", Some(self.frontier_ms)),
+            ("read_at_ms", Some(self.read_at_ms)),
+            ("read_to_ms", Some(self.read_to_ms)),
+            ("sweep_mark_ms", Some(self.sweep_mark_ms)),
+            ("compared_at_ms", self.compared_at_ms),
+            ("last_entry_ms", Some(self.last_entry_ms)),
+        ];
+        for (name, value) in numbers {
+            update.put(name, value.map(Value::N));
+        }
+        update.put("reading", self.reading.as_ref().map(json));
+        update.put("sweep", self.sweep.as_ref().map(json));
+        update.put("hours", (!self.hours.is_empty()).then(|| json(&self.hours)));
+    }
+
+    fn read(item: &Item) -> Result<Self, Unreadable> {
+        Ok(Self {
+            frontier_ms: number(item, "frontier_ms")?,
+            read_at_ms: number(item, "read_at_ms")?,
+            read_to_ms: number(item, "read_to_ms")?,
+            reading: from_json(item, "reading")?,
+            sweep_mark_ms: number(item, "sweep_mark_ms")?,
+            sweep: from_json(item, "sweep")?,
+            compared_at_ms: item
+                .contains_key("compared_at_ms")
+                .then(|| number(item, "compared_at_ms"))
+                .transpose()?,
+            hours: from_json(item, "hours")?.unwrap_or_default(),
+            last_entry_ms: number(item, "last_entry_ms")?,
+        })
+    }
+}
+
+impl Cursor {
+    /// Reads a claimed item.
+    ///
+    /// # Errors
+    /// [`CursorError`].
+    pub fn read(item: &Item) -> Result<Self, CursorError> {
+        let schema = number(item, "schema")?;
+        if schema > SCHEMA {
+            return Err(CursorError::Newer(schema));
+        }
+        Ok(Self {
+            epoch: text(item, "epoch")?.to_owned(),
+            seq: seq(item).ok_or(Unreadable("seq"))?,
+            head_hash: text(item, "head_hash")?.to_owned(),
+            origin_ms: number(item, "origin_ms")?,
+            state: ReadingState::read(item)?,
+        })
+    }
+
+    /// Writes the first cursor of a stream, or a rebuilt one. Whoever was first stays;
+    /// `queued_until_ms` and whatever else is there is left alone.
+    #[must_use]
+    pub fn create(&self) -> Update {
+        let mut update = Update {
+            conditions: vec![Condition::Absent("seq")],
+            set: vec![
+                ("schema", Value::N(SCHEMA)),
+                ("epoch", Value::S(self.epoch.clone())),
+                ("seq", seq_value(self.seq)),
+                ("head_hash", Value::S(self.head_hash.clone())),
+                ("origin_ms", Value::N(self.origin_ms)),
+            ],
+            ..Update::default()
+        };
+        self.state.write(&mut update);
+        update
+    }
+
+    /// Moves the head from this cursor to the entry behind it.
+    #[must_use]
+    pub fn advance(&self, head_hash: &str, state: &ReadingState) -> Update {
+        let mut update = Update {
+            conditions: vec![Condition::Is("seq", seq_value(self.seq))],
+            set: vec![
+                ("seq", seq_value(self.seq + 1)),
+                ("head_hash", Value::S(head_hash.to_owned())),
+            ],
+            ..Update::default()
+        };
+        self.raised(state).write(&mut update);
+        update
+    }
+
+    /// Writes a reading state that nothing was decided for.
+    #[must_use]
+    pub fn progress(&self, state: &ReadingState, fence: i64) -> Update {
+        let mut update = Update {
+            conditions: vec![
+                Condition::Is("seq", seq_value(self.seq)),
+                Condition::AtMost("frontier_ms", state.frontier_ms),
+                Condition::Is("fence", Value::N(fence)),
+            ],
+            ..Update::default()
+        };
+        state.write(&mut update);
+        update
+    }
+
+    /// `state`, its frontier not below this cursor's.
+    #[must_use]
+    pub fn raised(&self, state: &ReadingState) -> ReadingState {
+        let frontier_ms = state.frontier_ms.max(self.state.frontier_ms);
+        ReadingState { frontier_ms, ..state.clone() }
+    }
+}
+
+/// Claims a born stream: sets the lease and adds 1 to `fence`.
+///
+/// A lease is free when there is none, when it has ended, or when it ends later than the longest
+/// one possible: then a wrong clock wrote it.
+#[must_use]
+pub fn claim(owner: &str, now_ms: i64, lease_until_ms: i64) -> Update {
+    Update {
+        conditions: vec![
+            Condition::Present("seq"),
+            Condition::Any(vec![
+                Condition::Absent("lease_until_ms"),
+                Condition::Below("lease_until_ms", now_ms),
+                Condition::Above("lease_until_ms", now_ms + LEASE_MS_MAX),
+            ]),
+        ],
+        set: vec![
+            ("lease_owner", Value::S(owner.to_owned())),
+            ("lease_until_ms", Value::N(lease_until_ms)),
+        ],
+        add: vec![("fence", 1)],
+        remove: vec![],
+    }
+}
+
+/// How a run went, as its cursor keeps it.
+#[derive(Clone, Copy, Debug)]
+pub enum Ended<'a> {
+    /// It did what it could.
+    Well {
+        /// When.
+        at_ms: i64,
+    },
+    /// It failed.
+    Badly {
+        /// Why.
+        error: &'a str,
+        /// Failures in a row, this one included. Set and not added: a retried update counts once.
+        failures: i64,
+    },
+}
+
+/// Adds the release to a run's last update: removes the lease on condition that it is still its
+/// own, and keeps how the run went.
+#[must_use]
+pub fn release(mut update: Update, fence: i64, ended: Ended<'_>) -> Update {
+    let own = Condition::Is("fence", Value::N(fence));
+    if !update.conditions.contains(&own) {
+        update.conditions.push(own);
+    }
+    update.remove.extend(["lease_owner", "lease_until_ms"]);
+    match ended {
+        Ended::Well { at_ms } => {
+            update.set.extend([("last_success_ms", Value::N(at_ms)), ("failures", Value::N(0))]);
+            update.remove.push("last_error");
+        }
+        Ended::Badly { error, failures } => {
+            let error = Value::S(shortened(error).to_owned());
+            update.set.extend([("last_error", error), ("failures", Value::N(failures))]);
+        }
+    }
+    update
+}
+
+/// An update that no item meets: tells whether the table may be written, and writes nothing.
+#[must_use]
+pub fn impossible() -> Update {
+    Update {
+        conditions: vec![Condition::Absent("stream"), Condition::Present("stream")],
+        set: vec![("schema", Value::N(SCHEMA))],
+        ..Update::default()
+    }
+}
+
+/// The item's `seq`, where it has one.
+#[must_use]
+pub fn seq(item: &Item) -> Option<u64> {
+    number(item, "seq").ok().and_then(|seq| u64::try_from(seq).ok())
+}
+
+fn seq_value(seq: u64) -> Value {
+    Value::N(i64::try_from(seq).unwrap_or(i64::MAX))
+}
+
+fn json<T: Serialize>(value: &T) -> Value {
+    // Structs of strings and numbers always serialise.
+    Value::S(serde_json::to_string(value).unwrap_or_default())
+}
+
+fn from_json<T: for<'de> Deserialize<'de>>(
+    item: &Item,
+    name: &'static str,
+) -> Result<Option<T>, Unreadable> {
+    if !item.contains_key(name) {
+        return Ok(None);
+    }
+    let unreadable = |_| Unreadable(name);
+    serde_json::from_str(text(item, name)?).map(Some).map_err(unreadable)
+}
+
+/// The front of a message, cut at a character.
+fn shortened(message: &str) -> &str {
+    let mut end = message.len().min(MESSAGE_BYTES_MAX);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    &message[..end]
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn cursor() -> Cursor {
+        Cursor {
+            epoch: "0a1b2c3d".to_owned(),
+            seq: 4,
+            head_hash: "ff".to_owned(),
+            origin_ms: 1_000,
+            state: ReadingState {
+                reading: Some(Reading {
+                    from_ms: 1_000,
+                    end_ms: 5_000,
+                    started_ms: 6_000,
+                    query: vec!["all".to_owned()],
+                    at_ms: 2_000,
+                }),
+                ..ReadingState::at_birth(1_000, 3_000)
+            },
+        }
+    }
+
+    fn born() -> Item {
+        let mut item = Item::new();
+        cursor().create().apply(&mut item);
+        item
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        assert_eq!(Cursor::read(&born()).unwrap(), cursor());
+    }
+
+    #[test]
+    fn a_born_cursor_is_not_written_again() {
+        assert!(
+            cursor().create().allows(&Item::from([("queued_until_ms".to_owned(), Value::N(1))]))
+        );
+        assert!(!cursor().create().allows(&born()));
+    }
+
+    #[test]
+    fn a_lease_is_free_when_absent_ended_or_impossible() {
+        let mut item = born();
+        let free = |item: &Item, now| claim("me", now, now + 60_000).allows(item);
+        assert!(!free(&Item::new(), 0), "no cursor, no claim");
+        assert!(free(&item, 10));
+        claim("me", 10, 70_000).apply(&mut item);
+        assert_eq!(number(&item, "fence"), Ok(1));
+        assert!(!free(&item, 70_000) && free(&item, 70_001));
+        item.insert("lease_until_ms".to_owned(), Value::N(LEASE_MS_MAX + 11));
+        assert!(free(&item, 10) && !free(&item, 11));
+    }
+
+    #[test]
+    fn advancing_needs_the_seq_and_never_lowers_the_frontier() {
+        let mut item = born();
+        let state = ReadingState { frontier_ms: 500, reading: None, ..cursor().state };
+        let advance = cursor().advance("aa", &state);
+        assert!(advance.allows(&item));
+        advance.apply(&mut item);
+        assert_eq!((seq(&item), number(&item, "frontier_ms")), (Some(5), Ok(1_000)));
+        assert!(!item.contains_key("reading"));
+        assert!(!advance.allows(&item));
+    }
+
+    #[test]
+    fn progress_needs_seq_fence_and_frontier() {
+        let mut item = born();
+        claim("me", 10, 20).apply(&mut item);
+        let to = |frontier_ms| ReadingState { frontier_ms, ..cursor().state };
+        assert!(cursor().progress(&to(1_000), 1).allows(&item));
+        assert!(!cursor().progress(&to(999), 1).allows(&item));
+        assert!(!cursor().progress(&to(1_000), 2).allows(&item));
+    }
+
+    #[test]
+    fn the_release_keeps_how_the_run_went() {
+        let mut item = born();
+        claim("me", 10, 20).apply(&mut item);
+        let long = "é".repeat(200);
+        let badly = Ended::Badly { error: &long, failures: 2 };
+        release(Update::default(), 1, badly).apply(&mut item);
+        assert_eq!(number(&item, "failures"), Ok(2));
+        assert_eq!(text(&item, "last_error").unwrap().len(), MESSAGE_BYTES_MAX);
+        assert!(!item.contains_key("lease_until_ms"));
+        release(Update::default(), 1, Ended::Well { at_ms: 9 }).apply(&mut item);
+        assert_eq!(number(&item, "failures"), Ok(0));
+        assert!(!item.contains_key("last_error"));
+        assert!(!release(Update::default(), 2, Ended::Well { at_ms: 9 }).allows(&item));
+    }
+
+    #[test]
+    fn a_newer_schema_stops_the_stream() {
+        let mut item = born();
+        item.insert("schema".to_owned(), Value::N(2));
+        assert_eq!(Cursor::read(&item), Err(CursorError::Newer(2)));
+    }
+
+    #[test]
+    fn the_impossible_update_is_impossible() {
+        assert!(!impossible().allows(&Item::new()));
+        assert!(!impossible().allows(&born()));
+    }
+}

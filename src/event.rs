@@ -1,0 +1,144 @@
+//! One event as JumpCloud sent it: which bytes of it name its organization, service, id and
+//! timestamp. Its value is never rebuilt; only these four members are looked at.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The members of an event that decide where it belongs, each as the raw JSON of its value.
+///
+/// A key that appears twice counts as the last one. Every other member is checked to be JSON and
+/// left alone, at any depth.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Members<'a> {
+    /// `organization`.
+    pub organization: Option<&'a RawValue>,
+    /// `service`.
+    pub service: Option<&'a RawValue>,
+    /// `id`.
+    pub id: Option<&'a RawValue>,
+    /// `timestamp`.
+    pub timestamp: Option<&'a RawValue>,
+}
+
+/// The text of a raw JSON string, decoded; `None` for every other type.
+///
+/// Bytes and not `str`: an escaped lone surrogate is legal JSON and no legal UTF-8.
+#[must_use]
+pub fn text(raw: &str) -> Option<Cow<'_, [u8]>> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(inner.as_bytes()));
+    }
+    struct Bytes;
+    impl Visitor<'_> for Bytes {
+        type Value = Vec<u8>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+            Ok(bytes.to_vec())
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(raw);
+    deserializer.deserialize_bytes(Bytes).ok().map(Cow::Owned)
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+        let mut members = Members::default();
+        while let Some(key) = map.next_key()? {
+            match key {
+                Key::Organization => members.organization = Some(map.next_value()?),
+                Key::Service => members.service = Some(map.next_value()?),
+                Key::Id => members.id = Some(map.next_value()?),
+                Key::Timestamp => members.timestamp = Some(map.next_value()?),
+                Key::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(members)
+    }
+}
+
+enum Key {
+    Organization,
+    Service,
+    Id,
+    Timestamp,
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl Visitor<'_> for KeyVisitor {
+            type Value = Key;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_bytes<E: Error>(self, key: &[u8]) -> Result<Key, E> {
+                Ok(match key {
+                    b"organization" => Key::Organization,
+                    b"service" => Key::Service,
+                    b"id" => Key::Id,
+                    b"timestamp" => Key::Timestamp,
+                    _ => Key::Other,
+                })
+            }
+        }
+        // As bytes, so that a key with a lone surrogate is a key like any other.
+        deserializer.deserialize_bytes(KeyVisitor)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn members(json: &str) -> Members<'_> {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn the_last_of_two_equal_keys_counts() {
+        let members = members(r#"{"id":"a","i\u0064":"b"}"#);
+        assert_eq!(members.id.unwrap().get(), r#""b""#);
+    }
+
+    #[test]
+    fn lone_surrogates_and_deep_nesting_are_read_past() {
+        let deep = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
+        let json = format!(
+            r#"{{"\ud800":"\udfff","deep":{deep},"n":12345678901234567890,"service":"sso"}}"#
+        );
+        assert_eq!(members(&json).service.unwrap().get(), r#""sso""#);
+    }
+
+    #[test]
+    fn text_is_decoded_only_where_it_must_be() {
+        assert!(matches!(text(r#""abc""#), Some(Cow::Borrowed(b"abc"))));
+        assert_eq!(text(r#""a\u0062c""#).unwrap().as_ref(), b"abc");
+        assert_eq!(text(r#""\ud800""#).unwrap().len(), 3);
+        assert_eq!(text("12"), None);
+        assert_eq!(text("null"), None);
+    }
+}

@@ -1,0 +1,86 @@
+//! An event in, an answer out: the function without Lambda around it.
+
+use serde_json::Value;
+
+use crate::collect::Engine;
+use crate::limits::FAILURES_TOLERATED;
+use crate::plan::Budget;
+use crate::stream::StreamId;
+use crate::task::{Task, UnknownEvent};
+use crate::{dispatch, preflight, status};
+
+/// Why an invocation fails. The names are stable: alarms may filter on them.
+#[derive(Debug, thiserror::Error)]
+pub enum InvocationError {
+    /// The event is none the function accepts.
+    #[error(transparent)]
+    UnknownEvent(#[from] UnknownEvent),
+    /// Streams failed for a reason a person must mend, or for the third time in a row.
+    #[error("streams failed: {0}")]
+    StreamsFailed(String),
+    /// The preflight found something.
+    #[error("validation failed: {0}")]
+    ValidationFailed(String),
+    /// It could not be told which streams there are.
+    #[error("{0}")]
+    StateUnreachable(String),
+}
+
+impl InvocationError {
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::UnknownEvent(_) => "UnknownEvent",
+            Self::StreamsFailed(_) => "StreamsFailed",
+            Self::ValidationFailed(_) => "ValidationFailed",
+            Self::StateUnreachable(_) => "StateUnreachable",
+        }
+    }
+}
+
+/// Does what `event` asks for.
+///
+/// # Errors
+/// [`InvocationError`], after every stream has had its turn; the report is logged before.
+pub async fn handle(
+    engine: &Engine,
+    streams: &[StreamId],
+    event: &Value,
+    budget: Budget,
+) -> Result<Value, InvocationError> {
+    match Task::of(event)? {
+        Task::Collect => {
+            let report =
+                dispatch::collect(engine, streams, budget).await.map_err(unreachable_state)?;
+            let answer = json(&report);
+            tracing::info!(report = %answer, "collected");
+            match report.failure(FAILURES_TOLERATED) {
+                Some(failure) => Err(InvocationError::StreamsFailed(failure)),
+                None => Ok(answer),
+            }
+        }
+        Task::Validate => {
+            let preflight = preflight::validate(engine, streams, budget).await;
+            tracing::info!(preflight = %json(&preflight), "validated");
+            match preflight.failure() {
+                Some(failure) => Err(InvocationError::ValidationFailed(failure)),
+                None => Ok(json(&preflight)),
+            }
+        }
+        Task::Status => {
+            let status = status::status(engine, streams).await.map_err(unreachable_state)?;
+            Ok(json(&status))
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form map_err asks for")]
+fn unreachable_state(error: crate::error::RunError) -> InvocationError {
+    InvocationError::StateUnreachable(error.to_string())
+}
+
+fn json(value: &impl serde::Serialize) -> Value {
+    // Structs of texts and numbers always serialise.
+    serde_json::to_value(value).unwrap_or_default()
+}

@@ -1,0 +1,188 @@
+//! The 16 bytes that stand for an event, and the slot of the index they are kept in.
+
+use sha2::{Digest, Sha256};
+
+use crate::page::{Fields, Page, Row, RowKind};
+use crate::time;
+
+/// 16 bytes that stand for an event: the front of a SHA-256 over who it belongs to, what it is
+/// called and when it happened.
+///
+/// Not the id alone: the same id has been seen with two timestamps.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Identity(pub [u8; 16]);
+
+/// Tells apart what an identity was made from, so that no two ways can meet.
+#[derive(Clone, Copy)]
+enum Made {
+    FromNames = 1,
+    FromBytes = 2,
+    FromPosition = 3,
+}
+
+impl Identity {
+    /// The identity of a row: by organization, service, id and timestamp; over its bytes where it
+    /// has no id (JumpCloud's LDAP schema lists none) or is no JSON object.
+    #[must_use]
+    pub fn of_row(page: &Page, row: &Row) -> Self {
+        let RowKind::Event(fields) = &row.kind else { return Self::of_bytes(page.bytes(row)) };
+        let Some(id) = page.id(fields) else { return Self::of_bytes(page.bytes(row)) };
+        let mut digest = Sha256::new();
+        digest.update([Made::FromNames as u8]);
+        separated(&mut digest, &page.organization(fields).unwrap_or_default());
+        separated(&mut digest, &page.service(fields).unwrap_or_default());
+        separated(&mut digest, &id);
+        timestamp(&mut digest, page, fields);
+        Self::front_of(digest)
+    }
+
+    /// The identity of bytes that name nothing.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        let mut digest = Sha256::new();
+        digest.update([Made::FromBytes as u8]);
+        digest.update(bytes);
+        Self::front_of(digest)
+    }
+
+    /// The identity of a row that could not be fetched within the limits: where it lay.
+    #[must_use]
+    pub fn of_position(organization: &str, query: &[String], ms: i64, ordinal: u32) -> Self {
+        let mut digest = Sha256::new();
+        digest.update([Made::FromPosition as u8]);
+        separated(&mut digest, organization.as_bytes());
+        for service in query {
+            separated(&mut digest, service.as_bytes());
+        }
+        digest.update(ms.to_be_bytes());
+        digest.update(ordinal.to_be_bytes());
+        Self::front_of(digest)
+    }
+
+    fn front_of(digest: Sha256) -> Self {
+        let mut front = [0; 16];
+        front.copy_from_slice(&digest.finalize()[..16]);
+        Self(front)
+    }
+}
+
+/// The length in front separates: no text can reach into the next.
+fn separated(digest: &mut Sha256, text: &[u8]) {
+    digest.update((text.len() as u64).to_be_bytes());
+    digest.update(text);
+}
+
+/// As a number where it can be read, so that `…41Z` and `…41.000Z` are one instant.
+fn timestamp(digest: &mut Sha256, page: &Page, fields: &Fields) {
+    match fields.timestamp_ns {
+        Some(ns) => {
+            digest.update([1]);
+            digest.update(ns.to_be_bytes());
+        }
+        None => {
+            digest.update([0]);
+            separated(digest, page.raw_timestamp(fields));
+        }
+    }
+}
+
+/// One hour of event time, or the place of events whose time cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Slot {
+    /// Whole hours since the epoch.
+    Hour(i64),
+    /// No timestamp that can be read.
+    Unplaced,
+}
+
+impl Slot {
+    /// The slot of an event with this timestamp.
+    #[must_use]
+    pub fn of(timestamp_ns: Option<i128>) -> Self {
+        timestamp_ns.map_or(Self::Unplaced, |ns| Self::Hour(time::hour_of(time::floor_ms(ns))))
+    }
+
+    /// The name as it stands in keys: `2026-11-21T08` or `unplaced`.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Hour(hour) => time::rfc3339(hour * crate::limits::HOUR_MS)[..13].to_owned(),
+            Self::Unplaced => "unplaced".to_owned(),
+        }
+    }
+
+    /// Reads a name that [`Slot::name`] wrote.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        if name == "unplaced" {
+            return Some(Self::Unplaced);
+        }
+        let ns = time::parse_ns(&format!("{name}:00:00Z"))?;
+        Some(Self::Hour(time::hour_of(time::floor_ms(ns))))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::page::PageHeaders;
+
+    fn identities(body: &str) -> Vec<Identity> {
+        let page = Page::parse(body.as_bytes().to_vec(), PageHeaders::default()).unwrap();
+        page.rows().iter().map(|row| Identity::of_row(&page, row)).collect()
+    }
+
+    /// Pins the format: a change here loses or repeats events in every archive there is.
+    #[test]
+    fn test_vectors() {
+        let ids = identities(
+            r#"[{"id":"63c264c6c1bd55c1b7e901a4","service":"directory","organization":"1234abcdef123456789abcde","timestamp":"2023-01-14T08:16:06.495Z"},
+                {"service":"ldap","timestamp":"2023-01-14T08:16:06Z"},
+                {"id":"x","timestamp":"soon"}]"#,
+        );
+        let hex: Vec<_> = ids.iter().map(|id| hex::encode(id.0)).collect();
+        assert_eq!(
+            hex,
+            [
+                "240ad0020ef38fa0c31110753842d63d",
+                "c4af055df5e9d205e14d194c5a9a4c58",
+                "0c7c70c6dc8571046a3adc5c04bcc696"
+            ]
+        );
+        let position = Identity::of_position("self", &["all".to_owned()], 1_700_000_000_000, 2);
+        assert_eq!(hex::encode(position.0), "e14faf2a5e1d2cb3518df5e0362f9a78");
+    }
+
+    #[test]
+    fn digits_do_not_matter_and_everything_else_does() {
+        let ids = identities(
+            r#"[{"id":"a","service":"s","timestamp":"2023-01-14T08:16:06Z"},
+                {"timestamp":"2023-01-14T08:16:06.000Z","service":"s","id":"a","more":1},
+                {"id":"a","service":"s","timestamp":"2023-01-14T08:16:06.001Z"},
+                {"id":"a","service":"t","timestamp":"2023-01-14T08:16:06Z"},
+                {"id":"b","service":"s","timestamp":"2023-01-14T08:16:06Z"},
+                {"id":"a","service":"s","organization":"o","timestamp":"2023-01-14T08:16:06Z"},
+                {"id":"as","service":"","timestamp":"2023-01-14T08:16:06Z"}]"#,
+        );
+        assert_eq!(ids[0], ids[1]);
+        let distinct: std::collections::HashSet<_> = ids[1..].iter().collect();
+        assert_eq!(distinct.len(), 6);
+    }
+
+    #[test]
+    fn an_empty_id_is_no_id() {
+        let ids = identities(r#"[{"id":"","n":1},{"id":"","n":2},{"id":null,"n":1}]"#);
+        assert!(ids[0] != ids[1] && ids[0] != ids[2]);
+    }
+
+    #[test]
+    fn slots_are_named_by_their_hour() {
+        let slot = Slot::of(time::parse_ns("2026-11-21T08:59:59.999999999Z"));
+        assert_eq!(slot.name(), "2026-11-21T08");
+        assert_eq!(Slot::parse("2026-11-21T08"), Some(slot));
+        assert_eq!(Slot::of(None).name(), "unplaced");
+        assert_eq!(Slot::parse("unplaced"), Some(Slot::Unplaced));
+        assert_eq!(Slot::of(time::parse_ns("0001-01-01T00:00:00Z")).name(), "0001-01-01T00");
+    }
+}

@@ -1,0 +1,204 @@
+//! The index: per slot, the identities already decided. It alone says whether an event is new.
+//!
+//! A slot's object is its sorted records and nothing else: 16 bytes an identity, and in the
+//! `unplaced` slot four more for the day it was decided (whole days since the epoch, big-endian).
+
+use sha2::{Digest, Sha256};
+
+use crate::identity::{Identity, Slot};
+use crate::limits::UNPLACED_DAYS;
+use crate::stream::StreamId;
+
+/// The identities of one slot, as its object holds them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotIds {
+    slot: Slot,
+    records: Vec<u8>,
+}
+
+/// The bytes are no sorted records of this slot.
+#[derive(Debug, thiserror::Error)]
+#[error("{length} bytes are no sorted records of {width} bytes")]
+pub struct NotRecords {
+    length: usize,
+    width: usize,
+}
+
+const ID_BYTES: usize = 16;
+const DAY_BYTES: usize = 4;
+const RECORD_BYTES: usize = ID_BYTES + DAY_BYTES;
+
+/// A record at its longest, zeros where it is shorter.
+fn padded(record: &[u8]) -> [u8; RECORD_BYTES] {
+    let mut padded = [0; RECORD_BYTES];
+    padded[..record.len()].copy_from_slice(record);
+    padded
+}
+
+fn width(slot: Slot) -> usize {
+    match slot {
+        Slot::Hour(_) => ID_BYTES,
+        Slot::Unplaced => RECORD_BYTES,
+    }
+}
+
+impl SlotIds {
+    /// A slot nothing was decided in.
+    #[must_use]
+    pub fn empty(slot: Slot) -> Self {
+        Self { slot, records: Vec::new() }
+    }
+
+    /// Reads a slot's object.
+    ///
+    /// # Errors
+    /// [`NotRecords`] if the bytes are not what [`SlotIds::bytes`] gives.
+    pub fn parse(slot: Slot, bytes: &[u8]) -> Result<Self, NotRecords> {
+        let width = width(slot);
+        let ids = || bytes.chunks_exact(width).map(|record| &record[..ID_BYTES]);
+        let whole = bytes.len().is_multiple_of(width);
+        if whole && ids().is_sorted_by(|a, b| a < b) {
+            Ok(Self { slot, records: bytes.to_vec() })
+        } else {
+            Err(NotRecords { length: bytes.len(), width })
+        }
+    }
+
+    /// The object's bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.records
+    }
+
+    /// SHA-256 of the object's bytes.
+    #[must_use]
+    pub fn sha256(&self) -> [u8; 32] {
+        Sha256::digest(&self.records).into()
+    }
+
+    /// How many identities it holds.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.records.len() / width(self.slot)
+    }
+
+    /// Whether this identity was decided.
+    #[must_use]
+    pub fn contains(&self, identity: &Identity) -> bool {
+        let width = width(self.slot);
+        let record = |n: usize| &self.records[n * width..n * width + ID_BYTES];
+        let (mut low, mut high) = (0, self.count());
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            match record(middle).cmp(&identity.0) {
+                std::cmp::Ordering::Equal => return true,
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        false
+    }
+
+    /// The slot with `new` identities added on `day`. Records of the `unplaced` slot that are
+    /// older than [`UNPLACED_DAYS`] are left out: JumpCloud cannot return their events any more.
+    #[must_use]
+    pub fn with(&self, new: &[Identity], day: u32) -> Self {
+        let width = width(self.slot);
+        let fresh = |record: &[u8; RECORD_BYTES]| {
+            let [.., a, b, c, d] = *record;
+            width == ID_BYTES
+                || u32::from_be_bytes([a, b, c, d]).saturating_add(UNPLACED_DAYS) >= day
+        };
+        let old = self.records.chunks_exact(width).map(padded).filter(fresh);
+        let new = new.iter().map(|identity| {
+            let mut record = padded(&identity.0);
+            record[ID_BYTES..].copy_from_slice(&day.to_be_bytes());
+            record
+        });
+        let mut records: Vec<_> = old.chain(new).collect();
+        records.sort();
+        // Equal identities stand together, the earlier day first: that one stays.
+        records.dedup_by_key(|record| padded(&record[..ID_BYTES]));
+        let records = records.iter().flat_map(|record| &record[..width]).copied().collect();
+        Self { slot: self.slot, records }
+    }
+}
+
+/// Where the objects of one slot lie.
+#[must_use]
+pub fn slot_prefix(stream: &StreamId, slot: Slot) -> String {
+    format!("index/v1/{stream}/{}/", slot.name())
+}
+
+/// The key of the slot object that entry `seq` results in.
+#[must_use]
+pub fn slot_key(stream: &StreamId, slot: Slot, seq: u64, count: usize) -> String {
+    format!("{}{seq:020}-{count:020}.ids", slot_prefix(stream, slot))
+}
+
+/// The slot's object at head `head`: the one with the largest seq not beyond it. `keys` are all
+/// keys under the slot's prefix, in any order; what is no slot object is passed over.
+#[must_use]
+pub fn object_at(keys: &[String], head: u64) -> Option<&String> {
+    let seq = |key: &String| -> Option<u64> {
+        let (seq, count) = key.rsplit_once('/')?.1.strip_suffix(".ids")?.split_once('-')?;
+        (seq.len() == 20 && count.len() == 20).then(|| seq.parse().ok())?
+    };
+    keys.iter()
+        .filter_map(|key| Some((seq(key)?, key)))
+        .filter(|(seq, _)| *seq <= head)
+        .max()
+        .map(|(_, key)| key)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> Identity {
+        Identity([n; 16])
+    }
+
+    #[test]
+    fn a_slot_holds_what_was_added_sorted_and_once() {
+        let hour = Slot::Hour(1);
+        let slot = SlotIds::empty(hour).with(&[id(3), id(1)], 0).with(&[id(2), id(3)], 0);
+        assert_eq!(slot.count(), 3);
+        assert!(slot.contains(&id(1)) && slot.contains(&id(2)) && slot.contains(&id(3)));
+        assert!(!slot.contains(&id(0)) && !slot.contains(&id(4)));
+        assert_eq!(slot.bytes(), [[1; 16], [2; 16], [3; 16]].concat());
+        assert_eq!(SlotIds::parse(hour, slot.bytes()).unwrap(), slot);
+    }
+
+    #[test]
+    fn unplaced_records_carry_their_day_and_end() {
+        let slot = SlotIds::empty(Slot::Unplaced).with(&[id(1)], 1_000);
+        assert_eq!(slot.bytes().len(), 20);
+        assert_eq!(slot.bytes()[16..], 1_000_u32.to_be_bytes());
+        let kept = slot.with(&[id(2)], 1_000 + UNPLACED_DAYS);
+        assert!(kept.contains(&id(1)) && kept.contains(&id(2)));
+        assert!(!kept.with(&[], 1_001 + UNPLACED_DAYS).contains(&id(1)));
+    }
+
+    #[test]
+    fn bytes_that_are_no_sorted_records_are_refused() {
+        for bytes in [vec![0; 15], vec![0; 32], [[2; 16], [1; 16]].concat()] {
+            assert!(SlotIds::parse(Slot::Hour(0), &bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn the_object_at_the_head_is_the_latest_not_beyond_it() {
+        let stream = StreamId::own();
+        let key = |seq| slot_key(&stream, Slot::Hour(0), seq, 1);
+        let keys = [key(3), key(12), key(7), "index/v1/self/x/readme".to_owned()];
+        assert_eq!(object_at(&keys, 11), Some(&key(7)));
+        assert_eq!(object_at(&keys, 12), Some(&key(12)));
+        assert_eq!(object_at(&keys, 2), None);
+        assert_eq!(
+            key(7),
+            "index/v1/self/1970-01-01T00/00000000000000000007-00000000000000000001.ids"
+        );
+    }
+}

@@ -1,0 +1,202 @@
+//! The credential of a request: read from the secret, exchanged for a token where it is a service
+//! account, and renewed when JumpCloud refuses it.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use super::http::{BodyLimits, Http, HttpError};
+use super::secret::Credentials;
+use crate::limits::{ANSWER_BYTES_MAX, SECRET_AGE_MS_MAX, TOKEN_EARLY_MS};
+use crate::ports::{Clock, Secrets, StoreError};
+use crate::stream::Scope;
+
+/// What a token is assumed to last where JumpCloud does not say (its own client assumes this).
+const TOKEN_SECONDS: i64 = 3_600;
+
+/// The header that proves who is asking.
+#[derive(Debug)]
+pub struct Proof {
+    /// `x-api-key` or `authorization`.
+    pub name: HeaderName,
+    /// Marked sensitive.
+    pub value: HeaderValue,
+    /// Which reading of the secret it comes from; see [`Auth::renew`].
+    pub generation: u64,
+}
+
+/// Why there is no proof.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// Somebody must mend it.
+    #[error("{0}")]
+    Refused(String),
+    /// It may pass.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Credentials and token, as far as they are known; one a process.
+pub struct Auth {
+    secrets: Arc<dyn Secrets>,
+    clock: Arc<dyn Clock>,
+    http: Http,
+    token_url: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    generation: u64,
+    /// With the time they were read.
+    credentials: Option<(Credentials, i64)>,
+    /// With the time it must be renewed.
+    token: Option<(SecretString, i64)>,
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: String,
+    expires_in: Option<i64>,
+}
+
+impl Auth {
+    /// Knows nothing yet.
+    #[must_use]
+    pub fn new(
+        secrets: Arc<dyn Secrets>,
+        clock: Arc<dyn Clock>,
+        http: Http,
+        token_url: String,
+    ) -> Self {
+        Self { secrets, clock, http, token_url, state: Mutex::default() }
+    }
+
+    /// The proof for a request about `scope`. Concurrent callers wait for one reading and one
+    /// token.
+    ///
+    /// # Errors
+    /// [`AuthError`].
+    pub async fn proof(&self, scope: &Scope) -> Result<Proof, AuthError> {
+        let mut state = self.state.lock().await;
+        let credentials = self.credentials(&mut state).await?;
+        let (name, value) = match &credentials {
+            Credentials::ApiKey(key) => {
+                (HeaderName::from_static("x-api-key"), key.expose_secret().to_owned())
+            }
+            Credentials::ServiceAccount { .. } if *scope == Scope::Own => {
+                return Err(AuthError::Refused(
+                    "a service account must name its organization: set JUMPCLOUD_ORG_IDS"
+                        .to_owned(),
+                ));
+            }
+            Credentials::ServiceAccount { .. } => {
+                let token = self.token(&mut state, credentials).await?;
+                (AUTHORIZATION, format!("Bearer {}", token.expose_secret()))
+            }
+        };
+        let refused =
+            |_| AuthError::Refused("the credential holds characters that no header may".to_owned());
+        let mut value = HeaderValue::try_from(value).map_err(refused)?;
+        value.set_sensitive(true);
+        Ok(Proof { name, value, generation: state.generation })
+    }
+
+    /// Forgets secret and token after JumpCloud refused a proof of this generation. Whoever comes
+    /// second, with a proof of the same generation, finds it done.
+    pub async fn renew(&self, generation: u64) {
+        let mut state = self.state.lock().await;
+        if state.generation == generation {
+            *state = State { generation: generation + 1, ..State::default() };
+        }
+    }
+
+    async fn credentials(&self, state: &mut State) -> Result<Credentials, AuthError> {
+        let now_ms = self.clock.now_ms();
+        match &state.credentials {
+            Some((credentials, read_ms))
+                if (0..SECRET_AGE_MS_MAX).contains(&(now_ms - read_ms)) =>
+            {
+                Ok(credentials.clone())
+            }
+            _ => {
+                let credentials = self.read_secret().await?;
+                state.credentials = Some((credentials.clone(), now_ms));
+                Ok(credentials)
+            }
+        }
+    }
+
+    async fn read_secret(&self) -> Result<Credentials, AuthError> {
+        let secret = self.secrets.read().await.map_err(|error| match error {
+            StoreError::Refused(message) => AuthError::Refused(message),
+            StoreError::Unclear(message) => AuthError::Unavailable(message),
+        })?;
+        Credentials::parse(&secret).map_err(|error| AuthError::Refused(error.to_string()))
+    }
+
+    /// The token, fetched anew shortly before it expires. Credentials that are refused may have
+    /// been rotated since they were read: then they are read once more.
+    async fn token(
+        &self,
+        state: &mut State,
+        credentials: Credentials,
+    ) -> Result<SecretString, AuthError> {
+        let now_ms = self.clock.now_ms();
+        if let Some((token, _)) = state.token.as_ref().filter(|(_, renew_ms)| now_ms < *renew_ms) {
+            return Ok(token.clone());
+        }
+        let answer = match self.fetch_token(&credentials).await {
+            Err(AuthError::Refused(_)) => {
+                let credentials = self.read_secret().await?;
+                state.credentials = Some((credentials.clone(), now_ms));
+                self.fetch_token(&credentials).await?
+            }
+            answer => answer?,
+        };
+        let life_ms = answer.expires_in.unwrap_or(TOKEN_SECONDS).clamp(0, 86_400) * 1_000;
+        let early_ms = TOKEN_EARLY_MS.min(life_ms / 2);
+        let token = SecretString::from(answer.access_token);
+        state.token = Some((token.clone(), now_ms + life_ms - early_ms));
+        Ok(token)
+    }
+
+    async fn fetch_token(&self, credentials: &Credentials) -> Result<TokenAnswer, AuthError> {
+        let Credentials::ServiceAccount { client_id, client_secret } = credentials else {
+            return Err(AuthError::Refused("the secret is no service account any more".to_owned()));
+        };
+        let pair = format!("{client_id}:{}", client_secret.expose_secret());
+        let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
+        let refused =
+            |_| AuthError::Refused("the credential holds characters that no header may".to_owned());
+        let mut basic = HeaderValue::try_from(basic).map_err(refused)?;
+        basic.set_sensitive(true);
+        let request = self
+            .http
+            .post(&self.token_url)
+            .header(AUTHORIZATION, basic)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body("grant_type=client_credentials&scope=api");
+        let limits = BodyLimits { wire_bytes: ANSWER_BYTES_MAX, inflated_bytes: ANSWER_BYTES_MAX };
+        let answer =
+            self.http.send(request, limits, |_| ()).await.map_err(|error| token_error(&error))?;
+        serde_json::from_slice(&answer.body).map_err(|_| {
+            AuthError::Unavailable("the token endpoint's answer holds no token".to_owned())
+        })
+    }
+}
+
+fn token_error(error: &HttpError) -> AuthError {
+    let text = format!("JumpCloud's token endpoint: {error}");
+    match error {
+        HttpError::Status { status, .. } if status.is_server_error() || status.as_u16() == 429 => {
+            AuthError::Unavailable(text)
+        }
+        HttpError::Status { .. } => AuthError::Refused(text),
+        _ => AuthError::Unavailable(text),
+    }
+}

@@ -1,0 +1,71 @@
+//! JumpCloud over HTTP: credentials, requests, retries, and answers read as streams within limits.
+
+mod auth;
+mod client;
+mod http;
+mod pace;
+pub mod retry;
+mod secret;
+
+pub use auth::Auth;
+pub use client::Client;
+pub use http::{Http, HttpError};
+pub use pace::Pace;
+pub use secret::{Credentials, SecretError};
+
+/// Where JumpCloud's hosts are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Ends in `/insights/directory/v1`.
+    pub insights: String,
+    /// Without a path.
+    pub console: String,
+    /// The whole URL.
+    pub token: String,
+}
+
+/// Where an organization lives. It lives in exactly one region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Region {
+    /// The United States, JumpCloud's standard region.
+    Us,
+    /// The European Union.
+    Eu,
+    /// India.
+    In,
+}
+
+impl Region {
+    /// The region's hosts, from JumpCloud's API description and its own clients.
+    #[must_use]
+    pub fn endpoints(self) -> Endpoints {
+        let part = match self {
+            Self::Us => "",
+            Self::Eu => "eu.",
+            Self::In => "in.",
+        };
+        Endpoints {
+            insights: format!("https://api.{part}jumpcloud.com/insights/directory/v1"),
+            console: format!("https://console.{part}jumpcloud.com"),
+            token: format!("https://admin-oauth.id.{part}jumpcloud.com/oauth2/token"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_region_has_its_own_hosts() {
+        assert_eq!(
+            Region::Us.endpoints().insights,
+            "https://api.jumpcloud.com/insights/directory/v1"
+        );
+        assert_eq!(Region::Eu.endpoints().console, "https://console.eu.jumpcloud.com");
+        assert_eq!(
+            Region::In.endpoints().token,
+            "https://admin-oauth.id.in.jumpcloud.com/oauth2/token"
+        );
+    }
+}

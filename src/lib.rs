@@ -1,0 +1,33 @@
+//! Every JumpCloud Directory Insights event, once, as the bytes JumpCloud sent.
+
+pub mod aws;
+pub mod batch;
+pub mod clock;
+pub mod collect;
+pub mod config;
+pub mod cursor;
+pub mod dispatch;
+pub mod entry;
+pub mod error;
+pub mod event;
+pub mod handler;
+pub mod identity;
+pub mod index;
+pub mod jumpcloud;
+pub mod limits;
+pub mod output;
+pub mod page;
+pub mod partition;
+pub mod place;
+pub mod plan;
+pub mod ports;
+pub mod preflight;
+pub mod report;
+pub mod standin;
+pub mod status;
+pub mod stream;
+pub mod task;
+pub mod telemetry;
+pub mod time;
+pub mod update;
+pub mod walk;

@@ -1,0 +1,85 @@
+//! Every limit of the program, each named with its unit. Relationships between them are asserted
+//! at compile time, so that a change to one that breaks another does not build.
+
+/// A batch closes at this many bytes of raw lines.
+pub const BATCH_RAW_BYTES_MAX: usize = 32 * MIB;
+/// A batch closes at this many events.
+pub const BATCH_EVENTS_MAX: usize = 50_000;
+/// A batch closes before the event that would open one more partition than this.
+pub const BATCH_PARTITIONS_MAX: usize = 64;
+
+/// The largest page limit JumpCloud accepts (its API description).
+pub const PAGE_LIMIT_MAX: u32 = 10_000;
+/// A page as it comes over the wire, perhaps compressed.
+pub const PAGE_WIRE_BYTES_MAX: usize = 64 * MIB;
+/// A page after inflating.
+pub const PAGE_INFLATED_BYTES_MAX: usize = 256 * MIB;
+/// Above this size of a page the next one is not requested before this one is used up, so that
+/// two large pages are never held together.
+pub const PAGE_AHEAD_BYTES_MAX: usize = 24 * MIB;
+/// A larger event is quarantined: readers of the archive refuse such lines.
+pub const EVENT_BYTES_MAX: usize = 16 * MIB;
+/// An error or token answer is read up to here; nothing longer is worth keeping.
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// What is kept of somebody else's error message.
+pub const MESSAGE_BYTES_MAX: usize = 256;
+
+/// Journal entries that a stream without new events may be apart.
+pub const ENTRY_INTERVAL_MS_MAX: i64 = 7 * DAY_MS;
+/// Identities of events without a readable timestamp are kept this many days: longer than
+/// JumpCloud can return the event.
+pub const UNPLACED_DAYS: u32 = 100;
+/// JumpCloud's longest retention, in milliseconds (its API description: 90 days).
+pub const RETENTION_MS: i64 = 90 * DAY_MS;
+
+/// Time to connect to JumpCloud or AWS.
+pub const CONNECT_SECONDS: u64 = 5;
+/// Time without a byte before an answer is given up.
+pub const READ_SECONDS: u64 = 60;
+/// Tries of one request to JumpCloud before the stream is left for the next run.
+pub const TRIES_MAX: u32 = 5;
+/// First and largest ceiling of the full-jitter wait between two tries.
+pub const BACKOFF_FIRST_MS: u64 = 500;
+/// See [`BACKOFF_FIRST_MS`].
+pub const BACKOFF_MAX_MS: u64 = 20_000;
+/// Requests of a process to JumpCloud in any second.
+pub const REQUESTS_PER_SECOND: usize = 10;
+/// How long a secret is used before it is read again.
+pub const SECRET_AGE_MS_MAX: i64 = 5 * MINUTE_MS;
+/// A token is renewed this long before it expires (or at half its life, if that is shorter).
+pub const TOKEN_EARLY_MS: i64 = MINUTE_MS;
+
+/// Tries of one create-only write whose outcome stayed unclear, each after the SDK's own retries.
+pub const CREATE_TRIES_MAX: u32 = 3;
+/// Objects written at the same time.
+pub const WRITES_AT_ONCE: usize = 8;
+
+/// The longest lease. A lease that ends later than this from now was written by a wrong clock.
+pub const LEASE_MS_MAX: i64 = 16 * MINUTE_MS;
+/// What a lease lasts beyond the run it belongs to.
+pub const LEASE_MARGIN_MS: i64 = MINUTE_MS;
+/// Largest room kept at the end of a run to decide, publish and advance.
+pub const RESERVE_MS_MAX: i64 = 30_000;
+/// The room kept grows by this much for each mebibyte held.
+pub const RESERVE_MS_PER_MIB: i64 = 100;
+/// What Lambda allows at most.
+pub const RUN_MS_MAX: i64 = 15 * MINUTE_MS;
+/// A stream that failed this often in a row fails the invocation, whatever the reason.
+pub const FAILURES_TOLERATED: i64 = 3;
+
+/// Bytes in a mebibyte.
+pub const MIB: usize = 1024 * 1024;
+/// Milliseconds in a minute.
+pub const MINUTE_MS: i64 = 60_000;
+/// Milliseconds in an hour.
+pub const HOUR_MS: i64 = 60 * MINUTE_MS;
+/// Milliseconds in a day.
+pub const DAY_MS: i64 = 24 * HOUR_MS;
+
+const _: () = assert!(LEASE_MS_MAX >= RUN_MS_MAX + LEASE_MARGIN_MS, "a lease outlives its run");
+const _: () = assert!(UNPLACED_DAYS as i64 * DAY_MS > RETENTION_MS, "identities outlive events");
+const _: () = assert!(PAGE_WIRE_BYTES_MAX <= PAGE_INFLATED_BYTES_MAX);
+const _: () = assert!(EVENT_BYTES_MAX <= BATCH_RAW_BYTES_MAX, "any event fits an empty batch");
+const _: () = assert!(PAGE_INFLATED_BYTES_MAX <= u32::MAX as usize, "rows are addressed by u32");
+const _: () = assert!(BATCH_PARTITIONS_MAX <= 1_000, "part numbers have three digits");
+const _: () = assert!(TOKEN_EARLY_MS < SECRET_AGE_MS_MAX);

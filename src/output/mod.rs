@@ -1,0 +1,3 @@
+//! What a line of the archive holds.
+
+pub mod raw;

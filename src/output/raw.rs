@@ -1,0 +1,83 @@
+//! `OUTPUT_FORMAT=raw`: the event's own JSON, byte for byte.
+//!
+//! Two exceptions, neither of which changes a JSON value: line breaks between tokens are removed,
+//! and raw U+2028, U+2029 and U+0085 are written as escapes, because some readers split lines
+//! there (Datadog's forwarder uses Python's `splitlines`).
+
+/// Appends `event`, which is valid JSON in UTF-8, and the line feed behind it.
+pub fn write_line(line: &mut Vec<u8>, event: &[u8]) {
+    let mut copied = 0;
+    for (at, length, replacement) in exceptions(event) {
+        line.extend_from_slice(&event[copied..at]);
+        line.extend_from_slice(replacement.as_bytes());
+        copied = at + length;
+    }
+    line.extend_from_slice(&event[copied..]);
+    line.push(b'\n');
+}
+
+/// The exceptions in order: where one stands, how many bytes it has, what is written instead.
+///
+/// Raw line breaks cannot stand inside a JSON string, and the others nowhere else, so neither
+/// needs to know which it is in.
+fn exceptions(bytes: &[u8]) -> impl Iterator<Item = (usize, usize, &'static str)> {
+    let mut breaks = memchr::memchr2_iter(b'\n', b'\r', bytes).map(|at| (at, 1, "")).peekable();
+    let mut separators = memchr::memchr2_iter(0xc2, 0xe2, bytes)
+        .filter_map(|at| match bytes[at..] {
+            [0xc2, 0x85, ..] => Some((at, 2, "\\u0085")),
+            [0xe2, 0x80, 0xa8, ..] => Some((at, 3, "\\u2028")),
+            [0xe2, 0x80, 0xa9, ..] => Some((at, 3, "\\u2029")),
+            _ => None,
+        })
+        .peekable();
+    std::iter::from_fn(move || match (breaks.peek(), separators.peek()) {
+        (Some(a), Some(b)) if b < a => separators.next(),
+        (Some(_), _) => breaks.next(),
+        (None, _) => separators.next(),
+    })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn line(event: &str) -> String {
+        let mut line = Vec::new();
+        write_line(&mut line, event.as_bytes());
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_written_as_it_came() {
+        for event in [
+            r#"{"n":1.50,"big":12345678901234567890,"s":"\u00e9é\ud800","a":1,"a":2}"#,
+            r#"{ "spaces" :	"kept" }"#,
+        ] {
+            assert_eq!(line(event), format!("{event}\n"));
+        }
+    }
+
+    #[test]
+    fn only_what_would_break_a_line_is_changed() {
+        assert_eq!(line("{\r\n  \"a\":\n1\r}"), "{  \"a\":1}\n");
+        let event = "{\"a\":\"x\u{2028}y\u{2029}z\u{85}é™\"}";
+        let written = line(event);
+        assert_eq!(written, "{\"a\":\"x\\u2028y\\u2029z\\u0085é™\"}\n");
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(value(&written), value(event));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_line_is_one_line_and_the_same_value(texts: Vec<String>, pretty: bool) {
+            let value = serde_json::json!({ "texts": texts });
+            let event = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+            let written = line(&event.unwrap());
+            proptest::prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&written).unwrap(), value);
+            let body = written.strip_suffix('\n').unwrap();
+            let breaks = ['\n', '\r', '\u{2028}', '\u{2029}', '\u{85}'];
+            proptest::prop_assert!(!body.contains(breaks));
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! One answer of JumpCloud: its bytes, where each row lies in them, and what its headers say.
+//!
+//! A page is usable only as a whole: [`Page::parse`] reads it to its end before any row of it can
+//! be seen, so half a page is never archived.
+
+use std::borrow::Cow;
+
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use crate::event::{self, Members};
+use crate::time;
+
+/// One answer of `POST /events`.
+#[derive(Debug)]
+pub struct Page {
+    body: Vec<u8>,
+    rows: Vec<Row>,
+    /// What the headers said.
+    pub headers: PageHeaders,
+}
+
+/// The headers of an answer. An absent or unreadable one is `None`: none of them is trusted alone.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct PageHeaders {
+    /// `X-Limit`: the page size in force.
+    pub limit: Option<u64>,
+    /// `X-Result-Count`: rows in this answer.
+    pub count: Option<u64>,
+    /// `X-Search_after`: where the next page begins. Sent with the last page, too.
+    pub token: Option<Token>,
+}
+
+/// A usable continuation: `[epoch milliseconds of the last row, its document id]`.
+#[derive(Debug, Clone)]
+pub struct Token {
+    json: Box<RawValue>,
+    /// Milliseconds of the last row.
+    pub ms: i64,
+}
+
+/// One element of the answer's array.
+#[derive(Debug)]
+pub struct Row {
+    range: Span,
+    /// What it is.
+    pub kind: RowKind,
+}
+
+/// What an element of the answer's array is.
+#[derive(Debug)]
+pub enum RowKind {
+    /// A JSON object, however odd.
+    Event(Fields),
+    /// Something else, with the reason it is quarantined for.
+    Broken(&'static str),
+}
+
+/// Where the four members lie that decide what becomes of an event.
+#[derive(Debug, Default)]
+pub struct Fields {
+    organization: Option<Span>,
+    service: Option<Span>,
+    id: Option<Span>,
+    timestamp: Option<Span>,
+    /// The timestamp in nanoseconds since the epoch, where it can be read.
+    pub timestamp_ns: Option<i128>,
+}
+
+/// Byte positions in the body; a page is shorter than 4 GiB.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+/// The body is not the array of rows it should be. The request is made again.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PageError {
+    /// Valid or not, it does not begin as an array.
+    #[error("expected a JSON array, the answer begins with `{0}`")]
+    NotAnArray(String),
+    /// It begins as an array and is not one to its end.
+    #[error("the array of events is broken at byte {at} of {length}")]
+    Garbled {
+        /// Where reading stopped.
+        at: usize,
+        /// Length of the body.
+        length: usize,
+    },
+}
+
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        self.json.get() == other.json.get()
+    }
+}
+
+impl Eq for Token {}
+
+impl Token {
+    /// Reads the header's text. `None` if it cannot serve as a continuation: not a JSON array, or
+    /// without a readable millisecond in front.
+    #[must_use]
+    pub fn parse(header: &str) -> Option<Self> {
+        let json: Box<RawValue> = serde_json::from_str(header.trim()).ok()?;
+        let items: Vec<&RawValue> = serde_json::from_str(json.get()).ok()?;
+        let [ms, _, ..] = items.as_slice() else { return None };
+        let ms = ms.get().trim_matches('"').parse().ok()?;
+        Some(Self { json, ms })
+    }
+
+    /// The token as it is sent back.
+    #[must_use]
+    pub fn json(&self) -> &RawValue {
+        &self.json
+    }
+}
+
+impl Page {
+    /// Reads `body` to its end.
+    ///
+    /// # Errors
+    /// [`PageError`] if it is anything but one JSON array.
+    pub fn parse(body: Vec<u8>, headers: PageHeaders) -> Result<Self, PageError> {
+        let rows = split(&body)?;
+        Ok(Self { body, rows, headers })
+    }
+
+    /// The rows, in the order they came.
+    #[must_use]
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.body.len()
+    }
+
+    /// Whether no row came.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The row's own bytes, as sent.
+    #[must_use]
+    pub fn bytes(&self, row: &Row) -> &[u8] {
+        self.slice(row.range)
+    }
+
+    /// The event's `organization`, where it is text that is not empty.
+    #[must_use]
+    pub fn organization(&self, fields: &Fields) -> Option<Cow<'_, [u8]>> {
+        self.text(fields.organization)
+    }
+
+    /// The event's `service`, where it is text that is not empty.
+    #[must_use]
+    pub fn service(&self, fields: &Fields) -> Option<Cow<'_, [u8]>> {
+        self.text(fields.service)
+    }
+
+    /// The event's `id`, where it is text that is not empty.
+    #[must_use]
+    pub fn id(&self, fields: &Fields) -> Option<Cow<'_, [u8]>> {
+        self.text(fields.id)
+    }
+
+    /// The raw JSON of the event's `timestamp`; empty if there is none.
+    #[must_use]
+    pub fn raw_timestamp(&self, fields: &Fields) -> &[u8] {
+        fields.timestamp.map_or(&[], |span| self.slice(span))
+    }
+
+    fn text(&self, span: Option<Span>) -> Option<Cow<'_, [u8]>> {
+        let raw = std::str::from_utf8(self.slice(span?)).ok()?;
+        event::text(raw).filter(|text| !text.is_empty())
+    }
+
+    fn slice(&self, span: Span) -> &[u8] {
+        &self.body[span.start as usize..span.end as usize]
+    }
+}
+
+fn split(body: &[u8]) -> Result<Vec<Row>, PageError> {
+    let garbled = |at| PageError::Garbled { at, length: body.len() };
+    // Asked once for the whole page: nearly always yes, and then no row needs to be asked again.
+    let text = std::str::from_utf8(body).ok();
+    let mut at = skip_space(body, 0);
+    if body.get(at) != Some(&b'[') {
+        return Err(PageError::NotAnArray(first_character(&body[at..])));
+    }
+    let mut rows = Vec::new();
+    at = skip_space(body, at + 1);
+    if body.get(at) == Some(&b']') {
+        return end_of(body, at + 1).map(|()| rows);
+    }
+    loop {
+        let (end, kind) = element(body, text, at).ok_or_else(|| garbled(at))?;
+        rows.push(Row { range: Span::of(at, end), kind });
+        at = skip_space(body, end);
+        match body.get(at) {
+            Some(b',') => at = skip_space(body, at + 1),
+            Some(b']') => return end_of(body, at + 1).map(|()| rows),
+            _ => return Err(garbled(at)),
+        }
+    }
+}
+
+fn end_of(body: &[u8], at: usize) -> Result<(), PageError> {
+    let at = skip_space(body, at);
+    if at == body.len() { Ok(()) } else { Err(PageError::Garbled { at, length: body.len() }) }
+}
+
+/// Reads the element that begins at `at`; returns where it ends. `None` if it is no JSON.
+fn element(body: &[u8], text: Option<&str>, at: usize) -> Option<(usize, RowKind)> {
+    if body.get(at) != Some(&b'{') {
+        let end = at + json_length(&body[at..])?;
+        return Some((end, RowKind::Broken("not a JSON object")));
+    }
+    let Some(text) = text else {
+        let end = at + json_length(&body[at..])?;
+        let Ok(own) = std::str::from_utf8(&body[at..end]) else {
+            return Some((end, RowKind::Broken("not UTF-8")));
+        };
+        let (_, fields) = fields(own, body)?;
+        return Some((end, RowKind::Event(fields)));
+    };
+    let (length, fields) = fields(text.get(at..)?, body)?;
+    Some((at + length, RowKind::Event(fields)))
+}
+
+/// Reads the object at the front of `text`, which lies in `body`; returns its length.
+fn fields(text: &str, body: &[u8]) -> Option<(usize, Fields)> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Members<'_>>();
+    let members = values.next()?.ok()?;
+    let span = |raw: &RawValue| {
+        let start = raw.get().as_ptr().addr() - body.as_ptr().addr();
+        Span::of(start, start + raw.get().len())
+    };
+    let timestamp_ns = members.timestamp.and_then(|raw| {
+        let text = event::text(raw.get())?;
+        time::parse_ns(std::str::from_utf8(&text).ok()?)
+    });
+    let fields = Fields {
+        organization: members.organization.map(span),
+        service: members.service.map(span),
+        id: members.id.map(span),
+        timestamp: members.timestamp.map(span),
+        timestamp_ns,
+    };
+    Some((values.byte_offset(), fields))
+}
+
+/// Length of the JSON value at the front of `bytes`, whose strings need not be UTF-8.
+fn json_length(bytes: &[u8]) -> Option<usize> {
+    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<IgnoredAny>();
+    values.next()?.ok()?;
+    Some(values.byte_offset())
+}
+
+fn skip_space(body: &[u8], at: usize) -> usize {
+    let space = |b: &u8| !matches!(b, b' ' | b'\t' | b'\r' | b'\n');
+    body[at..].iter().position(space).map_or(body.len(), |n| at + n)
+}
+
+/// One character is enough to tell HTML from an error object, and shows nobody's data.
+fn first_character(body: &[u8]) -> String {
+    match body.first() {
+        None => "nothing".to_owned(),
+        Some(b) if b.is_ascii_graphic() => char::from(*b).to_string(),
+        Some(b) => format!("0x{b:02x}"),
+    }
+}
+
+impl Span {
+    /// Bodies are limited to less than 4 GiB (`limits.rs` asserts it).
+    fn of(start: usize, end: usize) -> Self {
+        let bounded = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Self { start: bounded(start), end: bounded(end) }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn page(body: &[u8]) -> Result<Page, PageError> {
+        Page::parse(body.to_vec(), PageHeaders::default())
+    }
+
+    #[test]
+    fn rows_are_the_bytes_between_the_commas() {
+        let body = b" [ {\"id\" : \"a\"} ,{\"id\":\"b\",\"n\":1.50}\n]\n";
+        let page = page(body).unwrap();
+        let rows: Vec<_> = page.rows().iter().map(|r| page.bytes(r)).collect();
+        assert_eq!(rows, [&b"{\"id\" : \"a\"}"[..], b"{\"id\":\"b\",\"n\":1.50}"]);
+        let RowKind::Event(fields) = &page.rows()[1].kind else { panic!("an event") };
+        assert_eq!(page.id(fields).unwrap().as_ref(), b"b");
+    }
+
+    #[test]
+    fn empty_arrays_are_pages_without_rows() {
+        assert!(page(b"[]").unwrap().is_empty());
+        assert!(page(b" [\n] ").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_no_array_to_its_end_is_no_page() {
+        for body in ["", "null", "{}", "<html>", "{\"message\":\"x\"}"] {
+            assert!(matches!(page(body.as_bytes()), Err(PageError::NotAnArray(_))), "{body}");
+        }
+        for body in [
+            "[",
+            "[{}",
+            "[{},",
+            "[{},]",
+            "[{}]x",
+            "[{\"a\":tru}]",
+            "[{\"a\"}]",
+            "[{} {}]",
+            "[{\"a\":\"\n\"}]",
+        ] {
+            assert!(matches!(page(body.as_bytes()), Err(PageError::Garbled { .. })), "{body}");
+        }
+    }
+
+    #[test]
+    fn broken_rows_do_not_take_their_neighbours_along() {
+        let page = page(b"[{\"id\":\"a\"},42,null,{\"id\":\"\xff\"},[{}],{\"id\":\"b\"}]").unwrap();
+        let kinds: Vec<_> = page
+            .rows()
+            .iter()
+            .map(|row| match &row.kind {
+                RowKind::Event(_) => "event",
+                RowKind::Broken(reason) => reason,
+            })
+            .collect();
+        assert_eq!(
+            kinds,
+            [
+                "event",
+                "not a JSON object",
+                "not a JSON object",
+                "not UTF-8",
+                "not a JSON object",
+                "event"
+            ]
+        );
+        assert_eq!(page.bytes(&page.rows()[3]), b"{\"id\":\"\xff\"}");
+    }
+
+    #[test]
+    fn a_token_needs_a_millisecond() {
+        let token = Token::parse(r#"[1576181718000,"DZrPyW8BNsa9iKWoOm7h"]"#).unwrap();
+        assert_eq!(token.ms, 1_576_181_718_000);
+        assert_eq!(Token::parse(r#"["1576181718000", "x"]"#).unwrap().ms, 1_576_181_718_000);
+        for header in
+            ["", "[]", "null", "{}", "[1]", "[null,\"x\"]", "[\"x\",\"y\"]", "garbage", "[1,"]
+        {
+            assert!(Token::parse(header).is_none(), "{header}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What the engine needs of the world. Each adapter keeps these contracts; the tests hold every
+//! one of them to the same suite.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use crate::page::{Page, Token};
+use crate::plan::Query;
+use crate::stream::{Scope, StreamId};
+use crate::update::{Item, Update};
+use crate::walk::Ask;
+
+/// JumpCloud's Directory Insights API.
+pub trait Insights: Send + Sync {
+    /// Asks for one page. The future makes progress by itself where the adapter can, so that a
+    /// page arrives while another one is being worked on.
+    ///
+    /// Passing failures are retried inside, within `request.deadline_ms`; a page is whole or an
+    /// error.
+    fn page(&self, request: PageRequest) -> BoxFuture<'static, Result<Page, InsightsError>>;
+
+    /// Counts the events of a window without reading them; nothing is pulled.
+    fn count(&self, request: PageRequest) -> BoxFuture<'static, Result<u64, InsightsError>>;
+
+    /// How far the local clock was ahead of the `Date` of the last answer, in milliseconds, never
+    /// below 0; `None` before the first answer of this process.
+    fn ahead_ms(&self) -> Option<i64>;
+}
+
+/// One question to JumpCloud.
+#[derive(Clone, Debug)]
+pub struct PageRequest {
+    /// Whose events.
+    pub scope: Scope,
+    /// The service list.
+    pub query: Query,
+    /// Window, limit and continuation.
+    pub ask: Ask,
+    /// Tries end here, on the local clock.
+    pub deadline_ms: i64,
+    /// Counts what the request costs.
+    pub meter: Arc<Meter>,
+}
+
+/// What requests to JumpCloud have cost; shared by the requests of a run.
+#[derive(Debug, Default)]
+pub struct Meter {
+    /// Requests sent, tries included.
+    pub requests: AtomicU64,
+    /// Tries after the first.
+    pub retries: AtomicU64,
+    /// Bytes of bodies as they came over the wire.
+    pub bytes_in: AtomicU64,
+}
+
+impl Meter {
+    /// Adds to one of the counters.
+    pub fn add(counter: &AtomicU64, by: u64) {
+        counter.fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+/// Why JumpCloud gave no page.
+#[derive(Debug, thiserror::Error)]
+pub enum InsightsError {
+    /// Somebody must mend something: 400, 401, 402, 403, 404, a redirect, a secret that cannot be
+    /// used. The message is in plain words.
+    #[error("{0}")]
+    Refused(String),
+    /// It may work next time: 429, 5xx, a broken answer, no answer.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The answer is larger than the limits; ask for fewer rows.
+    #[error("the page is larger than {limit_bytes} bytes")]
+    TooLarge {
+        /// The limit it broke.
+        limit_bytes: usize,
+        /// The continuation in its headers.
+        token: Option<Token>,
+    },
+}
+
+/// S3, or something that keeps its promise of conditional creation.
+#[async_trait]
+pub trait Objects: Send + Sync {
+    /// Creates an object unless its key is taken. Atomic: of any number of creations of one key,
+    /// one succeeds, and nobody sees half an object.
+    ///
+    /// # Errors
+    /// [`StoreError::Unclear`] also where the object may have been created all the same.
+    async fn create(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: Bytes,
+        about: &About,
+    ) -> Result<Created, StoreError>;
+
+    /// Reads an object; `None` only if it is certain that there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, StoreError>;
+
+    /// The SHA-256 an object was created with, hex; `None` only if it is certain that there is no
+    /// such object.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn sha256(&self, bucket: &str, key: &str) -> Result<Option<String>, StoreError>;
+
+    /// The keys under `prefix` that sort behind `after`, ascending, over all pages of the listing;
+    /// at most `most` of them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn list(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: &str,
+        most: usize,
+    ) -> Result<Vec<String>, StoreError>;
+}
+
+/// What is written beside an object's bytes.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// SHA-256 of the bytes.
+    pub sha256: [u8; 32],
+    /// `Content-Type`.
+    pub content_type: &'static str,
+    /// User metadata; `sha256` is added by the adapter.
+    pub metadata: Vec<(&'static str, String)>,
+}
+
+/// How a creation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// The object was not there; now it is.
+    New,
+    /// The key is taken, by this content or another; perhaps by an earlier try of this request.
+    Taken,
+}
+
+/// The table of cursors.
+#[async_trait]
+pub trait Cursors: Send + Sync {
+    /// Reads a stream's item, consistently; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn get(&self, stream: &StreamId) -> Result<Option<Item>, StoreError>;
+
+    /// Makes one atomic conditional update; creates the item if the conditions allow that.
+    /// Returns the item as it is afterwards, or `None` if a condition did not hold.
+    ///
+    /// A retry inside the adapter may find that its first try was made: then a condition does not
+    /// hold any more, although the update happened. The caller looks.
+    ///
+    /// # Errors
+    /// [`StoreError::Unclear`] also where the update may have been made all the same.
+    async fn update(&self, stream: &StreamId, update: &Update) -> Result<Option<Item>, StoreError>;
+}
+
+/// Why a store did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It may have happened or not, and may work next time: throttled, timed out, cut off.
+    #[error("{0}")]
+    Unclear(String),
+    /// It will not work until somebody mends something: no permission, no such bucket.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Where API keys are kept.
+#[async_trait]
+pub trait Secrets: Send + Sync {
+    /// Reads the secret anew.
+    ///
+    /// # Errors
+    /// [`StoreError`]; no message ever holds any of the secret.
+    async fn read(&self) -> Result<secrecy::SecretString, StoreError>;
+}
+
+/// Time and chance.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// The local clock, UTC milliseconds. It may be wrong; nothing's safety rests on it.
+    fn now_ms(&self) -> i64;
+
+    /// Waits.
+    async fn sleep(&self, ms: u64);
+
+    /// Random bytes, for names that must not meet.
+    fn random(&self) -> [u8; 16];
+}

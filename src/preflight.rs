@@ -1,0 +1,113 @@
+//! `validate`: is everything there that a run needs? Checks without pulling an event.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::collect::Engine;
+use crate::cursor;
+use crate::limits::HOUR_MS;
+use crate::plan::{Budget, Query};
+use crate::ports::{About, Meter, PageRequest};
+use crate::stream::StreamId;
+use crate::walk::Ask;
+
+/// What was checked.
+#[derive(Debug, Serialize)]
+pub struct Preflight {
+    /// Whether every check passed.
+    pub ok: bool,
+    /// The checks, in the order they were made.
+    pub checks: Vec<Check>,
+}
+
+/// One check.
+#[derive(Debug, Serialize)]
+pub struct Check {
+    /// What was checked.
+    pub check: String,
+    /// Whether it passed.
+    pub ok: bool,
+    /// What was found, in plain words.
+    pub detail: String,
+}
+
+/// Checks secret, JumpCloud's answer per stream and query, the table and both buckets.
+pub async fn validate(engine: &Engine, streams: &[StreamId], budget: Budget) -> Preflight {
+    let mut checks = Vec::new();
+    for stream in streams {
+        for query in &engine.settings.queries {
+            checks.push(ask(engine, stream, query, budget).await);
+        }
+    }
+    checks.push(table(engine).await);
+    let settings = &engine.settings;
+    checks.push(bucket(engine, &settings.archive_bucket, "preflight/written-by-validate").await);
+    checks.push(bucket(engine, &settings.state_bucket, "streams/v1/_written-by-validate").await);
+    Preflight { ok: checks.iter().all(|check| check.ok), checks }
+}
+
+impl Preflight {
+    /// The failed checks in one line; `None` if there are none.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        let failed: Vec<_> = self.checks.iter().filter(|check| !check.ok).collect();
+        let lines: Vec<_> =
+            failed.iter().map(|check| format!("{}: {}", check.check, check.detail)).collect();
+        (!lines.is_empty()).then(|| lines.join("; "))
+    }
+}
+
+impl Check {
+    fn new(check: String, result: Result<String, String>) -> Self {
+        let ok = result.is_ok();
+        let (Ok(detail) | Err(detail)) = result;
+        Self { check, ok, detail }
+    }
+}
+
+async fn ask(engine: &Engine, stream: &StreamId, query: &Query, budget: Budget) -> Check {
+    let now_ms = engine.clock.now_ms();
+    let request = PageRequest {
+        scope: stream.scope(),
+        query: query.clone(),
+        ask: Ask { start_ms: now_ms - HOUR_MS, end_ms: now_ms, limit: 1, token: None },
+        deadline_ms: budget.read_until_ms(0),
+        meter: Arc::new(Meter::default()),
+    };
+    let answer = engine.insights.count(request).await;
+    let result = answer.map(|count| format!("JumpCloud answers: {count} events in the last hour"));
+    let check = format!("JumpCloud, {stream}, {}", query.join(","));
+    Check::new(check, result.map_err(|error| error.to_string()))
+}
+
+async fn table(engine: &Engine) -> Check {
+    let result = engine.cursors.update(&StreamId::own(), &cursor::impossible()).await;
+    Check::new(
+        "cursor table".to_owned(),
+        match result {
+            Ok(_) => Ok("may be written".to_owned()),
+            Err(error) => Err(error.to_string()),
+        },
+    )
+}
+
+/// Creates a small object once and for all; later checks find it there.
+async fn bucket(engine: &Engine, bucket: &str, key: &str) -> Check {
+    let body = Bytes::from_static(b"jumpcloud-collector may write here\n");
+    let about = About {
+        sha256: Sha256::digest(&body).into(),
+        content_type: "text/plain",
+        metadata: Vec::new(),
+    };
+    let result = engine.objects.create(bucket, key, body, &about).await;
+    Check::new(
+        format!("bucket {bucket}"),
+        match result {
+            Ok(_) => Ok("may be written".to_owned()),
+            Err(error) => Err(error.to_string()),
+        },
+    )
+}

@@ -1,0 +1,126 @@
+//! What an invocation did: the function's answer, a line a stream.
+
+use serde::Serialize;
+
+use crate::stream::StreamId;
+
+/// What an invocation did.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// A line a stream, in the order they had their turn.
+    pub streams: Vec<StreamReport>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: i64,
+}
+
+/// What one run did.
+#[derive(Clone, Debug, Serialize)]
+pub struct StreamReport {
+    /// The stream.
+    pub stream: StreamId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Rows JumpCloud sent.
+    pub read: u64,
+    /// Rows already decided, dropped.
+    pub seen: u64,
+    /// Events archived.
+    pub written: u64,
+    /// Of those, how many lay where the head had read before.
+    pub late: u64,
+    /// Events the filter left out.
+    pub filtered: u64,
+    /// Rows put into quarantine.
+    pub quarantined: u64,
+    /// Events without an id, archived by their bytes.
+    pub without_id: u64,
+    /// Events without a readable timestamp, archived by their collection day.
+    pub without_timestamp: u64,
+    /// Pages used.
+    pub pages: u64,
+    /// Requests to JumpCloud, tries included.
+    pub requests: u64,
+    /// Tries after the first.
+    pub retries: u64,
+    /// Bytes of JumpCloud's answers on the wire.
+    pub bytes_in: u64,
+    /// Bytes of the parts written.
+    pub bytes_out: u64,
+    /// Parts written.
+    pub objects: u64,
+    /// Event time up to which the head has read, RFC 3339; none before the birth.
+    pub frontier: Option<String>,
+    /// How far that is behind now, in seconds.
+    pub lag_seconds: Option<i64>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Failures in a row, this one included.
+    #[serde(skip)]
+    pub failures: i64,
+    /// Whether a person must mend it.
+    #[serde(skip)]
+    pub needs_mending: bool,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Everything there was is archived.
+    Ok,
+    /// The budget is used up, and there is more to read.
+    Behind,
+    /// Another run has the stream.
+    Busy,
+    /// There is nothing to ask for yet.
+    Waiting,
+    /// See `error`.
+    Failed,
+}
+
+impl StreamReport {
+    /// The report of a run that has not begun.
+    #[must_use]
+    pub fn new(stream: StreamId) -> Self {
+        Self {
+            stream,
+            outcome: Outcome::Ok,
+            read: 0,
+            seen: 0,
+            written: 0,
+            late: 0,
+            filtered: 0,
+            quarantined: 0,
+            without_id: 0,
+            without_timestamp: 0,
+            pages: 0,
+            requests: 0,
+            retries: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            objects: 0,
+            frontier: None,
+            lag_seconds: None,
+            error: None,
+            failures: 0,
+            needs_mending: false,
+        }
+    }
+}
+
+impl Report {
+    /// Why the invocation as a whole fails: every stream that a person must mend, or that failed
+    /// `tolerated` times in a row, by name.
+    #[must_use]
+    pub fn failure(&self, tolerated: i64) -> Option<String> {
+        let failed: Vec<_> = self
+            .streams
+            .iter()
+            .filter(|s| {
+                s.outcome == Outcome::Failed && (s.needs_mending || s.failures >= tolerated)
+            })
+            .map(|s| format!("{}: {}", s.stream, s.error.as_deref().unwrap_or("failed")))
+            .collect();
+        (!failed.is_empty()).then(|| failed.join("; "))
+    }
+}

@@ -1,0 +1,246 @@
+//! What a request may see, checked in a fixed order: credential, role, organization header,
+//! organization, access to it, Directory Insights.
+
+use super::behaviour::NotEnabled;
+use super::credentials::{CredentialKind, Key, Role};
+use super::organization::Organization;
+use super::store::StoredEvent;
+use super::wire::{Refusal, Request};
+use super::world::World;
+
+/// Whose events an answer is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Those of these organizations, mixed.
+    Organizations(Vec<String>),
+    /// The provider's own trail.
+    Provider(String),
+    /// None: Directory Insights is not enabled, and this stand-in answers that with no rows.
+    Nothing,
+}
+
+impl Scope {
+    pub(super) fn holds(&self, event: &StoredEvent) -> bool {
+        match self {
+            Self::Organizations(ids) => ids.iter().any(|id| **id == *event.organization),
+            Self::Provider(id) => event.provider.as_deref() == Some(id.as_str()),
+            Self::Nothing => false,
+        }
+    }
+}
+
+/// Who asks, after the checks that every route of the insights and console hosts has.
+///
+/// # Errors
+///
+/// 401 for an absent, unknown or expired credential, 401 or 403 for one of another region, 403
+/// for a role that may not use the API.
+pub(super) fn identify<'a>(
+    world: &'a World,
+    now_ms: i64,
+    request: &Request,
+) -> Result<(&'a Key, CredentialKind), Refusal> {
+    let (key, kind) =
+        world.credentials.find(now_ms, request).ok_or_else(|| Refusal::new(401, "Unauthorized"))?;
+    if key.region != world.behaviours.region {
+        return Err(match world.behaviours.wrong_region_status {
+            403 => Refusal::new(403, "Forbidden"),
+            status => Refusal::new(status, "Unauthorized"),
+        });
+    }
+    if key.role == Role::CommandRunner {
+        return Err(Refusal::new(403, "Forbidden"));
+    }
+    Ok((key, kind))
+}
+
+/// What a request to the insights host may see.
+///
+/// # Errors
+///
+/// Those of [`identify`]; then 400 for a malformed organization, 401 where one is missing, 404
+/// for an unknown one, 403 for one out of reach, 402 for one without Directory Insights.
+pub(super) fn scope(world: &World, now_ms: i64, request: &Request) -> Result<Scope, Refusal> {
+    let (key, kind) = identify(world, now_ms, request)?;
+    let asked = asked_organizations(request, world.behaviours.comma_joined_organizations)?;
+    if let (true, Some(provider)) = (asked.is_empty(), request.header("x-provider-id")) {
+        return match key.provider.as_deref() == Some(provider) {
+            true => Ok(Scope::Provider(provider.to_owned())),
+            false => Err(Refusal::new(403, "Forbidden")),
+        };
+    }
+    let organizations = match asked.is_empty() {
+        false => asked,
+        true => vec![only_organization(world, key, kind)?],
+    };
+    let mut is_enabled = true;
+    for id in &organizations {
+        let organization = world
+            .organizations
+            .get(id)
+            .ok_or_else(|| Refusal::new(404, "Not Found: organization not found"))?;
+        if !may_read(key, organization) {
+            return Err(Refusal::new(403, "Forbidden"));
+        }
+        is_enabled &= organization.insights_enabled;
+    }
+    match (is_enabled, world.behaviours.not_enabled) {
+        (true, _) => Ok(Scope::Organizations(organizations)),
+        (false, NotEnabled::Empty) => Ok(Scope::Nothing),
+        (false, NotEnabled::PaymentRequired) => {
+            let text = "Payment Required: Directory Insights is not enabled";
+            Err(Refusal::new(402, text))
+        }
+    }
+}
+
+/// Whether a key reaches an organization: it is named, or belongs to the key's provider.
+pub(super) fn may_read(key: &Key, organization: &Organization) -> bool {
+    key.organizations.contains(&organization.id)
+        || (key.provider.is_some() && key.provider == organization.provider)
+}
+
+/// The organization of a request that names none.
+fn only_organization(world: &World, key: &Key, kind: CredentialKind) -> Result<String, Refusal> {
+    let none_selected = || Refusal::new(401, "Unauthorized: no organization selected");
+    let is_token = kind == CredentialKind::Bearer;
+    if key.multi_tenant || (is_token && !world.behaviours.token_without_organization) {
+        return Err(none_selected());
+    }
+    key.organizations.first().cloned().ok_or_else(none_selected)
+}
+
+/// The organizations of the `x-org-id` headers.
+fn asked_organizations(request: &Request, comma_joined: bool) -> Result<Vec<String>, Refusal> {
+    let mut ids = Vec::new();
+    for value in request.header_values("x-org-id") {
+        let parts: Vec<&str> = match comma_joined {
+            true => value.split(',').map(str::trim).collect(),
+            false => vec![value],
+        };
+        for id in parts {
+            let is_hex = id.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if id.len() != 24 || !is_hex {
+                return Err(Refusal::new(400, "Bad Request: malformed organization id"));
+            }
+            ids.push(id.to_owned());
+        }
+    }
+    Ok(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::credentials::Region;
+    use super::super::fixture::{EVENTS, KEY, NOW_MS, ORGANIZATION, event, query, request, world};
+    use super::*;
+
+    const OTHER: &str = "0123456789abcdef01234567";
+    const STRANGE: &str = "ffffffffffffffffffffffff";
+    const PROVIDER: &str = "5c86b6cf9fdce00001d3800c";
+    const PORTAL_KEY: &str = "jca_portal";
+
+    /// A provider with two organizations, a third that is not its own, and one event in each.
+    fn portal() -> World {
+        let mut world = world();
+        world.add_key(PORTAL_KEY, Key::provider("portal", PROVIDER));
+        for id in [ORGANIZATION, OTHER] {
+            world.add_organization(Organization::new(id, id).managed_by(PROVIDER));
+        }
+        world.add_organization(Organization::new(STRANGE, "strange"));
+        for id in [ORGANIZATION, OTHER, STRANGE] {
+            let raw = event(0, NOW_MS - 1).replace(ORGANIZATION, id);
+            assert!(world.load(raw, 0).is_ok());
+        }
+        world
+    }
+
+    fn ask(world: &mut World, headers: &[(&str, &str)]) -> (u16, usize) {
+        let body = query(json!({})).to_string();
+        let mut request = Request::post(EVENTS, body);
+        for (name, value) in headers {
+            request = request.with_header(name, value);
+        }
+        let answer = world.answer(NOW_MS, &request);
+        (answer.status, answer.rows)
+    }
+
+    /// Each check comes before the next, so the status tells a client what to mend first.
+    #[test]
+    fn checks_come_in_their_order() {
+        let mut world = portal();
+        let malformed = [("x-org-id", "malformed")];
+        assert_eq!(ask(&mut world, &malformed).0, 401);
+        let key = ("x-api-key", KEY);
+        if let Some(grants) = world.key_mut(KEY) {
+            grants.role = Role::CommandRunner;
+        }
+        assert_eq!(ask(&mut world, &[key, malformed[0]]).0, 403);
+        if let Some(grants) = world.key_mut(KEY) {
+            grants.role = Role::ReadOnly;
+        }
+        assert_eq!(ask(&mut world, &[key, malformed[0]]).0, 400);
+        assert_eq!(ask(&mut world, &[key, ("x-org-id", "eeeeeeeeeeeeeeeeeeeeeeee")]).0, 404);
+        assert_eq!(ask(&mut world, &[key, ("x-org-id", STRANGE)]).0, 403);
+        if let Some(organization) = world.organization_mut(ORGANIZATION) {
+            organization.insights_enabled = false;
+        }
+        let bad_body = request(EVENTS, &json!(1));
+        assert_eq!(world.answer(NOW_MS, &bad_body).status, 402);
+        world.behaviours.not_enabled = NotEnabled::Empty;
+        assert_eq!(world.answer(NOW_MS, &bad_body).status, 400);
+        assert_eq!(ask(&mut world, &[key]), (200, 0));
+    }
+
+    /// An administrator of many organizations must say which.
+    #[test]
+    fn a_portal_key_names_its_organizations() {
+        let mut world = portal();
+        let key = ("x-api-key", PORTAL_KEY);
+        assert_eq!(ask(&mut world, &[key]).0, 401);
+        assert_eq!(ask(&mut world, &[key, ("x-org-id", OTHER)]), (200, 1));
+        let both = [key, ("x-org-id", OTHER), ("x-org-id", ORGANIZATION)];
+        assert_eq!(ask(&mut world, &both), (200, 2));
+        let joined = format!("{OTHER},{ORGANIZATION}");
+        assert_eq!(ask(&mut world, &[key, ("x-org-id", &joined)]).0, 400);
+        world.behaviours.comma_joined_organizations = true;
+        assert_eq!(ask(&mut world, &[key, ("x-org-id", &joined)]), (200, 2));
+        world.remove_organization(OTHER);
+        assert_eq!(ask(&mut world, &[key, ("x-org-id", OTHER)]).0, 404);
+    }
+
+    /// A provider's trail is its own, and nobody else's.
+    #[test]
+    fn a_provider_reads_its_own_trail() {
+        let mut world = portal();
+        let raw = json!({"provider":PROVIDER,"timestamp":"2027-01-15T07:59:59Z"});
+        assert!(world.load(raw.to_string(), 0).is_ok());
+        let provider = ("x-provider-id", PROVIDER);
+        assert_eq!(ask(&mut world, &[("x-api-key", PORTAL_KEY), provider]), (200, 1));
+        assert_eq!(ask(&mut world, &[("x-api-key", KEY), provider]).0, 403);
+    }
+
+    /// Keys end, and are good in one region.
+    #[test]
+    fn expired_and_foreign_keys_are_refused() {
+        let mut world = portal();
+        let key = [("x-api-key", KEY)];
+        if let Some(grants) = world.key_mut(KEY) {
+            grants.expires_at_ms = Some(NOW_MS + 1);
+        }
+        assert_eq!(ask(&mut world, &key).0, 200);
+        if let Some(grants) = world.key_mut(KEY) {
+            grants.expires_at_ms = Some(NOW_MS);
+        }
+        assert_eq!(ask(&mut world, &key).0, 401);
+        if let Some(grants) = world.key_mut(KEY) {
+            grants.expires_at_ms = None;
+        }
+        world.behaviours.region = Region::Eu;
+        assert_eq!(ask(&mut world, &key).0, 401);
+        world.behaviours.wrong_region_status = 403;
+        assert_eq!(ask(&mut world, &key).0, 403);
+    }
+}

@@ -1,0 +1,270 @@
+//! Who may ask: API keys, service accounts and the tokens issued to them.
+
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+use super::wire::Request;
+
+/// A JumpCloud region. An organization lives in exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Region {
+    /// United States, the standard one.
+    Us,
+    /// Europe.
+    Eu,
+    /// India.
+    In,
+}
+
+/// What an administrator may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    Administrator,
+    /// Reading, which is enough for Directory Insights.
+    ReadOnly,
+    /// Commands only: Directory Insights answers 403.
+    CommandRunner,
+}
+
+/// What stands behind a credential: an administrator, or a service account.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// The name under which the request log speaks of it. Never the secret itself.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// The organizations it may read, besides all those of its provider.
+    pub organizations: Vec<String>,
+    /// Whether it must name the organization in `x-org-id`.
+    pub multi_tenant: bool,
+    /// The provider it belongs to, for administrators of a multi-tenant portal.
+    pub provider: Option<String>,
+    /// Where its organizations live.
+    pub region: Region,
+    /// From when on it is refused, UTC milliseconds; `None` for never.
+    pub expires_at_ms: Option<i64>,
+}
+
+impl Key {
+    /// An administrator of one organization.
+    pub fn single(name: &str, organization: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            role: Role::Administrator,
+            organizations: vec![organization.to_owned()],
+            multi_tenant: false,
+            provider: None,
+            region: Region::Us,
+            expires_at_ms: None,
+        }
+    }
+
+    /// An administrator of a provider and all its organizations.
+    pub fn provider(name: &str, provider: &str) -> Self {
+        Self {
+            organizations: Vec::new(),
+            multi_tenant: true,
+            provider: Some(provider.to_owned()),
+            ..Self::single(name, "")
+        }
+    }
+
+    fn is_live(&self, now_ms: i64) -> bool {
+        self.expires_at_ms.is_none_or(|expiry| now_ms < expiry)
+    }
+}
+
+/// A client secret of a service account. Two may be valid at once, for rotation.
+#[derive(Debug, Clone)]
+pub struct ClientSecret {
+    /// The secret.
+    pub value: String,
+    /// From when on it is refused, UTC milliseconds; `None` for never.
+    pub expires_at_ms: Option<i64>,
+}
+
+#[derive(Debug)]
+struct ServiceAccount {
+    secrets: Vec<ClientSecret>,
+    grants: Key,
+}
+
+#[derive(Debug)]
+struct Token {
+    client_id: String,
+    expires_at_ms: i64,
+}
+
+/// How a request identified itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// `x-api-key`
+    ApiKey,
+    /// `Authorization: Bearer`
+    Bearer,
+    /// `Authorization: Basic`
+    Basic,
+    /// Several of them at once.
+    Several,
+}
+
+/// Why the token endpoint refuses a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClientRefusal {
+    /// Unknown client or wrong or expired secret.
+    Unknown,
+    /// The client may not use the API.
+    NotPermitted,
+}
+
+/// Every credential the stand-in knows.
+#[derive(Debug, Default)]
+pub(super) struct Credentials {
+    keys: HashMap<String, Key>,
+    accounts: HashMap<String, ServiceAccount>,
+    tokens: HashMap<String, Token>,
+}
+
+impl Credentials {
+    pub(super) fn add_key(&mut self, key: &str, grants: Key) {
+        self.keys.insert(key.to_owned(), grants);
+    }
+
+    pub(super) fn key_mut(&mut self, key: &str) -> Option<&mut Key> {
+        self.keys.get_mut(key)
+    }
+
+    pub(super) fn remove_key(&mut self, key: &str) -> Option<Key> {
+        self.keys.remove(key)
+    }
+
+    /// Adds a secret to an account, made if new; an account's grants are replaced.
+    pub(super) fn add_secret(&mut self, client_id: &str, secret: ClientSecret, grants: Key) {
+        let account = self
+            .accounts
+            .entry(client_id.to_owned())
+            .or_insert_with(|| ServiceAccount { secrets: Vec::new(), grants: grants.clone() });
+        account.secrets.push(secret);
+        account.grants = grants;
+    }
+
+    /// Takes one secret of an account away. Tokens issued with it stay good, as OAuth has it.
+    pub(super) fn remove_secret(&mut self, client_id: &str, secret: &str) {
+        if let Some(account) = self.accounts.get_mut(client_id) {
+            account.secrets.retain(|kept| kept.value != secret);
+        }
+    }
+
+    pub(super) fn revoke_tokens(&mut self) {
+        self.tokens.clear();
+    }
+
+    /// Who sent the request with an API key or a token, and by which of the two; `None` if the
+    /// credential is absent, unknown or expired.
+    pub(super) fn find(&self, now_ms: i64, request: &Request) -> Option<(&Key, CredentialKind)> {
+        let (key, kind) = match (request.header("x-api-key"), bearer(request)) {
+            (Some(key), _) => (self.keys.get(key)?, CredentialKind::ApiKey),
+            (None, Some(token)) => {
+                let token = self.tokens.get(token)?;
+                if now_ms >= token.expires_at_ms {
+                    return None;
+                }
+                let account = self.accounts.get(&token.client_id)?;
+                (&account.grants, CredentialKind::Bearer)
+            }
+            (None, None) => return None,
+        };
+        key.is_live(now_ms).then_some((key, kind))
+    }
+
+    /// The account of a request with Basic authentication.
+    pub(super) fn client(&self, now_ms: i64, request: &Request) -> Result<String, ClientRefusal> {
+        let (client_id, secret) = basic(request).ok_or(ClientRefusal::Unknown)?;
+        let account = self.accounts.get(&client_id).ok_or(ClientRefusal::Unknown)?;
+        let is_valid = account.secrets.iter().any(|known| {
+            known.value == secret && known.expires_at_ms.is_none_or(|expiry| now_ms < expiry)
+        });
+        match (is_valid, account.grants.role) {
+            (false, _) => Err(ClientRefusal::Unknown),
+            (true, Role::CommandRunner) => Err(ClientRefusal::NotPermitted),
+            (true, _) => Ok(client_id),
+        }
+    }
+
+    /// Issues a token in the form of a JWT, valid until `expires_at_ms` (exclusive).
+    pub(super) fn issue(
+        &mut self,
+        client_id: &str,
+        now_ms: i64,
+        expires_at_ms: i64,
+        random: &mut fastrand::Rng,
+    ) -> String {
+        let claims = serde_json::json!({
+            "client_id": client_id,
+            "exp": expires_at_ms.div_euclid(1_000),
+            "iat": now_ms.div_euclid(1_000),
+            "jti": super::made_up::uuid(random),
+            "scp": ["api"],
+            "sub": client_id,
+        });
+        let signature: [u8; 64] = std::array::from_fn(|_| random.u8(..));
+        let token = [
+            URL_SAFE_NO_PAD.encode(br#"{"alg":"RS256","typ":"JWT"}"#),
+            URL_SAFE_NO_PAD.encode(claims.to_string()),
+            URL_SAFE_NO_PAD.encode(signature),
+        ]
+        .join(".");
+        self.tokens.insert(token.clone(), Token { client_id: client_id.to_owned(), expires_at_ms });
+        token
+    }
+
+    /// The name of whatever credential a request carries, for the log; `unknown` if it is none of
+    /// ours. Never a secret.
+    pub(super) fn name_of(&self, request: &Request) -> Option<String> {
+        let name = match credential_kind(request)? {
+            CredentialKind::Basic => basic(request)
+                .map(|(client_id, _)| client_id)
+                .filter(|client_id| self.accounts.contains_key(client_id)),
+            CredentialKind::Bearer => bearer(request)
+                .and_then(|token| self.tokens.get(token))
+                .map(|token| token.client_id.clone()),
+            CredentialKind::ApiKey | CredentialKind::Several => request
+                .header("x-api-key")
+                .and_then(|key| self.keys.get(key))
+                .map(|key| key.name.clone()),
+        };
+        Some(name.unwrap_or_else(|| "unknown".to_owned()))
+    }
+}
+
+/// What kind of credential a request carries, known or not.
+pub(super) fn credential_kind(request: &Request) -> Option<CredentialKind> {
+    let authorizations = request.header_values("authorization").count();
+    match (request.header_values("x-api-key").count(), authorizations) {
+        (0, 0) => None,
+        (1, 0) => Some(CredentialKind::ApiKey),
+        (0, 1) if scheme(request, "basic ").is_some() => Some(CredentialKind::Basic),
+        (0, 1) => Some(CredentialKind::Bearer),
+        _ => Some(CredentialKind::Several),
+    }
+}
+
+fn bearer(request: &Request) -> Option<&str> {
+    scheme(request, "bearer ")
+}
+
+fn basic(request: &Request) -> Option<(String, String)> {
+    let decoded = STANDARD.decode(scheme(request, "basic ")?.trim()).ok()?;
+    let (client_id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    Some((client_id.to_owned(), secret.to_owned()))
+}
+
+/// What follows an authorization scheme, which is compared without case.
+fn scheme<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    let value = request.header("authorization")?;
+    let (start, rest) = value.split_at_checked(name.len())?;
+    start.eq_ignore_ascii_case(name).then_some(rest)
+}

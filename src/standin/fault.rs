@@ -1,0 +1,264 @@
+//! Faults: what goes wrong, and when.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+
+use super::wire::{Answer, Delivery};
+
+/// What goes wrong with one request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fault {
+    /// This answer instead of the real one.
+    Answer {
+        /// The status code.
+        status: u16,
+        /// Names and values.
+        headers: Vec<(String, String)>,
+        /// The body.
+        body: Bytes,
+    },
+    /// The connection is reset before a byte of the answer.
+    Reset,
+    /// The true answer, cut after this many bytes under the `Content-Length` of the whole.
+    CutAfter(usize),
+    /// The true answer, compressed, without the last half of the gzip stream; its length is told
+    /// as it is.
+    TruncatedGzip,
+    /// The true answer with a byte 0 in its middle, which JSON has nowhere.
+    GarbledJson,
+    /// The true answer after this time of silence.
+    Stall(Duration),
+    /// The true answer in small pieces with pauses.
+    SlowLoris {
+        /// Bytes a piece.
+        piece: usize,
+        /// The time before each.
+        pause: Duration,
+    },
+    /// The true answer under a wrong `Content-Length`.
+    WrongContentLength(u64),
+    /// `X-Result-Count`, and the counts of `/events/count` and `/events/interval`, are off by
+    /// this.
+    CountLies(i64),
+    /// `X-Result-Count` is not there.
+    CountAbsent,
+    /// `X-Result-Count` is not a number.
+    CountGarbage,
+    /// Pages hold at most this many rows, and `X-Limit` says so.
+    LimitLowered(usize),
+    /// `X-Limit` is not there.
+    LimitAbsent,
+    /// `X-Search_after` is not there, on full pages only.
+    TokenAbsentOnFullPages,
+    /// `X-Search_after` is not there.
+    TokenAbsent,
+    /// A continued page gives the rows and the token of the page before once more.
+    TokenRepeated,
+    /// `X-Search_after` is not JSON.
+    TokenGarbage,
+    /// All access tokens issued so far are revoked before the request is looked at.
+    TokensRevoked,
+    /// This API key is gone from this request on.
+    KeyRemoved(String),
+    /// The first API key is gone from this request on and the second is good in its place.
+    KeyRotated {
+        /// The key that is refused from now on.
+        old: String,
+        /// The key that is valid from now on.
+        new: String,
+    },
+    /// A query that names this service gets 400 with the list of supported ones.
+    ServiceRejected(String),
+}
+
+/// The form of `Retry-After`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// Whole seconds.
+    Seconds(u64),
+    /// An HTTP date, given in UTC milliseconds since 1970.
+    Date(u64),
+    /// The header is not there.
+    Absent,
+}
+
+impl Fault {
+    /// An error in JumpCloud's own form.
+    pub fn error(status: u16, message: &str) -> Self {
+        Self::from(Answer::error(status, message))
+    }
+
+    /// A page of a proxy: an HTML body under any status, 200 too.
+    pub fn html(status: u16) -> Self {
+        let body = format!(
+            "<html>\r\n<head><title>{status}</title></head>\r\n<body>\r\n<center><h1>{status}</h1>\
+             </center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+        );
+        Self::from(Answer::new(status, "text/html", body))
+    }
+
+    /// The page of a firewall that has had enough.
+    pub fn blocked() -> Self {
+        let body = "<html><body><h1>403 Forbidden</h1><p>Your IP has been blocked due to \
+                    suspected abuse.</p></body></html>";
+        Self::from(Answer::new(403, "text/html", body))
+    }
+
+    /// 429 with `Retry-After` in one of its forms.
+    pub fn too_many_requests(retry_after: RetryAfter) -> Self {
+        let mut answer = Answer::error(429, "Too Many Requests");
+        match retry_after {
+            RetryAfter::Absent => {}
+            RetryAfter::Seconds(seconds) => answer.set_header("Retry-After", &seconds.to_string()),
+            RetryAfter::Date(at_ms) => {
+                let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(at_ms));
+                answer.set_header("Retry-After", &date);
+            }
+        }
+        Self::from(answer)
+    }
+
+    /// A redirect with one of 301, 302, 307, 308.
+    pub fn redirect(status: u16, location: &str) -> Self {
+        let mut answer = Answer::new(status, "text/html", "");
+        answer.set_header("Location", location);
+        Self::from(answer)
+    }
+
+    /// 200 with a body that is none of ours: `null`, `{}`, an error object, nothing at all.
+    pub fn body(body: &str) -> Self {
+        Self::from(Answer::json(200, body.to_owned()))
+    }
+
+    /// The answer that takes the place of the real one, if this fault is of that kind.
+    pub(super) fn replacement(&self) -> Option<Answer> {
+        match self {
+            Self::Answer { status, headers, body } => Some(Answer {
+                status: *status,
+                headers: headers.clone(),
+                body: body.clone(),
+                delivery: Delivery::Whole,
+                rows: 0,
+            }),
+            Self::Reset => Some(Answer {
+                status: 0,
+                headers: Vec::new(),
+                body: Bytes::new(),
+                delivery: Delivery::Reset,
+                rows: 0,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Damages the way the true answer travels, if this fault is of that kind.
+    pub(super) fn damage(&self, answer: &mut Answer) {
+        match *self {
+            Self::CutAfter(length) => answer.delivery = Delivery::CutAfter(length),
+            Self::Stall(duration) => answer.delivery = Delivery::Stall(duration),
+            Self::SlowLoris { piece, pause } => {
+                answer.delivery = Delivery::SlowLoris { piece, pause };
+            }
+            Self::WrongContentLength(length) => {
+                answer.delivery = Delivery::WrongContentLength(length);
+            }
+            Self::GarbledJson => {
+                let mut body = answer.body.to_vec();
+                body.insert(body.len() / 2, 0);
+                answer.body = body.into();
+            }
+            Self::TruncatedGzip => {
+                compress(answer);
+                answer.body.truncate(answer.body.len() / 2);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl From<Answer> for Fault {
+    fn from(answer: Answer) -> Self {
+        Self::Answer { status: answer.status, headers: answer.headers, body: answer.body }
+    }
+}
+
+/// Compresses a body with gzip, unless it is already.
+pub(super) fn compress(answer: &mut Answer) {
+    if answer.header("content-encoding").is_some() {
+        return;
+    }
+    let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
+    let mut compressed = vec![0; compressor.gzip_compress_bound(answer.body.len())];
+    // The buffer has the size libdeflate asks for, so this cannot fail; if it did, the answer
+    // would stay as it is, which is right too.
+    if let Ok(length) = compressor.gzip_compress(&answer.body, &mut compressed) {
+        compressed.truncate(length);
+        answer.body = compressed.into();
+        answer.set_header("Content-Encoding", "gzip");
+    }
+}
+
+/// When a rule acts, counted over the requests it matches since it was set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// On every request.
+    Always,
+    /// On the nth request only, the first being 1.
+    Nth(u64),
+    /// On the next so many requests.
+    Next(u64),
+    /// On every request before this virtual time (exclusive), UTC milliseconds.
+    Until(i64),
+}
+
+/// A fault, the requests it is meant for, and when it acts.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    fault: Fault,
+    when: When,
+    path_end: Option<String>,
+    organization: Option<String>,
+    seen: u64,
+}
+
+impl Rule {
+    /// A rule for every request to any path.
+    pub fn new(fault: Fault, when: When) -> Self {
+        Self { fault, when, path_end: None, organization: None, seen: 0 }
+    }
+
+    /// The same rule for paths that end so, such as `/events`.
+    #[must_use]
+    pub fn on(mut self, path_end: &str) -> Self {
+        self.path_end = Some(path_end.to_owned());
+        self
+    }
+
+    /// The same rule for requests that name this organization in `x-org-id`.
+    #[must_use]
+    pub fn for_organization(mut self, id: &str) -> Self {
+        self.organization = Some(id.to_owned());
+        self
+    }
+
+    /// Counts a request if the rule is meant for it, and gives the fault if it is due.
+    pub(super) fn meets(&mut self, now_ms: i64, request: &super::Request) -> Option<&Fault> {
+        let is_path = self.path_end.as_ref().is_none_or(|end| request.route().ends_with(end));
+        let is_organization = self
+            .organization
+            .as_ref()
+            .is_none_or(|id| request.header_values("x-org-id").any(|asked| asked == id));
+        if !(is_path && is_organization) {
+            return None;
+        }
+        self.seen += 1;
+        let is_due = match self.when {
+            When::Always => true,
+            When::Nth(number) => self.seen == number,
+            When::Next(count) => self.seen <= count,
+            When::Until(time_ms) => now_ms < time_ms,
+        };
+        is_due.then_some(&self.fault)
+    }
+}

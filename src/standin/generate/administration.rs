@@ -1,0 +1,246 @@
+//! Events of the services with little traffic. Those of `workflows` and `pam` follow no published
+//! schema, since there is none.
+
+use super::super::made_up::{object_id, uuid};
+use super::Service;
+use super::json::Object;
+use super::scene::{Scene, Tail, by_administrator, by_user, geoip, useragent};
+
+impl Scene<'_> {
+    /// An event of one of those services.
+    pub(super) fn administration(&mut self, service: Service) -> String {
+        match service {
+            Service::PasswordManager => self.password_manager(),
+            Service::AccessManagement => self.access_management(),
+            Service::Alerts => self.alert(),
+            Service::Notifications => self.notification(),
+            Service::ObjectStorage => self.object_storage(),
+            Service::SaasAppManagement => self.saas_app_management(),
+            Service::AssetManagement => self.asset_management(),
+            Service::Reports => self.report(),
+            Service::Workflows => self.workflow(),
+            _ => self.privileged_access(),
+        }
+    }
+
+    fn password_manager(&mut self) -> String {
+        let who = self.person();
+        let kinds = [
+            "passwordmanager_item_autofill",
+            "passwordmanager_item_reveal",
+            "passwordmanager_item_add",
+            "passwordmanager_app_unlock",
+        ];
+        let event_type = self.one_of(&kinds);
+        let tail = tail(event_type, Some(true), &who.address);
+        self.write(&tail, |event, random| {
+            event.object("initiated_by", |by| {
+                by.text("id", &who.id).text("type", "user").text("email", &who.email);
+                by.text("source", "desktop_app");
+            });
+            event.object("association", |association| {
+                association.text("type", "item").text("id", &uuid(random));
+            });
+            geoip(event, who);
+            event.text("user_agent", "PasswordManager/3.14.2 (darwin; arm64)");
+            event.text("error_message", "");
+            no_changes(event);
+        })
+    }
+
+    fn access_management(&mut self) -> String {
+        let who = self.person();
+        let group = self.group();
+        let decided = self.happens(0.5);
+        let event_type = match decided {
+            true => "access_management_access_request_approval",
+            false => "access_management_access_request",
+        };
+        let tail = tail(event_type, Some(true), &who.address);
+        self.write(&tail, |event, random| {
+            event.text("pid", &uuid(random)).text("access_request_id", &object_id(random));
+            event.object("resource", |resource| {
+                resource.text("type", "user_group").text("id", &group.id).text("name", group.name);
+            });
+            event.object("workflow", |workflow| {
+                workflow
+                    .text("type", "approval")
+                    .text("id", &object_id(random))
+                    .text("name", "Manager, then owner")
+                    .text("desc", "");
+            });
+            by_user(event, who);
+            geoip(event, who);
+            event.text("user_agent", "Mozilla/5.0").text("error_message", "");
+            event.list("changes", ["status"], |change, field| {
+                change.text("field", field).text("from", "PENDING");
+                change.text("to", if decided { "APPROVED" } else { "REQUESTED" });
+            });
+        })
+    }
+
+    fn alert(&mut self) -> String {
+        let who = self.administrator();
+        let device = self.device_of(who);
+        let event_type = self.one_of(&["alert_created", "alert_updated", "alert_status_updated"]);
+        let severity = self.one_of(&["Low", "Medium", "High"]);
+        let tail = tail(event_type, Some(true), &who.address);
+        self.write(&tail, |event, random| {
+            event.object("correlation", |correlation| {
+                correlation.text("id", &uuid(random));
+            });
+            event.text("category", "Device").text("severity", severity);
+            event.object("resource", |resource| {
+                resource
+                    .text("id", &object_id(random))
+                    .text("context", "Device has been offline for 14 days")
+                    .text("source_id", &device.id)
+                    .text("source_type", "system")
+                    .text("reference_id", &device.hostname);
+            });
+            event.list("initiated_by", [who], |by, who| {
+                by.text("id", &who.id).text("type", "admin").text("email", &who.email);
+            });
+            geoip(event, who);
+            event.text("username", &who.username);
+            no_changes(event);
+        })
+    }
+
+    fn notification(&mut self) -> String {
+        let who = self.administrator();
+        let event_type =
+            self.one_of(&["notification_channel_created", "notification_channel_updated"]);
+        let tail = tail(event_type, Some(true), &who.address);
+        self.write(&tail, |event, random| {
+            event.text("name", "On-call").text("type", "webhook");
+            event
+                .text("description", "Alerts for the weekend")
+                .text("channel_object_id", &object_id(random));
+            event.object("correlation", |correlation| {
+                correlation.text("id", &uuid(random));
+            });
+            event.list("config", ["https://hooks.example.net/on-call"], |row, url| {
+                row.text("key", "url").text("value", url);
+            });
+            by_administrator(event, who);
+        })
+    }
+
+    fn object_storage(&mut self) -> String {
+        let tail = Tail { event_type: "object_storage_create", ..Tail::default() };
+        let device =
+            self.device_of(self.cast.people.first().unwrap_or(&self.cast.administrators[0]));
+        self.write(&tail, |event, random| {
+            let digest = format!("{}{}", uuid(random), uuid(random)).replace('-', "");
+            event.text("result", "SUCCESS").text("referrer_object_id", &object_id(random));
+            event.text("referrer_type", "SOFTWARE_APP");
+            event.text("object_storage_item_object_id", &object_id(random));
+            event.text("object_storage_item_version_object_id", &object_id(random));
+            event.text("object_storage_item_version_name", "sparrow-vpn-3.5.2.pkg");
+            event.plain("object_storage_item_version_size", random.u32(1_000_000..90_000_000));
+            event.text("object_storage_item_version_sha_256_sum", &digest);
+            event.plain("total_software_item_count", random.u32(1..60));
+            event.plain("total_space_used", random.u64(1_000_000..9_000_000_000));
+            event.text("system_object_id", &device.id);
+        })
+    }
+
+    fn saas_app_management(&mut self) -> String {
+        let who = self.person();
+        let application = self.application();
+        let tail = tail("saas_management_login_event", None, &who.address);
+        self.write(&tail, |event, _| {
+            by_user(event, who);
+            geoip(event, who);
+            event.text("username", &who.username);
+            event.object("resource", |resource| {
+                resource
+                    .text("application_id", &application.id)
+                    .text("application_name", application.label)
+                    .text("application_category", "Productivity");
+            });
+            event.text("detail", "login seen by the browser extension");
+            no_changes(event);
+        })
+    }
+
+    fn asset_management(&mut self) -> String {
+        let who = self.administrator();
+        let tail = tail("asset_management_asset_update", None, &who.address);
+        self.write(&tail, |event, random| {
+            by_administrator(event, who);
+            geoip(event, who);
+            event.text("username", &who.username);
+            event.object("resource", |resource| {
+                resource.text("id", &uuid(random)).text("type", "asset");
+            });
+            event.text("detail", "asset updated");
+            event.list("changes", ["status"], |change, field| {
+                change.text("field", field).text("from", "In stock").text("to", "In use");
+            });
+        })
+    }
+
+    fn report(&mut self) -> String {
+        let who = self.administrator();
+        let event_type = self.one_of(&["report_run", "report_export", "report_create"]);
+        let tail = tail(event_type, None, &who.address);
+        self.write(&tail, |event, random| {
+            by_administrator(event, who);
+            geoip(event, who);
+            event.object("resource", |resource| {
+                resource
+                    .text("name", "Users to devices")
+                    .text("id", &object_id(random))
+                    .text("description", "every Monday")
+                    .texts("resources", ["users", "devices"])
+                    .object("search_request", |_| {})
+                    .object("configuration", |_| {});
+            });
+            event.text("auth_method", "session").text("user_agent", "Mozilla/5.0");
+            no_changes(event);
+        })
+    }
+
+    fn workflow(&mut self) -> String {
+        let who = self.administrator();
+        let event_type = self.one_of(&["workflow_run", "workflow_update"]);
+        let tail = tail(event_type, Some(true), &who.address);
+        self.write(&tail, |event, random| {
+            by_administrator(event, who);
+            geoip(event, who);
+            event.object("resource", |resource| {
+                resource.text("id", &uuid(random)).text("type", "workflow").text("name", "Leaver");
+            });
+            useragent(event, who);
+        })
+    }
+
+    fn privileged_access(&mut self) -> String {
+        let who = self.person();
+        let device = self.device_of(who);
+        let event_type = self.one_of(&["pam_session_start", "pam_session_end"]);
+        let tail = tail(event_type, Some(true), &who.address);
+        self.write(&tail, |event, random| {
+            by_user(event, who);
+            geoip(event, who);
+            event.object("resource", |resource| {
+                resource
+                    .text("id", &device.id)
+                    .text("type", "system")
+                    .text("name", &device.hostname);
+            });
+            event.text("session_id", &uuid(random));
+            useragent(event, who);
+        })
+    }
+}
+
+fn tail<'a>(event_type: &'a str, success: Option<bool>, client_ip: &'a str) -> Tail<'a> {
+    Tail { event_type, success, client_ip: Some(client_ip), has_provider: true }
+}
+
+fn no_changes(event: &mut Object<'_>) {
+    event.plain("changes", "[]");
+}

@@ -1,0 +1,203 @@
+//! The stand-in as an HTTP/1.1 server on the loopback interface. All hosts share one port.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::StatusCode;
+use hyper::body::Incoming;
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::behaviour::HeaderSpelling;
+use super::body::{Cut, ScriptedBody};
+use super::wire::{Answer, Delivery, Request};
+use super::world::World;
+
+/// Tells virtual time: UTC milliseconds.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// A running server. Dropping it closes its port and its connections.
+#[derive(Debug)]
+pub struct StandIn {
+    address: SocketAddr,
+    world: Arc<Mutex<World>>,
+    accepting: JoinHandle<()>,
+}
+
+impl StandIn {
+    /// Starts a server on 127.0.0.1 and any free port.
+    ///
+    /// # Errors
+    ///
+    /// If no port can be had.
+    pub async fn start(world: World, clock: Clock) -> io::Result<Self> {
+        Self::start_on(0, world, clock).await
+    }
+
+    /// Starts a server on 127.0.0.1 and the given port; 0 is any free one.
+    ///
+    /// # Errors
+    ///
+    /// If the port cannot be had.
+    pub async fn start_on(port: u16, world: World, clock: Clock) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let address = listener.local_addr()?;
+        let world = Arc::new(Mutex::new(world));
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&world), clock));
+        Ok(Self { address, world, accepting })
+    }
+
+    /// The base of Directory Insights: `http://127.0.0.1:PORT/insights/directory/v1`.
+    pub fn insights_url(&self) -> String {
+        format!("http://{}/insights/directory/v1", self.address)
+    }
+
+    /// The console, without a path: `http://127.0.0.1:PORT`.
+    pub fn console_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The token endpoint: `http://127.0.0.1:PORT/oauth2/token`.
+    pub fn token_url(&self) -> String {
+        format!("http://{}/oauth2/token", self.address)
+    }
+
+    /// The world behind the server, to load events, set faults and read the log. The server
+    /// answers nothing while the guard is held; do not hold it across an `await`.
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        lock(&self.world)
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// A panic elsewhere while the world was held leaves it usable: every change to it is complete in
+/// itself.
+fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes connections until it is aborted; its connections end with it.
+async fn accept(listener: TcpListener, world: Arc<Mutex<World>>, clock: Clock) {
+    let mut connections = JoinSet::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                connections.spawn(serve(stream, Arc::clone(&world), Arc::clone(&clock)));
+            }
+            Err(error) => tracing::debug!(%error, "connection was not accepted"),
+        }
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// Serves one connection to its end.
+async fn serve(stream: TcpStream, world: Arc<Mutex<World>>, clock: Clock) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "connection keeps its delay");
+    }
+    let is_titled = lock(&world).behaviours.header_spelling == HeaderSpelling::Documented;
+    let is_reset = AtomicBool::new(false);
+    let service = service_fn(|request| Box::pin(respond(request, &world, &clock, &is_reset)));
+    let mut connection = http1::Builder::new()
+        .auto_date_header(false)
+        .title_case_headers(is_titled)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = poll_fn(|context| connection.poll_without_shutdown(context)).await {
+        tracing::debug!(%error, "connection ended early");
+    }
+    if is_reset.load(Ordering::Relaxed) {
+        let stream = connection.into_parts().io.into_inner();
+        if let Err(error) = stream.set_zero_linger() {
+            tracing::debug!(%error, "connection is closed instead of reset");
+        }
+    }
+}
+
+/// Answers one request.
+///
+/// # Errors
+///
+/// If the connection is to be reset, or the request's body did not arrive.
+async fn respond(
+    request: hyper::Request<Incoming>,
+    world: &Mutex<World>,
+    clock: &Clock,
+    is_reset: &AtomicBool,
+) -> Result<hyper::Response<ScriptedBody>, Cut> {
+    let (parts, incoming) = request.into_parts();
+    let body = incoming.collect().await.map_err(|_| Cut)?.to_bytes();
+    let request = received(&parts, body);
+    let (answer, latency) = {
+        let mut world = lock(world);
+        (world.answer(clock(), &request), world.behaviours.latency)
+    };
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+    match answer.delivery {
+        Delivery::Reset => {
+            is_reset.store(true, Ordering::Relaxed);
+            return Err(Cut);
+        }
+        Delivery::Stall(duration) => tokio::time::sleep(duration).await,
+        _ => {}
+    }
+    Ok(response(answer))
+}
+
+fn received(parts: &hyper::http::request::Parts, body: Bytes) -> Request {
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let headers = parts.headers.iter().map(|(name, value)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    });
+    Request {
+        method: parts.method.as_str().to_owned(),
+        path: path.to_owned(),
+        headers: headers.collect(),
+        body,
+    }
+}
+
+fn response(answer: Answer) -> hyper::Response<ScriptedBody> {
+    let told_length = match answer.delivery {
+        Delivery::CutAfter(_) => Some(answer.body.len().to_string()),
+        Delivery::SlowLoris { .. } => Some(answer.body.len().to_string()),
+        Delivery::WrongContentLength(length) => Some(length.to_string()),
+        Delivery::Whole | Delivery::Chunked | Delivery::Reset | Delivery::Stall(_) => None,
+    };
+    let mut response = hyper::Response::new(ScriptedBody::new(answer.body, answer.delivery));
+    // A status or a header that HTTP does not know can only come from a fault someone wrote; it
+    // is told, and the rest is sent.
+    match StatusCode::from_u16(answer.status) {
+        Ok(status) => *response.status_mut() = status,
+        Err(error) => tracing::warn!(%error, status = answer.status, "status cannot be sent"),
+    }
+    let length = told_length.map(|length| ("Content-Length".to_owned(), length));
+    for (name, value) in answer.headers.into_iter().chain(length) {
+        match (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value)) {
+            (Ok(name), Ok(value)) => {
+                response.headers_mut().append(name, value);
+            }
+            _ => tracing::warn!(name, "header cannot be sent"),
+        }
+    }
+    response
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests;

@@ -1,0 +1,231 @@
+//! The events the stand-in holds, sorted as it serves them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::time::{NS_A_MS, event_time_ns, floor_ms};
+
+/// The identifier a row has in the index behind the API: 20 characters of base64url, unique, and
+/// unrelated to the event's own `id`. It breaks ties in the order and is the second half of
+/// `X-Search_after`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DocId([u8; 20]);
+
+impl DocId {
+    /// Before every identifier.
+    pub(super) const FIRST: Self = Self([0; 20]);
+
+    /// Reads what a client sent: shorter texts are before, longer ones as their first 20 bytes.
+    pub(super) fn from_text(text: &str) -> Self {
+        let mut bytes = [0; 20];
+        for (place, byte) in bytes.iter_mut().zip(text.bytes()) {
+            *place = byte;
+        }
+        Self(bytes)
+    }
+
+    fn draw(random: &mut fastrand::Rng) -> Self {
+        const ALPHABET: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        Self(std::array::from_fn(|_| ALPHABET[random.usize(..64)]))
+    }
+}
+
+impl std::fmt::Display for DocId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+/// A row's place in the order: its millisecond, then its identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowKey {
+    /// The event's timestamp, floored to UTC milliseconds.
+    pub sort_ms: i64,
+    /// Breaks ties.
+    pub doc_id: DocId,
+}
+
+impl RowKey {
+    /// The first place of a millisecond.
+    pub(super) fn first_of(sort_ms: i64) -> Self {
+        Self { sort_ms, doc_id: DocId::FIRST }
+    }
+
+    /// The place right after this one.
+    pub(super) fn successor(self) -> Self {
+        let mut bytes = self.doc_id.0;
+        for byte in bytes.iter_mut().rev() {
+            let (next, overflows) = byte.overflowing_add(1);
+            *byte = next;
+            if !overflows {
+                return Self { sort_ms: self.sort_ms, doc_id: DocId(bytes) };
+            }
+        }
+        Self::first_of(self.sort_ms.saturating_add(1))
+    }
+
+    /// The value of `X-Search_after` for a page that ends with this row.
+    pub fn token(&self) -> String {
+        format!(r#"[{},"{}"]"#, self.sort_ms, self.doc_id)
+    }
+}
+
+/// An event as loaded, with what the selection needs to know about it.
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    /// The bytes served.
+    pub raw: Bytes,
+    /// The organization whose queries see it; empty for none.
+    pub organization: Arc<str>,
+    /// The provider whose own queries see it. Nothing public says how an event of the
+    /// multi-tenant portal is marked, so any event with a provider counts as one.
+    pub provider: Option<Arc<str>>,
+    /// The service it belongs to.
+    pub service: Arc<str>,
+    /// Virtual time from which queries see it (inclusive), UTC milliseconds.
+    pub visible_at_ms: i64,
+    /// Nanoseconds of its timestamp below the millisecond, for exact bounds.
+    pub below_ms_ns: u32,
+}
+
+impl StoredEvent {
+    /// The timestamp in nanoseconds.
+    pub(super) fn time_ns(&self, key: &RowKey) -> i128 {
+        i128::from(key.sort_ms) * NS_A_MS + i128::from(self.below_ms_ns)
+    }
+}
+
+/// An event whose place cannot be told from its bytes.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum LoadError {
+    /// The bytes are no JSON object in UTF-8.
+    #[error("event is not a json object")]
+    NotAnObject,
+    /// There is no timestamp, or it is no RFC 3339 time.
+    #[error("event has no readable timestamp")]
+    NoTimestamp,
+}
+
+/// What an event says about its own place.
+pub(super) struct Envelope {
+    pub(super) time_ns: i128,
+    pub(super) organization: String,
+    pub(super) provider: Option<String>,
+    pub(super) service: String,
+}
+
+impl Envelope {
+    /// Reads the top level of an event; of a repeated key the last value counts.
+    pub(super) fn read(raw: &[u8]) -> Result<Self, LoadError> {
+        let fields: HashMap<String, &RawValue> =
+            serde_json::from_slice(raw).map_err(|_| LoadError::NotAnObject)?;
+        let text = |name: &str| -> Option<String> {
+            let value = fields.get(name)?;
+            serde_json::from_str(value.get()).ok()
+        };
+        Ok(Self {
+            time_ns: text("timestamp")
+                .and_then(|timestamp| event_time_ns(&timestamp))
+                .ok_or(LoadError::NoTimestamp)?,
+            organization: text("organization").unwrap_or_default(),
+            provider: text("provider").filter(|provider| !provider.is_empty()),
+            service: text("service").unwrap_or_default(),
+        })
+    }
+
+    pub(super) fn sort_ms(&self) -> i64 {
+        floor_ms(self.time_ns)
+    }
+
+    pub(super) fn below_ms_ns(&self) -> u32 {
+        u32::try_from(self.time_ns.rem_euclid(NS_A_MS)).unwrap_or_default()
+    }
+}
+
+/// All events, by place. A tree, so that a page costs its own length and not the store's.
+#[derive(Debug, Default)]
+pub(super) struct EventStore {
+    rows: BTreeMap<RowKey, StoredEvent>,
+    names: HashSet<Arc<str>>,
+}
+
+impl EventStore {
+    /// Places an event under an identifier drawn for it.
+    pub(super) fn insert(
+        &mut self,
+        sort_ms: i64,
+        event: StoredEvent,
+        random: &mut fastrand::Rng,
+    ) -> RowKey {
+        let mut key = RowKey { sort_ms, doc_id: DocId::draw(random) };
+        while self.rows.contains_key(&key) {
+            key.doc_id = DocId::draw(random);
+        }
+        self.rows.insert(key, event);
+        key
+    }
+
+    /// One shared copy of a name that many events bear.
+    pub(super) fn name(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.names.get(name) {
+            return Arc::clone(known);
+        }
+        let shared: Arc<str> = name.into();
+        self.names.insert(Arc::clone(&shared));
+        shared
+    }
+
+    pub(super) fn remove(&mut self, key: &RowKey) -> Option<StoredEvent> {
+        self.rows.remove(key)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = (&RowKey, &StoredEvent)> {
+        self.rows.iter()
+    }
+
+    /// The rows of a half-open range of places, ascending; none if it is turned round.
+    pub(super) fn range(
+        &self,
+        places: Range<RowKey>,
+    ) -> impl DoubleEndedIterator<Item = (&RowKey, &StoredEvent)> {
+        let end = places.end.max(places.start);
+        self.rows.range(places.start..end)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// Odd events are loaded too; what they say about themselves decides as far as it goes.
+    #[test]
+    fn the_envelope_is_read_as_far_as_it_can_be() {
+        let raw = br#"{"service":7,"timestamp":"x","timestamp":"1970-01-01T00:00:01.0019Z"}"#;
+        let envelope = Envelope::read(raw).unwrap();
+        assert_eq!(envelope.sort_ms(), 1_001);
+        assert_eq!(envelope.below_ms_ns(), 900_000);
+        assert_eq!(envelope.service, "");
+        assert_eq!(envelope.organization, "");
+        assert_eq!(Envelope::read(b"[]").err(), Some(LoadError::NotAnObject));
+        assert_eq!(Envelope::read(b"{}").err(), Some(LoadError::NoTimestamp));
+    }
+
+    /// A cursor means "strictly after", which the half-open range expresses by the next place.
+    #[test]
+    fn the_successor_is_the_next_place() {
+        let key = RowKey::first_of(5);
+        assert!(key < key.successor());
+        let last = RowKey { sort_ms: 5, doc_id: DocId([255; 20]) };
+        assert_eq!(last.successor(), RowKey::first_of(6));
+    }
+}

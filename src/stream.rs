@@ -1,0 +1,146 @@
+//! A stream is what progresses alone: one organization, one backfill lane of it, or a provider's
+//! own trail.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The name of a stream, safe to stand in keys, headers and logs by construction.
+///
+/// One of `self`, `<24 hex>`, `provider-<24 hex>`, and each of the first two with
+/// `.backfill-YYYY-MM-DD` behind it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct StreamId(String);
+
+/// Whose events a stream's requests ask JumpCloud for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The API key's own organization: no header.
+    Own,
+    /// One organization: `x-org-id`.
+    Organization(String),
+    /// A provider's own trail: `x-provider-id` alone.
+    Provider(String),
+}
+
+/// The text names no stream.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no stream: expected `self` or an organization of 24 hex digits")]
+pub struct NotAStream(String);
+
+impl StreamId {
+    /// The stream of the API key's own organization.
+    #[must_use]
+    pub fn own() -> Self {
+        Self("self".to_owned())
+    }
+
+    /// The name as it stands in keys.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whose events this stream asks for.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        let organization = self.0.split_once('.').map_or(self.0.as_str(), |(head, _)| head);
+        if organization == "self" {
+            Scope::Own
+        } else if let Some(provider) = organization.strip_prefix("provider-") {
+            Scope::Provider(provider.to_owned())
+        } else {
+            Scope::Organization(organization.to_owned())
+        }
+    }
+
+    /// A backfill lane, which ends; every other stream goes on for ever.
+    #[must_use]
+    pub fn is_lane(&self) -> bool {
+        self.0.contains('.')
+    }
+}
+
+impl TryFrom<String> for StreamId {
+    type Error = NotAStream;
+
+    fn try_from(text: String) -> Result<Self, NotAStream> {
+        let (head, lane) = match text.split_once('.') {
+            Some((head, lane)) => (head, Some(lane)),
+            None => (text.as_str(), None),
+        };
+        let organization = head == "self" || is_object_id(head);
+        let provider = head.strip_prefix("provider-").is_some_and(is_object_id);
+        let lane_ok = lane
+            .is_none_or(|lane| organization && lane.strip_prefix("backfill-").is_some_and(is_date));
+        if (organization || provider) && lane_ok { Ok(Self(text)) } else { Err(NotAStream(text)) }
+    }
+}
+
+impl From<StreamId> for String {
+    fn from(stream: StreamId) -> Self {
+        stream.0
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StreamId({})", self.0)
+    }
+}
+
+/// 24 lower-case hex digits, the form of JumpCloud's object ids.
+#[must_use]
+pub fn is_object_id(text: &str) -> bool {
+    text.len() == 24 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn is_date(text: &str) -> bool {
+    text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn stream(text: &str) -> StreamId {
+        text.to_owned().try_into().unwrap()
+    }
+
+    #[test]
+    fn each_form_asks_for_its_own_scope() {
+        let id = "0123456789abcdef01234567";
+        assert_eq!(stream("self").scope(), Scope::Own);
+        assert_eq!(stream(id).scope(), Scope::Organization(id.to_owned()));
+        assert_eq!(stream(&format!("provider-{id}")).scope(), Scope::Provider(id.to_owned()));
+        let lane = stream(&format!("{id}.backfill-2026-10-01"));
+        assert_eq!(lane.scope(), Scope::Organization(id.to_owned()));
+        assert!(lane.is_lane());
+    }
+
+    #[test]
+    fn what_could_leave_its_place_in_a_key_is_refused() {
+        for text in [
+            "",
+            "..",
+            "a/b",
+            "SELF",
+            "0123456789ABCDEF01234567",
+            "self.backfill-2026-13-01",
+            "self.x",
+            "provider-self",
+            "provider-0123456789abcdef01234567.backfill-2026-10-01",
+            "0123456789abcdef0123456\n",
+        ] {
+            assert!(StreamId::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+}

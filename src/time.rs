@@ -1,0 +1,129 @@
+//! Time as the program uses it: UTC milliseconds since the epoch (`_ms`), nanoseconds where an
+//! event's own digits matter, and durations as people write them. Nothing here reads a clock.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use crate::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
+
+/// Reads an RFC 3339 timestamp with zero to nine fraction digits to nanoseconds since the epoch.
+///
+/// `None` for anything else: no zone, ten digits, a date before year 0. JumpCloud's services write
+/// zero, three, eight or nine digits with trailing zeros trimmed, so text must never be compared.
+#[must_use]
+pub fn parse_ns(text: &str) -> Option<i128> {
+    let timestamp: Timestamp = text.parse().ok()?;
+    let ns = timestamp.as_nanosecond();
+    (ns >= YEAR_0_NS).then_some(ns)
+}
+
+/// 0000-01-01T00:00:00Z.
+const YEAR_0_NS: i128 = -62_167_219_200 * 1_000_000_000;
+
+/// The millisecond that contains `ns`: rounded down, also before 1970.
+#[must_use]
+pub fn floor_ms(ns: i128) -> i64 {
+    let ms = ns.div_euclid(1_000_000);
+    i64::try_from(ms).unwrap_or(if ms < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// `2026-11-21T08:00:00.000Z`: three digits always, as JumpCloud compares to the millisecond.
+#[must_use]
+pub fn rfc3339(ms: i64) -> String {
+    format!("{:.3}", timestamp(ms))
+}
+
+/// `2026-11-21`, the UTC date of `ms`.
+#[must_use]
+pub fn date(ms: i64) -> Date {
+    jiff::tz::TimeZone::UTC.to_datetime(timestamp(ms)).date()
+}
+
+/// Whole hours since the epoch, rounded down.
+#[must_use]
+pub fn hour_of(ms: i64) -> i64 {
+    ms.div_euclid(HOUR_MS)
+}
+
+/// Whole days since the epoch, rounded down.
+#[must_use]
+pub fn day_of(ms: i64) -> i64 {
+    ms.div_euclid(DAY_MS)
+}
+
+fn timestamp(ms: i64) -> Timestamp {
+    let bounded = ms.clamp(Timestamp::MIN.as_millisecond() + 1, Timestamp::MAX.as_millisecond());
+    Timestamp::from_millisecond(bounded).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Reads a duration as the settings write it (`0s`, `90s`, `15m`, `24h`, `15d`) to milliseconds.
+#[must_use]
+pub fn parse_duration_ms(text: &str) -> Option<i64> {
+    let unit_at = text.len().checked_sub(1).filter(|at| text.is_char_boundary(*at))?;
+    let (digits, unit) = text.split_at(unit_at);
+    let unit_ms = match unit {
+        "s" => 1_000,
+        "m" => MINUTE_MS,
+        "h" => HOUR_MS,
+        "d" => DAY_MS,
+        _ => return None,
+    };
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse::<i64>().ok()?.checked_mul(unit_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_from_none_to_nine_are_one_instant() {
+        let second = parse_ns("2023-06-15T15:16:41Z");
+        assert_eq!(second, Some(1_686_842_201_000_000_000));
+        for text in ["2023-06-15T15:16:41.0Z", "2023-06-15T15:16:41.000000000Z"] {
+            assert_eq!(parse_ns(text), second, "{text}");
+        }
+        assert_eq!(parse_ns("2023-06-15T14:21:10.34334445Z"), Some(1_686_838_870_343_344_450));
+        assert_eq!(parse_ns("2019-04-09T05:01:18+09:30"), parse_ns("2019-04-08T19:31:18Z"));
+    }
+
+    #[test]
+    fn what_is_not_rfc_3339_is_not_read() {
+        for text in [
+            "",
+            "yesterday",
+            "1686842201",
+            "2023-13-01T00:00:00Z",
+            "2023-06-15",
+            "2023-06-15T15:16:41.1234567890Z",
+        ] {
+            assert_eq!(parse_ns(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn milliseconds_are_floored_on_both_sides_of_the_epoch() {
+        assert_eq!(floor_ms(1_999_999), 1);
+        assert_eq!(floor_ms(-1), -1);
+        assert_eq!(date(-1).to_string(), "1969-12-31");
+        assert_eq!(hour_of(-1), -1);
+    }
+
+    #[test]
+    fn times_are_written_with_three_digits() {
+        assert_eq!(rfc3339(1_686_842_201_000), "2023-06-15T15:16:41.000Z");
+        assert_eq!(rfc3339(1_686_842_201_120), "2023-06-15T15:16:41.120Z");
+    }
+
+    #[test]
+    fn durations_name_their_unit() {
+        assert_eq!(parse_duration_ms("90s"), Some(90_000));
+        assert_eq!(parse_duration_ms("15d"), Some(15 * DAY_MS));
+        assert_eq!(parse_duration_ms("0s"), Some(0));
+        for text in ["", "s", "15", "1.5h", "-1s", "1w", "5 m", "99999999999999999999d", "1é"] {
+            assert_eq!(parse_duration_ms(text), None, "{text}");
+        }
+    }
+}

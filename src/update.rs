@@ -1,0 +1,123 @@
+//! A change to an item as data: what must hold, and what is then set, added and removed.
+//!
+//! The adapters only translate it; [`Update::allows`] and [`Update::apply`] are its meaning.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// An attribute: DynamoDB's `N` or `S`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Value {
+    /// A whole number.
+    N(i64),
+    /// A text.
+    S(String),
+}
+
+/// An item without its partition key.
+pub type Item = BTreeMap<String, Value>;
+
+/// What must hold of an item. A comparison with an absent attribute is false.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// The attribute is not there (nor is an item that is not there).
+    Absent(&'static str),
+    /// The attribute is there.
+    Present(&'static str),
+    /// It is equal.
+    Is(&'static str, Value),
+    /// It is less.
+    Below(&'static str, i64),
+    /// It is greater.
+    Above(&'static str, i64),
+    /// It is less or equal.
+    AtMost(&'static str, i64),
+    /// One of these holds.
+    Any(Vec<Self>),
+}
+
+/// One conditional update of one item, atomic. All of `conditions` must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Update {
+    /// What must hold before.
+    pub conditions: Vec<Condition>,
+    /// Attributes set.
+    pub set: Vec<(&'static str, Value)>,
+    /// Attributes that numbers are added to; an absent one counts as 0.
+    pub add: Vec<(&'static str, i64)>,
+    /// Attributes removed.
+    pub remove: Vec<&'static str>,
+}
+
+/// An attribute is absent or of the wrong type.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("its `{0}` is absent or cannot be read")]
+pub struct Unreadable(pub &'static str);
+
+/// A number of the item.
+///
+/// # Errors
+/// [`Unreadable`] if it is absent or a text.
+pub fn number(item: &Item, name: &'static str) -> Result<i64, Unreadable> {
+    match item.get(name) {
+        Some(Value::N(n)) => Ok(*n),
+        _ => Err(Unreadable(name)),
+    }
+}
+
+/// A text of the item.
+///
+/// # Errors
+/// [`Unreadable`] if it is absent or a number.
+pub fn text<'a>(item: &'a Item, name: &'static str) -> Result<&'a str, Unreadable> {
+    match item.get(name) {
+        Some(Value::S(text)) => Ok(text),
+        _ => Err(Unreadable(name)),
+    }
+}
+
+impl Update {
+    /// Whether the update may be made to `item`; an item that is not there has no attributes.
+    #[must_use]
+    pub fn allows(&self, item: &Item) -> bool {
+        self.conditions.iter().all(|condition| condition.holds(item))
+    }
+
+    /// Makes the update. The meaning that every adapter shares.
+    pub fn apply(&self, item: &mut Item) {
+        for (name, value) in &self.set {
+            item.insert((*name).to_owned(), value.clone());
+        }
+        for (name, by) in &self.add {
+            let before = number(item, name).unwrap_or(0);
+            item.insert((*name).to_owned(), Value::N(before + by));
+        }
+        for name in &self.remove {
+            item.remove(*name);
+        }
+    }
+
+    /// Sets the attribute, or removes it where there is no value.
+    pub fn put(&mut self, name: &'static str, value: Option<Value>) {
+        match value {
+            Some(value) => self.set.push((name, value)),
+            None => self.remove.push(name),
+        }
+    }
+}
+
+impl Condition {
+    fn holds(&self, item: &Item) -> bool {
+        let compare = |name, holds: &dyn Fn(i64) -> bool| number(item, name).is_ok_and(holds);
+        match self {
+            Self::Absent(name) => !item.contains_key(*name),
+            Self::Present(name) => item.contains_key(*name),
+            Self::Is(name, value) => item.get(*name) == Some(value),
+            Self::Below(name, n) => compare(name, &|found| found < *n),
+            Self::Above(name, n) => compare(name, &|found| found > *n),
+            Self::AtMost(name, n) => compare(name, &|found| found <= *n),
+            Self::Any(conditions) => conditions.iter().any(|condition| condition.holds(item)),
+        }
+    }
+}

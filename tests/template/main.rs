@@ -1,0 +1,263 @@
+//! Reads `template.yaml` as CloudFormation would and pins what the collector's promises rest on: who may do what, what
+//! is never overwritten or deleted, and that the function is given exactly the variables it reads.
+//!
+//! Each policy is compared whole, as text, so that taking a statement away, widening one or adding one fails the test
+//! named after that policy.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a template that cannot be read is a failed test"
+)]
+
+mod permissions;
+mod reading;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use serde_json::{Value, json};
+
+use reading::{json, logical_ids, path, properties, strings, template, text};
+
+/// Variables that `src/config.rs` reads and the template does not set, and why.
+const NOT_IN_TEMPLATE: [(&str, &str); 3] = [
+    ("JUMPCLOUD_INSIGHTS_URL", "loopback only, for local runs"),
+    ("JUMPCLOUD_CONSOLE_URL", "loopback only, for local runs"),
+    ("JUMPCLOUD_TOKEN_URL", "loopback only, for local runs"),
+];
+
+// ---- buckets and table ----
+
+#[test]
+fn buckets_are_closed_encrypted_and_kept() {
+    let template = template();
+    assert_eq!(logical_ids(&template, "AWS::S3::Bucket"), ["ArchiveBucket", "StateBucket"]);
+    for id in ["ArchiveBucket", "StateBucket"] {
+        let bucket = properties(&template, id);
+        assert_eq!(
+            bucket["PublicAccessBlockConfiguration"],
+            json!({"BlockPublicAcls": true, "BlockPublicPolicy": true,
+                   "IgnorePublicAcls": true, "RestrictPublicBuckets": true}),
+            "{id}"
+        );
+        assert_eq!(
+            bucket["OwnershipControls"]["Rules"][0]["ObjectOwnership"], "BucketOwnerEnforced",
+            "{id}"
+        );
+        assert_eq!(bucket["VersioningConfiguration"]["Status"], "Enabled", "{id}");
+        let encryption =
+            &bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"][0]["Fn::If"];
+        assert_eq!(
+            encryption[1]["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "aws:kms",
+            "{id}"
+        );
+        assert_eq!(encryption[1]["BucketKeyEnabled"], true, "{id}");
+        assert_eq!(
+            encryption[2]["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "AES256",
+            "{id}"
+        );
+        for kept in [id.to_owned(), format!("{id}Policy")] {
+            let resource = &template["Resources"][&kept];
+            assert_eq!(resource["DeletionPolicy"], "RetainExceptOnCreate", "{kept}");
+            assert_eq!(resource["UpdateReplacePolicy"], "Retain", "{kept}");
+        }
+    }
+}
+
+#[test]
+fn journal_and_index_live_100_days_and_births_for_ever() {
+    let template = template();
+    let rules = &properties(&template, "StateBucket")["LifecycleConfiguration"]["Rules"];
+    let mut expiring = BTreeMap::new();
+    for rule in rules.as_array().unwrap() {
+        assert!(rule.get("Fn::If").is_none(), "a rule that depends on a parameter: {rule}");
+        assert!(
+            rule.get("ExpirationDate").is_none(),
+            "a rule that deletes whatever is there: {rule}"
+        );
+        if let Some(days) = rule.get("ExpirationInDays") {
+            let prefix = rule["Prefix"].as_str().unwrap_or_default().to_owned();
+            expiring.insert(prefix, days.as_u64().unwrap());
+        }
+    }
+    assert_eq!(expiring.keys().collect::<Vec<_>>(), ["index/", "journal/"]);
+    assert!(expiring.values().all(|days| *days >= 100), "{expiring:?}");
+    assert_cleaned_up(rules);
+}
+
+#[test]
+fn archive_is_deleted_by_parameter_only() {
+    let template = template();
+    let rules = &properties(&template, "ArchiveBucket")["LifecycleConfiguration"]["Rules"];
+    for rule in rules.as_array().unwrap() {
+        assert!(rule.get("ExpirationInDays").is_none(), "deletes by default: {rule}");
+    }
+    assert_cleaned_up(rules);
+    let retention = &template["Parameters"]["ArchiveRetentionDays"];
+    assert_eq!(retention["Default"], "0");
+    assert_eq!(retention["AllowedPattern"], "^(0|[1-9][0-9]{2,4})$", "0 or at least 100");
+}
+
+/// What was overwritten, deleted or left half uploaded by hand does not stay for ever.
+fn assert_cleaned_up(rules: &Value) {
+    let rule = &rules[0];
+    assert_eq!(rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"], 1);
+    assert_eq!(rule["NoncurrentVersionExpiration"]["NoncurrentDays"], 30);
+    assert_eq!(rule["ExpiredObjectDeleteMarker"], true);
+    assert!(rule.get("Prefix").is_none(), "only part of the bucket: {rule}");
+}
+
+#[test]
+fn one_table_keyed_by_stream_protected_and_kept() {
+    let template = template();
+    assert_eq!(logical_ids(&template, "AWS::DynamoDB::Table"), ["CursorTable"]);
+    assert!(logical_ids(&template, "AWS::DynamoDB::GlobalTable").is_empty());
+    assert!(logical_ids(&template, "AWS::Serverless::SimpleTable").is_empty());
+    let table = properties(&template, "CursorTable");
+    assert_eq!(table["KeySchema"], json!([{"AttributeName": "stream", "KeyType": "HASH"}]));
+    assert_eq!(
+        table["AttributeDefinitions"],
+        json!([{"AttributeName": "stream", "AttributeType": "S"}])
+    );
+    assert_eq!(table["BillingMode"], "PAY_PER_REQUEST");
+    assert_eq!(table["DeletionProtectionEnabled"], true);
+    assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true);
+    assert!(table.get("TimeToLiveSpecification").is_none(), "a cursor would vanish");
+    let resource = &template["Resources"]["CursorTable"];
+    assert_eq!(resource["DeletionPolicy"], "Retain");
+    assert_eq!(resource["UpdateReplacePolicy"], "Retain");
+}
+
+// ---- the function and its schedule ----
+
+#[test]
+fn function_is_given_exactly_the_variables_it_reads() {
+    let template = template();
+    let given: BTreeSet<String> = properties(&template, "Collector")["Environment"]["Variables"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect();
+    let read = variables_read(&fs::read_to_string(path("src/config.rs")).unwrap());
+    for (name, reason) in NOT_IN_TEMPLATE {
+        assert!(read.contains(name), "{name} ({reason}) is no longer read");
+        assert!(!given.contains(name), "{name} ({reason}) is set by the template");
+    }
+    let expected: BTreeSet<String> = read
+        .into_iter()
+        .filter(|name| NOT_IN_TEMPLATE.iter().all(|(other, _)| other != name))
+        .collect();
+    assert_eq!(given, expected, "left: template.yaml, right: src/config.rs");
+}
+
+#[test]
+fn failed_runs_are_kept_and_not_repeated() {
+    let template = template();
+    let invoke = &properties(&template, "Collector")["EventInvokeConfig"];
+    assert_eq!(invoke["MaximumRetryAttempts"], 0);
+    assert_eq!(invoke["MaximumEventAgeInSeconds"], 300);
+    assert_eq!(
+        text(&invoke["DestinationConfig"]["OnFailure"]["Destination"]),
+        "${FailureQueue.Arn}"
+    );
+    for queue in ["FailureQueue", "ScheduleDeadLetterQueue"] {
+        let settings = properties(&template, queue);
+        assert_eq!(settings["MessageRetentionPeriod"], 14 * 24 * 3600, "{queue}");
+        assert_eq!(settings["SqsManagedSseEnabled"], true, "{queue}");
+    }
+    let group = text(&properties(&template, "Collector")["LoggingConfig"]["LogGroup"]);
+    assert_eq!(group, "${CollectorLogGroup}");
+}
+
+#[test]
+fn schedule_gives_up_early_and_sends_the_example_event() {
+    let template = template();
+    assert_eq!(template["Parameters"]["ScheduleExpression"]["Default"], "rate(5 minutes)");
+    let target = &properties(&template, "Schedule")["Target"];
+    assert_eq!(
+        target["RetryPolicy"],
+        json!({"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 300})
+    );
+    assert_eq!(text(&target["DeadLetterConfig"]["Arn"]), "${ScheduleDeadLetterQueue.Arn}");
+    let example = json(&path("events/scheduler.json"));
+    let input = target["Input"].as_str().unwrap();
+    let sent = input
+        .replace("<aws.scheduler.scheduled-time>", example["scheduled_time"].as_str().unwrap());
+    assert_eq!(serde_json::from_str::<Value>(&sent).unwrap(), example);
+}
+
+#[test]
+fn examples_of_events_are_json_objects() {
+    let mut count = 0;
+    for entry in fs::read_dir(path("events")).unwrap() {
+        let file = entry.unwrap().path();
+        assert!(json(&file).is_object(), "{}", file.display());
+        count += 1;
+    }
+    assert!(count > 0, "no example in events/");
+}
+
+// ---- parameters and metadata ----
+
+#[test]
+fn parameters_are_described_grouped_and_checked() {
+    let template = template();
+    let interface = &template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"];
+    let mut grouped = Vec::new();
+    for group in interface.as_array().unwrap() {
+        grouped.extend(strings(&group["Parameters"]));
+    }
+    grouped.sort();
+    let mut names: Vec<String> =
+        template["Parameters"].as_object().unwrap().keys().cloned().collect();
+    names.sort();
+    assert_eq!(grouped, names, "left: groups, right: parameters");
+    for (name, parameter) in template["Parameters"].as_object().unwrap() {
+        assert!(parameter["Description"].is_string(), "{name} has no description");
+        assert!(parameter.get("Default").is_some(), "{name} has no default");
+        let has = |key| parameter.get(key).is_some();
+        let checked =
+            has("AllowedValues") || has("AllowedPattern") || has("MinValue") && has("MaxValue");
+        assert!(checked, "{name} takes any value");
+    }
+    assert_eq!(template["Parameters"]["JumpCloudApiKey"]["NoEcho"], true);
+}
+
+#[test]
+fn repository_metadata_is_that_of_the_package() {
+    let template = template();
+    let metadata = &template["Metadata"]["AWS::ServerlessRepo::Application"];
+    assert_eq!(metadata["SemanticVersion"], env!("CARGO_PKG_VERSION"));
+    for file in ["LicenseUrl", "ReadmeUrl"] {
+        let name = metadata[file].as_str().unwrap();
+        assert!(path(name).is_file(), "{name} is missing, and `sam deploy` uploads it");
+    }
+}
+
+#[test]
+fn every_suppressed_finding_has_a_reason() {
+    for (id, resource) in template()["Resources"].as_object().unwrap() {
+        let Some(skipped) = resource.pointer("/Metadata/checkov/skip") else {
+            continue;
+        };
+        for skip in skipped.as_array().unwrap() {
+            let reason = skip["comment"].as_str().unwrap_or_default();
+            assert!(reason.len() > 20, "{id}: {skip}");
+        }
+    }
+}
+
+/// Names of variables in the source of `config.rs`: its string literals in capitals, tests left out.
+fn variables_read(source: &str) -> BTreeSet<String> {
+    let code = source.split("#[cfg(test)]").next().unwrap();
+    let is_name = |word: &&str| {
+        word.len() > 3
+            && word.starts_with(|first: char| first.is_ascii_uppercase())
+            && word
+                .chars()
+                .all(|each| each.is_ascii_uppercase() || each.is_ascii_digit() || each == '_')
+    };
+    code.split('"').filter(is_name).map(str::to_owned).collect()
+}

@@ -1,0 +1,219 @@
+//! Who may do what, and what nobody may.
+
+use serde_json::Value;
+
+use crate::reading::{document, properties, strings, template, text};
+
+/// Every action that any version of the stack may allow. Another one is a decision to be made here first.
+const PERMISSION_TABLE: [&str; 20] = [
+    "dynamodb:BatchGetItem",
+    "dynamodb:GetItem",
+    "dynamodb:UpdateItem",
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+    "lambda:InvokeFunction",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "s3:GetObject",
+    "s3:ListBucket",
+    "s3:PutObject",
+    "secretsmanager:GetSecretValue",
+    "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ReceiveMessage",
+    "sqs:SendMessage",
+    "sts:AssumeRole",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+];
+
+#[test]
+fn every_allowed_action_is_in_the_permission_table() {
+    for statement in allowed(&template()) {
+        assert!(statement.get("NotAction").is_none(), "{statement}");
+        for action in strings(&statement["Action"]) {
+            let known = PERMISSION_TABLE.contains(&action.as_str());
+            assert!(known, "{action} in {statement}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_allowed_on_a_wildcard_resource() {
+    for statement in allowed(&template()) {
+        assert!(statement.get("NotResource").is_none(), "{statement}");
+        for resource in strings(&statement["Resource"]) {
+            // A path below a bucket may end in a wildcard; what comes before it names the bucket.
+            let named = resource.split('*').next().unwrap().contains("${");
+            assert!(named, "{resource} in {statement}");
+        }
+    }
+}
+
+#[test]
+fn policies_are_where_these_tests_look() {
+    let template = template();
+    let resources = template["Resources"].as_object().unwrap();
+    let mut holders: Vec<_> =
+        resources.iter().filter(|(_, it)| !statements(it).is_empty()).map(|(id, _)| id).collect();
+    holders.sort();
+    assert_eq!(
+        holders,
+        ["ArchiveBucketPolicy", "CollectorRole", "ScheduleRole", "StateBucketPolicy"]
+    );
+    for id in ["CollectorRole", "ScheduleRole"] {
+        assert!(
+            properties(&template, id).get("ManagedPolicyArns").is_none(),
+            "{id} has a managed policy"
+        );
+    }
+    let collector = properties(&template, "Collector");
+    assert_eq!(text(&collector["Role"]), "${CollectorRole.Arn}");
+    assert!(collector.get("Policies").is_none(), "policies beside those of CollectorRole");
+}
+
+#[test]
+fn collector_role_allows_exactly_this() {
+    insta::assert_snapshot!(role(&template(), "CollectorRole"), @"
+    AssumeByLambda: Allow sts:AssumeRole
+      to lambda.amazonaws.com
+    MoveCursors: Allow dynamodb:GetItem dynamodb:UpdateItem
+      on ${CursorTable.Arn}
+    WriteArchive: Allow s3:PutObject s3:GetObject
+      on ${ArchiveBucket.Arn}/*
+    KeepState: Allow s3:PutObject s3:GetObject
+      on ${StateBucket.Arn}/streams/v1/* ${StateBucket.Arn}/journal/v1/* ${StateBucket.Arn}/index/v1/*
+    ListState: Allow s3:ListBucket
+      on ${StateBucket.Arn}
+      if StringLikeIfExists s3:prefix: streams/v1/* journal/v1/* index/v1/*
+    ReadSecret: Allow secretsmanager:GetSecretValue
+      on (CreateSecret ? ${JumpCloudSecret} : ${JumpCloudSecretArn})
+      if StringEqualsIfExists secretsmanager:VersionStage: AWSCURRENT
+    ReportFailedRuns: Allow sqs:SendMessage
+      on ${FailureQueue.Arn}
+    WriteLog: Allow logs:CreateLogStream logs:PutLogEvents
+      on ${CollectorLogGroup.Arn}
+    with HasKey
+    UseKeyForBuckets: Allow kms:GenerateDataKey kms:Decrypt
+      on ${KmsKeyArn}
+      if StringEquals kms:EncryptionContext:aws:s3:arn: ${ArchiveBucket.Arn} ${StateBucket.Arn}
+      if StringEquals kms:ViaService: s3.${AWS::Region}.${AWS::URLSuffix}
+    with HasKey
+    UseKeyForTable: Allow kms:GenerateDataKey kms:Decrypt
+      on ${KmsKeyArn}
+      if StringEquals kms:ViaService: dynamodb.${AWS::Region}.${AWS::URLSuffix}
+    with HasKey
+    UseKeyForSecret: Allow kms:Decrypt
+      on ${KmsKeyArn}
+      if StringEquals kms:ViaService: secretsmanager.${AWS::Region}.${AWS::URLSuffix}
+    ");
+}
+
+#[test]
+fn schedule_role_allows_exactly_this() {
+    insta::assert_snapshot!(role(&template(), "ScheduleRole"), @"
+    AssumeByScheduler: Allow sts:AssumeRole
+      to scheduler.amazonaws.com
+      if StringEquals aws:SourceAccount: ${AWS::AccountId}
+      if StringEquals aws:SourceArn: ${ScheduleGroup.Arn}
+    RunCollector: Allow lambda:InvokeFunction
+      on ${Collector.Arn}
+    ReportMissedRuns: Allow sqs:SendMessage
+      on ${ScheduleDeadLetterQueue.Arn}
+    ");
+}
+
+#[test]
+fn archive_bucket_policy_denies_exactly_this() {
+    let template = template();
+    let policy = properties(&template, "ArchiveBucketPolicy");
+    assert_eq!(text(&policy["Bucket"]), "${ArchiveBucket}");
+    insta::assert_snapshot!(document(&policy["PolicyDocument"]), @"
+    DenyPlainHttp: Deny s3:*
+      to *
+      on ${ArchiveBucket.Arn} ${ArchiveBucket.Arn}/*
+      if Bool aws:SecureTransport: false
+    DenyOldTls: Deny s3:*
+      to *
+      on ${ArchiveBucket.Arn} ${ArchiveBucket.Arn}/*
+      if NumericLessThan s3:TlsVersion: 1.2
+    DenyOverwrite: Deny s3:PutObject
+      to *
+      on ${ArchiveBucket.Arn}/${ArchivePrefix}* ${ArchiveBucket.Arn}/quarantine/*
+      if Null s3:if-none-match: true
+    DenyDeleteByCollector: Deny s3:DeleteObject s3:DeleteObjectVersion
+      to *
+      on ${ArchiveBucket.Arn}/*
+      if ArnEquals aws:PrincipalArn: ${CollectorRole.Arn}
+    with HasKey
+    DenyOtherKey: Deny s3:PutObject
+      to *
+      on ${ArchiveBucket.Arn}/*
+      if Null s3:x-amz-server-side-encryption-aws-kms-key-id: false
+      if StringNotEquals s3:x-amz-server-side-encryption-aws-kms-key-id: ${KmsKeyArn}
+    ");
+}
+
+#[test]
+fn state_bucket_policy_denies_exactly_this() {
+    let template = template();
+    let policy = properties(&template, "StateBucketPolicy");
+    assert_eq!(text(&policy["Bucket"]), "${StateBucket}");
+    insta::assert_snapshot!(document(&policy["PolicyDocument"]), @"
+    DenyPlainHttp: Deny s3:*
+      to *
+      on ${StateBucket.Arn} ${StateBucket.Arn}/*
+      if Bool aws:SecureTransport: false
+    DenyOldTls: Deny s3:*
+      to *
+      on ${StateBucket.Arn} ${StateBucket.Arn}/*
+      if NumericLessThan s3:TlsVersion: 1.2
+    DenyOverwrite: Deny s3:PutObject
+      to *
+      on ${StateBucket.Arn}/streams/v1/* ${StateBucket.Arn}/journal/v1/* ${StateBucket.Arn}/index/v1/*
+      if Null s3:if-none-match: true
+    DenyDeleteByCollector: Deny s3:DeleteObject s3:DeleteObjectVersion
+      to *
+      on ${StateBucket.Arn}/*
+      if ArnEquals aws:PrincipalArn: ${CollectorRole.Arn}
+    DenyOtherAccounts: Deny s3:*
+      to *
+      on ${StateBucket.Arn} ${StateBucket.Arn}/*
+      if BoolIfExists aws:PrincipalIsAWSService: false
+      if StringNotEquals aws:PrincipalAccount: ${AWS::AccountId}
+    with HasKey
+    DenyOtherKey: Deny s3:PutObject
+      to *
+      on ${StateBucket.Arn}/*
+      if Null s3:x-amz-server-side-encryption-aws-kms-key-id: false
+      if StringNotEquals s3:x-amz-server-side-encryption-aws-kms-key-id: ${KmsKeyArn}
+    ");
+}
+
+/// Every statement that allows something, wherever in the resources it is.
+fn allowed(template: &Value) -> Vec<&Value> {
+    let all = statements(&template["Resources"]);
+    all.into_iter().filter(|it| it["Effect"] == "Allow").collect()
+}
+
+/// Every policy statement in a part of the template.
+fn statements(part: &Value) -> Vec<&Value> {
+    let own = part.get("Effect").map(|_| part);
+    let below: Vec<&Value> = match part {
+        Value::Object(members) => members.values().flat_map(statements).collect(),
+        Value::Array(items) => items.iter().flat_map(statements).collect(),
+        _ => Vec::new(),
+    };
+    own.into_iter().chain(below).collect()
+}
+
+/// A role's trust and permissions as text.
+fn role(template: &Value, id: &str) -> String {
+    let role = properties(template, id);
+    let mut all = document(&role["AssumeRolePolicyDocument"]);
+    for policy in role["Policies"].as_array().unwrap() {
+        all.push_str(&document(&policy["PolicyDocument"]));
+    }
+    all
+}
