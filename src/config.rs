@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use secrecy::SecretString;
+
 use crate::jumpcloud::{Endpoints, Region};
 use crate::limits::{DAY_MS, PAGE_LIMIT_MAX};
 use crate::partition::KeyLayout;
@@ -98,18 +100,32 @@ impl Config {
     }
 }
 
-impl Source {
-    /// Reads what a terminal needs: no bucket, table or secret's name.
+/// What a terminal is told from outside: no bucket, table or secret's name.
+#[derive(Debug)]
+pub struct Terminal {
+    /// What JumpCloud is asked for.
+    pub source: Source,
+    /// What the engine needs.
+    pub settings: Settings,
+    /// The API key, if it is in the environment.
+    pub api_key: Option<SecretString>,
+}
+
+impl Terminal {
+    /// Reads a terminal's environment. `archive` and `state` are the folders' names.
     ///
     /// # Errors
     /// [`ConfigError`], with every problem.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn from_env(archive: &str, state: &str) -> Result<(Self, Settings), ConfigError> {
+    pub fn from_env(archive: &str, state: &str) -> Result<Self, ConfigError> {
         let lookup = |name: &str| std::env::var(name).ok();
         let mut reader = Reader { lookup: &lookup, problems: Vec::new() };
-        let source = reader.source();
-        let settings = reader.settings(archive.to_owned(), state.to_owned());
-        reader.done((source, settings))
+        let terminal = Self {
+            source: reader.source(),
+            settings: reader.settings(archive.to_owned(), state.to_owned()),
+            api_key: reader.text("JUMPCLOUD_API_KEY").map(SecretString::from),
+        };
+        reader.done(terminal)
     }
 }
 

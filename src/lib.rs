@@ -15,6 +15,7 @@ pub mod identity;
 pub mod index;
 pub mod jumpcloud;
 pub mod limits;
+pub mod local;
 pub mod output;
 pub mod page;
 pub mod partition;

@@ -1,0 +1,187 @@
+//! `collector demo`: the main job against the built-in stand-in, with nothing installed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail, ensure};
+use bytes::Bytes;
+use clap::Args;
+use jumpcloud_collector::clock::SystemClock;
+use jumpcloud_collector::collect::Engine;
+use jumpcloud_collector::config::Terminal;
+use jumpcloud_collector::jumpcloud::Endpoints;
+use jumpcloud_collector::local::{self, FolderObjects, KeySource};
+use jumpcloud_collector::output::raw;
+use jumpcloud_collector::plan::Settings;
+use jumpcloud_collector::ports::{Clock as _, Objects as _};
+use jumpcloud_collector::standin::{Generator, Key, StandIn, World};
+use jumpcloud_collector::stream::StreamId;
+
+use crate::{budget, engine, show};
+
+/// The demo's options.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The folder to collect into; a new one in the system's temporary folder if it is not given
+    #[arg(long, value_name = "DIR")]
+    to: Option<PathBuf>,
+    /// How many events the stand-in makes up
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    events: u32,
+    /// The same seed makes up the same events
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+const ORGANIZATION: &str = "5f3c1d2e4b6a79880c1d2e3f";
+const API_KEY: &str = "a-key-of-the-stand-in";
+const MINUTE_MS: i64 = 60_000;
+
+/// Shows the main job. `false` if the archive is not what was served.
+pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Result<bool> {
+    let folder = folder(options)?;
+    let standin =
+        StandIn::start(World::new(options.seed), Arc::new(|| SystemClock.now_ms())).await?;
+    let late = fill(&standin, options)?;
+    let engine = demo_engine(&standin, &folder, terminal)?;
+
+    println!("The stand-in for JumpCloud serves made-up events of the last 24 hours.\n");
+    collect(&engine).await?;
+    let first = archive(&folder).await?;
+    println!("\nObjects below {}:", folder.join(local::ARCHIVE).display());
+    objects(&first, &[]);
+    println!("\nEvents per service:");
+    per_service(&first);
+
+    println!("\nNow {} late events appear, minutes after their time.\n", late.len());
+    let now_ms = SystemClock.now_ms();
+    for raw in late {
+        standin.world().load(raw, now_ms)?;
+    }
+    collect(&engine).await?;
+    let second = archive(&folder).await?;
+    println!("\nOnly the late events came, in objects of their own:");
+    objects(&second, &first);
+
+    compare(&standin, &second, now_ms)
+}
+
+fn folder(options: &Options) -> anyhow::Result<PathBuf> {
+    let name = format!("jumpcloud-demo-{}-{}", SystemClock.now_ms(), std::process::id());
+    let folder = options.to.clone().unwrap_or_else(|| std::env::temp_dir().join(name));
+    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    let is_empty = fs::read_dir(&folder)?.next().is_none();
+    ensure!(is_empty, "{} is not empty: the demo wants a folder of its own", folder.display());
+    Ok(folder)
+}
+
+/// Loads the events of a day, and returns some of the last minutes that are to appear late.
+fn fill(standin: &StandIn, options: &Options) -> anyhow::Result<Vec<Bytes>> {
+    let now_ms = SystemClock.now_ms();
+    let mut world = standin.world();
+    world.add_key(API_KEY, Key::single("demo", ORGANIZATION));
+    let day = now_ms - 24 * 60 * MINUTE_MS + MINUTE_MS..now_ms - MINUTE_MS;
+    let mut late = Vec::new();
+    let mut generator = Generator::new(options.seed, ORGANIZATION);
+    let count = usize::try_from(options.events)?;
+    let recent = now_ms - 13 * MINUTE_MS..now_ms - 2 * MINUTE_MS;
+    for event in generator.events(day, count).collect::<Vec<_>>() {
+        if recent.contains(&event.timestamp_ms) && late.len() < 25 {
+            late.push(event.raw);
+        } else {
+            world.load(event.raw, event.visible_at_ms.min(now_ms))?;
+        }
+    }
+    Ok(late)
+}
+
+fn demo_engine(standin: &StandIn, folder: &Path, terminal: &Terminal) -> anyhow::Result<Engine> {
+    let endpoints = Endpoints {
+        insights: standin.insights_url(),
+        console: standin.console_url(),
+        token: standin.token_url(),
+    };
+    let settings = Settings { start_lookback_ms: 24 * 60 * MINUTE_MS, ..terminal.settings.clone() };
+    engine(folder, KeySource::Environment(API_KEY.into()), &endpoints, settings)
+}
+
+async fn collect(engine: &Engine) -> anyhow::Result<()> {
+    let report = engine.run(&StreamId::own(), budget()).await;
+    println!("{}", show::run_line(&report));
+    match report.error {
+        Some(error) => bail!("{error}"),
+        None => Ok(()),
+    }
+}
+
+/// An object of the archive and its lines.
+#[derive(PartialEq, Eq)]
+struct Object {
+    key: String,
+    size: usize,
+    lines: Vec<Vec<u8>>,
+}
+
+async fn archive(folder: &Path) -> anyhow::Result<Vec<Object>> {
+    let store = FolderObjects::new(folder.to_owned());
+    let mut objects = Vec::new();
+    for key in store.list(local::ARCHIVE, "", "", usize::MAX).await? {
+        let gzip = store.get(local::ARCHIVE, &key).await?.unwrap_or_default();
+        let raw = gunzip(&gzip).with_context(|| key.clone())?;
+        let lines = raw.split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
+        objects.push(Object { key, size: gzip.len(), lines });
+    }
+    Ok(objects)
+}
+
+/// Inflates one of our own objects, whose last bytes say how long it is.
+fn gunzip(gzip: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let size = gzip.last_chunk::<4>().context("an empty object")?;
+    let mut raw = vec![0; usize::try_from(u32::from_le_bytes(*size))?];
+    let length = libdeflater::Decompressor::new().gzip_decompress(gzip, &mut raw)?;
+    raw.truncate(length);
+    Ok(raw)
+}
+
+fn objects(all: &[Object], known: &[Object]) {
+    let new = all.iter().filter(|object| !known.contains(object));
+    let mut rows = vec![vec!["events".to_owned(), "bytes".to_owned(), "object".to_owned()]];
+    rows.extend(new.map(|object| {
+        vec![object.lines.len().to_string(), object.size.to_string(), object.key.clone()]
+    }));
+    show::table(&rows);
+}
+
+fn per_service(objects: &[Object]) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for object in objects {
+        let service = object.key.split('/').find_map(|part| part.strip_prefix("service="));
+        *counts.entry(service.unwrap_or("quarantined")).or_default() += object.lines.len();
+    }
+    let rows: Vec<_> =
+        counts.iter().map(|(name, count)| vec![(*name).to_owned(), count.to_string()]).collect();
+    show::table(&rows);
+}
+
+/// Compares the archive with what the stand-in serves: each event once, byte for byte.
+fn compare(standin: &StandIn, objects: &[Object], now_ms: i64) -> anyhow::Result<bool> {
+    let mut archived: HashMap<&[u8], usize> = HashMap::new();
+    for line in objects.iter().flat_map(|object| &object.lines) {
+        *archived.entry(line).or_default() += 1;
+    }
+    let (mut served, mut missing) = (0, 0);
+    let world = standin.world();
+    for (row, event) in world.events().filter(|(row, _)| row.sort_ms < now_ms - MINUTE_MS) {
+        let mut line = Vec::new();
+        raw::write_line(&mut line, &event.raw);
+        served += 1;
+        if archived.remove(line.as_slice()) != Some(1) {
+            missing += 1;
+            tracing::warn!(ms = row.sort_ms, "an event is not in the archive exactly once");
+        }
+    }
+    println!("\nServed {served} events: {} archived once, {missing} not.", served - missing);
+    Ok(missing == 0)
+}

@@ -1,0 +1,186 @@
+//! `collector`: the same engine as the function, for a person at a terminal.
+#![expect(clippy::print_stdout, reason = "a terminal program prints what it found")]
+
+mod collect;
+mod demo;
+mod show;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use jumpcloud_collector::clock::SystemClock;
+use jumpcloud_collector::collect::Engine;
+use jumpcloud_collector::config::Terminal;
+use jumpcloud_collector::jumpcloud::{Auth, Client, Endpoints, Http};
+use jumpcloud_collector::local::{self, FolderCursors, FolderObjects, KeySource};
+use jumpcloud_collector::plan::{Budget, Settings};
+use jumpcloud_collector::ports::Clock as _;
+use jumpcloud_collector::{preflight, status, telemetry};
+
+/// Every JumpCloud Directory Insights event, once, as the bytes JumpCloud sent.
+#[derive(Parser)]
+#[command(version, about, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Begin with `collector demo`: it needs no JumpCloud, no AWS and no settings.
+
+Settings are environment variables, the same as the function's: JUMPCLOUD_REGION,
+JUMPCLOUD_ORG_IDS, JUMPCLOUD_SERVICES, START_LOOKBACK, OVERLAP and others; the README lists them.
+The API key is read from JUMPCLOUD_API_KEY or from the file that --key-file names, never from an
+argument: every process of this machine may read those.
+
+Exit codes: 0 everything there was is archived; 1 something failed, and its reason was printed;
+2 the command line or the settings cannot be used.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Collect from a built-in stand-in for JumpCloud into a folder, and show what came
+    #[command(after_help = "Events of one day are made up, collected and shown; then late events \
+        appear, a second run collects them, and everything is compared with what was served.")]
+    Demo(demo::Options),
+    /// Collect from JumpCloud into a folder, from where the last run ended
+    #[command(
+        after_help = "Example:\n  JUMPCLOUD_API_KEY=… collector collect --to ./jumpcloud\n\n\
+        The first run goes back by START_LOOKBACK (24h). Run it as often as you like, from cron for \
+        example: each run adds what is new, a killed one is finished by the next."
+    )]
+    Collect {
+        #[command(flatten)]
+        folder: Folder,
+    },
+    /// Check the settings, the API key, JumpCloud's answer and the folder, without pulling events
+    Validate {
+        #[command(flatten)]
+        folder: Folder,
+    },
+    /// Show where every stream stands: how far it has read, its last success and last error
+    Status {
+        /// The folder that `collect` writes to
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// Print JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args)]
+struct Folder {
+    /// The folder to collect into; it is made if it is not there
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    /// A file that holds the API key, as text or as JSON with `api_key`, or with `client_id` and
+    /// `client_secret`
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// Print JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Time a run at a terminal has before it is followed by the next. Its lease lasts a minute more.
+const RUN_MS: i64 = 4 * 60_000;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let terminal = match Terminal::from_env(local::ARCHIVE, local::STATE) {
+        Ok(terminal) => terminal,
+        Err(error) => {
+            complain(&error);
+            return ExitCode::from(2);
+        }
+    };
+    telemetry::plain(terminal.source.log_level.min(tracing::Level::WARN));
+    match run(cli.command, terminal).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::from(1)
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a terminal program complains where a person sees it")]
+fn complain(error: &impl std::fmt::Display) {
+    eprintln!("collector: {error}");
+}
+
+async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
+    match command {
+        Command::Demo(options) => demo::run(&options, &terminal).await,
+        Command::Collect { folder } => {
+            let (engine, json) = (folder.engine(&terminal)?, folder.json);
+            collect::run(&engine, &terminal.source.streams, json).await
+        }
+        Command::Validate { folder } => {
+            let (engine, json) = (folder.engine(&terminal)?, folder.json);
+            let preflight = preflight::validate(&engine, &terminal.source.streams, budget()).await;
+            if json {
+                show::json(&preflight)?
+            } else {
+                show::preflight(&preflight)
+            }
+            Ok(preflight.ok)
+        }
+        Command::Status { to, json } => {
+            let engine = engine(
+                &to,
+                KeySource::None,
+                &terminal.source.endpoints,
+                terminal.settings.clone(),
+            )?;
+            let status = status::status(&engine, &terminal.source.streams).await?;
+            if json {
+                show::json(&status)?
+            } else {
+                show::status(&status)
+            }
+            Ok(status.streams.iter().all(|stream| stream.last_error.is_none()))
+        }
+    }
+}
+
+impl Folder {
+    fn engine(&self, terminal: &Terminal) -> anyhow::Result<Engine> {
+        let key = match (&self.key_file, &terminal.api_key) {
+            (Some(file), _) => KeySource::File(file.clone()),
+            (None, Some(key)) => KeySource::Environment(key.clone()),
+            (None, None) => KeySource::None,
+        };
+        engine(&self.to, key, &terminal.source.endpoints, terminal.settings.clone())
+    }
+}
+
+/// The engine on a folder.
+fn engine(
+    folder: &Path,
+    key: KeySource,
+    endpoints: &Endpoints,
+    settings: Settings,
+) -> anyhow::Result<Engine> {
+    let clock = Arc::new(SystemClock);
+    let http = Http::new().context("set up the HTTP client")?;
+    let auth = Auth::new(Arc::new(key), clock.clone(), http.clone(), endpoints.token.clone());
+    let insights = Client::new(http, Arc::new(auth), clock.clone(), endpoints.insights.clone());
+    Ok(Engine::new(
+        Arc::new(insights),
+        Arc::new(FolderObjects::new(folder.to_owned())),
+        Arc::new(FolderCursors::new(folder.join("cursors"))),
+        clock,
+        settings,
+    ))
+}
+
+fn budget() -> Budget {
+    let started_ms = SystemClock.now_ms();
+    Budget { started_ms, deadline_ms: started_ms + RUN_MS }
+}

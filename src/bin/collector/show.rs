@@ -1,0 +1,77 @@
+//! What the commands print.
+
+use jumpcloud_collector::preflight::Preflight;
+use jumpcloud_collector::report::{Outcome, StreamReport};
+use jumpcloud_collector::status::Status;
+use serde::Serialize;
+
+/// One value as JSON, on a line.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string(value)?);
+    Ok(())
+}
+
+/// One run, in a line.
+pub(crate) fn run_line(stream: &StreamReport) -> String {
+    let name = &stream.stream;
+    let frontier = stream.frontier.as_deref().unwrap_or("nothing yet");
+    let counts = format!(
+        "{} new events in {} objects, {} seen before, {} pages; read up to {frontier}",
+        stream.written, stream.objects, stream.seen, stream.pages
+    );
+    match (&stream.error, stream.outcome) {
+        (Some(error), _) => format!("{name}: failed: {error} ({counts})"),
+        (None, Outcome::Ok) => format!("{name}: {counts}"),
+        (None, Outcome::Behind) => format!("{name}: {counts}, more to come"),
+        (None, Outcome::Waiting) => format!("{name}: nothing to ask for yet"),
+        (None, Outcome::Busy) => format!("{name}: another run is at it"),
+        (None, Outcome::Failed) => format!("{name}: failed ({counts})"),
+    }
+}
+
+/// The checks, a line each.
+pub(crate) fn preflight(preflight: &Preflight) {
+    for check in &preflight.checks {
+        let mark = if check.ok { "ok    " } else { "FAILED" };
+        println!("{mark}  {}: {}", check.check, check.detail);
+    }
+}
+
+/// The streams, a line each.
+pub(crate) fn status(status: &Status) {
+    let none = || "-".to_owned();
+    let mut rows = vec![
+        ["stream", "read up to", "lag", "last success", "gaps", "days until loss", "last error"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    rows.extend(status.streams.iter().map(|stream| {
+        vec![
+            stream.stream.to_string(),
+            stream.frontier.clone().unwrap_or_else(none),
+            stream.lag_seconds.map_or_else(none, |seconds| format!("{seconds} s")),
+            stream.last_success.clone().unwrap_or_else(none),
+            stream.gaps.to_string(),
+            stream.days_until_loss.map_or_else(none, |days| days.to_string()),
+            stream.last_error.clone().unwrap_or_else(none),
+        ]
+    }));
+    table(&rows);
+}
+
+/// Rows in columns as wide as their widest cell.
+pub(crate) fn table(rows: &[Vec<String>]) {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}

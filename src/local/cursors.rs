@@ -1,0 +1,73 @@
+//! [`Cursors`] on a folder: a file a stream, replaced under a lock.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use crate::ports::{Cursors, StoreError};
+use crate::stream::StreamId;
+use crate::update::{Item, Update};
+
+/// Cursors in a folder.
+#[derive(Clone, Debug)]
+pub struct FolderCursors {
+    folder: PathBuf,
+}
+
+impl FolderCursors {
+    /// Cursors in `folder`, which is made when it is needed.
+    #[must_use]
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    fn path(&self, stream: &StreamId) -> PathBuf {
+        self.folder.join(format!("{stream}.json"))
+    }
+
+    fn read(&self, stream: &StreamId) -> io::Result<Option<Item>> {
+        match fs::read(self.path(stream)) {
+            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads, checks and replaces while no other process does. The lock ends with the file.
+    fn replace(&self, stream: &StreamId, update: &Update) -> io::Result<Option<Item>> {
+        fs::create_dir_all(&self.folder)?;
+        let lock = File::create(self.folder.join(".lock"))?;
+        lock.lock()?;
+        let mut item = self.read(stream)?.unwrap_or_default();
+        if !update.allows(&item) {
+            return Ok(None);
+        }
+        update.apply(&mut item);
+        let aside = self.folder.join(format!(".{stream}.aside"));
+        fs::write(&aside, serde_json::to_vec_pretty(&item)?)?;
+        File::open(&aside)?.sync_all()?;
+        fs::rename(&aside, self.path(stream))?;
+        Ok(Some(item))
+    }
+
+    fn failed(&self, error: &io::Error) -> StoreError {
+        let text = format!("{}: {error}", self.folder.display());
+        match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::InvalidData => StoreError::Refused(text),
+            _ => StoreError::Unclear(text),
+        }
+    }
+}
+
+#[async_trait]
+impl Cursors for FolderCursors {
+    async fn get(&self, stream: &StreamId) -> Result<Option<Item>, StoreError> {
+        self.read(stream).map_err(|error| self.failed(&error))
+    }
+
+    async fn update(&self, stream: &StreamId, update: &Update) -> Result<Option<Item>, StoreError> {
+        self.replace(stream, update).map_err(|error| self.failed(&error))
+    }
+}

@@ -1,0 +1,21 @@
+//! The ports on a folder, for a person at a terminal: the same promises, without AWS.
+//!
+//! ```text
+//! DIR/archive/events/service=…/date=…/…   what a SIEM reads
+//! DIR/archive/quarantine/…
+//! DIR/state/streams|journal|index/…       births, journal, index
+//! DIR/cursors/<stream>.json
+//! ```
+
+mod cursors;
+mod objects;
+mod secret;
+
+pub use cursors::FolderCursors;
+pub use objects::FolderObjects;
+pub use secret::KeySource;
+
+/// The name of the archive's bucket: a folder of that name.
+pub const ARCHIVE: &str = "archive";
+/// The name of the state's bucket: a folder of that name.
+pub const STATE: &str = "state";

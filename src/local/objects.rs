@@ -1,0 +1,124 @@
+//! [`Objects`] on a folder: a bucket is a folder, a key a path below it.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write as _};
+use std::path::{Component, Path, PathBuf};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+use crate::ports::{About, Created, Objects, StoreError};
+
+/// Objects below a folder.
+#[derive(Clone, Debug)]
+pub struct FolderObjects {
+    root: PathBuf,
+}
+
+impl FolderObjects {
+    /// Objects below `root`, which is made when it is needed.
+    #[must_use]
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    fn path(&self, bucket: &str, key: &str) -> Result<PathBuf, StoreError> {
+        let below = Path::new(bucket).join(key);
+        let plain = |part: Component<'_>| matches!(part, Component::Normal(_));
+        if below.components().all(plain) {
+            Ok(self.root.join(below))
+        } else {
+            Err(StoreError::Refused(format!("`{bucket}/{key}` is no path below the folder")))
+        }
+    }
+
+    /// Writes aside, then links to the key: a link is made or not made, and never over another.
+    fn link(&self, path: &Path, body: &[u8]) -> io::Result<Created> {
+        let aside = self.root.join(".aside");
+        fs::create_dir_all(&aside)?;
+        fs::create_dir_all(path.parent().unwrap_or(&self.root))?;
+        let aside = aside.join(format!("{}-{:016x}", std::process::id(), fastrand::u64(..)));
+        let mut file = File::create_new(&aside)?;
+        let written = file.write_all(body).and_then(|()| file.sync_all());
+        let linked = written.and_then(|()| fs::hard_link(&aside, path));
+        fs::remove_file(&aside)?;
+        match linked {
+            Ok(()) => Ok(Created::New),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Created::Taken),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[async_trait]
+impl Objects for FolderObjects {
+    async fn create(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: Bytes,
+        _about: &About,
+    ) -> Result<Created, StoreError> {
+        let path = self.path(bucket, key)?;
+        self.link(&path, &body).map_err(|error| failed(&path, &error))
+    }
+
+    async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, StoreError> {
+        let path = self.path(bucket, key)?;
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(&path, &error)),
+        }
+    }
+
+    async fn sha256(&self, bucket: &str, key: &str) -> Result<Option<String>, StoreError> {
+        let bytes = self.get(bucket, key).await?;
+        Ok(bytes.map(|bytes| hex::encode(Sha256::digest(&bytes))))
+    }
+
+    async fn list(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: &str,
+        most: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let bucket = self.path(bucket, "")?;
+        let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let mut keys = Vec::new();
+        let mut folders = vec![bucket.join(folder)];
+        while let Some(folder) = folders.pop() {
+            let items = match fs::read_dir(&folder) {
+                Ok(items) => items,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(failed(&folder, &error)),
+            };
+            for item in items {
+                let path = item.map_err(|error| failed(&folder, &error))?.path();
+                let key =
+                    path.strip_prefix(&bucket).ok().and_then(Path::to_str).unwrap_or("").to_owned();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if key.starts_with(prefix) && key.as_str() > after {
+                    keys.push(key);
+                }
+            }
+        }
+        keys.sort_unstable();
+        keys.truncate(most);
+        Ok(keys)
+    }
+}
+
+/// A full disk may pass; a folder that may not be written needs somebody.
+fn failed(path: &Path, error: &io::Error) -> StoreError {
+    let text = format!("{}: {error}", path.display());
+    match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory => {
+            StoreError::Refused(text)
+        }
+        _ => StoreError::Unclear(text),
+    }
+}

@@ -1,0 +1,35 @@
+//! [`Secrets`] at a terminal: from the environment or a file, never from an argument, which
+//! every process on the machine could read.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+use crate::ports::{Secrets, StoreError};
+
+/// Where the API key is.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// As it was found in the environment.
+    Environment(SecretString),
+    /// In a file, read anew each time: it may be rotated while the program runs.
+    File(PathBuf),
+    /// Nowhere.
+    None,
+}
+
+#[async_trait]
+impl Secrets for KeySource {
+    async fn read(&self) -> Result<SecretString, StoreError> {
+        match self {
+            Self::Environment(secret) => Ok(secret.clone()),
+            Self::File(path) => std::fs::read_to_string(path)
+                .map(SecretString::from)
+                .map_err(|error| StoreError::Refused(format!("{}: {error}", path.display()))),
+            Self::None => Err(StoreError::Refused(
+                "no API key: set JUMPCLOUD_API_KEY, or name a file with --key-file".to_owned(),
+            )),
+        }
+    }
+}
