@@ -55,8 +55,20 @@ pub struct Hour {
     pub from_ms: i64,
     /// JumpCloud's count when it was re-read.
     pub counted: i64,
-    /// Rows that came.
+    /// Rows that came, the most of any query that was read to its end.
     pub came: i64,
+    /// Rows of the query under way that came before where it goes on.
+    pub so_far: i64,
+    /// The re-reading under way; none once it is complete.
+    pub reading: Option<Reading>,
+}
+
+impl Hour {
+    /// JumpCloud counts more events than it sends: something that only JumpCloud can explain.
+    #[must_use]
+    pub fn is_gap(&self) -> bool {
+        self.reading.is_none() && self.counted > self.came
+    }
 }
 
 /// A cursor as a run works with it.
@@ -100,6 +112,12 @@ impl ReadingState {
             hours: Vec::new(),
             last_entry_ms: born_ms,
         }
+    }
+
+    /// Hours in which JumpCloud counts more events than it sends.
+    #[must_use]
+    pub fn gaps(&self) -> usize {
+        self.hours.iter().filter(|hour| hour.is_gap()).count()
     }
 
     /// Puts every field into `update`, so that a cursor never mixes two states.

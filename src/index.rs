@@ -3,10 +3,12 @@
 //! A slot's object is its sorted records and nothing else: 16 bytes an identity, and in the
 //! `unplaced` slot four more for the day it was decided (whole days since the epoch, big-endian).
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
 
 use crate::identity::{Identity, Slot};
-use crate::limits::UNPLACED_DAYS;
+use crate::limits::{HOUR_MS, UNPLACED_DAYS};
 use crate::stream::StreamId;
 
 /// The identities of one slot, as its object holds them.
@@ -127,7 +129,7 @@ impl SlotIds {
 /// Where the objects of one slot lie.
 #[must_use]
 pub fn slot_prefix(stream: &StreamId, slot: Slot) -> String {
-    format!("index/v1/{stream}/{}/", slot.name())
+    format!("{}{}/", index_prefix(stream), slot.name())
 }
 
 /// The key of the slot object that entry `seq` results in.
@@ -140,15 +142,40 @@ pub fn slot_key(stream: &StreamId, slot: Slot, seq: u64, count: usize) -> String
 /// keys under the slot's prefix, in any order; what is no slot object is passed over.
 #[must_use]
 pub fn object_at(keys: &[String], head: u64) -> Option<&String> {
-    let seq = |key: &String| -> Option<u64> {
-        let (seq, count) = key.rsplit_once('/')?.1.strip_suffix(".ids")?.split_once('-')?;
-        (seq.len() == 20 && count.len() == 20).then(|| seq.parse().ok())?
-    };
     keys.iter()
-        .filter_map(|key| Some((seq(key)?, key)))
+        .filter_map(|key| Some((named(key)?.0, key)))
         .filter(|(seq, _)| *seq <= head)
         .max()
         .map(|(_, key)| key)
+}
+
+/// How many identities each hour holds at head `head`, by its first millisecond. `keys` are all
+/// keys below the stream's index.
+#[must_use]
+pub fn hourly_counts(stream: &StreamId, keys: &[String], head: u64) -> BTreeMap<i64, i64> {
+    let prefix = index_prefix(stream);
+    let mut latest: BTreeMap<i64, (u64, i64)> = BTreeMap::new();
+    for key in keys {
+        let slot = key.strip_prefix(&prefix).and_then(|rest| rest.split_once('/'));
+        let Some(Slot::Hour(hour)) = slot.and_then(|(name, _)| Slot::parse(name)) else { continue };
+        let Some((seq, count)) = named(key).filter(|(seq, _)| *seq <= head) else { continue };
+        let found = latest.entry(hour * HOUR_MS).or_default();
+        *found = (*found).max((seq, count));
+    }
+    latest.into_iter().map(|(hour_ms, (_, count))| (hour_ms, count)).collect()
+}
+
+/// The number and the count that a slot object's key names.
+fn named(key: &str) -> Option<(u64, i64)> {
+    let (seq, count) = key.rsplit_once('/')?.1.strip_suffix(".ids")?.split_once('-')?;
+    let whole = seq.len() == 20 && count.len() == 20;
+    whole.then(|| Some((seq.parse().ok()?, count.parse().ok()?)))?
+}
+
+/// Where a stream's index lies.
+#[must_use]
+pub fn index_prefix(stream: &StreamId) -> String {
+    format!("index/v1/{stream}/")
 }
 
 #[cfg(test)]
@@ -196,6 +223,8 @@ mod tests {
         assert_eq!(object_at(&keys, 11), Some(&key(7)));
         assert_eq!(object_at(&keys, 12), Some(&key(12)));
         assert_eq!(object_at(&keys, 2), None);
+        let counts = hourly_counts(&stream, &keys, 11);
+        assert_eq!(counts.into_iter().collect::<Vec<_>>(), [(0, 1)]);
         assert_eq!(
             key(7),
             "index/v1/self/1970-01-01T00/00000000000000000007-00000000000000000001.ids"

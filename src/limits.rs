@@ -24,6 +24,8 @@ pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// What is kept of somebody else's error message.
 pub const MESSAGE_BYTES_MAX: usize = 256;
 
+/// Hours kept in a cursor because their counts differed; if more differ, a full sweep is due.
+pub const HOURS_KEPT_MAX: usize = 16;
 /// Journal entries that a stream without new events may be apart.
 pub const ENTRY_INTERVAL_MS_MAX: i64 = 7 * DAY_MS;
 /// Identities of events without a readable timestamp are kept this many days: longer than

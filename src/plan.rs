@@ -1,7 +1,9 @@
 //! What to read: the window of the next head reading, and how a reading moves through its queries.
 
-use crate::cursor::{Cursor, Reading, ReadingState};
-use crate::limits::{MIB, RESERVE_MS_MAX, RESERVE_MS_PER_MIB};
+use std::collections::BTreeMap;
+
+use crate::cursor::{Cursor, Hour, Reading, ReadingState};
+use crate::limits::{HOUR_MS, HOURS_KEPT_MAX, MIB, RESERVE_MS_MAX, RESERVE_MS_PER_MIB};
 use crate::partition::KeyLayout;
 
 /// A service list as it is sent to JumpCloud.
@@ -82,29 +84,210 @@ pub fn next_query(reading: &Reading, queries: &[Query]) -> Option<Reading> {
     Some(Reading { query, at_ms: reading.from_ms, ..reading.clone() })
 }
 
-/// The state while a reading goes on, having decided everything before `at_ms` of its query.
+/// What a reading is for. They differ in what their progress and their end mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Goes on with the stream.
+    Head,
+    /// Reads a long past range again, for what appeared later than the overlap.
+    Sweep,
+    /// Reads one hour again, whose counts differ: the one that begins at this millisecond.
+    Hour(i64),
+}
+
+/// The full sweep to begin or to go on with, if one is due.
 ///
-/// The frontier rises with it, never beyond the window, and is never lowered.
+/// It covers `[M - late_horizon, F)`, cut at the origin; never from now: after an outage that would
+/// lose late events. One whose `from` is later than that begins again. It is due every half late
+/// horizon, and every `SWEEP_EVERY` while counts cannot be compared.
 #[must_use]
-pub fn reached(state: &ReadingState, reading: &Reading, at_ms: i64) -> ReadingState {
-    let at_ms = at_ms.max(reading.at_ms);
-    ReadingState {
-        frontier_ms: state.frontier_ms.max(at_ms.min(reading.end_ms)),
-        reading: Some(Reading { at_ms, ..reading.clone() }),
-        ..state.clone()
+pub fn sweep(cursor: &Cursor, now_ms: i64, settings: &Settings, wish: Wish) -> Option<Reading> {
+    let state = &cursor.state;
+    let from_ms = sweep_from_ms(cursor, settings);
+    let kept = state
+        .sweep
+        .as_ref()
+        .filter(|s| settings.queries.contains(&s.query) && s.from_ms <= from_ms);
+    if let Some(sweep) = kept {
+        return Some(sweep.clone());
     }
+    let half_ms = settings.late_horizon_ms / 2;
+    let every_ms = match wish {
+        Wish::Usual => half_ms,
+        Wish::Often => half_ms.min(settings.sweep_every_ms),
+        Wish::Now => i64::MIN,
+    };
+    let is_due = state.sweep.is_some() || now_ms - state.sweep_mark_ms >= every_ms;
+    let query = settings.queries.first().filter(|_| is_due)?.clone();
+    let end_ms = state.frontier_ms;
+    Some(Reading { from_ms, end_ms, started_ms: now_ms, query, at_ms: from_ms })
+}
+
+/// How much a full sweep is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Every half late horizon.
+    Usual,
+    /// Every `SWEEP_EVERY`: counts cannot be compared.
+    Often,
+    /// At once: more hours differ than are kept.
+    Now,
+}
+
+/// Where a full sweep must begin.
+#[must_use]
+pub fn sweep_from_ms(cursor: &Cursor, settings: &Settings) -> i64 {
+    (cursor.state.sweep_mark_ms - settings.late_horizon_ms).max(cursor.origin_ms)
+}
+
+/// The hour re-reading to go on with.
+#[must_use]
+pub fn hour(cursor: &Cursor, settings: &Settings) -> Option<(Kind, Reading)> {
+    cursor.state.hours.iter().find_map(|hour| {
+        let reading = hour.reading.clone()?;
+        let first = settings.queries.first()?;
+        let is_kept = settings.queries.contains(&reading.query);
+        let anew = Reading { query: first.clone(), at_ms: reading.from_ms, ..reading.clone() };
+        Some((Kind::Hour(hour.from_ms), if is_kept { reading } else { anew }))
+    })
+}
+
+/// The state while a reading goes on, having decided everything before `at_ms` of its query, of
+/// which `rows` came before that.
+///
+/// The frontier rises with the head, never beyond the window, and is never lowered.
+#[must_use]
+pub fn reached(
+    state: &ReadingState,
+    kind: Kind,
+    reading: &Reading,
+    at_ms: i64,
+    rows: i64,
+) -> ReadingState {
+    let at_ms = at_ms.max(reading.at_ms);
+    let mut state = state.clone();
+    let reading = Reading { at_ms, ..reading.clone() };
+    match kind {
+        Kind::Head => {
+            state.frontier_ms = state.frontier_ms.max(at_ms.min(reading.end_ms));
+            state.reading = Some(reading);
+        }
+        Kind::Sweep => state.sweep = Some(reading),
+        Kind::Hour(from_ms) => {
+            for hour in state.hours.iter_mut().filter(|hour| hour.from_ms == from_ms) {
+                hour.so_far = rows;
+                hour.reading = Some(reading.clone());
+            }
+        }
+    }
+    state
+}
+
+/// Rows of the query under way that came in earlier runs.
+#[must_use]
+pub fn rows_so_far(state: &ReadingState, kind: Kind) -> i64 {
+    let Kind::Hour(from_ms) = kind else { return 0 };
+    state.hours.iter().find(|hour| hour.from_ms == from_ms).map_or(0, |hour| hour.so_far)
+}
+
+/// The state once one query of a reading is read to its end, of which `rows` came.
+#[must_use]
+pub fn query_read(state: &ReadingState, kind: Kind, rows: i64) -> ReadingState {
+    let mut state = state.clone();
+    if let Kind::Hour(from_ms) = kind {
+        for hour in state.hours.iter_mut().filter(|hour| hour.from_ms == from_ms) {
+            hour.came = hour.came.max(rows);
+            hour.so_far = 0;
+        }
+    }
+    state
 }
 
 /// The state once a reading is complete.
 #[must_use]
-pub fn completed(state: &ReadingState, reading: &Reading) -> ReadingState {
-    ReadingState {
-        frontier_ms: state.frontier_ms.max(reading.end_ms),
-        read_at_ms: reading.started_ms,
-        read_to_ms: reading.end_ms,
-        reading: None,
-        ..state.clone()
+pub fn completed(state: &ReadingState, kind: Kind, reading: &Reading) -> ReadingState {
+    let mut state = state.clone();
+    match kind {
+        Kind::Head => {
+            state.frontier_ms = state.frontier_ms.max(reading.end_ms);
+            state.read_at_ms = reading.started_ms;
+            state.read_to_ms = reading.end_ms;
+            state.reading = None;
+        }
+        Kind::Sweep => {
+            state.sweep_mark_ms = reading.started_ms;
+            state.sweep = None;
+        }
+        Kind::Hour(from_ms) => {
+            for hour in state.hours.iter_mut().filter(|hour| hour.from_ms == from_ms) {
+                hour.reading = None;
+            }
+        }
     }
+    state
+}
+
+/// What a comparison of hourly counts leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// The state with the hours to read again.
+    pub state: ReadingState,
+    /// `Now` if more hours differ than are kept.
+    pub wish: Wish,
+}
+
+/// The whole hours whose counts are compared, `[first, last)` in milliseconds: between where a
+/// full sweep would begin and what the head has read for good.
+#[must_use]
+pub fn comparable(cursor: &Cursor, settings: &Settings) -> Option<(i64, i64)> {
+    let first_ms = round_up_to_hour(sweep_from_ms(cursor, settings));
+    let last_ms = (cursor.state.read_to_ms - settings.overlap_ms).div_euclid(HOUR_MS) * HOUR_MS;
+    (first_ms < last_ms).then_some((first_ms, last_ms))
+}
+
+fn round_up_to_hour(ms: i64) -> i64 {
+    -(-ms).div_euclid(HOUR_MS) * HOUR_MS
+}
+
+/// Takes JumpCloud's counts (the largest of any query, by the hour's first millisecond) and the
+/// index's. An hour where JumpCloud has more is read again, unless that was done at this count.
+#[must_use]
+pub fn compare(
+    cursor: &Cursor,
+    now_ms: i64,
+    settings: &Settings,
+    theirs: &BTreeMap<i64, i64>,
+    ours: &BTreeMap<i64, i64>,
+) -> Compared {
+    let mut state = ReadingState { compared_at_ms: Some(now_ms), ..cursor.state.clone() };
+    let from_ms = sweep_from_ms(cursor, settings);
+    state.hours.retain(|hour| hour.from_ms >= from_ms);
+    let mut wish = Wish::Usual;
+    for (&hour_ms, &counted) in theirs {
+        if counted <= ours.get(&hour_ms).copied().unwrap_or(0) {
+            continue;
+        }
+        let known = state.hours.iter().position(|hour| hour.from_ms == hour_ms);
+        if known.is_some_and(|at| state.hours[at].counted == counted) {
+            continue;
+        }
+        let Some(query) = settings.queries.first() else { continue };
+        let end_ms = hour_ms + HOUR_MS;
+        let reading = Reading {
+            from_ms: hour_ms,
+            end_ms,
+            started_ms: now_ms,
+            query: query.clone(),
+            at_ms: hour_ms,
+        };
+        let again = Hour { from_ms: hour_ms, counted, came: 0, so_far: 0, reading: Some(reading) };
+        match known {
+            Some(at) => state.hours[at] = again,
+            None if state.hours.len() < HOURS_KEPT_MAX => state.hours.push(again),
+            None => wish = Wish::Now,
+        }
+    }
+    Compared { state, wish }
 }
 
 /// The time a run has, on the local clock.
@@ -176,7 +359,7 @@ mod tests {
     fn the_next_one_goes_back_by_the_overlap_from_where_the_last_began() {
         let state = ReadingState::at_birth(0, 60 * MINUTE);
         let first = read(head(&cursor(state.clone()), 60 * MINUTE, &settings()));
-        let state = completed(&state, &first);
+        let state = completed(&state, Kind::Head, &first);
         let second = read(head(&cursor(state.clone()), 65 * MINUTE, &settings()));
         assert_eq!((second.from_ms, second.end_ms), (45 * MINUTE, 65 * MINUTE - 10_000));
         let none = Settings { overlap_ms: 0, ..settings() };
@@ -206,7 +389,7 @@ mod tests {
     fn an_interrupted_reading_goes_on_unless_its_query_is_gone() {
         let state = ReadingState::at_birth(0, 60 * MINUTE);
         let first = read(head(&cursor(state.clone()), 60 * MINUTE, &settings()));
-        let state = reached(&state, &first, 20 * MINUTE);
+        let state = reached(&state, Kind::Head, &first, 20 * MINUTE, 0);
         assert_eq!(state.frontier_ms, 20 * MINUTE);
         let resumed = read(head(&cursor(state.clone()), 70 * MINUTE, &settings()));
         assert_eq!((resumed.at_ms, resumed.end_ms), (20 * MINUTE, first.end_ms));
@@ -220,13 +403,13 @@ mod tests {
     fn queries_are_read_one_after_the_other_and_the_frontier_stays() {
         let state = ReadingState::at_birth(0, 60 * MINUTE);
         let first = read(head(&cursor(state.clone()), 60 * MINUTE, &settings()));
-        let state = reached(&state, &first, first.end_ms + 5);
+        let state = reached(&state, Kind::Head, &first, first.end_ms + 5, 0);
         assert_eq!(state.frontier_ms, first.end_ms, "never beyond the window");
         let Some(second) = next_query(&first, &settings().queries) else {
             unreachable!("two queries")
         };
         assert_eq!((second.query.as_slice(), second.at_ms), (&["pam".to_owned()][..], 0));
-        let state = reached(&state, &second, MINUTE);
+        let state = reached(&state, Kind::Head, &second, MINUTE, 0);
         assert_eq!(state.frontier_ms, first.end_ms, "never lowered");
         assert_eq!(next_query(&second, &settings().queries), None);
     }

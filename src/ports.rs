@@ -1,6 +1,7 @@
 //! What the engine needs of the world. Each adapter keeps these contracts; the tests hold every
 //! one of them to the same suite.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,6 +26,13 @@ pub trait Insights: Send + Sync {
 
     /// Counts the events of a window without reading them; nothing is pulled.
     fn count(&self, request: PageRequest) -> BoxFuture<'static, Result<u64, InsightsError>>;
+
+    /// Counts the events of each hour of a window, by the hour's first UTC millisecond. An hour
+    /// without events may be absent.
+    fn hourly(
+        &self,
+        request: PageRequest,
+    ) -> BoxFuture<'static, Result<BTreeMap<i64, i64>, InsightsError>>;
 
     /// How far the local clock was ahead of the `Date` of the last answer, in milliseconds, never
     /// below 0; `None` before the first answer of this process.

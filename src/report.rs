@@ -33,8 +33,10 @@ pub struct StreamReport {
     /// Rows put into quarantine.
     pub quarantined: u64,
     /// Events without an id, archived by their bytes.
+    #[serde(skip)]
     pub without_id: u64,
     /// Events without a readable timestamp, archived by their collection day.
+    #[serde(skip)]
     pub without_timestamp: u64,
     /// Pages used.
     pub pages: u64,
@@ -60,6 +62,31 @@ pub struct StreamReport {
     /// Whether a person must mend it.
     #[serde(skip)]
     pub needs_mending: bool,
+}
+
+/// What a batch holds; counted when it is archived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Events.
+    pub written: u64,
+    /// Of those, how many lay where the head had read before.
+    pub late: u64,
+    /// Events without an id.
+    pub without_id: u64,
+    /// Events without a readable timestamp.
+    pub without_timestamp: u64,
+    /// Rows put into quarantine.
+    pub quarantined: u64,
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, more: Self) {
+        self.written += more.written;
+        self.late += more.late;
+        self.without_id += more.without_id;
+        self.without_timestamp += more.without_timestamp;
+        self.quarantined += more.quarantined;
+    }
 }
 
 /// How a run ended.
@@ -105,6 +132,17 @@ impl StreamReport {
             failures: 0,
             needs_mending: false,
         }
+    }
+}
+
+impl StreamReport {
+    /// Adds a batch that is archived.
+    pub fn archived(&mut self, batch: Tally) {
+        self.written += batch.written;
+        self.late += batch.late;
+        self.without_id += batch.without_id;
+        self.without_timestamp += batch.without_timestamp;
+        self.quarantined += batch.quarantined;
     }
 }
 

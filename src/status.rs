@@ -64,7 +64,6 @@ impl StreamStatus {
     fn read(stream: StreamId, configured: bool, item: &Item, now_ms: i64) -> Self {
         let cursor = Cursor::read(item).ok();
         let lag_ms = cursor.as_ref().map(|cursor| (now_ms - cursor.state.frontier_ms).max(0));
-        let gap = |hour: &&crate::cursor::Hour| hour.counted > hour.came;
         Self {
             stream,
             configured,
@@ -73,7 +72,7 @@ impl StreamStatus {
             last_success: number(item, "last_success_ms").ok().map(time::rfc3339),
             last_error: text(item, "last_error").ok().map(str::to_owned),
             failures: number(item, "failures").unwrap_or(0),
-            gaps: cursor.as_ref().map_or(0, |cursor| cursor.state.hours.iter().filter(gap).count()),
+            gaps: cursor.as_ref().map_or(0, |cursor| cursor.state.gaps()),
             days_until_loss: lag_ms.map(|lag_ms| (RETENTION_MS - lag_ms) / DAY_MS),
             entries: cursor.map(|cursor| cursor.seq),
         }

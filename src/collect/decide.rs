@@ -35,9 +35,11 @@ impl Run<'_> {
     /// dropped; the caller begins again at recovery.
     pub(super) async fn decide(&mut self, state: &ReadingState) -> Result<Decided, RunError> {
         let (entry, slots) = self.seal(state)?;
+        let tally = std::mem::take(&mut self.tally);
         if !self.create_entry(&entry).await? {
             self.slots.forget();
-            self.unwritten = None;
+            self.cursor.state = self.written.clone();
+            self.has_unwritten = false;
             return Ok(Decided::Theirs);
         }
         self.publish_parts(&entry).await?;
@@ -46,7 +48,7 @@ impl Run<'_> {
         for (slot, held) in slots {
             self.slots.put(slot, held);
         }
-        self.unwritten = None;
+        self.report.archived(tally);
         Ok(Decided::Mine)
     }
 
@@ -262,6 +264,8 @@ impl Run<'_> {
         self.cursor.state = self.cursor.raised(&entry.header.state);
         self.cursor.seq = entry.header.seq;
         self.cursor.head_hash = hash;
+        self.written = self.cursor.state.clone();
+        self.has_unwritten = false;
         Ok(())
     }
 }

@@ -4,8 +4,10 @@
 //! Safety rests on one primitive: journal entry `n + 1` is created once, by a writer that had
 //! loaded the index of entries `1..=n`. Leases and clocks only save work.
 
+mod admit;
 mod birth;
 mod decide;
+mod pages;
 mod read;
 mod recover;
 mod slots;
@@ -19,10 +21,11 @@ use crate::error::RunError;
 use crate::limits::{LEASE_MARGIN_MS, LEASE_MS_MAX};
 use crate::plan::{Budget, Settings};
 use crate::ports::{Clock, Cursors, Insights, Meter, Objects};
-use crate::report::{Outcome, StreamReport};
+use crate::report::{Outcome, StreamReport, Tally};
 use crate::stream::StreamId;
 use crate::time;
 use crate::update::{Item, Update, number, text};
+use pages::Rows;
 use slots::Slots;
 
 /// The engine: the world, the settings, and what is kept between runs of a process.
@@ -75,8 +78,15 @@ struct Run<'e> {
     cursor: Cursor,
     slots: Slots,
     batch: Batch,
-    /// Reading state that needed no entry yet; written with the release.
-    unwritten: Option<ReadingState>,
+    /// What the batch holds.
+    tally: Tally,
+    /// Rows of the query that is read.
+    rows: Rows,
+    /// The reading state as the table has it.
+    written: ReadingState,
+    /// The cursor's reading state is ahead of the table's: no entry was needed for it. It is
+    /// written with the release.
+    has_unwritten: bool,
     meter: Arc<Meter>,
     report: StreamReport,
 }
@@ -176,8 +186,8 @@ impl Engine {
         report
     }
 
-    /// Everything between claim and release. Returns the reading state that is still to be
-    /// written, with the cursor it builds on.
+    /// Everything between claim and release. Returns the cursor if its reading state is still to
+    /// be written.
     async fn work(
         &self,
         stream: &StreamId,
@@ -185,33 +195,36 @@ impl Engine {
         goal: Goal,
         meter: &Arc<Meter>,
         cursor: Cursor,
-    ) -> (StreamReport, Option<(Cursor, ReadingState)>) {
+    ) -> (StreamReport, Option<Cursor>) {
         let (slots, cold) = self.take_warm(stream, &cursor.head_hash);
         let mut run = Run {
             engine: self,
             stream,
             budget,
+            written: cursor.state.clone(),
             cursor,
             slots,
             batch: Batch::default(),
-            unwritten: None,
+            tally: Tally::default(),
+            rows: Rows::default(),
+            has_unwritten: false,
             meter: Arc::clone(meter),
             report: StreamReport::new(stream.clone()),
         };
         let ended = run.work(goal, cold).await;
-        let Run { cursor, mut slots, unwritten, mut report, .. } = run;
+        let Run { cursor, mut slots, has_unwritten, mut report, .. } = run;
         match ended {
             Ok(ReadEnd::Interrupted) => report.outcome = Outcome::Behind,
             Ok(ReadEnd::Waiting) => report.outcome = Outcome::Waiting,
             Ok(_) => {}
             Err(error) => fail(&mut report, &error),
         }
-        let frontier_ms = unwritten.as_ref().map_or(cursor.state.frontier_ms, |s| s.frontier_ms);
+        let frontier_ms = cursor.state.frontier_ms;
         report.frontier = Some(time::rfc3339(frontier_ms));
         report.lag_seconds = Some((self.now_ms() - frontier_ms).max(0) / 1_000);
         slots.set_head(&cursor.head_hash);
         self.warm.lock().unwrap_or_else(PoisonError::into_inner).insert(stream.clone(), slots);
-        (report, unwritten.map(|state| (cursor, state)))
+        (report, has_unwritten.then_some(cursor))
     }
 
     /// The run's last update: removes the lease, keeps how it went, and writes reading state that
@@ -221,14 +234,14 @@ impl Engine {
         stream: &StreamId,
         fence: i64,
         report: &StreamReport,
-        unwritten: Option<(Cursor, ReadingState)>,
+        unwritten: Option<Cursor>,
     ) -> Result<(), RunError> {
         let ended = match &report.error {
             Some(error) => Ended::Badly { error, failures: report.failures },
             None => Ended::Well { at_ms: self.now_ms() },
         };
-        if let Some((cursor, state)) = unwritten {
-            let update = cursor::release(cursor.progress(&state, fence), fence, ended);
+        if let Some(cursor) = unwritten {
+            let update = cursor::release(cursor.progress(&cursor.state, fence), fence, ended);
             if self.cursors.update(stream, &update).await?.is_some() {
                 return Ok(());
             }
@@ -261,7 +274,7 @@ impl Run<'_> {
             return Ok(ReadEnd::Complete);
         }
         loop {
-            match self.read_head().await? {
+            match self.read().await? {
                 ReadEnd::Lost => self.recover(false).await?,
                 end => return Ok(end),
             }

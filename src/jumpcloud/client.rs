@@ -1,5 +1,6 @@
 //! The Directory Insights client: the real [`Insights`].
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -39,6 +40,10 @@ struct Shared {
 
 const NEVER: i64 = i64::MIN;
 
+/// For answers that hold numbers.
+const COUNT_LIMITS: BodyLimits =
+    BodyLimits { wire_bytes: ANSWER_BYTES_MAX, inflated_bytes: ANSWER_BYTES_MAX };
+
 /// Why a try did not give an answer, by what comes next.
 enum Failed {
     /// Another try would fail the same way.
@@ -49,16 +54,44 @@ enum Failed {
     Now { message: String, wait_ms: Option<u64> },
 }
 
-/// `POST /events`, as JumpCloud's API description has it.
-#[derive(Serialize)]
+/// The body of a question, as JumpCloud's API description has it.
+#[derive(Default, Serialize)]
 struct Body<'a> {
     service: &'a [String],
     start_time: String,
     end_time: String,
-    sort: &'static str,
-    limit: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sort: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     search_after: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interval_unit: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interval_value: Option<&'static str>,
+}
+
+impl<'a> Body<'a> {
+    fn of(request: &'a PageRequest, path: &str) -> Self {
+        let ask = &request.ask;
+        let window = Self {
+            service: &request.query,
+            start_time: time::rfc3339(ask.start_ms),
+            end_time: time::rfc3339(ask.end_ms),
+            ..Self::default()
+        };
+        match path {
+            "/events" => {
+                let search_after = ask.token.as_ref().map(Token::json);
+                Self { sort: Some("ASC"), limit: Some(ask.limit), search_after, ..window }
+            }
+            "/events/interval" => {
+                Self { interval_unit: Some("h"), interval_value: Some("1"), ..window }
+            }
+            _ => window,
+        }
+    }
 }
 
 impl Client {
@@ -83,13 +116,35 @@ impl Insights for Client {
         }
         let shared = Arc::clone(&self.0);
         ByItself::start(async move {
-            let limits =
-                BodyLimits { wire_bytes: ANSWER_BYTES_MAX, inflated_bytes: ANSWER_BYTES_MAX };
             let read = |answer: Answer| {
                 let count: Result<Count, _> = serde_json::from_slice(&answer.body);
                 count.map(|answer| answer.count).map_err(|_| "the answer holds no count".to_owned())
             };
-            shared.exchange(&request, "/events/count", limits, read).await
+            shared.exchange(&request, "/events/count", COUNT_LIMITS, read).await
+        })
+    }
+
+    fn hourly(
+        &self,
+        request: PageRequest,
+    ) -> BoxFuture<'static, Result<BTreeMap<i64, i64>, InsightsError>> {
+        #[derive(Deserialize)]
+        struct Buckets {
+            buckets: Vec<Bucket>,
+        }
+        #[derive(Deserialize)]
+        struct Bucket {
+            key: i64,
+            doc_count: i64,
+        }
+        let shared = Arc::clone(&self.0);
+        ByItself::start(async move {
+            let read = |answer: Answer| {
+                let found: Result<Buckets, _> = serde_json::from_slice(&answer.body);
+                let buckets = found.map_err(|_| "the answer holds no buckets".to_owned())?.buckets;
+                Ok(buckets.into_iter().map(|bucket| (bucket.key, bucket.doc_count)).collect())
+            };
+            shared.exchange(&request, "/events/interval", COUNT_LIMITS, read).await
         })
     }
 
@@ -199,15 +254,6 @@ impl Shared {
     }
 
     fn request(&self, request: &PageRequest, path: &str, proof: Proof) -> reqwest::RequestBuilder {
-        let ask = &request.ask;
-        let body = Body {
-            service: &request.query,
-            start_time: time::rfc3339(ask.start_ms),
-            end_time: time::rfc3339(ask.end_ms),
-            sort: "ASC",
-            limit: ask.limit,
-            search_after: ask.token.as_ref().map(Token::json),
-        };
         let builder = self
             .http
             .post(&format!("{}{path}", self.insights_url))
@@ -221,7 +267,7 @@ impl Shared {
             Scope::Provider(id) => builder.header("x-provider-id", id),
         };
         // A struct of texts and numbers always serialises.
-        builder.body(serde_json::to_vec(&body).unwrap_or_default())
+        builder.body(serde_json::to_vec(&Body::of(request, path)).unwrap_or_default())
     }
 
     /// Takes note of an answer's `Date`: how far is the local clock ahead?

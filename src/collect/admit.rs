@@ -1,0 +1,169 @@
+//! The rows of a page: what is new goes into the batch, and the batch is decided when it is full.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use super::Run;
+use super::decide::Decided;
+use crate::batch::Admission;
+use crate::cursor::Reading;
+use crate::error::RunError;
+use crate::identity::{Identity, Slot};
+use crate::limits::EVENT_BYTES_MAX;
+use crate::page::{Fields, Page, Row, RowKind};
+use crate::place::Places;
+use crate::plan::Kind;
+use crate::report::Tally;
+use crate::stream::{Scope, is_object_id};
+use crate::time;
+
+impl Run<'_> {
+    /// Takes what is new of a page into the batch. The page is whole: it was read to its end.
+    pub(super) async fn admit(
+        &mut self,
+        page: &Page,
+        kind: Kind,
+        reading: &Reading,
+        before_ms: i64,
+    ) -> Result<Decided, RunError> {
+        let engine = self.engine;
+        let layout = &engine.settings.layout;
+        let scope = self.stream.scope();
+        let now_ms = engine.now_ms();
+        let places = Places::of(page, before_ms);
+        let touched: BTreeSet<Slot> = page.rows().iter().map(slot_of).collect();
+        self.load(&touched).await?;
+        self.report.read += page.rows().len() as u64;
+        for (number, row) in page.rows().iter().enumerate() {
+            let ms = places.ms(number);
+            if ms < self.cursor.origin_ms || ms >= reading.end_ms {
+                continue;
+            }
+            self.rows.came(ms);
+            let (identity, slot) = (Identity::of_row(page, row), slot_of(row));
+            if self.batch.contains(&identity) || self.slots.contains(slot, &identity) {
+                self.report.seen += 1;
+                continue;
+            }
+            let (service, organization) = names(page, row);
+            let timestamp_ns = timestamp_ns(row);
+            let admission = Admission {
+                identity,
+                slot,
+                order_ns: timestamp_ns.unwrap_or(i128::from(ms) * 1_000_000),
+                partition_ms: timestamp_ns.map_or(now_ms, time::floor_ms),
+                service: service.as_deref(),
+                organization: label(organization.as_deref()).unwrap_or(self.stream.as_str()),
+            };
+            let bytes = page.bytes(row);
+            if !self.batch.has_room(&engine.batch_limits, layout, bytes.len(), &admission) {
+                let at_ms = places.at_ms(number);
+                let state = self.reached(kind, reading, at_ms);
+                if let Decided::Theirs = self.decide(&state).await? {
+                    return Ok(Decided::Theirs);
+                }
+                self.slots.drop_before(at_ms - engine.settings.overlap_ms);
+                self.load(&touched).await?;
+            }
+            match refusal(row, bytes, organization.as_deref(), &scope) {
+                Some(reason) => {
+                    self.batch.add_quarantined(&admission, reason, Some(bytes));
+                    self.tally.quarantined += 1;
+                }
+                None => {
+                    self.batch.add_event(layout, &admission, bytes);
+                    self.count(page, row);
+                }
+            }
+        }
+        Ok(Decided::Mine)
+    }
+
+    fn count(&mut self, page: &Page, row: &Row) {
+        let Some(fields) = fields(row) else { return };
+        let is_late = |ns| time::floor_ms(ns) < self.cursor.state.read_to_ms;
+        self.tally += Tally {
+            written: 1,
+            late: u64::from(fields.timestamp_ns.is_some_and(is_late)),
+            without_id: u64::from(page.id(fields).is_none()),
+            without_timestamp: u64::from(fields.timestamp_ns.is_none()),
+            quarantined: 0,
+        };
+    }
+
+    /// Quarantines the position of a row that is too large to fetch.
+    pub(super) async fn give_up(
+        &mut self,
+        reading: &Reading,
+        ms: i64,
+        ordinal: u32,
+        limit_bytes: usize,
+    ) -> Result<(), RunError> {
+        self.load(&BTreeSet::from([Slot::Unplaced])).await?;
+        let identity = Identity::of_position(self.stream.as_str(), &reading.query, ms, ordinal);
+        if self.batch.contains(&identity) || self.slots.contains(Slot::Unplaced, &identity) {
+            return Ok(());
+        }
+        let admission = Admission {
+            identity,
+            slot: Slot::Unplaced,
+            order_ns: i128::from(ms) * 1_000_000,
+            partition_ms: ms,
+            service: None,
+            organization: self.stream.as_str(),
+        };
+        let (query, time) = (reading.query.join(","), time::rfc3339(ms));
+        let reason = format!(
+            "event {ordinal} of {query} at {time} is larger than {limit_bytes} bytes and was not fetched"
+        );
+        self.batch.add_quarantined(&admission, &reason, None);
+        self.tally.quarantined += 1;
+        Ok(())
+    }
+}
+
+fn fields(row: &Row) -> Option<&Fields> {
+    match &row.kind {
+        RowKind::Event(fields) => Some(fields),
+        RowKind::Broken(_) => None,
+    }
+}
+
+fn timestamp_ns(row: &Row) -> Option<i128> {
+    fields(row)?.timestamp_ns
+}
+
+fn slot_of(row: &Row) -> Slot {
+    Slot::of(timestamp_ns(row))
+}
+
+type Name<'a> = Option<Cow<'a, [u8]>>;
+
+/// The row's own service and organization.
+fn names<'a>(page: &'a Page, row: &Row) -> (Name<'a>, Name<'a>) {
+    fields(row).map_or((None, None), |fields| (page.service(fields), page.organization(fields)))
+}
+
+/// The organization as it may stand in keys.
+fn label(organization: Option<&[u8]>) -> Option<&str> {
+    std::str::from_utf8(organization?).ok().filter(|name| is_object_id(name))
+}
+
+/// Why a row cannot be archived as an event.
+fn refusal(
+    row: &Row,
+    bytes: &[u8],
+    organization: Option<&[u8]>,
+    scope: &Scope,
+) -> Option<&'static str> {
+    match (&row.kind, scope) {
+        (RowKind::Broken(reason), _) => Some(reason),
+        _ if bytes.len() > EVENT_BYTES_MAX => Some("larger than an event may be"),
+        (_, Scope::Organization(asked))
+            if organization.is_some_and(|own| own != asked.as_bytes()) =>
+        {
+            Some("names another organization than the one asked for")
+        }
+        _ => None,
+    }
+}
