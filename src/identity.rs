@@ -14,10 +14,10 @@ pub struct Identity(pub [u8; 16]);
 
 /// Tells apart what an identity was made from, so that no two ways can meet.
 #[derive(Clone, Copy)]
-enum Made {
-    FromNames = 1,
-    FromBytes = 2,
-    FromPosition = 3,
+enum Source {
+    Names = 1,
+    Bytes = 2,
+    Position = 3,
 }
 
 impl Identity {
@@ -28,7 +28,7 @@ impl Identity {
         let RowKind::Event(fields) = &row.kind else { return Self::of_bytes(page.bytes(row)) };
         let Some(id) = page.id(fields) else { return Self::of_bytes(page.bytes(row)) };
         let mut digest = Sha256::new();
-        digest.update([Made::FromNames as u8]);
+        digest.update([Source::Names as u8]);
         separated(&mut digest, &page.organization(fields).unwrap_or_default());
         separated(&mut digest, &page.service(fields).unwrap_or_default());
         separated(&mut digest, &id);
@@ -40,7 +40,7 @@ impl Identity {
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Self {
         let mut digest = Sha256::new();
-        digest.update([Made::FromBytes as u8]);
+        digest.update([Source::Bytes as u8]);
         digest.update(bytes);
         Self::front_of(digest)
     }
@@ -49,7 +49,7 @@ impl Identity {
     #[must_use]
     pub fn of_position(organization: &str, query: &[String], ms: i64, ordinal: u32) -> Self {
         let mut digest = Sha256::new();
-        digest.update([Made::FromPosition as u8]);
+        digest.update([Source::Position as u8]);
         separated(&mut digest, organization.as_bytes());
         for service in query {
             separated(&mut digest, service.as_bytes());

@@ -1,4 +1,36 @@
 //! Every JumpCloud Directory Insights event, once, as the bytes JumpCloud sent.
+//!
+//! A run claims a stream, recovers what was decided before it, reads a window, and decides,
+//! publishes and advances it batch by batch. Data flows one way:
+//!
+//! ```text
+//! bin -> handler -> dispatch -> collect -> {plan, walk, batch, entry, cursor} and ports
+//! ```
+//!
+//! # Layout
+//!
+//! | files | concern |
+//! |---|---|
+//! | [`task`], [`handler`] | an event in, an answer out |
+//! | [`dispatch`], [`preflight`], [`status`] | what the tasks do |
+//! | [`collect`] | one run of one stream: the one place with the protocol's order |
+//! | [`plan`], [`walk`], [`place`] | what to read: windows, paging, places of rows |
+//! | [`page`], [`event`] | one answer of JumpCloud and the rows in it |
+//! | [`identity`], [`index`] | what was decided already |
+//! | [`partition`], [`batch`], [`output`] | which bytes go where |
+//! | [`entry`], [`cursor`], [`update`] | what is stored |
+//! | [`stream`], [`time`], [`limits`], [`error`], [`report`] | words used everywhere |
+//! | [`ports`] | what the engine needs of the world |
+//! | [`jumpcloud`], [`aws`], [`local`], [`clock`] | the world |
+//! | [`config`], [`telemetry`] | what comes from outside, and what is logged |
+//! | [`standin`] | a stand-in for JumpCloud, for demonstrations and tests |
+//!
+//! # Invariants
+//!
+//! - Journal entry `n + 1` is created once, by a writer that had loaded the index of `1..=n`.
+//! - Archive objects and slot objects are pure functions of entries, and never overwritten.
+//! - A part is written before the slot that says it was; a slot before the cursor moves.
+//! - The pure files (`plan` to `update` above) know no clock, no network, no environment.
 
 pub mod aws;
 pub mod batch;

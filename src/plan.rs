@@ -414,6 +414,86 @@ mod tests {
         assert_eq!(next_query(&second, &settings().queries), None);
     }
 
+    /// A cursor that has read up to hour 100, born in hour 10.
+    fn settled() -> Cursor {
+        let state = ReadingState {
+            frontier_ms: 100 * HOUR_MS,
+            read_at_ms: 100 * HOUR_MS,
+            read_to_ms: 100 * HOUR_MS,
+            ..ReadingState::at_birth(10 * HOUR_MS, 34 * HOUR_MS)
+        };
+        Cursor { origin_ms: 10 * HOUR_MS, ..cursor(state) }
+    }
+
+    #[test]
+    fn a_sweep_covers_the_horizon_before_the_last_one_began() {
+        let due = |now_hours: i64, wish| sweep(&settled(), now_hours * HOUR_MS, &settings(), wish);
+        assert_eq!(due(45, Wish::Usual), None, "half a horizon has not passed");
+        assert!(due(46, Wish::Usual).is_some());
+        assert!(due(35, Wish::Often).is_some() && due(34, Wish::Often).is_none());
+        assert!(due(34, Wish::Now).is_some());
+        let Some(sweep) = due(200, Wish::Usual) else { unreachable!("due") };
+        assert_eq!((sweep.from_ms, sweep.end_ms), (10 * HOUR_MS, 100 * HOUR_MS), "not from now");
+        let state = completed(&settled().state, Kind::Sweep, &sweep);
+        assert_eq!((state.sweep_mark_ms, state.sweep), (200 * HOUR_MS, None));
+        assert_eq!(state.frontier_ms, 100 * HOUR_MS);
+    }
+
+    #[test]
+    fn a_sweep_goes_on_in_its_query_unless_it_begins_too_late() {
+        let mut cursor = settled();
+        let Some(sweep) = sweep(&cursor, 60 * HOUR_MS, &settings(), Wish::Usual) else {
+            unreachable!("due")
+        };
+        let second = Reading { query: settings().queries[1].clone(), ..sweep };
+        cursor.state = reached(&cursor.state, Kind::Sweep, &second, 30 * HOUR_MS, 0);
+        let kept = super::sweep(&cursor, 61 * HOUR_MS, &settings(), Wish::Usual);
+        assert_eq!(kept.map(|s| (s.query, s.at_ms)), Some((second.query.clone(), 30 * HOUR_MS)));
+        // A mark that was set back asks for more than the sweep under way covers.
+        cursor.origin_ms = 0;
+        cursor.state.sweep_mark_ms = 30 * HOUR_MS;
+        let anew = super::sweep(&cursor, 61 * HOUR_MS, &settings(), Wish::Usual);
+        assert_eq!(anew.map(|s| (s.from_ms, s.at_ms)), Some((6 * HOUR_MS, 6 * HOUR_MS)));
+    }
+
+    #[test]
+    fn hours_where_jumpcloud_counts_more_are_read_again_once_a_count() {
+        let mut cursor = settled();
+        assert_eq!(comparable(&cursor, &settings()), Some((10 * HOUR_MS, 99 * HOUR_MS)));
+        let count =
+            |counts: &[(i64, i64)]| counts.iter().map(|(hour, n)| (hour * HOUR_MS, *n)).collect();
+        let ours: BTreeMap<i64, i64> = count(&[(50, 3), (51, 9)]);
+        let compared = compare(
+            &cursor,
+            101 * HOUR_MS,
+            &settings(),
+            &count(&[(50, 5), (51, 7), (52, 0)]),
+            &ours,
+        );
+        assert_eq!(compared.wish, Wish::Usual);
+        cursor.state = compared.state;
+        let Some((kind, reading)) = hour(&cursor, &settings()) else {
+            unreachable!("one hour differs")
+        };
+        assert_eq!((kind, reading.end_ms), (Kind::Hour(50 * HOUR_MS), 51 * HOUR_MS));
+
+        cursor.state = reached(&cursor.state, kind, &reading, reading.from_ms + 5, 2);
+        assert_eq!(rows_so_far(&cursor.state, kind), 2);
+        cursor.state = completed(&query_read(&cursor.state, kind, 4), kind, &reading);
+        assert_eq!(cursor.state.gaps(), 1, "five counted, four came");
+        let again = compare(&cursor, 102 * HOUR_MS, &settings(), &count(&[(50, 5)]), &ours);
+        assert_eq!(again.state.hours, cursor.state.hours, "the count has not changed");
+        let changed = compare(&cursor, 102 * HOUR_MS, &settings(), &count(&[(50, 6)]), &ours);
+        assert_eq!(changed.state.gaps(), 0, "it is read again first");
+    }
+
+    #[test]
+    fn many_differing_hours_make_a_sweep_due() {
+        let theirs = (20..60).map(|hour| (hour * HOUR_MS, 1)).collect();
+        let compared = compare(&settled(), 101 * HOUR_MS, &settings(), &theirs, &BTreeMap::new());
+        assert_eq!((compared.wish, compared.state.hours.len()), (Wish::Now, HOURS_KEPT_MAX));
+    }
+
     #[test]
     fn room_is_kept_before_the_deadline_and_grows_with_what_is_held() {
         let budget = Budget { started_ms: 0, deadline_ms: 300_000 };

@@ -155,7 +155,7 @@ impl Run<'_> {
             self.engine.objects.list(self.state_bucket(), &prefix, &after, usize::MAX).await?;
         let ours = index::hourly_counts(self.stream, &keys, self.cursor.seq);
         let compared = plan::compare(&self.cursor, now_ms, settings, &theirs, &ours);
-        self.keep_state(compared.state);
+        self.keep_state(&compared.state);
         Ok(compared.wish)
     }
 
@@ -196,7 +196,7 @@ impl Run<'_> {
     ) -> Result<Ended, RunError> {
         let entry_age_ms = self.engine.now_ms() - state.last_entry_ms;
         if self.batch.is_empty() && entry_age_ms < ENTRY_INTERVAL_MS_MAX {
-            self.keep_state(state);
+            self.keep_state(&state);
             return Ok(ended);
         }
         Ok(match self.decide(&state).await? {
@@ -206,8 +206,8 @@ impl Run<'_> {
     }
 
     /// Keeps reading state for the next entry, or for the release if there is none.
-    pub(super) fn keep_state(&mut self, state: ReadingState) {
-        self.cursor.state = self.cursor.raised(&state);
+    pub(super) fn keep_state(&mut self, state: &ReadingState) {
+        self.cursor.state = self.cursor.raised(state);
         self.has_unwritten = true;
     }
 

@@ -77,7 +77,6 @@ impl Http {
     }
 
     /// Begins a request.
-    #[must_use]
     pub fn post(&self, url: &str) -> RequestBuilder {
         self.0.post(url)
     }

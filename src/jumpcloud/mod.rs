@@ -7,9 +7,9 @@ mod pace;
 pub mod retry;
 mod secret;
 
-pub use auth::Auth;
+pub use auth::{Auth, AuthError, Proof};
 pub use client::Client;
-pub use http::{Http, HttpError};
+pub use http::{Answer, BodyLimits, Http, HttpError};
 pub use pace::Pace;
 pub use secret::{Credentials, SecretError};
 

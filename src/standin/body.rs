@@ -84,7 +84,7 @@ impl Body for ScriptedBody {
                 Some(Step::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
                 Some(Step::Abort) => return Poll::Ready(Some(Err(Cut))),
                 Some(Step::Pause(duration)) => {
-                    self.pause = Some(Box::pin(tokio::time::sleep(duration)));
+                    self.pause = Some(Box::pin(pause(duration)));
                 }
             }
         }
@@ -98,4 +98,9 @@ impl Body for ScriptedBody {
     fn size_hint(&self) -> SizeHint {
         self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
+}
+/// A server that is slow is slow for real: the one place where the stand-in waits.
+#[expect(clippy::disallowed_methods, reason = "the stand-in plays a slow server")]
+pub(super) fn pause(duration: Duration) -> Sleep {
+    tokio::time::sleep(duration)
 }

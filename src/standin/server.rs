@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::behaviour::HeaderSpelling;
-use super::body::{Cut, ScriptedBody};
+use super::body::{Cut, ScriptedBody, pause};
 use super::wire::{Answer, Delivery, Request};
 use super::world::World;
 
@@ -146,14 +146,14 @@ async fn respond(
         (world.answer(clock(), &request), world.behaviours.latency)
     };
     if !latency.is_zero() {
-        tokio::time::sleep(latency).await;
+        pause(latency).await;
     }
     match answer.delivery {
         Delivery::Reset => {
             is_reset.store(true, Ordering::Relaxed);
             return Err(Cut);
         }
-        Delivery::Stall(duration) => tokio::time::sleep(duration).await,
+        Delivery::Stall(duration) => pause(duration).await,
         _ => {}
     }
     Ok(response(answer))

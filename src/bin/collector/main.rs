@@ -125,9 +125,9 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
             let (engine, json) = (folder.engine(&terminal)?, folder.json);
             let preflight = preflight::validate(&engine, &terminal.source.streams, budget()).await;
             if json {
-                show::json(&preflight)?
+                show::json(&preflight)?;
             } else {
-                show::preflight(&preflight)
+                show::preflight(&preflight);
             }
             Ok(preflight.ok)
         }
@@ -140,9 +140,9 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
             )?;
             let status = status::status(&engine, &terminal.source.streams).await?;
             if json {
-                show::json(&status)?
+                show::json(&status)?;
             } else {
-                show::status(&status)
+                show::status(&status);
             }
             Ok(status.streams.iter().all(|stream| stream.last_error.is_none()))
         }
