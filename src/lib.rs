@@ -14,7 +14,7 @@
 //! | [`task`], [`handler`] | an event in, an answer out |
 //! | [`dispatch`], [`preflight`], [`status`] | what the tasks do |
 //! | [`collect`] | one run of one stream: the one place with the protocol's order |
-//! | [`plan`], [`walk`], [`place`] | what to read: windows, paging, places of rows |
+//! | [`plan`], [`sweep`], [`walk`], [`place`] | what to read: windows, late events, paging, places of rows |
 //! | [`page`], [`event`] | one answer of JumpCloud and the rows in it |
 //! | [`identity`], [`index`] | what was decided already |
 //! | [`partition`], [`batch`], [`output`] | which bytes go where |
@@ -59,6 +59,7 @@ pub mod report;
 pub mod standin;
 pub mod status;
 pub mod stream;
+pub mod sweep;
 pub mod task;
 pub mod telemetry;
 pub mod time;

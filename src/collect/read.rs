@@ -13,8 +13,9 @@ use crate::error::RunError;
 use crate::identity::Slot;
 use crate::index;
 use crate::limits::ENTRY_INTERVAL_MS_MAX;
-use crate::plan::{self, Kind, Plan, Wish};
+use crate::plan::{self, Kind, Plan};
 use crate::ports::{InsightsError, PageRequest};
+use crate::sweep::{self, Wish};
 use crate::time;
 use crate::walk::Ask;
 
@@ -80,8 +81,8 @@ impl Run<'_> {
         let local_ms = self.engine.clock.now_ms();
         let end_ms = self.budget.read_until_ms(0);
         let is_more_due = !self.stream.is_lane()
-            && (plan::sweep(&self.cursor, now_ms, settings, Wish::Usual).is_some()
-                || plan::hour(&self.cursor, settings).is_some());
+            && (sweep::sweep(&self.cursor, now_ms, settings, Wish::Usual).is_some()
+                || sweep::hour(&self.cursor, settings).is_some());
         let kept_ms = if is_more_due { (end_ms - local_ms).max(0) / 4 } else { 0 };
         Share { until_ms: end_ms - kept_ms, pages: u64::from(settings.pages_per_run) }
     }
@@ -99,13 +100,13 @@ impl Run<'_> {
         let settings = &self.engine.settings;
         let share = self.rest_share();
         let now_ms = self.engine.now_ms();
-        if let Some(sweep) = plan::sweep(&self.cursor, now_ms, settings, wish) {
-            let ended = self.read_through(Kind::Sweep, sweep, share).await?;
+        if let Some(reading) = sweep::sweep(&self.cursor, now_ms, settings, wish) {
+            let ended = self.read_through(Kind::Sweep, reading, share).await?;
             if ended != Ended::Complete {
                 return Ok(ended);
             }
         }
-        while let Some((hour, reading)) = plan::hour(&self.cursor, settings) {
+        while let Some((hour, reading)) = sweep::hour(&self.cursor, settings) {
             let ended = self.read_through(hour, reading, share).await?;
             if ended != Ended::Complete {
                 return Ok(ended);
@@ -121,7 +122,7 @@ impl Run<'_> {
         let now_ms = self.engine.now_ms();
         let last_ms = self.cursor.state.compared_at_ms.unwrap_or(i64::MIN / 2);
         let is_due = now_ms - last_ms >= settings.sweep_every_ms;
-        let Some((first_ms, end_ms)) = plan::comparable(&self.cursor, settings).filter(|_| is_due)
+        let Some((first_ms, end_ms)) = sweep::comparable(&self.cursor, settings).filter(|_| is_due)
         else {
             return Ok(Wish::Usual);
         };
@@ -154,7 +155,7 @@ impl Run<'_> {
         let keys =
             self.engine.objects.list(self.state_bucket(), &prefix, &after, usize::MAX).await?;
         let ours = index::hourly_counts(self.stream, &keys, self.cursor.seq);
-        let compared = plan::compare(&self.cursor, now_ms, settings, &theirs, &ours);
+        let compared = sweep::compare(&self.cursor, now_ms, settings, &theirs, &ours);
         self.keep_state(&compared.state);
         Ok(compared.wish)
     }
