@@ -64,4 +64,5 @@ pub mod task;
 pub mod telemetry;
 pub mod time;
 pub mod update;
+pub mod verify;
 pub mod walk;

@@ -271,7 +271,7 @@ impl Run<'_> {
 }
 
 /// The day that records of the `unplaced` slot carry.
-pub(super) fn unplaced_day(decided_ms: i64) -> u32 {
+pub(crate) fn unplaced_day(decided_ms: i64) -> u32 {
     u32::try_from(time::day_of(decided_ms)).unwrap_or(0)
 }
 

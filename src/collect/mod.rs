@@ -25,6 +25,7 @@ use crate::report::{Outcome, StreamReport, Tally};
 use crate::stream::StreamId;
 use crate::time;
 use crate::update::{Item, Update, number, text};
+pub(crate) use decide::unplaced_day;
 use pages::Rows;
 use slots::Slots;
 

@@ -4,6 +4,7 @@
 mod collect;
 mod demo;
 mod show;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -60,6 +61,12 @@ enum Command {
         #[command(flatten)]
         folder: Folder,
     },
+    /// Prove, offline, that the archive is what the journal says: nothing missing, nothing twice
+    #[command(after_help = "Checks the journal's chain of hashes, each entry's and each part's \
+        SHA-256, that each part is in one entry and no identity in two, that the index is what the \
+        journal's identities fold to, and that no other object lies among the events. It reads \
+        only, and asks nobody but the folder or the buckets. Exit code 0: all is as it should be.")]
+    Verify(verify::Options),
     /// Show where every stream stands: how far it has read, its last success and last error
     Status {
         /// The folder that `collect` writes to
@@ -131,6 +138,7 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
             }
             Ok(preflight.ok)
         }
+        Command::Verify(options) => verify::run(&options).await,
         Command::Status { to, json } => {
             let engine = engine(
                 &to,

@@ -1,0 +1,91 @@
+//! `collector verify`: the auditor's command.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use jumpcloud_collector::aws::{self, s3::S3};
+use jumpcloud_collector::local::{self, FolderObjects};
+use jumpcloud_collector::ports::Objects;
+use jumpcloud_collector::verify::{Buckets, Verdict, verify};
+
+use crate::show;
+
+/// What to verify.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The folder that `collect` writes to
+    #[arg(long, value_name = "DIR", required_unless_present = "archive_bucket")]
+    to: Option<PathBuf>,
+    /// The archive's bucket, with --state-bucket; credentials as in other AWS tools
+    #[arg(long, value_name = "BUCKET", requires = "state_bucket", conflicts_with = "to")]
+    archive_bucket: Option<String>,
+    /// The state's bucket
+    #[arg(long, value_name = "BUCKET")]
+    state_bucket: Option<String>,
+    /// Address S3 in path style, for stores other than AWS
+    #[arg(long)]
+    path_style: bool,
+    /// Print JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Verifies. `false` if anything is not as it should be.
+pub(crate) async fn run(options: &Options) -> anyhow::Result<bool> {
+    let objects: Box<dyn Objects> = match &options.to {
+        Some(folder) => Box::new(FolderObjects::new(folder.clone())),
+        None => Box::new(S3::new(&aws::load().await, options.path_style)),
+    };
+    let buckets = Buckets {
+        objects: &*objects,
+        archive: options.archive_bucket.as_deref().unwrap_or(local::ARCHIVE),
+        state: options.state_bucket.as_deref().unwrap_or(local::STATE),
+    };
+    let bar = std::io::stderr().is_terminal().then(bar);
+    let mut tell = |verdict: &Verdict| {
+        if let Some(bar) = &bar {
+            bar.set_message(format!("{} entries, {} events", verdict.entries, verdict.events));
+            bar.tick();
+        }
+    };
+    let verdict = verify(buckets, &mut tell).await?;
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    if options.json {
+        show::json(&verdict)?;
+    } else {
+        print(&verdict);
+    }
+    Ok(verdict.problems.is_empty())
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn print(verdict: &Verdict) {
+    let Verdict { streams, entries, parts, part_bytes, events, identities, slots, problems } =
+        verdict;
+    println!("streams     {streams:>12}");
+    println!("entries     {entries:>12}  each with its own SHA-256 and that of the entry before");
+    println!(
+        "parts       {parts:>12}  each in one entry and in the archive, {part_bytes} bytes, SHA-256 as decided"
+    );
+    println!("events      {events:>12}");
+    println!("identities  {identities:>12}  none in two entries");
+    println!("slots       {slots:>12}  each what the journal's identities fold to");
+    for problem in problems {
+        println!("PROBLEM     {problem}");
+    }
+    match problems.len() {
+        0 => println!("verified: the archive is what the journal says"),
+        n => println!("not verified: {n} problems"),
+    }
+}
