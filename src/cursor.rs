@@ -295,6 +295,17 @@ pub fn release(mut update: Update, fence: i64, ended: Ended<'_>) -> Update {
     update
 }
 
+/// Keeps the failure of a stream that has no cursor yet.
+#[must_use]
+pub fn failed_unborn(error: &str) -> Update {
+    Update {
+        conditions: vec![Condition::Absent("seq")],
+        set: vec![("last_error", Value::S(shortened(error).to_owned()))],
+        add: vec![("failures", 1)],
+        remove: vec![],
+    }
+}
+
 /// An update that no item meets: tells whether the table may be written, and writes nothing.
 #[must_use]
 pub fn impossible() -> Update {

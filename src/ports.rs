@@ -82,6 +82,9 @@ pub enum InsightsError {
     /// It may work next time: 429, 5xx, a broken answer, no answer.
     #[error("{0}")]
     Unavailable(String),
+    /// The request's deadline came first.
+    #[error("JumpCloud has not answered in time")]
+    OutOfTime,
     /// The answer is larger than the limits; ask for fewer rows.
     #[error("the page is larger than {limit_bytes} bytes")]
     TooLarge {

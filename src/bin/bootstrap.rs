@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use jumpcloud_collector::aws::{dynamodb::DynamoDb, s3::S3, secrets::SecretsManager};
 use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::collect::Engine;
@@ -29,25 +30,29 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> anyhow::Result<()> {
-    // A configuration that cannot be used is told in every invocation's answer, where a person
-    // sees it; a function that dies at its start tells nobody.
-    let engine = match Config::from_env() {
-        Ok(config) => {
-            telemetry::json(config.source.log_level);
-            Ok((build(&config).await?, config.source.streams))
-        }
-        Err(error) => {
-            telemetry::json(tracing::Level::INFO);
-            tracing::error!(%error, "the configuration cannot be used");
-            Err(error.to_string())
-        }
+    let config = Config::from_env();
+    telemetry::json(config.as_ref().map_or(tracing::Level::INFO, |config| config.source.log_level));
+    // Clients and TLS are set up while the runtime asks for the first invocation. What cannot be
+    // used is told in every invocation's answer, where a person sees it: a function that dies at
+    // its start tells nobody.
+    let ready = async {
+        let config = config.map_err(|error| error.to_string())?;
+        let engine = build(&config).await.map_err(|error| format!("{error:#}"))?;
+        Ok(Arc::new((engine, config.source.streams)))
     };
-    let engine = &engine;
-    let serve = |event: LambdaEvent<Value>| async move {
-        let (engine, streams) = engine.as_ref().map_err(|error| misconfigured(error))?;
-        let deadline_ms = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
-        let budget = Budget { started_ms: SystemClock.now_ms(), deadline_ms };
-        handle(engine, streams, &event.payload, budget).await.map_err(|error| diagnostic(&error))
+    let ready = ready.boxed().shared();
+    tokio::spawn(ready.clone());
+    let serve = |event: LambdaEvent<Value>| {
+        let ready = ready.clone();
+        async move {
+            let ready = ready.await.map_err(misconfigured)?;
+            let (engine, streams) = &*ready;
+            let deadline_ms = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
+            let budget = Budget { started_ms: SystemClock.now_ms(), deadline_ms };
+            handle(engine, streams, &event.payload, budget)
+                .await
+                .map_err(|error| diagnostic(&error))
+        }
     };
     lambda_runtime::run(service_fn(serve)).await.map_err(anyhow::Error::from_boxed)
 }
@@ -73,6 +78,7 @@ fn diagnostic(error: &InvocationError) -> Diagnostic {
     Diagnostic { error_type: error.name().to_owned(), error_message: error.to_string() }
 }
 
-fn misconfigured(error: &str) -> Diagnostic {
-    Diagnostic { error_type: "Misconfigured".to_owned(), error_message: error.to_owned() }
+fn misconfigured(error: String) -> Diagnostic {
+    tracing::error!(error, "the function cannot run");
+    Diagnostic { error_type: "Misconfigured".to_owned(), error_message: error }
 }

@@ -127,8 +127,19 @@ impl Engine {
                 let mut report = StreamReport::new(stream.clone());
                 fail(&mut report, &error);
                 report.take(&meter);
+                report.failures = self.failed_unborn(stream, &error).await;
                 report
             }
+        }
+    }
+
+    /// Counts a failure of a stream that could not even be born, so that it does not fail in
+    /// silence for ever. Returns the failures in a row.
+    async fn failed_unborn(&self, stream: &StreamId, error: &RunError) -> i64 {
+        let update = cursor::failed_unborn(&error.to_string());
+        match self.cursors.update(stream, &update).await {
+            Ok(Some(item)) => number(&item, "failures").unwrap_or(1),
+            Ok(None) | Err(_) => 1,
         }
     }
 

@@ -49,6 +49,10 @@ impl Run<'_> {
                     next = self.ask(&walk, reading);
                     continue;
                 }
+                Err(InsightsError::OutOfTime) if at_ms > reading.at_ms => {
+                    let state = self.reached(kind, reading, at_ms);
+                    return self.decide_or_keep(state, Ended::Interrupted).await;
+                }
                 Err(error) => return self.broken_off(kind, reading, at_ms, error.into()).await,
             };
             self.report.pages += 1;

@@ -27,6 +27,13 @@ pub struct Proof {
     pub value: HeaderValue,
     /// Which reading of the secret it comes from; see [`Auth::renew`].
     pub generation: u64,
+    /// What must never be passed on, should an answer quote it.
+    pub secret: SecretString,
+}
+
+/// `message` without `secret`.
+pub(super) fn without(secret: &SecretString, message: &str) -> String {
+    message.replace(secret.expose_secret(), "[secret]")
 }
 
 /// Why there is no proof.
@@ -84,10 +91,8 @@ impl Auth {
     pub async fn proof(&self, scope: &Scope) -> Result<Proof, AuthError> {
         let mut state = self.state.lock().await;
         let credentials = self.credentials(&mut state).await?;
-        let (name, value) = match &credentials {
-            Credentials::ApiKey(key) => {
-                (HeaderName::from_static("x-api-key"), key.expose_secret().to_owned())
-            }
+        let (name, prefix, secret) = match &credentials {
+            Credentials::ApiKey(key) => (HeaderName::from_static("x-api-key"), "", key.clone()),
             Credentials::ServiceAccount { .. } if *scope == Scope::Own => {
                 return Err(AuthError::Refused(
                     "a service account must name its organization: set JUMPCLOUD_ORG_IDS"
@@ -95,15 +100,11 @@ impl Auth {
                 ));
             }
             Credentials::ServiceAccount { .. } => {
-                let token = self.token(&mut state, credentials).await?;
-                (AUTHORIZATION, format!("Bearer {}", token.expose_secret()))
+                (AUTHORIZATION, "Bearer ", self.token(&mut state, credentials).await?)
             }
         };
-        let refused =
-            |_| AuthError::Refused("the credential holds characters that no header may".to_owned());
-        let mut value = HeaderValue::try_from(value).map_err(refused)?;
-        value.set_sensitive(true);
-        Ok(Proof { name, value, generation: state.generation })
+        let value = sensitive(&format!("{prefix}{}", secret.expose_secret()))?;
+        Ok(Proof { name, value, generation: state.generation, secret })
     }
 
     /// Forgets secret and token after JumpCloud refused a proof of this generation. Whoever comes
@@ -171,10 +172,7 @@ impl Auth {
         };
         let pair = format!("{client_id}:{}", client_secret.expose_secret());
         let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
-        let refused =
-            |_| AuthError::Refused("the credential holds characters that no header may".to_owned());
-        let mut basic = HeaderValue::try_from(basic).map_err(refused)?;
-        basic.set_sensitive(true);
+        let basic = sensitive(&basic)?;
         let request = self
             .http
             .post(&self.token_url)
@@ -182,16 +180,28 @@ impl Auth {
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body("grant_type=client_credentials&scope=api");
         let limits = BodyLimits { wire_bytes: ANSWER_BYTES_MAX, inflated_bytes: ANSWER_BYTES_MAX };
-        let answer =
-            self.http.send(request, limits, |_| ()).await.map_err(|error| token_error(&error))?;
+        let answer = self
+            .http
+            .send(request, limits, |_| ())
+            .await
+            .map_err(|error| token_error(&error, client_secret))?;
         serde_json::from_slice(&answer.body).map_err(|_| {
             AuthError::Unavailable("the token endpoint's answer holds no token".to_owned())
         })
     }
 }
 
-fn token_error(error: &HttpError) -> AuthError {
-    let text = format!("JumpCloud's token endpoint: {error}");
+/// A header's value that no log shows.
+fn sensitive(text: &str) -> Result<HeaderValue, AuthError> {
+    let refused =
+        |_| AuthError::Refused("the credential holds characters that no header may".to_owned());
+    let mut value = HeaderValue::try_from(text).map_err(refused)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn token_error(error: &HttpError, secret: &SecretString) -> AuthError {
+    let text = without(secret, &format!("JumpCloud's token endpoint: {error}"));
     match error {
         HttpError::Status { status, .. } if status.is_server_error() || status.as_u16() == 429 => {
             AuthError::Unavailable(text)

@@ -10,11 +10,12 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::task::JoinHandle;
 
-use super::auth::{Auth, AuthError, Proof};
+use super::auth::{Auth, AuthError, Proof, without};
 use super::http::{Answer, BodyLimits, Http, HttpError};
 use super::pace::Pace;
 use super::retry;
@@ -224,9 +225,7 @@ impl Shared {
         limits: BodyLimits,
         read: &mut impl FnMut(Answer) -> Result<T, String>,
     ) -> Result<T, Failed> {
-        let out_of_time = || {
-            Failed::For(InsightsError::Unavailable("JumpCloud has not answered in time".to_owned()))
-        };
+        let out_of_time = || Failed::For(InsightsError::OutOfTime);
         let left_ms = u64::try_from(self.left_ms(request)).map_err(|_| out_of_time())?;
         let trying = self.attempt(request, path, limits, read);
         let answer = tokio::time::timeout(Duration::from_millis(left_ms), trying).await;
@@ -243,12 +242,13 @@ impl Shared {
         let proof = self.auth.proof(&request.scope).await?;
         self.pace.turn(&*self.clock).await;
         Meter::add(&request.meter.requests, 1);
-        let generation = proof.generation;
+        let (generation, secret) = (proof.generation, proof.secret.clone());
         let sent = self
             .http
             .send(self.request(request, path, proof), limits, |date| self.meet(date))
             .await;
-        let answer = sent.map_err(|error| self.failed(error, generation, &request.scope))?;
+        let answer =
+            sent.map_err(|error| self.failed(hidden(error, &secret), generation, &request.scope))?;
         Meter::add(&request.meter.bytes_in, answer.wire_bytes as u64);
         read(answer).map_err(|message| Failed::Now { message, wait_ms: None })
     }
@@ -324,6 +324,17 @@ impl From<AuthError> for Failed {
             AuthError::Refused(message) => Self::For(InsightsError::Refused(message)),
             AuthError::Unavailable(message) => Self::Now { message, wait_ms: None },
         }
+    }
+}
+
+/// The error, should JumpCloud's message quote the credential, without it.
+fn hidden(error: HttpError, secret: &SecretString) -> HttpError {
+    match error {
+        HttpError::Status { status, message, headers } => {
+            let message = message.map(|message| without(secret, &message));
+            HttpError::Status { status, message, headers }
+        }
+        other => other,
     }
 }
 

@@ -1,0 +1,52 @@
+//! Late events: what appears hours after its time, past the overlap.
+
+use jumpcloud_collector::standin::{Fault, Rule, When};
+
+use crate::support::event::{event, now_ms, series, spread};
+use crate::support::function::Function;
+use crate::support::stage::{STREAM, Stage};
+
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+
+/// Hours past the overlap: the hourly counts give a late event away.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_comparison_finds_what_came_later_than_the_overlap() {
+    let stage = Stage::start().await;
+    let mut events = spread(60);
+    stage.load(&events);
+    let function = Function::spawn(&stage, &[]).await;
+    function.run("{}").await;
+    let late = [event(1_000, "sso", now_ms() - 5 * HOUR_MS)];
+    stage.load(&late);
+    events.extend(late);
+    function.run("{}").await;
+    assert_eq!(stage.archive().await.len(), 60, "no comparison is due yet");
+    stage.aws.table.set_number(STREAM, "compared_at_ms", now_ms() - 2 * HOUR_MS);
+    for _ in 0..2 {
+        function.run("{}").await;
+    }
+    stage.archive().await.assert_holds(&events);
+    stage.assert_disciplined();
+}
+
+/// The same without counts: the full sweep reads everything back to the late horizon.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sweep_finds_what_came_later_than_the_overlap() {
+    let stage = Stage::start().await;
+    let mut events = spread(60);
+    stage.load(&events);
+    let unavailable = Rule::new(Fault::error(500, "no counts"), When::Always);
+    stage.jumpcloud.world().add_fault(unavailable.on("/events/interval"));
+    let function = Function::spawn(&stage, &[("MAX_PAGES_PER_RUN", "3")]).await;
+    function.run("{}").await;
+    let late = series(1_000, 40, now_ms() - 9 * HOUR_MS, MINUTE_MS);
+    stage.load(&late);
+    events.extend(late);
+    stage.aws.table.set_number(STREAM, "sweep_mark_ms", now_ms() - 13 * HOUR_MS);
+    for _ in 0..4 {
+        function.run("{}").await;
+    }
+    stage.archive().await.assert_holds(&events);
+    stage.assert_disciplined();
+}

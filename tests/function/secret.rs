@@ -1,0 +1,181 @@
+//! The secret: every shape of it, its rotation, and that it shows up nowhere.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jumpcloud_collector::standin::{Fault, Key, When};
+use serde_json::json;
+
+use crate::support::aws::SECRET_KEY;
+use crate::support::event::{ORGANIZATION, now_ms, series};
+use crate::support::function::{Function, Outcome};
+use crate::support::stage::{API_KEY, INVOCATION_LIMIT, STREAM, Stage, only_stream};
+
+const NEW_KEY: &str = "jca_c4n4ryKEYc4n4ryKEYc4n4ryKEY00002";
+const CLIENT_ID: &str = "collector-client";
+const CLIENT_SECRET: &str = "c4n4ryCLIENTc4n4ryCLIENTc4n4ry00003";
+/// What every token of the stand-in begins with.
+const TOKEN_HEAD: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9";
+
+/// A service account must name its organization.
+const NAMED: [(&str, &str); 2] = [("JUMPCLOUD_ORG_IDS", ORGANIZATION), ("PAGE_LIMIT", "10")];
+
+fn events(number: usize) -> Vec<Vec<u8>> {
+    series(number, 25, now_ms() - 600_000, 1_000)
+}
+
+fn add_service_account(stage: &Stage) {
+    let grants = Key::single("the account", ORGANIZATION);
+    stage.jumpcloud.world().add_service_account(CLIENT_ID, CLIENT_SECRET, grants);
+}
+
+fn service_account() -> String {
+    json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}).to_string()
+}
+
+/// The process keeps the old secret in memory; the first 401 makes it read the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_secret_of_any_shape_is_read_again() {
+    let shapes = [
+        NEW_KEY.to_owned(),
+        format!("{NEW_KEY}\n"),
+        json!({"api_key": NEW_KEY}).to_string(),
+        service_account(),
+    ];
+    for shape in shapes {
+        let stage = Stage::start().await;
+        add_service_account(&stage);
+        let mut all = events(1);
+        stage.load(&all);
+        let function = Function::spawn(&stage, &NAMED).await;
+        function.run("{}").await;
+
+        stage.jumpcloud.world().rotate_key(API_KEY, NEW_KEY);
+        stage.aws.secrets.set(&shape);
+        let news = events(100);
+        stage.load(&news);
+        all.extend(news);
+        let report = function.run("{}").await;
+        assert_eq!(only_stream(&report)["outcome"], "ok", "{shape}: {report}");
+        stage.archive().await.assert_holds(&all);
+        stage.assert_disciplined();
+    }
+}
+
+/// The key changes between two pages of one reading.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_may_rotate_in_the_middle_of_a_reading() {
+    let stage = Stage::start().await;
+    let all = events(1);
+    stage.load(&all);
+    let rotated = Fault::KeyRotated { old: API_KEY.to_owned(), new: NEW_KEY.to_owned() };
+    let function = Function::spawn(&stage, &[("PAGE_LIMIT", "10")]).await;
+    function.run("{}").await;
+    stage.fault(rotated, When::Nth(1));
+    stage.aws.secrets.set(NEW_KEY);
+    function.run("{}").await;
+    stage.archive().await.assert_holds(&all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_token_is_fetched_anew() {
+    let stage = Stage::start().await;
+    add_service_account(&stage);
+    stage.aws.secrets.set(&service_account());
+    let all = events(1);
+    stage.load(&all);
+    stage.fault(Fault::TokensRevoked, When::Nth(2));
+    let report = Function::spawn(&stage, &NAMED).await.run("{}").await;
+    assert_eq!(only_stream(&report)["stream"], ORGANIZATION);
+    stage.archive().await.assert_holds(&all);
+    stage.assert_disciplined();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_stays_refused_fails_and_recovers_once_it_is_replaced() {
+    let stage = Stage::start().await;
+    let all = events(1);
+    stage.load(&all);
+    let function = Function::spawn(&stage, &[("PAGE_LIMIT", "10")]).await;
+    stage.jumpcloud.world().rotate_key(API_KEY, NEW_KEY);
+    let message = function.fail("{}").await;
+    assert!(message.contains(STREAM), "{message}");
+    stage.aws.secrets.set(NEW_KEY);
+    function.run("{}").await;
+    stage.archive().await.assert_holds(&all);
+}
+
+/// What JumpCloud may say of a request, harmless itself.
+fn answers() -> Vec<Option<Fault>> {
+    vec![
+        None,
+        Some(Fault::error(401, "no")),
+        Some(Fault::error(400, "no")),
+        Some(Fault::redirect(307, "http://127.0.0.1:9/")),
+        Some(Fault::body("no")),
+        Some(Fault::CutAfter(10)),
+    ]
+}
+
+/// Answers that quote the credential they were sent.
+fn quoting_answers(credential: &str) -> Vec<Option<Fault>> {
+    vec![
+        None,
+        Some(Fault::error(401, &format!("no such key: {credential}"))),
+        Some(Fault::error(400, &format!("bad header: {credential}"))),
+        Some(Fault::error(503, credential)),
+        Some(Fault::redirect(307, &format!("http://127.0.0.1:9/{credential}"))),
+        Some(Fault::body(&format!("\"{credential}\""))),
+        Some(Fault::body(credential)),
+    ]
+}
+
+/// Runs under each answer at the most talkative log level, and searches everything that was said
+/// and stored.
+async fn assert_never_shown(secret: &str, answers: Vec<Option<Fault>>) {
+    let stage = Stage::start().await;
+    add_service_account(&stage);
+    stage.aws.secrets.set(secret);
+    stage.load(&events(1));
+    let settings = [NAMED[0], NAMED[1], ("LOG_LEVEL", "trace")];
+    let function = Function::spawn(&stage, &settings).await;
+    let mut said = Vec::new();
+    for fault in answers {
+        stage.jumpcloud.world().clear_faults();
+        if let Some(fault) = fault {
+            stage.fault(fault, When::Always);
+        }
+        for task in ["{}", r#"{"task":"validate"}"#, r#"{"task":"status"}"#] {
+            said.push(match function.invoke(task, INVOCATION_LIMIT).await {
+                Outcome::Response(body) | Outcome::Error(body) => body.to_string(),
+                other => panic!("{other:?}\n{}", function.output()),
+            });
+        }
+        said.extend(stage.aws.table.items().iter().map(ToString::to_string));
+    }
+    said.push(function.output());
+    let parts = stage.archive().await.parts;
+    assert!(!parts.is_empty(), "nothing was archived");
+    let archived = parts.into_iter().flat_map(|part| part.lines);
+    let stored: Vec<_> = stage.aws.buckets.everything().into_iter().chain(archived).collect();
+
+    let basic = STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));
+    for forbidden in [API_KEY, CLIENT_SECRET, TOKEN_HEAD, &basic, SECRET_KEY] {
+        let line = said.iter().flat_map(|text| text.lines()).find(|line| line.contains(forbidden));
+        assert_eq!(line, None, "{forbidden} was said");
+        let holds = |bytes: &Vec<u8>| memchr::memmem::find(bytes, forbidden.as_bytes()).is_some();
+        assert!(!stored.iter().any(holds), "{forbidden} was stored");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secret_shows_up_nowhere() {
+    for secret in [API_KEY.to_owned(), json!({"api_key": API_KEY}).to_string(), service_account()] {
+        assert_never_shown(&secret, answers()).await;
+    }
+}
+
+/// Whoever answers with the credential must not get it into logs, errors or the table.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_an_answer_quotes_is_not_passed_on() {
+    assert_never_shown(API_KEY, quoting_answers(API_KEY)).await;
+}
