@@ -155,7 +155,7 @@ impl Journal<'_> {
             }
             match self.buckets.objects.get(&header.bucket, &part.key).await? {
                 None => {
-                    self.problem(&part.key, format!("entry {seq} holds it, the archive does not"))
+                    self.problem(&part.key, format!("entry {seq} holds it, the archive does not"));
                 }
                 Some(bytes) => {
                     self.verdict.part_bytes += bytes.len();
@@ -222,7 +222,7 @@ impl Journal<'_> {
             match self.buckets.objects.get(self.buckets.state, key).await? {
                 None => self.problem(key, "the journal results in it, and it is not there"),
                 Some(bytes) if bytes != ids.bytes() => {
-                    self.problem(key, "it is not what the journal folds to")
+                    self.problem(key, "it is not what the journal folds to");
                 }
                 Some(_) => {}
             }

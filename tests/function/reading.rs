@@ -167,7 +167,7 @@ async fn a_millisecond_that_fills_a_page_without_a_token_is_an_alarm() {
     let function = Function::spawn(&stage, &[]).await;
     match function.invoke("{}", INVOCATION_LIMIT).await {
         Outcome::Response(report) => {
-            assert_eq!(only_stream(&report)["outcome"], "failed", "{report}")
+            assert_eq!(only_stream(&report)["outcome"], "failed", "{report}");
         }
         Outcome::Error(error) => assert!(error.to_string().contains(STREAM), "{error}"),
         other => panic!("{other:?}\n{}", function.output()),

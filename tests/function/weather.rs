@@ -196,7 +196,7 @@ async fn a_clock_set_back_waits() {
     let function = Function::spawn(&stage, &settings).await;
     match function.invoke("{}", INVOCATION_LIMIT).await {
         Outcome::Response(report) => {
-            assert_eq!(only_stream(&report)["outcome"], "waiting", "{report}")
+            assert_eq!(only_stream(&report)["outcome"], "waiting", "{report}");
         }
         other => panic!("{other:?}\n{}", function.output()),
     }
