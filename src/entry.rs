@@ -114,7 +114,7 @@ impl Entry {
     pub fn encode(
         mut header: Header,
         identities: &BTreeMap<Slot, Vec<Identity>>,
-        parts: &[Vec<u8>],
+        parts: Vec<Vec<u8>>,
     ) -> Self {
         let ids: Vec<u8> = identities.values().flatten().flat_map(|identity| identity.0).collect();
         let mut offset = ids.len();
@@ -130,7 +130,8 @@ impl Entry {
             bytes.extend_from_slice(piece);
         }
         for part in parts {
-            bytes.extend_from_slice(part);
+            // Freed as it is copied: together they are as large as the entry.
+            bytes.extend_from_slice(&part);
         }
         let hash = Sha256::digest(&bytes);
         bytes.extend_from_slice(&hash);
@@ -278,7 +279,7 @@ mod tests {
             parts: vec![part("a", &parts[0]), part("b", &parts[1])],
             slots: vec![slot("1970-01-01T00", 2), slot("unplaced", 1)],
         };
-        Entry::encode(header, &identities, &parts)
+        Entry::encode(header, &identities, parts)
     }
 
     #[test]

@@ -17,8 +17,9 @@ use jumpcloud_collector::telemetry;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 
-/// Two threads: a page arrives on one while the other compresses.
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+/// Two threads, this one and a worker: a page arrives on one while the other compresses. More
+/// would each keep memory of their own.
+#[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,

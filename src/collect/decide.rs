@@ -91,7 +91,7 @@ impl Run<'_> {
             slots: records,
         };
         let bodies: Vec<Vec<u8>> = parts.into_iter().map(|part| part.gzip).collect();
-        Ok((Entry::encode(header, &identities, &bodies), slots))
+        Ok((Entry::encode(header, &identities, bodies), slots))
     }
 
     fn part_records(&self, parts: &[SealedPart], seq: u64) -> Result<Vec<PartRecord>, RunError> {

@@ -10,6 +10,8 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::http::{BodyLimits, Http, HttpError};
+use super::pace::Pace;
+use super::retry;
 use super::secret::Credentials;
 use crate::limits::{ANSWER_BYTES_MAX, SECRET_AGE_MS_MAX, TOKEN_EARLY_MS};
 use crate::ports::{Clock, Secrets, StoreError};
@@ -42,9 +44,14 @@ pub enum AuthError {
     /// Somebody must mend it.
     #[error("{0}")]
     Refused(String),
-    /// It may pass.
-    #[error("{0}")]
-    Unavailable(String),
+    /// It may pass, after the time JumpCloud names.
+    #[error("{message}")]
+    Unavailable {
+        /// What happened.
+        message: String,
+        /// The wait that was asked for.
+        wait_ms: Option<u64>,
+    },
 }
 
 /// Credentials and token, as far as they are known; one a process.
@@ -53,6 +60,7 @@ pub struct Auth {
     clock: Arc<dyn Clock>,
     http: Http,
     token_url: String,
+    pace: Pace,
     state: Mutex<State>,
 }
 
@@ -80,7 +88,13 @@ impl Auth {
         http: Http,
         token_url: String,
     ) -> Self {
-        Self { secrets, clock, http, token_url, state: Mutex::default() }
+        Self { secrets, clock, http, token_url, pace: Pace::default(), state: Mutex::default() }
+    }
+
+    /// The rate of all requests made with these credentials, those for tokens included.
+    #[must_use]
+    pub fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// The proof for a request about `scope`. Concurrent callers wait for one reading and one
@@ -135,7 +149,7 @@ impl Auth {
     async fn read_secret(&self) -> Result<Credentials, AuthError> {
         let secret = self.secrets.read().await.map_err(|error| match error {
             StoreError::Refused(message) => AuthError::Refused(message),
-            StoreError::Unclear(message) => AuthError::Unavailable(message),
+            StoreError::Unclear(message) => AuthError::Unavailable { message, wait_ms: None },
         })?;
         Credentials::parse(&secret).map_err(|error| AuthError::Refused(error.to_string()))
     }
@@ -180,13 +194,13 @@ impl Auth {
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body("grant_type=client_credentials&scope=api");
         let limits = BodyLimits { wire_bytes: ANSWER_BYTES_MAX, inflated_bytes: ANSWER_BYTES_MAX };
-        let answer = self
-            .http
-            .send(request, limits, |_| ())
-            .await
-            .map_err(|error| token_error(&error, client_secret))?;
-        serde_json::from_slice(&answer.body).map_err(|_| {
-            AuthError::Unavailable("the token endpoint's answer holds no token".to_owned())
+        self.pace.turn(&*self.clock).await;
+        let sent = self.http.send(request, limits, |_| ()).await;
+        let answer =
+            sent.map_err(|error| token_error(&error, client_secret, self.clock.now_ms()))?;
+        serde_json::from_slice(&answer.body).map_err(|_| AuthError::Unavailable {
+            message: "the token endpoint's answer holds no token".to_owned(),
+            wait_ms: None,
         })
     }
 }
@@ -200,13 +214,13 @@ fn sensitive(text: &str) -> Result<HeaderValue, AuthError> {
     Ok(value)
 }
 
-fn token_error(error: &HttpError, secret: &SecretString) -> AuthError {
-    let text = without(secret, &format!("JumpCloud's token endpoint: {error}"));
+fn token_error(error: &HttpError, secret: &SecretString, now_ms: i64) -> AuthError {
+    let message = without(secret, &format!("JumpCloud's token endpoint: {error}"));
     match error {
-        HttpError::Status { status, .. } if status.is_server_error() || status.as_u16() == 429 => {
-            AuthError::Unavailable(text)
+        HttpError::Status { status, headers, .. } if retry::is_passing(*status) => {
+            AuthError::Unavailable { message, wait_ms: retry::wait_ms(headers, now_ms) }
         }
-        HttpError::Status { .. } => AuthError::Refused(text),
-        _ => AuthError::Unavailable(text),
+        HttpError::Status { .. } => AuthError::Refused(message),
+        _ => AuthError::Unavailable { message, wait_ms: None },
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use reqwest::StatusCode;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -17,7 +17,6 @@ use tokio::task::JoinHandle;
 
 use super::auth::{Auth, AuthError, Proof, without};
 use super::http::{Answer, BodyLimits, Http, HttpError};
-use super::pace::Pace;
 use super::retry;
 use crate::limits::{ANSWER_BYTES_MAX, PAGE_INFLATED_BYTES_MAX, PAGE_WIRE_BYTES_MAX, TRIES_MAX};
 use crate::page::{Page, PageHeaders, Token};
@@ -32,7 +31,6 @@ pub struct Client(Arc<Shared>);
 struct Shared {
     http: Http,
     auth: Arc<Auth>,
-    pace: Pace,
     clock: Arc<dyn Clock>,
     insights_url: String,
     /// Milliseconds the local clock was ahead at the last answer; `NEVER` before the first.
@@ -99,8 +97,8 @@ impl Client {
     /// A client for the API at `insights_url`.
     #[must_use]
     pub fn new(http: Http, auth: Arc<Auth>, clock: Arc<dyn Clock>, insights_url: String) -> Self {
-        let (pace, ahead_ms) = (Pace::default(), AtomicI64::new(NEVER));
-        Self(Arc::new(Shared { http, auth, pace, clock, insights_url, ahead_ms }))
+        let ahead_ms = AtomicI64::new(NEVER);
+        Self(Arc::new(Shared { http, auth, clock, insights_url, ahead_ms }))
     }
 }
 
@@ -240,7 +238,7 @@ impl Shared {
         read: &mut impl FnMut(Answer) -> Result<T, String>,
     ) -> Result<T, Failed> {
         let proof = self.auth.proof(&request.scope).await?;
-        self.pace.turn(&*self.clock).await;
+        self.auth.pace().turn(&*self.clock).await;
         Meter::add(&request.meter.requests, 1);
         let (generation, secret) = (proof.generation, proof.secret.clone());
         let sent = self
@@ -292,10 +290,8 @@ impl Shared {
                     format!("JumpCloud refuses the credential (401{})", said(message.as_deref()));
                 Failed::Unauthorized { generation, message }
             }
-            HttpError::Status { status, message, headers } if is_passing(status) => {
-                let header = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-                let wait_ms =
-                    header.and_then(|text| retry::retry_after_ms(text, self.clock.now_ms()));
+            HttpError::Status { status, message, headers } if retry::is_passing(status) => {
+                let wait_ms = retry::wait_ms(&headers, self.clock.now_ms());
                 let message =
                     format!("JumpCloud answers {}{}", status.as_u16(), said(message.as_deref()));
                 Failed::Now { message, wait_ms }
@@ -322,7 +318,7 @@ impl From<AuthError> for Failed {
     fn from(error: AuthError) -> Self {
         match error {
             AuthError::Refused(message) => Self::For(InsightsError::Refused(message)),
-            AuthError::Unavailable(message) => Self::Now { message, wait_ms: None },
+            AuthError::Unavailable { message, wait_ms } => Self::Now { message, wait_ms },
         }
     }
 }
@@ -336,10 +332,6 @@ fn hidden(error: HttpError, secret: &SecretString) -> HttpError {
         }
         other => other,
     }
-}
-
-fn is_passing(status: StatusCode) -> bool {
-    status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
 }
 
 fn said(message: Option<&str>) -> String {

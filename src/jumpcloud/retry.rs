@@ -1,5 +1,8 @@
 //! When a request is tried again, and after how long.
 
+use reqwest::StatusCode;
+use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+
 use crate::limits::{BACKOFF_FIRST_MS, BACKOFF_MAX_MS};
 
 /// The wait before try `tried + 1`, when JumpCloud names none: full jitter, any time between 0 and
@@ -16,6 +19,21 @@ pub fn backoff_ms(tried: u32, chance: f64) -> u64 {
     )]
     let wait = (ceiling as f64 * chance.clamp(0.0, 1.0)) as u64;
     wait
+}
+
+/// Whether another try may be answered differently.
+#[must_use]
+pub fn is_passing(status: StatusCode) -> bool {
+    status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
+}
+
+/// The wait that an answer's headers ask for. A date is JumpCloud's, so it is measured from the
+/// answer's own `Date` where it has one, and from `now_ms` otherwise.
+#[must_use]
+pub fn wait_ms(headers: &HeaderMap, now_ms: i64) -> Option<u64> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let its_now_ms = text(DATE).and_then(http_date_ms).unwrap_or(now_ms);
+    retry_after_ms(text(RETRY_AFTER)?, its_now_ms)
 }
 
 /// Reads `Retry-After` in either form, seconds or an HTTP date, to milliseconds from `now_ms`.

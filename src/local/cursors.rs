@@ -29,7 +29,10 @@ impl FolderCursors {
 
     fn read(&self, stream: &StreamId) -> io::Result<Option<Item>> {
         match fs::read(self.path(stream)) {
-            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+            // Also where it ends too early: the file will not get better by itself.
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| io::Error::new(ErrorKind::InvalidData, error)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -55,7 +58,11 @@ impl FolderCursors {
     fn failed(&self, error: &io::Error) -> StoreError {
         let text = format!("{}: {error}", self.folder.display());
         match error.kind() {
-            ErrorKind::PermissionDenied | ErrorKind::InvalidData => StoreError::Refused(text),
+            ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::NotADirectory
+            | ErrorKind::AlreadyExists
+            | ErrorKind::InvalidData => StoreError::Refused(text),
             _ => StoreError::Unclear(text),
         }
     }

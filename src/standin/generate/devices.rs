@@ -206,11 +206,11 @@ impl Scene<'_> {
     fn mdm_result(&mut self, request_type: &str, own: impl FnOnce(&mut Object<'_>)) -> String {
         let owner = self.person();
         let device = self.device_of(owner);
-        let manager = &self.cast.devices[0].id;
+        let managing = &self.cast.devices[0].id;
         let tail = Tail { event_type: "mdm_command_result", ..Tail::default() };
         self.write(&tail, |event, random| {
             event.text("mdm_type", "apple").text("request_type", request_type);
-            event.text("mdm_device_id", &device.id).text("mdm_device_manager_id", manager);
+            event.text("mdm_device_id", &device.id).text("mdm_device_manager_id", managing);
             event.object("command", |command| {
                 command.text("request_type", request_type);
             });

@@ -1,0 +1,193 @@
+//! What is wrong with AWS, and whether it may pass or somebody must mend it.
+
+use std::fmt::Debug;
+
+use bytes::Bytes;
+use jumpcloud_collector::local::{FolderCursors, FolderObjects};
+use jumpcloud_collector::ports::{Cursors, Objects, Secrets as _, StoreError};
+use jumpcloud_collector::update::{Update, Value};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use super::cursors::stream;
+use super::objects::about;
+use super::stage::{dynamodb, endpoint, s3, secrets_manager};
+use crate::support::aws::{ARCHIVE, Aws, TABLE};
+use crate::support::http::{Server, answer};
+
+/// How a request ended, without what it would have given.
+type Ended = Result<(), StoreError>;
+
+/// Every request of a store.
+async fn objects_requests(objects: &dyn Objects, bucket: &str) -> Vec<(&'static str, Ended)> {
+    let body = Bytes::from_static(b"x");
+    let create = objects.create(bucket, "a/key", body.clone(), &about(&body)).await.map(drop);
+    vec![
+        ("create", create),
+        ("get", objects.get(bucket, "a/key").await.map(drop)),
+        ("sha256", objects.sha256(bucket, "a/key").await.map(drop)),
+        ("list", objects.list(bucket, "a/", "", 10).await.map(drop)),
+    ]
+}
+
+async fn cursors_requests(cursors: &dyn Cursors) -> Vec<(&'static str, Ended)> {
+    let update = Update { set: vec![("seq", Value::N(0))], ..Update::default() };
+    vec![
+        ("get", cursors.get(&stream(1)).await.map(drop)),
+        ("update", cursors.update(&stream(1), &update).await.map(drop)),
+    ]
+}
+
+/// Every request to AWS at a URL.
+async fn all_requests(url: &str) -> Vec<(&'static str, Ended)> {
+    let mut all = objects_requests(&s3(url).await, ARCHIVE).await;
+    all.extend(cursors_requests(&dynamodb(url, TABLE).await).await);
+    all.push(("read", secrets_manager(url).await.read().await.map(drop)));
+    all
+}
+
+/// Each may pass, and says so without a line break.
+fn assert_unclear(requests: &[(&'static str, Ended)], why: impl Debug) {
+    for (name, ended) in requests {
+        let Err(StoreError::Unclear(text)) = ended else { panic!("{why:?}: {name}: {ended:?}") };
+        assert!(!text.contains('\n'), "{text}");
+    }
+}
+
+/// Each needs somebody, and says so without a line break.
+fn assert_refused(requests: &[(&'static str, Ended)], why: impl Debug) {
+    for (name, ended) in requests {
+        let Err(StoreError::Refused(text)) = ended else { panic!("{why:?}: {name}: {ended:?}") };
+        assert!(!text.contains('\n'), "{text}");
+    }
+}
+
+/// A service that always answers the same, in XML as S3 or in JSON as the others.
+async fn always(status: u16, code: &'static str) -> Server {
+    Server::start(move |request| async move {
+        let is_json = request.headers().contains_key("x-amz-target");
+        let json = format!(r#"{{"__type":"{code}","message":"so it is"}}"#);
+        let xml = format!("<Error><Code>{code}</Code><Message>so it is</Message></Error>");
+        Some(if is_json {
+            answer(status, "application/x-amz-json-1.0", json)
+        } else {
+            answer(status, "application/xml", xml)
+        })
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_there_may_pass() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    assert_unclear(&all_requests(&url).await, "unreachable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trouble_at_aws_may_pass() {
+    for (status, code) in [
+        (500, "InternalError"),
+        (500, "InternalServerError"),
+        (503, "SlowDown"),
+        (503, "ServiceUnavailable"),
+        (409, "ConditionalRequestConflict"),
+        (429, "TooManyRequestsException"),
+        (400, "RequestTimeout"),
+        (400, "ThrottlingException"),
+        (400, "ProvisionedThroughputExceededException"),
+        (400, "RequestLimitExceeded"),
+    ] {
+        let server = always(status, code).await;
+        let mut requests = all_requests(&server.url()).await;
+        // The answer to a HEAD has no body: it says 400 and no more.
+        requests.retain(|(name, _)| !(*name == "sha256" && status == 400));
+        assert_unclear(&requests, code);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_allowed_needs_somebody() {
+    for (status, code) in [
+        (403, "AccessDenied"),
+        (400, "AccessDeniedException"),
+        (403, "InvalidAccessKeyId"),
+        (400, "UnrecognizedClientException"),
+        (400, "ValidationException"),
+    ] {
+        let server = always(status, code).await;
+        assert_refused(&all_requests(&server.url()).await, code);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_is_not_there_needs_somebody() {
+    let server = always(404, "NoSuchBucket").await;
+    let mut requests = objects_requests(&s3(&server.url()).await, ARCHIVE).await;
+    // The answer to a HEAD has no body: it says 404 and no more.
+    requests.retain(|(name, _)| *name != "sha256");
+    assert_refused(&requests, "no bucket");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_not_there_needs_somebody() {
+    let aws = Aws::start("unused").await;
+    let cursors = dynamodb(&endpoint(&aws, "DYNAMODB"), "no-such-table").await;
+    assert_refused(&cursors_requests(&cursors).await, "no table");
+}
+
+/// A body that ends too early is no object.
+#[tokio::test(flavor = "multi_thread")]
+async fn half_an_object_is_none() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let objects = s3(&format!("http://{}", listener.local_addr().unwrap())).await;
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 64];
+        stream.read_exact(&mut request).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").await.unwrap();
+    });
+    let answer = objects.get(ARCHIVE, "a/key").await;
+    server.await.unwrap();
+    let Err(StoreError::Unclear(text)) = answer else { panic!("{answer:?}") };
+    assert!(text.ends_with("the answer was cut off"), "{text}");
+}
+
+/// A file where a folder should be is not going to become one.
+#[tokio::test]
+async fn a_folder_that_cannot_be_one_needs_somebody() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    assert_refused(
+        &objects_requests(&FolderObjects::new(file.path().to_owned()), ARCHIVE).await,
+        "a file",
+    );
+    let cursors = FolderCursors::new(file.path().to_owned());
+    assert_refused(&cursors_requests(&cursors).await, "a file");
+}
+
+/// No key leads out of the folder.
+#[tokio::test]
+async fn a_key_stays_below_the_folder() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let objects = FolderObjects::new(folder.path().join("root"));
+    for key in ["../outside", "a/../../outside", "/etc/outside", "a/../b"] {
+        let body = Bytes::from_static(b"x");
+        let created = objects.create(ARCHIVE, key, body.clone(), &about(&body)).await;
+        assert!(matches!(created, Err(StoreError::Refused(_))), "{key}: {created:?}");
+        assert!(matches!(objects.get(ARCHIVE, key).await, Err(StoreError::Refused(_))), "{key}");
+    }
+    assert!(!folder.path().join("outside").exists());
+}
+
+/// A cursor somebody has edited badly is said to be so, not taken for a new one.
+#[tokio::test]
+async fn a_damaged_cursor_is_not_absent() {
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::write(folder.path().join(format!("{}.json", stream(1))), "{\"seq\":").unwrap();
+    let cursors = FolderCursors::new(folder.path().to_owned());
+    let requests = cursors_requests(&cursors).await;
+    for (name, ended) in requests {
+        assert!(matches!(ended, Err(StoreError::Refused(_))), "{name}: {ended:?}");
+    }
+}

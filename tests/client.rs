@@ -1,0 +1,22 @@
+//! The JumpCloud client against the stand-in over real HTTP, in virtual time.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod client {
+    mod account;
+    mod broken;
+    mod key;
+    mod network;
+    mod paging;
+    mod pushback;
+    mod raw;
+    mod refusals;
+    mod size;
+    mod stage;
+}

@@ -1,0 +1,88 @@
+//! Answers that are broken: asked again, and never half used.
+
+use jumpcloud_collector::standin::{Answer, Fault, Host, When};
+
+use super::stage::{Stage, rows, unavailable};
+
+fn faults() -> Vec<Fault> {
+    vec![
+        Fault::error(500, "Internal Server Error"),
+        Fault::html(500),
+        Fault::html(502),
+        Fault::html(503),
+        Fault::html(504),
+        Fault::error(408, "Request Timeout"),
+        Fault::Reset,
+        Fault::CutAfter(0),
+        Fault::CutAfter(100),
+        Fault::TruncatedGzip,
+        Fault::GarbledJson,
+        Fault::body("null"),
+        Fault::body("{}"),
+        Fault::body(r#"{"message":"not now"}"#),
+        Fault::body("[{}"),
+        Fault::body("[] []"),
+        Fault::body(""),
+        Fault::html(200),
+        Fault::WrongContentLength(10),
+        Fault::WrongContentLength(1_000_000),
+    ]
+}
+
+#[tokio::test]
+async fn a_broken_answer_is_asked_for_again() {
+    for fault in faults() {
+        let stage = Stage::start().await;
+        let sent = stage.load(20);
+        stage.fail(fault.clone(), When::Next(2));
+        let page = stage.page().await.unwrap();
+        assert_eq!(rows(&page), sent, "{fault:?}");
+        assert_eq!(stage.answered(Host::Insights).len(), 3, "{fault:?}");
+        assert_eq!(stage.clock.slept_ms(), [500, 1_000], "{fault:?}");
+    }
+}
+
+/// Never an empty page, never a half one: an error after five tries.
+#[tokio::test]
+async fn an_answer_that_stays_broken_is_an_error() {
+    for fault in faults() {
+        let stage = Stage::start().await;
+        stage.load(20);
+        stage.fail(fault.clone(), When::Always);
+        let text = unavailable(stage.page().await);
+        assert!(text.ends_with("tried 5 times"), "{fault:?}: {text}");
+        assert!(!text.contains("http://") && text.len() < 256, "{fault:?}: {text}");
+        assert_eq!(stage.answered(Host::Insights).len(), 5, "{fault:?}");
+        assert_eq!(stage.clock.slept_ms(), [500, 1_000, 2_000, 4_000], "{fault:?}");
+    }
+}
+
+/// A count is no page, but as little to be guessed.
+#[tokio::test]
+async fn a_broken_count_is_an_error() {
+    use jumpcloud_collector::ports::Insights as _;
+    for body in ["{}", "null", r#"{"count":-1}"#, r#"{"count":"7"}"#, "<html>"] {
+        let stage = Stage::start().await;
+        let rule = jumpcloud_collector::standin::Rule::new(Fault::body(body), When::Always);
+        stage.world().add_fault(rule.on("/events/count"));
+        let text = unavailable(stage.client.count(stage.request()).await);
+        assert!(text.contains("holds no count"), "{text}");
+    }
+}
+
+/// Names of encodings have no case; one that was not asked for is an error.
+#[tokio::test]
+async fn encodings_are_known_by_name() {
+    let mut page = Vec::new();
+    let mut compressor = libdeflater::Compressor::new(libdeflater::CompressionLvl::default());
+    page.resize(compressor.gzip_compress_bound(2), 0);
+    let length = compressor.gzip_compress(b"[]", &mut page).unwrap();
+    page.truncate(length);
+    for (name, is_read) in [("gzip", true), ("GZip", true), ("x-gzip", true), ("br", false)] {
+        let stage = Stage::start().await;
+        let mut answer = Answer::json(200, page.clone());
+        answer.headers.push(("Content-Encoding".to_owned(), name.to_owned()));
+        stage.fail(Fault::from(answer), When::Always);
+        assert_eq!(stage.page().await.is_ok(), is_read, "{name}");
+    }
+}

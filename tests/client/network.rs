@@ -1,0 +1,99 @@
+//! The connection itself: whose clock is right, whom we talk to, and when we hang up.
+
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::process::Command;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use jumpcloud_collector::ports::Insights as _;
+use jumpcloud_collector::standin::{Fault, When};
+use tokio::io::AsyncReadExt as _;
+use tokio::time::timeout;
+
+use super::raw::{Raw, take};
+use super::stage::Stage;
+
+/// Long enough for any machine; reached only by a failing test.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// `Date` has no parts of a second.
+#[tokio::test]
+async fn a_clock_that_is_ahead_is_noticed_and_one_behind_is_not() {
+    let stage = Stage::start().await;
+    assert_eq!(stage.client.ahead_ms(), None);
+    stage.page().await.unwrap();
+    assert_eq!(stage.client.ahead_ms(), Some(0));
+    stage.clock.advance(250);
+    stage.skew_ms.store(-90_000, Ordering::SeqCst);
+    stage.page().await.unwrap();
+    assert_eq!(stage.client.ahead_ms(), Some(90_250));
+    stage.skew_ms.store(600_000, Ordering::SeqCst);
+    stage.page().await.unwrap();
+    assert_eq!(stage.client.ahead_ms(), Some(0));
+}
+
+#[tokio::test]
+async fn an_error_tells_the_time_too() {
+    let stage = Stage::start().await;
+    stage.skew_ms.store(-60_000, Ordering::SeqCst);
+    stage.fail(Fault::error(403, "no"), When::Always);
+    stage.page().await.expect_err("a refusal");
+    assert_eq!(stage.client.ahead_ms(), Some(60_000));
+}
+
+#[tokio::test]
+async fn without_a_date_nothing_is_known_of_the_clock() {
+    let stage = Stage::start().await;
+    stage.world().behaviours.date_header = false;
+    stage.page().await.unwrap();
+    assert_eq!(stage.client.ahead_ms(), None);
+}
+
+/// A page arrives while the engine works on another one.
+#[tokio::test]
+async fn a_request_goes_on_while_nobody_waits_for_it() {
+    let raw = Raw::start().await;
+    let page = raw.client.page(raw.request());
+    timeout(LIMIT, take(&raw.listener)).await.expect("the request is sent").unwrap();
+    drop(page);
+}
+
+#[tokio::test]
+async fn a_dropped_future_ends_its_request() {
+    let raw = Raw::start().await;
+    let page = raw.client.page(raw.request());
+    let mut stream = timeout(LIMIT, take(&raw.listener)).await.unwrap().unwrap();
+    drop(page);
+    let mut rest = Vec::new();
+    let hung_up = timeout(LIMIT, stream.read_to_end(&mut rest)).await;
+    // The end of the stream or a reset: the client is gone either way.
+    assert!(hung_up.is_ok(), "the connection stays open");
+}
+
+/// A proxy would see where we go, and with a false certificate the key. The environment of a
+/// running process is fixed, so this test runs the next one in a process of its own.
+#[test]
+fn no_proxy_of_the_environment_is_used() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", proxy.local_addr().unwrap());
+    let name = "client::network::a_page_is_read_whatever_the_environment";
+    let mut test = Command::new(std::env::current_exe().unwrap());
+    test.args(["--exact", name, "--include-ignored"]).env_remove("NO_PROXY").env_remove("no_proxy");
+    for variable in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
+        test.env(variable, &url);
+    }
+    let output = test.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    assert_eq!(proxy.accept().expect_err("nobody came").kind(), ErrorKind::WouldBlock);
+}
+
+#[tokio::test]
+#[ignore = "run by the test above, with proxies in its environment"]
+async fn a_page_is_read_whatever_the_environment() {
+    let stage = Stage::start().await;
+    stage.load(3);
+    assert_eq!(stage.page().await.unwrap().rows().len(), 3);
+}

@@ -1,0 +1,401 @@
+//! House rules that no compiler checks. Each test lists every finding, not only the first.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use std::fmt::Display;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use regex_lite::Regex;
+
+const FILE_LINES_MAX: usize = 400;
+const FUNCTION_LINES_MAX: usize = 70;
+
+/// Modules that know no clock, network, disk or environment.
+const PURE: [&str; 18] = [
+    "batch",
+    "cursor",
+    "entry",
+    "event",
+    "identity",
+    "index",
+    "output",
+    "page",
+    "partition",
+    "place",
+    "plan",
+    "report",
+    "stream",
+    "sweep",
+    "task",
+    "time",
+    "update",
+    "walk",
+];
+
+/// Words with too many meanings, or with the wrong ones.
+const NOT_OURS: [&str; 8] =
+    ["checkpoint", "watermark", "offset", "sink", "sync", "manager", "util", "utils"];
+
+/// Names given by others that hold one of these words; `offset` is a part's place in its entry.
+const GIVEN: [&str; 6] =
+    ["Sync", "sync_all", "SecretsManager", "PasswordManager", "password_manager", "byte_offset"];
+const GIVEN_IN: [(&str, &str); 2] =
+    [("src/entry.rs", "offset"), ("src/collect/decide.rs", "offset")];
+
+/// Proper nouns with which a message may begin.
+const PROPER: [&str; 9] =
+    ["JumpCloud", "JUMPCLOUD_", "S3", "HTTP", "UTF-8", "X-", "AWS", "DynamoDB", "JSON"];
+
+/// A source file, taken apart.
+struct Source {
+    path: String,
+    /// As it is, without the trailing tests of a file of `src`.
+    text: String,
+    /// `text` with blanks in place of comments and of what stands between quotes.
+    code: String,
+    /// Where the text literals are in `text`, without their quotes.
+    literals: Vec<(usize, usize)>,
+}
+
+impl Source {
+    fn read(path: &Path) -> Self {
+        let text = fs::read_to_string(path).expect("a source file is text");
+        let path = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+        let text = if path.starts_with("src/") { without_tests(&text) } else { text };
+        let (code, literals) = take_apart(&text);
+        Self { path, text, code, literals }
+    }
+
+    fn is_below(&self, folder: &str) -> bool {
+        self.path.starts_with(folder)
+    }
+
+    /// Where a match in this file is.
+    fn at(&self, position: usize) -> String {
+        format!("{}:{}", self.path, self.text[..position].matches('\n').count() + 1)
+    }
+
+    /// Places in the code where `pattern` is found, and what was found.
+    fn find(&self, pattern: &str) -> Vec<(usize, &str)> {
+        let pattern = Regex::new(pattern).unwrap();
+        pattern.find_iter(&self.code).map(|found| (found.start(), found.as_str())).collect()
+    }
+
+    /// The same, as findings.
+    fn complaints(&self, pattern: &str) -> Vec<String> {
+        let found = self.find(pattern).into_iter();
+        found.map(|(position, what)| format!("{}: {what}", self.at(position))).collect()
+    }
+}
+
+/// Everything before `#[cfg(test)]` on a `mod tests`.
+fn without_tests(text: &str) -> String {
+    static TESTS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?m)^#\[cfg\(test\)\]\n(#\[[^\]]*\]\n)*mod tests\b").unwrap()
+    });
+    TESTS.find(text).map_or(text, |tests| &text[..tests.start()]).to_owned()
+}
+
+/// Blanks comments and literals; finds the literals.
+fn take_apart(text: &str) -> (String, Vec<(usize, usize)>) {
+    let (mut code, mut literals, mut at) = (text.as_bytes().to_vec(), Vec::new(), 0);
+    while at < text.len() {
+        let Some((length, literal)) = token(&text.as_bytes()[at..]) else {
+            at += 1;
+            continue;
+        };
+        literals.extend(literal.map(|(from, to)| (at + from, at + to)));
+        for byte in code[at..at + length].iter_mut().filter(|byte| **byte != b'\n') {
+            *byte = b' ';
+        }
+        at += length;
+    }
+    (String::from_utf8(code).expect("whole tokens are blanked"), literals)
+}
+
+/// The comment, literal or word that begins here: its length, and where the text in it lies.
+/// Words are left as they are, since an `r` or `b` at their end begins no literal.
+fn token(rest: &[u8]) -> Option<(usize, Option<(usize, usize)>)> {
+    let until = |from: usize, end: &[u8]| {
+        let found = rest[from..].windows(end.len()).position(|bytes| bytes == end);
+        from + found.expect("what is opened is closed")
+    };
+    match rest {
+        [b'/', b'/', ..] => {
+            Some((rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len()), None))
+        }
+        [b'/', b'*', ..] => Some((until(2, b"*/") + 2, None)),
+        [b'"', ..] => {
+            let mut at = 1;
+            while rest[at] != b'"' {
+                at += 1 + usize::from(rest[at] == b'\\');
+            }
+            Some((at + 1, Some((1, at))))
+        }
+        [b'r', marks @ ..] if marks.starts_with(b"\"") || marks.starts_with(b"#") => {
+            let marks = marks.iter().take_while(|byte| **byte == b'#').count();
+            if rest.get(1 + marks) != Some(&b'"') {
+                return None;
+            }
+            let end = [b"\"".as_slice(), &rest[1..=marks]].concat();
+            let to = until(marks + 2, &end);
+            Some((to + end.len(), Some((marks + 2, to))))
+        }
+        [b'\'', b'\\', _, ..] => Some((until(3, b"'") + 1, None)),
+        // A character of one to four bytes; anything else is the name of a lifetime.
+        [b'\'', ..] => {
+            let end = rest.iter().skip(2).take(4).position(|byte| *byte == b'\'')? + 2;
+            let is_one = std::str::from_utf8(&rest[1..end]).is_ok_and(|c| c.chars().count() == 1);
+            is_one.then_some((end + 1, None))
+        }
+        _ => None,
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file, read once for all tests.
+static ALL: LazyLock<Vec<Source>> = LazyLock::new(|| {
+    let mut sources = Vec::new();
+    let mut folders = vec![root().join("src"), root().join("tests")];
+    while let Some(folder) = folders.pop() {
+        for item in fs::read_dir(folder).unwrap() {
+            let path = item.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                sources.push(Source::read(&path));
+            }
+        }
+    }
+    sources
+});
+
+/// The files of the product.
+fn product() -> impl Iterator<Item = &'static Source> {
+    ALL.iter().filter(|source| source.is_below("src/"))
+}
+
+fn assert_none<T: Display>(rule: &str, found: impl IntoIterator<Item = T>) {
+    let mut found: Vec<_> = found.into_iter().map(|finding| format!("\n  {finding}")).collect();
+    found.sort();
+    assert!(found.is_empty(), "{rule}: {}{}", found.len(), found.concat());
+}
+
+#[test]
+fn the_scanner_tells_code_from_text() {
+    let text = "let a = \"//no\"; // \"yes\"\nlet b = '\"'; let c = r#\"x\"y\"#; 'l: loop {}";
+    let (code, literals) = take_apart(text);
+    assert_eq!(code.split_whitespace().collect::<String>(), "leta=;letb=;letc=;'l:loop{}");
+    let found: Vec<_> = literals.iter().map(|(from, to)| &text[*from..*to]).collect();
+    assert_eq!(found, ["//no", "x\"y"]);
+}
+
+#[test]
+fn files_are_short() {
+    let long = ALL.iter().filter_map(|source| {
+        let lines = source.text.lines().count();
+        (lines > FILE_LINES_MAX).then(|| format!("{}: {lines} lines", source.path))
+    });
+    assert_none("files over 400 lines", long);
+}
+
+#[test]
+fn functions_are_short() {
+    let long = ALL.iter().flat_map(|source| {
+        let long = functions(&source.code).into_iter().filter(|(_, n)| *n > FUNCTION_LINES_MAX);
+        long.map(|(line, n)| format!("{}:{line}: {n} lines", source.path)).collect::<Vec<_>>()
+    });
+    assert_none("functions over 70 lines", long);
+}
+
+/// Line and length of every function with a body, as rustfmt lays them out: the closing brace
+/// stands below the `fn` line's first character.
+fn functions(code: &str) -> Vec<(usize, usize)> {
+    let head = Regex::new(r"^( *)(pub(\([^)]*\))? )?((const|async|unsafe) )*fn ").unwrap();
+    let lines: Vec<_> = code.lines().collect();
+    let mut found = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        let Some(parts) = line.contains("fn ").then(|| head.captures(line)).flatten() else {
+            continue;
+        };
+        let opened = lines[number..].iter().find(|line| line.trim_end().ends_with(['{', ';', '}']));
+        if !opened.is_some_and(|line| line.trim_end().ends_with('{')) {
+            continue;
+        }
+        let close = format!("{}}}", &parts[1]);
+        let length = lines[number..].iter().position(|line| line.trim_end() == close);
+        found.push((number + 1, length.expect("a function ends") + 1));
+    }
+    found
+}
+
+#[test]
+fn messages_begin_in_lower_case_and_end_without_a_full_stop() {
+    let wrong = product().flat_map(|source| {
+        let openings = source.find(r"#\[error\(|\btracing::(trace|debug|info|warn|error)!\(");
+        let mut wrong = Vec::new();
+        for (start, opening) in openings {
+            let end = closing(&source.code, start + opening.len());
+            let inside = source.literals.iter().filter(|(from, _)| (start..end).contains(from));
+            for (from, to) in inside {
+                let message = &source.text[*from..*to];
+                let is_proper = PROPER.iter().any(|noun| message.starts_with(noun));
+                let is_upper = message.starts_with(|first: char| first.is_uppercase());
+                if (is_upper && !is_proper) || message.ends_with(['.', '!']) {
+                    wrong.push(format!("{}: {message}", source.at(*from)));
+                }
+            }
+        }
+        wrong
+    });
+    assert_none("messages", wrong);
+}
+
+/// Where the parenthesis that is open at `from` is closed.
+fn closing(code: &str, from: usize) -> usize {
+    let mut depth = 1;
+    let end = code[from..].bytes().position(|byte| {
+        depth += i32::from(byte == b'(') - i32::from(byte == b')');
+        depth == 0
+    });
+    from + end.expect("parentheses close")
+}
+
+#[test]
+fn nothing_is_unsafe() {
+    assert_none("unsafe code", ALL.iter().flat_map(|s| s.complaints(r"\bunsafe\b")));
+}
+
+#[test]
+fn only_the_terminal_program_prints() {
+    let sources = product().filter(|s| !s.is_below("src/bin/collector/"));
+    let printing = r"\be?print(ln)?!|\bdbg!";
+    assert_none("printing", sources.flat_map(|source| source.complaints(printing)));
+}
+
+/// Where temporary files go is no configuration.
+#[test]
+fn environment_and_time_are_read_in_one_place_each() {
+    let found = product().flat_map(|source| {
+        let mut found = Vec::new();
+        if source.path != "src/config.rs" {
+            found.extend(
+                source.complaints(r"\benv::(var\w*|args\w*|set\w*|remove\w*)|use std::env"),
+            );
+        }
+        if source.path != "src/clock.rs" {
+            found.extend(source.complaints(r"\bSystemTime\b|\bInstant::now\b|\btime::sleep\b"));
+        }
+        // The stand-in is slow on purpose where a test asks for it, and its tests measure that.
+        if source.is_below("src/standin/") {
+            let is_slow = |finding: &String| finding.ends_with("sleep");
+            found.retain(|finding| !is_slow(finding) && !source.path.ends_with("/tests.rs"));
+        }
+        found
+    });
+    assert_none("environment or time", found);
+}
+
+#[test]
+fn pure_modules_are_pure() {
+    let mut found = Vec::new();
+    for module in PURE {
+        let (file, folder) = (format!("src/{module}.rs"), format!("src/{module}/"));
+        let own: Vec<_> = product().filter(|s| s.path == file || s.is_below(&folder)).collect();
+        if own.is_empty() {
+            found.push(format!("src/{module}: no such module"));
+        }
+        let impure = r"\btokio\b|\baws_\w+|\breqwest\b|\bstd::(fs|env|net|process|thread)\b|\bSystemTime\b|\basync\b";
+        found.extend(own.iter().flat_map(|source| source.complaints(impure)));
+    }
+    assert_none("impure", found);
+}
+
+#[test]
+fn the_function_does_not_know_the_stand_in() {
+    let found = product().filter(|source| {
+        source.path != "src/lib.rs"
+            && !source.is_below("src/standin/")
+            && !source.is_below("src/bin/collector/")
+    });
+    assert_none("mentions of the stand-in", found.flat_map(|s| s.complaints(r"\bstandin\b")));
+}
+
+#[test]
+fn names_keep_to_the_words_of_the_design() {
+    let parts = Regex::new(r"[A-Z]+[a-z0-9]*|[a-z0-9]+").unwrap();
+    let found = product().flat_map(|source| {
+        let mut found = Vec::new();
+        // Paths into other crates and `std` have the names that others gave them.
+        let foreign = r"\b(std|core|tokio|tracing_subscriber)::\w+|\b\w+_util\b";
+        let foreign = source.find(foreign);
+        for (at, name) in source.find(r"\b[A-Za-z_]\w*") {
+            let is_given = GIVEN.contains(&name)
+                || GIVEN_IN.contains(&(&*source.path, name))
+                || foreign.iter().any(|(from, path)| (*from..from + path.len()).contains(&at));
+            let is_banned = |part: regex_lite::Match<'_>| {
+                NOT_OURS.contains(&&*part.as_str().to_ascii_lowercase())
+            };
+            if !is_given && parts.find_iter(name).any(is_banned) {
+                found.push(format!("{}: {name}", source.at(at)));
+            }
+        }
+        found
+    });
+    assert_none("names", found);
+}
+
+/// The files of the repository that are text, the uncommitted ones among them.
+fn repository() -> Vec<(String, String)> {
+    let mut git = Command::new("git");
+    git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root());
+    let output = git.output().expect("git lists its files");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let names = String::from_utf8(output.stdout).expect("names are UTF-8");
+    let read = |name: &str| Some((name.to_owned(), fs::read_to_string(root().join(name)).ok()?));
+    names.split_terminator('\0').filter_map(read).collect()
+}
+
+#[test]
+fn no_file_holds_a_place_of_one_machine_or_a_promise() {
+    const PARTS: [&str; 7] = ["/wo", "/tm", "/ro", "TOD", "FIX", "XX", "todo"];
+    let place = r"(^|[^\w.~})\]$/-])/(work|tmp|root)\b";
+    let promise = r"\bTO[D]O\b|\bFIX[M]E\b|\bX[X]X\b|\btodo[!]";
+    let bad = Regex::new(&format!("(?m){place}|{promise}")).unwrap();
+    let found = repository().into_iter().flat_map(|(name, text)| {
+        // Most lines are told by a part, which is faster than the whole.
+        let may_be = |line: &str| PARTS.iter().any(|part| line.contains(part));
+        let is_bad = |(_, line): &(usize, &str)| may_be(line) && bad.is_match(line);
+        let lines = text.lines().enumerate().filter(is_bad);
+        lines.map(|(n, line)| format!("{name}:{}: {}", n + 1, line.trim())).collect::<Vec<_>>()
+    });
+    assert_none("places and promises", found);
+}
+
+#[test]
+fn the_readme_names_every_variable() {
+    let config = Source::read(&root().join("src/config.rs"));
+    let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
+    let variable = Regex::new("^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$").unwrap();
+    let literals = config.literals.iter().map(|(from, to)| &config.text[*from..*to]);
+    let mut variables: Vec<_> = literals.filter(|literal| variable.is_match(literal)).collect();
+    variables.sort_unstable();
+    variables.dedup();
+    assert!(variables.contains(&"ARCHIVE_BUCKET"), "{variables:?}");
+    let is_named = |name: &str| Regex::new(&format!(r"\b{name}\b")).unwrap().is_match(&readme);
+    assert_none("not in the README", variables.iter().filter(|name| !is_named(name)));
+}
+
+#[test]
+fn the_changelog_knows_the_version() {
+    let changelog = fs::read_to_string(root().join("CHANGELOG.md")).expect("there is a CHANGELOG");
+    let version = env!("CARGO_PKG_VERSION");
+    let heading = Regex::new(&format!(r"(?m)^## \[?{}\b", version.replace('.', r"\."))).unwrap();
+    assert!(heading.is_match(&changelog), "CHANGELOG.md has no `## {version}`");
+}
