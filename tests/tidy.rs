@@ -1,5 +1,4 @@
 //! House rules that no compiler checks. Each test lists every finding, not only the first.
-
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use std::fmt::Display;
