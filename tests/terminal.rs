@@ -1,0 +1,147 @@
+//! The built `collector`, as a person at a terminal runs it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may stop at what should not be, and passes its own environment on"
+)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use jumpcloud_collector::clock::SystemClock;
+use jumpcloud_collector::ports::Clock as _;
+use jumpcloud_collector::standin::{Generator, Key, StandIn, World};
+
+const ORGANIZATION: &str = "0123456789abcdef01234567";
+const API_KEY: &str = "jca_c4n4ry";
+const HOUR_MS: i64 = 3_600_000;
+
+fn collector(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_collector"));
+    let inherited = ["PATH", "HOME", "TMPDIR", "LLVM_PROFILE_FILE"];
+    command.args(arguments).env_clear();
+    command.envs(std::env::vars().filter(|(name, _)| inherited.contains(&name.as_str())));
+    command.envs(variables.iter().copied()).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    let (out, err) = (&output.stdout, &output.stderr);
+    format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
+}
+
+/// A stand-in with events of the last hours, and the variables that lead to it.
+async fn stand_in(events: usize) -> (StandIn, Vec<(&'static str, String)>) {
+    let now_ms = SystemClock.now_ms();
+    let mut world = World::new(1);
+    world.add_key(API_KEY, Key::single("terminal", ORGANIZATION));
+    let mut generator = Generator::new(1, ORGANIZATION);
+    let made = generator.events(now_ms - 20 * HOUR_MS..now_ms - HOUR_MS, events);
+    for event in made.collect::<Vec<_>>() {
+        world.load(event.raw, 0).unwrap();
+    }
+    let stand_in = StandIn::start(world, Arc::new(|| SystemClock.now_ms())).await.unwrap();
+    let variables =
+        vec![("JUMPCLOUD_INSIGHTS_URL", stand_in.insights_url()), ("PAGE_LIMIT", "100".to_owned())];
+    (stand_in, variables)
+}
+
+fn with<'a>(
+    variables: &'a [(&'a str, String)],
+    more: &[(&'a str, &'a str)],
+) -> Vec<(&'a str, &'a str)> {
+    variables
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .chain(more.iter().copied())
+        .collect()
+}
+
+fn argument(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn the_demo_shows_every_event_archived_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = collector(&["demo", "--events", "600", "--to", argument(folder.path())], &[]);
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(
+        text(&output).contains("Served 600 events: 600 archived once, 0 not."),
+        "{}",
+        text(&output)
+    );
+    let again = collector(&["demo", "--to", argument(folder.path())], &[]);
+    assert_eq!(again.status.code(), Some(1), "a folder in use is left alone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_is_collected_once_and_verified() {
+    let (_stand_in, variables) = stand_in(450).await;
+    let folder = tempfile::tempdir().unwrap();
+    let to = ["--to", argument(folder.path())];
+    let run = |command: &str| {
+        let key = [("JUMPCLOUD_API_KEY", API_KEY)];
+        let output = collector(&[&[command], &to[..]].concat(), &with(&variables, &key));
+        assert!(output.status.success(), "{command}: {}", text(&output));
+        assert!(!text(&output).contains(API_KEY), "{command} shows the key");
+        text(&output)
+    };
+    assert!(run("validate").contains("450") || run("validate").contains("JumpCloud answers"));
+    assert!(run("collect").contains("450 new events"));
+    assert!(run("collect").contains("0 new events"));
+    assert!(run("status").contains("self"));
+    let verdict = run("verify");
+    assert!(verdict.contains("verified: the archive is what the journal says"), "{verdict}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tampering_is_found_by_verify() {
+    let (_stand_in, variables) = stand_in(50).await;
+    let folder = tempfile::tempdir().unwrap();
+    let to = argument(folder.path());
+    let key = [("JUMPCLOUD_API_KEY", API_KEY)];
+    assert!(collector(&["collect", "--to", to], &with(&variables, &key)).status.success());
+    let part = first_file(&folder.path().join("archive"));
+    let mut bytes = std::fs::read(&part).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&part, bytes).unwrap();
+    let output = collector(&["verify", "--to", to], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output).contains("its SHA-256 is not the one its entry names"),
+        "{}",
+        text(&output)
+    );
+}
+
+fn first_file(folder: &Path) -> std::path::PathBuf {
+    let path = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    if path.is_dir() { first_file(&path) } else { path }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_may_stand_in_a_file_and_a_wrong_one_is_told() {
+    let (_stand_in, variables) = stand_in(10).await;
+    let folder = tempfile::tempdir().unwrap();
+    let key_file = folder.path().join("key");
+    std::fs::write(&key_file, format!("{API_KEY}\n")).unwrap();
+    let to = folder.path().join("archive-of-mine");
+    let arguments = ["collect", "--to", argument(&to), "--key-file", argument(&key_file)];
+    let output = collector(&arguments, &with(&variables, &[]));
+    assert!(output.status.success(), "{}", text(&output));
+    std::fs::write(&key_file, "jca_wrong").unwrap();
+    let output = collector(&arguments, &with(&variables, &[]));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("refuses the credential"), "{}", text(&output));
+}
+
+#[test]
+fn settings_that_cannot_be_used_end_with_2() {
+    let output = collector(&["status", "--to", "x"], &[("OVERLAP", "soon"), ("PAGE_LIMIT", "0")]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains("OVERLAP") && text(&output).contains("PAGE_LIMIT"));
+    assert_eq!(collector(&["fly"], &[]).status.code(), Some(2));
+    assert_eq!(collector(&["verify"], &[]).status.code(), Some(2));
+}
