@@ -241,6 +241,8 @@ pub fn claim(owner: &str, now_ms: i64, lease_until_ms: i64) -> Update {
     Update {
         conditions: vec![
             Condition::Present("seq"),
+            // A later version's cursor is not even claimed.
+            Condition::AtMost("schema", SCHEMA),
             Condition::Any(vec![
                 Condition::Absent("lease_until_ms"),
                 Condition::Below("lease_until_ms", now_ms),
@@ -449,6 +451,7 @@ mod tests {
     fn a_newer_schema_stops_the_stream() {
         let mut item = born();
         item.insert("schema".to_owned(), Value::N(2));
+        assert!(!claim("me", 10, 20).allows(&item), "and touches nothing");
         assert_eq!(Cursor::read(&item), Err(CursorError::Newer(2)));
     }
 

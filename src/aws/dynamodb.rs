@@ -184,8 +184,8 @@ mod tests {
     #[test]
     fn a_claim_in_the_words_of_dynamodb() {
         let expression = Expression::of(&cursor::claim("me", 1_000, 2_000));
-        insta::assert_snapshot!(expression.condition.unwrap(), @"attribute_exists(#seq) AND (attribute_not_exists(#lease_until_ms) OR #lease_until_ms < :v0 OR #lease_until_ms > :v1)");
-        insta::assert_snapshot!(expression.update, @"SET #lease_owner = :v2, #lease_until_ms = :v3 ADD #fence :v4");
-        assert_eq!(expression.terms.values[":v4"], AttributeValue::N("1".to_owned()));
+        insta::assert_snapshot!(expression.condition.unwrap(), @"attribute_exists(#seq) AND #schema <= :v0 AND (attribute_not_exists(#lease_until_ms) OR #lease_until_ms < :v1 OR #lease_until_ms > :v2)");
+        insta::assert_snapshot!(expression.update, @"SET #lease_owner = :v3, #lease_until_ms = :v4 ADD #fence :v5");
+        assert_eq!(expression.terms.values[":v5"], AttributeValue::N("1".to_owned()));
     }
 }

@@ -163,7 +163,9 @@ impl Engine {
                 Some(item) if text(&item, "lease_owner").is_ok_and(|found| found == owner) => {
                     return Ok(Claim::Mine(item));
                 }
-                Some(item) if cursor::seq(&item).is_some() => return Ok(Claim::Busy),
+                Some(item) if cursor::seq(&item).is_some() => {
+                    return Cursor::read(&item).map(|_| Claim::Busy).map_err(RunError::from);
+                }
                 _ => self.bear(stream, meter, budget).await?,
             }
         }
