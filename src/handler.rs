@@ -7,7 +7,7 @@ use crate::limits::FAILURES_TOLERATED;
 use crate::plan::Budget;
 use crate::stream::StreamId;
 use crate::task::{Task, UnknownEvent};
-use crate::{dispatch, preflight, status};
+use crate::{audit, dispatch, preflight, status};
 
 /// Why an invocation fails. The names are stable: alarms may filter on them.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +71,14 @@ pub async fn handle(
         Task::Status => {
             let status = status::status(engine, streams).await.map_err(unreachable_state)?;
             Ok(json(&status))
+        }
+        Task::Audit(range) => {
+            let audit = audit::audit(engine, streams, range, budget).await;
+            tracing::info!(audit = %json(&audit), "audited");
+            match audit.failure() {
+                Some(failure) => Err(InvocationError::StreamsFailed(failure)),
+                None => Ok(json(&audit)),
+            }
         }
     }
 }

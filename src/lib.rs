@@ -12,7 +12,7 @@
 //! | files | concern |
 //! |---|---|
 //! | [`task`], [`handler`] | an event in, an answer out |
-//! | [`dispatch`], [`preflight`], [`status`] | what the tasks do |
+//! | [`dispatch`], [`preflight`], [`status`], [`audit`], [`verify`] | what tasks and commands do |
 //! | [`collect`] | one run of one stream: the one place with the protocol's order |
 //! | [`plan`], [`sweep`], [`walk`], [`place`] | what to read: windows, late events, paging, places of rows |
 //! | [`page`], [`event`] | one answer of JumpCloud and the rows in it |
@@ -32,6 +32,7 @@
 //! - A part is written before the slot that says it was; a slot before the cursor moves.
 //! - The pure files (`plan` to `update` above) know no clock, no network, no environment.
 
+pub mod audit;
 pub mod aws;
 pub mod batch;
 pub mod clock;

@@ -116,6 +116,30 @@ async fn tampering_is_found_by_verify() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_finds_what_came_too_late_and_repairs_it() {
+    let (stand_in, variables) = stand_in(60).await;
+    let folder = tempfile::tempdir().unwrap();
+    let to = argument(folder.path());
+    let variables = with(&variables, &[("JUMPCLOUD_API_KEY", API_KEY), ("SWEEP_EVERY", "90d")]);
+    assert!(collector(&["collect", "--to", to], &variables).status.success());
+    let late_ms = SystemClock.now_ms() - 5 * HOUR_MS;
+    let late = Generator::new(2, ORGANIZATION).events(late_ms..late_ms + 1, 1).next().unwrap();
+    stand_in.world().load(late.raw, 0).unwrap();
+
+    let day = |ms| jumpcloud_collector::time::rfc3339(ms);
+    let (start, end) = (day(late_ms - 10 * HOUR_MS), day(late_ms + 10 * HOUR_MS));
+    let audit = ["audit", "--to", to, "--start", &start, "--end", &end];
+    let found = collector(&audit, &variables);
+    assert_eq!(found.status.code(), Some(1), "{}", text(&found));
+    assert!(text(&found).contains("1 hours differ"), "{}", text(&found));
+    let repaired = collector(&[&audit[..], &["--repair"]].concat(), &variables);
+    assert!(repaired.status.success(), "{}", text(&repaired));
+    assert!(text(&repaired).contains("1 new events"), "{}", text(&repaired));
+    assert!(collector(&audit, &variables).status.success());
+    assert!(collector(&["verify", "--to", to], &[]).status.success());
+}
+
 fn first_file(folder: &Path) -> std::path::PathBuf {
     let path = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
     if path.is_dir() { first_file(&path) } else { path }

@@ -6,6 +6,7 @@
 
 mod admit;
 mod birth;
+mod counts;
 mod decide;
 mod pages;
 mod read;
@@ -47,10 +48,14 @@ pub struct Engine {
 }
 
 /// What a run is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Goal {
+#[derive(Clone, Copy)]
+enum Goal<'a> {
+    /// Read what is due.
     Collect,
+    /// Finish what was decided.
     Recover,
+    /// Read these hours again, by their first milliseconds.
+    Repair(&'a [i64]),
 }
 
 /// How a claim ended.
@@ -116,7 +121,17 @@ impl Engine {
         self.run_to(stream, budget, Goal::Recover).await
     }
 
-    async fn run_to(&self, stream: &StreamId, budget: Budget, goal: Goal) -> StreamReport {
+    /// Reads hours again whose counts differ, as a reading of the stream, under its claim.
+    pub async fn repair(
+        &self,
+        stream: &StreamId,
+        hours_ms: &[i64],
+        budget: Budget,
+    ) -> StreamReport {
+        self.run_to(stream, budget, Goal::Repair(hours_ms)).await
+    }
+
+    async fn run_to(&self, stream: &StreamId, budget: Budget, goal: Goal<'_>) -> StreamReport {
         let meter = Arc::new(Meter::default());
         match self.claim(stream, &meter, &budget).await {
             Ok(Claim::Mine(item)) => self.claimed(stream, budget, goal, meter, &item).await,
@@ -175,7 +190,7 @@ impl Engine {
         &self,
         stream: &StreamId,
         budget: Budget,
-        goal: Goal,
+        goal: Goal<'_>,
         meter: Arc<Meter>,
         item: &Item,
     ) -> StreamReport {
@@ -206,7 +221,7 @@ impl Engine {
         &self,
         stream: &StreamId,
         budget: Budget,
-        goal: Goal,
+        goal: Goal<'_>,
         meter: &Arc<Meter>,
         cursor: Cursor,
     ) -> (StreamReport, Option<Cursor>) {
@@ -279,16 +294,18 @@ impl Engine {
 }
 
 impl Run<'_> {
-    async fn work(&mut self, goal: Goal, cold: bool) -> Result<ReadEnd, RunError> {
+    async fn work(&mut self, goal: Goal<'_>, cold: bool) -> Result<ReadEnd, RunError> {
         if cold {
             self.check_birth().await?;
         }
         self.recover(cold).await?;
-        if goal == Goal::Recover {
-            return Ok(ReadEnd::Complete);
-        }
         loop {
-            match self.read().await? {
+            let end = match goal {
+                Goal::Collect => self.read().await?,
+                Goal::Recover => ReadEnd::Complete,
+                Goal::Repair(hours_ms) => self.repair(hours_ms).await?,
+            };
+            match end {
                 ReadEnd::Lost => self.recover(false).await?,
                 end => return Ok(end),
             }

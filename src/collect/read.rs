@@ -1,8 +1,6 @@
 //! Read: what a run asks JumpCloud for, and in which order: the head, a comparison of counts, the
 //! full sweep, hours whose counts differ.
 
-use std::sync::Arc;
-
 use futures_util::future::BoxFuture;
 
 use super::decide::Decided;
@@ -10,14 +8,10 @@ use super::{ReadEnd, Run};
 use crate::batch::Batch;
 use crate::cursor::{Reading, ReadingState};
 use crate::error::RunError;
-use crate::identity::Slot;
-use crate::index;
-use crate::limits::ENTRY_INTERVAL_MS_MAX;
+use crate::limits::{ENTRY_INTERVAL_MS_MAX, HOUR_MS};
 use crate::plan::{self, Kind, Plan};
-use crate::ports::{InsightsError, PageRequest};
+use crate::ports::InsightsError;
 use crate::sweep::{self, Wish};
-use crate::time;
-use crate::walk::Ask;
 
 /// What a kind of reading may take of a run.
 #[derive(Clone, Copy, Debug)]
@@ -126,38 +120,39 @@ impl Run<'_> {
         else {
             return Ok(Wish::Usual);
         };
-        let mut theirs = std::collections::BTreeMap::new();
-        for query in &settings.queries {
-            let request = PageRequest {
-                scope: self.stream.scope(),
-                query: query.clone(),
-                ask: Ask { start_ms: first_ms, end_ms, limit: settings.page_limit, token: None },
-                deadline_ms: self.budget.read_until_ms(0),
-                meter: Arc::clone(&self.meter),
-            };
-            match self.engine.insights.hourly(request).await {
-                Ok(counts) => {
-                    for (hour_ms, count) in
-                        counts.into_iter().filter(|(ms, _)| (first_ms..end_ms).contains(ms))
-                    {
-                        let most: &mut i64 = theirs.entry(hour_ms).or_default();
-                        *most = count.max(*most);
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(stream = %self.stream, %error, "hourly counts cannot be compared");
-                    return Ok(Wish::Often);
-                }
+        let deadline_ms = self.budget.read_until_ms(0);
+        let counted =
+            self.engine.counted(self.stream, (first_ms, end_ms), deadline_ms, &self.meter);
+        let theirs = match counted.await {
+            Ok(counts) => counts,
+            Err(error) => {
+                tracing::warn!(stream = %self.stream, %error, "hourly counts cannot be compared");
+                return Ok(Wish::Often);
             }
-        }
-        let prefix = index::index_prefix(self.stream);
-        let after = index::slot_prefix(self.stream, Slot::Hour(time::hour_of(first_ms)));
-        let keys =
-            self.engine.objects.list(self.state_bucket(), &prefix, &after, usize::MAX).await?;
-        let ours = index::hourly_counts(self.stream, &keys, self.cursor.seq);
+        };
+        let ours = self.engine.indexed(self.stream, self.cursor.seq, first_ms).await?;
         let compared = sweep::compare(&self.cursor, now_ms, settings, &theirs, &ours);
         self.keep_state(&compared.state);
         Ok(compared.wish)
+    }
+
+    /// Reads the hours that begin at `hours_ms` again, cut at the origin, and nothing else.
+    pub(super) async fn repair(&mut self, hours_ms: &[i64]) -> Result<ReadEnd, RunError> {
+        self.batch = Batch::default();
+        self.engine.ask_the_time(self.stream, &self.meter, &self.budget).await?;
+        let share = Share { until_ms: self.budget.read_until_ms(0), pages: u64::MAX };
+        for &from_ms in hours_ms {
+            let started_ms = self.engine.now_ms();
+            let Some(query) = self.engine.settings.queries.first().cloned() else { break };
+            let end_ms = (from_ms + HOUR_MS).min(self.cursor.state.read_to_ms);
+            let reading = Reading { from_ms, end_ms, started_ms, query, at_ms: from_ms };
+            match self.read_through(Kind::Hour(from_ms), reading, share).await? {
+                Ended::Complete => {}
+                Ended::Interrupted => return Ok(ReadEnd::Interrupted),
+                Ended::Lost => return Ok(ReadEnd::Lost),
+            }
+        }
+        Ok(ReadEnd::Complete)
     }
 
     /// Reads every query of a window, one after the other.

@@ -19,7 +19,8 @@ use jumpcloud_collector::jumpcloud::{Auth, Client, Endpoints, Http};
 use jumpcloud_collector::local::{self, FolderCursors, FolderObjects, KeySource};
 use jumpcloud_collector::plan::{Budget, Settings};
 use jumpcloud_collector::ports::Clock as _;
-use jumpcloud_collector::{preflight, status, telemetry};
+use jumpcloud_collector::task::Task;
+use jumpcloud_collector::{audit, preflight, status, telemetry};
 
 /// Every JumpCloud Directory Insights event, once, as the bytes JumpCloud sent.
 #[derive(Parser)]
@@ -60,6 +61,20 @@ enum Command {
     Validate {
         #[command(flatten)]
         folder: Folder,
+    },
+    /// Compare JumpCloud's hourly counts with the archive's, and read hours again that differ
+    Audit {
+        #[command(flatten)]
+        folder: Folder,
+        /// First day, or time in RFC 3339
+        #[arg(long, value_name = "TIME")]
+        start: String,
+        /// Day or time at which to end, exclusive
+        #[arg(long, value_name = "TIME")]
+        end: String,
+        /// Read hours again in which JumpCloud counts more
+        #[arg(long)]
+        repair: bool,
     },
     /// Prove, offline, that the archive is what the journal says: nothing missing, nothing twice
     #[command(after_help = "Checks the journal's chain of hashes, each entry's and each part's \
@@ -137,6 +152,18 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
                 show::preflight(&preflight);
             }
             Ok(preflight.ok)
+        }
+        Command::Audit { folder, start, end, repair } => {
+            let event = serde_json::json!({ "task": "audit", "start": start, "end": end, "repair": repair });
+            let Task::Audit(range) = Task::of(&event)? else { anyhow::bail!("not an audit") };
+            let engine = folder.engine(&terminal)?;
+            let audit = audit::audit(&engine, &terminal.source.streams, range, budget()).await;
+            if folder.json {
+                show::json(&audit)?;
+            } else {
+                show::audit(&audit);
+            }
+            Ok(audit.is_clean())
         }
         Command::Verify(options) => verify::run(&options).await,
         Command::Status { to, json } => {

@@ -1,5 +1,6 @@
 //! What the commands print.
 
+use jumpcloud_collector::audit::{Audit, StreamAudit};
 use jumpcloud_collector::preflight::Preflight;
 use jumpcloud_collector::report::{Outcome, StreamReport};
 use jumpcloud_collector::status::Status;
@@ -34,6 +35,30 @@ pub(crate) fn preflight(preflight: &Preflight) {
     for check in &preflight.checks {
         let mark = if check.ok { "ok    " } else { "FAILED" };
         println!("{mark}  {}: {}", check.check, check.detail);
+    }
+}
+
+/// The streams, and the hours that differ.
+pub(crate) fn audit(audit: &Audit) {
+    for line in &audit.streams {
+        let (from, to) = (line.from.as_deref().unwrap_or("-"), line.to.as_deref().unwrap_or("-"));
+        let StreamAudit { stream, counted, archived, differing, .. } = line;
+        let hours = differing.len();
+        println!(
+            "{stream}: {from} to {to}: JumpCloud counts {counted}, archived {archived}, {hours} hours differ"
+        );
+        for hour in differing {
+            println!(
+                "  {}: JumpCloud counts {}, archived {}",
+                hour.hour, hour.counted, hour.archived
+            );
+        }
+        if let Some(run) = &line.repair {
+            println!("  read again: {}", run_line(run));
+        }
+        if let Some(error) = &line.error {
+            println!("  failed: {error}");
+        }
     }
 }
 

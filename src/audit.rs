@@ -1,0 +1,158 @@
+//! `audit`: JumpCloud's hourly counts beside the archive's, and the repair of hours that differ.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::collect::Engine;
+use crate::cursor::Cursor;
+use crate::error::RunError;
+use crate::limits::HOUR_MS;
+use crate::plan::Budget;
+use crate::ports::Meter;
+use crate::report::{Outcome, StreamReport};
+use crate::stream::StreamId;
+use crate::time;
+
+/// What is audited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// Inclusive, UTC milliseconds.
+    pub start_ms: i64,
+    /// Exclusive.
+    pub end_ms: i64,
+    /// Whether hours that differ are read again.
+    pub repair: bool,
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+pub struct Audit {
+    /// A line a stream.
+    pub streams: Vec<StreamAudit>,
+}
+
+/// What was found of one stream, over the whole hours of the range that it has read for good.
+#[derive(Debug, Serialize)]
+pub struct StreamAudit {
+    /// The stream.
+    pub stream: StreamId,
+    /// First hour that was compared, RFC 3339; none if there is none.
+    pub from: Option<String>,
+    /// End of the last hour, exclusive.
+    pub to: Option<String>,
+    /// Events JumpCloud counts.
+    pub counted: i64,
+    /// Events the index holds.
+    pub archived: i64,
+    /// Hours where JumpCloud counts more than the index holds.
+    pub differing: Vec<DifferingHour>,
+    /// What reading them again did.
+    pub repair: Option<StreamReport>,
+    /// Why it could not be audited.
+    pub error: Option<String>,
+}
+
+/// One hour where JumpCloud counts more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DifferingHour {
+    /// Its beginning, RFC 3339.
+    pub hour: String,
+    /// Events JumpCloud counts.
+    pub counted: i64,
+    /// Events the index holds.
+    pub archived: i64,
+    #[serde(skip)]
+    from_ms: i64,
+}
+
+/// Audits each stream. What goes wrong with one is in its line.
+pub async fn audit(engine: &Engine, streams: &[StreamId], range: Range, budget: Budget) -> Audit {
+    let mut lines = Vec::new();
+    for stream in streams {
+        let mut line = StreamAudit::new(stream.clone());
+        if let Err(error) = line.compare(engine, range, budget).await {
+            line.error = Some(error.to_string());
+        }
+        if range.repair && !line.differing.is_empty() {
+            let hours_ms: Vec<i64> = line.differing.iter().map(|hour| hour.from_ms).collect();
+            line.repair = Some(engine.repair(stream, &hours_ms, budget).await);
+        }
+        lines.push(line);
+    }
+    Audit { streams: lines }
+}
+
+impl Audit {
+    /// Every stream that could not be audited or repaired, by name; none if there is none.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        let repair = |line: &StreamAudit| line.repair.as_ref().and_then(|run| run.error.clone());
+        let failed = self.streams.iter().filter_map(|line| {
+            let error = line.error.clone().or_else(|| repair(line))?;
+            Some(format!("{}: {error}", line.stream))
+        });
+        let failed: Vec<_> = failed.collect();
+        (!failed.is_empty()).then(|| failed.join("; "))
+    }
+
+    /// Whether no stream has an hour that differs, or all such hours were read again.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        let repaired =
+            |line: &StreamAudit| line.repair.as_ref().is_some_and(|run| run.outcome == Outcome::Ok);
+        self.streams
+            .iter()
+            .all(|line| line.error.is_none() && (line.differing.is_empty() || repaired(line)))
+    }
+}
+
+impl StreamAudit {
+    fn new(stream: StreamId) -> Self {
+        Self {
+            stream,
+            from: None,
+            to: None,
+            counted: 0,
+            archived: 0,
+            differing: Vec::new(),
+            repair: None,
+            error: None,
+        }
+    }
+
+    async fn compare(
+        &mut self,
+        engine: &Engine,
+        range: Range,
+        budget: Budget,
+    ) -> Result<(), RunError> {
+        let Some(item) = engine.cursors.get(&self.stream).await? else { return Ok(()) };
+        let cursor = Cursor::read(&item)?;
+        let first_ms = whole_hours(range.start_ms.max(cursor.origin_ms), HOUR_MS - 1);
+        let end_ms = whole_hours(range.end_ms.min(cursor.state.read_to_ms), 0);
+        if first_ms >= end_ms {
+            return Ok(());
+        }
+        let meter = Arc::new(Meter::default());
+        let deadline_ms = budget.read_until_ms(0);
+        let theirs = engine.counted(&self.stream, (first_ms, end_ms), deadline_ms, &meter).await?;
+        let ours = engine.indexed(&self.stream, cursor.seq, first_ms).await?;
+        (self.from, self.to) = (Some(time::rfc3339(first_ms)), Some(time::rfc3339(end_ms)));
+        self.counted = theirs.values().sum();
+        self.archived = ours.range(first_ms..end_ms).map(|(_, count)| count).sum();
+        for (&from_ms, &counted) in &theirs {
+            let archived = ours.get(&from_ms).copied().unwrap_or(0);
+            if counted > archived {
+                let hour = time::rfc3339(from_ms);
+                self.differing.push(DifferingHour { hour, counted, archived, from_ms });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The hour that `ms + up_ms` lies in.
+fn whole_hours(ms: i64, up_ms: i64) -> i64 {
+    time::hour_of(ms.saturating_add(up_ms)) * HOUR_MS
+}

@@ -1,0 +1,65 @@
+//! Hourly counts: JumpCloud's own, and the index's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Engine;
+use crate::identity::Slot;
+use crate::index;
+use crate::ports::{InsightsError, Meter, PageRequest, StoreError};
+use crate::stream::StreamId;
+use crate::time;
+use crate::walk::Ask;
+
+/// Counts by an hour's first millisecond.
+pub(crate) type Counts = BTreeMap<i64, i64>;
+
+impl Engine {
+    /// JumpCloud's counts of the whole hours in `[first_ms, end_ms)`, the most of any query: one
+    /// call a query.
+    pub(crate) async fn counted(
+        &self,
+        stream: &StreamId,
+        (first_ms, end_ms): (i64, i64),
+        deadline_ms: i64,
+        meter: &Arc<Meter>,
+    ) -> Result<Counts, InsightsError> {
+        let mut most = Counts::new();
+        for query in &self.settings.queries {
+            let request = PageRequest {
+                scope: stream.scope(),
+                query: query.clone(),
+                ask: Ask {
+                    start_ms: first_ms,
+                    end_ms,
+                    limit: self.settings.page_limit,
+                    token: None,
+                },
+                deadline_ms,
+                meter: Arc::clone(meter),
+            };
+            let counts = self.insights.hourly(request).await?;
+            for (hour_ms, count) in
+                counts.into_iter().filter(|(ms, _)| (first_ms..end_ms).contains(ms))
+            {
+                let known = most.entry(hour_ms).or_default();
+                *known = count.max(*known);
+            }
+        }
+        Ok(most)
+    }
+
+    /// The index's counts at head `head`, from the hour of `first_ms` on: one listing.
+    pub(crate) async fn indexed(
+        &self,
+        stream: &StreamId,
+        head: u64,
+        first_ms: i64,
+    ) -> Result<Counts, StoreError> {
+        let bucket = &self.settings.state_bucket;
+        let after = index::slot_prefix(stream, Slot::Hour(time::hour_of(first_ms)));
+        let keys =
+            self.objects.list(bucket, &index::index_prefix(stream), &after, usize::MAX).await?;
+        Ok(index::hourly_counts(stream, &keys, head))
+    }
+}
