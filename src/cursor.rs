@@ -197,15 +197,19 @@ impl Cursor {
     /// Moves the head from this cursor to the entry behind it.
     #[must_use]
     pub fn advance(&self, head_hash: &str, state: &ReadingState) -> Update {
+        let state = self.raised(state);
         let mut update = Update {
-            conditions: vec![Condition::Is("seq", seq_value(self.seq))],
+            conditions: vec![
+                Condition::Is("seq", seq_value(self.seq)),
+                Condition::AtMost("frontier_ms", state.frontier_ms),
+            ],
             set: vec![
                 ("seq", seq_value(self.seq + 1)),
                 ("head_hash", Value::S(head_hash.to_owned())),
             ],
             ..Update::default()
         };
-        self.raised(state).write(&mut update);
+        state.write(&mut update);
         update
     }
 

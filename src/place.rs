@@ -9,6 +9,8 @@ use crate::time;
 /// The places of a page's rows.
 #[derive(Debug)]
 pub struct Places {
+    /// What was decided before the first row lies here or before.
+    before_ms: i64,
     ms: Vec<i64>,
     /// Per row, the least readable place of it and everything behind it.
     least_behind: Vec<i64>,
@@ -37,7 +39,7 @@ impl Places {
             })
             .collect();
         least_behind.reverse();
-        Self { ms, least_behind }
+        Self { before_ms, ms, least_behind }
     }
 
     /// The place of row `number`.
@@ -50,7 +52,7 @@ impl Places {
     /// decided row, nor behind any that is still to come.
     #[must_use]
     pub fn at_ms(&self, number: usize) -> i64 {
-        let decided = number.checked_sub(1).map_or(i64::MAX, |last| self.ms[last]);
+        let decided = number.checked_sub(1).map_or(self.before_ms, |last| self.ms[last]);
         decided.min(self.least_behind[number])
     }
 }
@@ -110,7 +112,9 @@ mod tests {
         assert_eq!(places.at_ms(1), 1_000);
         assert_eq!(places.at_ms(2), 2_000, "the row before says 9 s, the next one 2 s");
         assert_eq!(places.at_ms(3), 2_000);
-        assert_eq!(places.at_ms(0), 1_000);
+        assert_eq!(places.at_ms(0), 0, "nothing of this page is decided");
+        let dark = Places::of(&page(&[None, None], None), 500);
+        assert_eq!((dark.at_ms(0), dark.at_ms(1)), (500, 500));
     }
 
     #[test]

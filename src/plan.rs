@@ -133,8 +133,11 @@ pub fn rows_so_far(state: &ReadingState, kind: Kind) -> i64 {
 
 /// The state once one query of a reading is read to its end, of which `rows` came.
 #[must_use]
-pub fn query_read(state: &ReadingState, kind: Kind, rows: i64) -> ReadingState {
+pub fn query_read(state: &ReadingState, kind: Kind, end_ms: i64, rows: i64) -> ReadingState {
     let mut state = state.clone();
+    if kind == Kind::Head {
+        state.frontier_ms = state.frontier_ms.max(end_ms);
+    }
     if let Kind::Hour(from_ms) = kind {
         for hour in state.hours.iter_mut().filter(|hour| hour.from_ms == from_ms) {
             hour.came = hour.came.max(rows);

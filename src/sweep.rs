@@ -197,7 +197,8 @@ mod tests {
 
         cursor.state = reached(&cursor.state, kind, &reading, reading.from_ms + 5, 2);
         assert_eq!(rows_so_far(&cursor.state, kind), 2);
-        cursor.state = completed(&query_read(&cursor.state, kind, 4), kind, &reading);
+        cursor.state =
+            completed(&query_read(&cursor.state, kind, reading.end_ms, 4), kind, &reading);
         assert_eq!(cursor.state.gaps(), 1, "five counted, four came");
         let again = compare(&cursor, 102 * HOUR_MS, &settings(), &count(&[(50, 5)]), &ours);
         assert_eq!(again.state.hours, cursor.state.hours, "the count has not changed");

@@ -184,13 +184,17 @@ impl Run<'_> {
         }
     }
 
-    /// On a cold start, where entry `n + 1` is absent: there must be none beyond it.
-    pub(super) async fn check_journal_end(&self) -> Result<(), RunError> {
+    /// On a cold start, where entry `n + 1` was absent: there must be none beyond it. `false`: it is
+    /// there by now, another run has decided it.
+    pub(super) async fn check_journal_end(&self) -> Result<bool, RunError> {
+        let head = entry_key(self.stream, self.cursor.seq);
         let next = entry_key(self.stream, self.cursor.seq + 1);
         let prefix = journal_prefix(self.stream);
-        let beyond = self.engine.objects.list(self.state_bucket(), &prefix, &next, 1).await?;
+        // One listing shows both: entries are created in order.
+        let beyond = self.engine.objects.list(self.state_bucket(), &prefix, &head, 1).await?;
         match beyond.first() {
-            None => Ok(()),
+            None => Ok(true),
+            Some(found) if *found == next => Ok(false),
             Some(found) => {
                 Err(RunError::damaged(&next, format!("it is absent, and {found} is there")))
             }

@@ -19,6 +19,7 @@ use crate::limits::{CREATE_TRIES_MAX, WRITES_AT_ONCE};
 use crate::partition::{event_key, is_archive_key, quarantine_key};
 use crate::ports::{About, Created, StoreError};
 use crate::time;
+use crate::update::number;
 
 /// How a decision ended.
 pub(super) enum Decided {
@@ -250,16 +251,25 @@ impl Run<'_> {
     /// Moves the cursor to `entry`. Losing the race to another run that does the same is success.
     pub(super) async fn advance(&mut self, entry: &Entry) -> Result<(), RunError> {
         let hash = entry.hash();
-        let update = self.cursor.advance(&hash, &entry.header.state);
-        if self.engine.cursors.update(self.stream, &update).await?.is_none() {
-            let item = self.engine.cursors.get(self.stream).await?;
-            let found = item.as_ref().and_then(cursor::seq);
-            if found.is_none_or(|found| found < entry.header.seq) {
+        loop {
+            let update = self.cursor.advance(&hash, &entry.header.state);
+            if self.engine.cursors.update(self.stream, &update).await?.is_some() {
+                break;
+            }
+            let item = self.engine.cursors.get(self.stream).await?.unwrap_or_default();
+            let found = cursor::seq(&item);
+            if found.is_some_and(|found| found >= entry.header.seq) {
+                break;
+            }
+            // Another run has written reading state at this seq: its frontier stays.
+            let frontier_ms = number(&item, "frontier_ms").unwrap_or(i64::MIN);
+            if found != Some(self.cursor.seq) || frontier_ms <= self.cursor.state.frontier_ms {
                 let (found, seq) = (found.unwrap_or(0), entry.header.seq);
                 return Err(RunError::Pass(format!(
                     "the cursor moved back: it is at {found}, behind {seq}"
                 )));
             }
+            self.cursor.state.frontier_ms = frontier_ms;
         }
         self.cursor.state = self.cursor.raised(&entry.header.state);
         self.cursor.seq = entry.header.seq;

@@ -31,7 +31,7 @@ impl Run<'_> {
     pub(super) async fn read_query(
         &mut self,
         kind: Kind,
-        reading: &Reading,
+        reading: &mut Reading,
         share: Share,
     ) -> Result<Ended, RunError> {
         let mut walk = Walk::new(reading.at_ms, reading.end_ms, self.engine.settings.page_limit);
@@ -56,6 +56,8 @@ impl Run<'_> {
                 Err(error) => return self.broken_off(kind, reading, at_ms, error.into()).await,
             };
             self.report.pages += 1;
+            // The clock may have been set forward since the reading was planned.
+            reading.started_ms = reading.started_ms.min(self.engine.now_ms());
             let last_ms = place::last_ms(&page, at_ms);
             let step = walk.passed(&held(&page, last_ms));
             let room = self.room(reading.at_ms < last_ms, page.len(), share);
@@ -72,7 +74,8 @@ impl Run<'_> {
                     return self.broken_off(kind, reading, at_ms, error.into()).await;
                 }
                 (Ok(Step::End), _) => {
-                    self.cursor.state = plan::query_read(&self.cursor.state, kind, self.rows.all());
+                    self.cursor.state =
+                        plan::query_read(&self.cursor.state, kind, reading.end_ms, self.rows.all());
                     return Ok(Ended::Complete);
                 }
                 (Ok(Step::Next), Room::None) => {

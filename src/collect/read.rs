@@ -164,7 +164,7 @@ impl Run<'_> {
     ) -> Result<Ended, RunError> {
         loop {
             if reading.at_ms < reading.end_ms {
-                let ended = self.read_query(kind, &reading, share).await?;
+                let ended = self.read_query(kind, &mut reading, share).await?;
                 if ended != Ended::Complete {
                     return Ok(ended);
                 }

@@ -17,6 +17,15 @@ impl Run<'_> {
     /// Publishes and advances every entry behind the cursor. Whatever was decided is finished
     /// before anything new is read.
     pub(super) async fn recover(&mut self, cold: bool) -> Result<(), RunError> {
+        loop {
+            self.recover_known().await?;
+            if !cold || self.check_journal_end().await? {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn recover_known(&mut self) -> Result<(), RunError> {
         while let Some(entry) = self.read_entry(self.cursor.seq + 1).await? {
             // Entry n + 2 was decided by a run that had published n + 1.
             let after_next = entry_key(self.stream, self.cursor.seq + 2);
@@ -27,7 +36,7 @@ impl Run<'_> {
             self.advance(&entry).await?;
             tracing::info!(stream = %self.stream, seq = self.cursor.seq, "recovered a decided entry");
         }
-        if cold { self.check_journal_end().await } else { Ok(()) }
+        Ok(())
     }
 
     /// Publishes an entry that may have been published already, in part or whole.
