@@ -1,0 +1,133 @@
+//! Nothing lost, nothing twice, whatever crashes, overlaps, arrives late or is retried: the real
+//! engine in a simulated world, thousands of seeded schedules of it.
+//!
+//! ```text
+//! cargo test --test simulation                                   about a minute of schedules
+//! SIM_SEED=42 cargo test --test simulation replay -- --nocapture one schedule, with its trace
+//! SIM_SCHEDULES=1000000 cargo test --release --test simulation many -- --ignored --nocapture
+//! ```
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+#[path = "simulation/chance.rs"]
+mod chance;
+#[path = "simulation/check.rs"]
+mod check;
+#[path = "simulation/faults.rs"]
+mod faults;
+#[path = "simulation/ports.rs"]
+mod ports;
+#[path = "simulation/schedule.rs"]
+mod schedule;
+#[path = "simulation/simulate.rs"]
+mod simulate;
+#[path = "simulation/store.rs"]
+mod store;
+#[path = "simulation/table.rs"]
+mod table;
+#[path = "simulation/tally.rs"]
+mod tally;
+#[path = "simulation/trace.rs"]
+mod trace;
+#[path = "simulation/truth.rs"]
+mod truth;
+#[path = "simulation/world.rs"]
+mod world;
+
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use schedule::Schedule;
+use simulate::{Ending, Simulation};
+use tally::Tally;
+
+/// Schedules of the test command: about a minute on two cores.
+const SCHEDULES: u64 = 2_000;
+const THREADS: usize = 2;
+
+fn simulate(seed: u64) -> Ending {
+    Simulation::new(Schedule::draw(seed), false).run()
+}
+
+/// Runs every seed; returns what was tried, and the seeds that failed with why.
+fn simulate_all(seeds: Range<u64>) -> (Tally, Vec<(u64, Vec<String>)>) {
+    let next = AtomicU64::new(seeds.start);
+    let total = Mutex::new((Tally::default(), Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                let (mut tally, mut failed) = (Tally::default(), Vec::new());
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        break;
+                    }
+                    let ending = simulate(seed);
+                    tally.add(&ending.tally);
+                    if !ending.wrong.is_empty() {
+                        failed.push((seed, ending.wrong));
+                    }
+                }
+                let mut total = total.lock().unwrap();
+                total.0.add(&tally);
+                total.1.extend(failed);
+            });
+        }
+    });
+    let (tally, mut failed) = total.into_inner().unwrap();
+    failed.sort();
+    (tally, failed)
+}
+
+fn report(seeds: Range<u64>, every_step: bool) {
+    let started = Instant::now();
+    let (tally, failed) = simulate_all(seeds.clone());
+    let Tally { schedules, events, .. } = tally;
+    print!("{tally}");
+    println!(
+        "{schedules} schedules, {events} events, {} faults, {} violations, seeds {}..{}, {:.1} s",
+        tally.faults(),
+        failed.len(),
+        seeds.start,
+        seeds.end,
+        started.elapsed().as_secs_f64(),
+    );
+    for (seed, wrong) in failed.iter().take(100) {
+        println!("seed {seed}: {}", wrong.join("\n    "));
+    }
+    if let Some((seed, _)) = failed.first() {
+        panic!("SIM_SEED={seed} cargo test --test simulation replay -- --nocapture");
+    }
+    assert!(!every_step || tally.never().is_empty(), "never met: {:?}", tally.never());
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+#[test]
+fn a_minute_of_schedules() {
+    report(0..SCHEDULES, true);
+}
+
+#[test]
+#[ignore = "as many as SIM_SCHEDULES says"]
+fn many() {
+    let first = number("SIM_SEED").unwrap_or(0);
+    report(first..first + number("SIM_SCHEDULES").unwrap_or(SCHEDULES), true);
+}
+
+#[test]
+fn replay() {
+    let Some(seed) = number("SIM_SEED") else { return };
+    let ending = Simulation::new(Schedule::draw(seed), true).run();
+    assert!(ending.wrong.is_empty(), "seed {seed}: {}", ending.wrong.join("\n    "));
+}

@@ -1,0 +1,237 @@
+//! What must hold of everything that happened, once it is quiet.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use base64::Engine as _;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jumpcloud_collector::identity::Slot;
+use jumpcloud_collector::index::{SlotIds, slot_prefix};
+use jumpcloud_collector::stream::{Scope, StreamId};
+use libdeflater::Decompressor;
+
+use crate::schedule::{DAY, Schedule};
+use crate::truth::Event;
+use crate::world::World;
+
+/// Checks journal, index and archive against each other and against the truth.
+pub(crate) fn whole_history(world: &World, schedule: &Schedule) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for stream in &schedule.streams {
+        wrong.extend(journal(world, stream).err());
+        wrong.extend(index(world, stream).err());
+    }
+    match archive(world, schedule) {
+        Ok(held) => wrong.extend(against_truth(world, schedule, &held)),
+        Err(finding) => wrong.push(finding),
+    }
+    wrong
+}
+
+/// Every entry is published, the cursor is at the last one, and no entry is missing in between.
+fn journal(world: &World, stream: &StreamId) -> Result<(), String> {
+    let seqs: Vec<u64> =
+        world.store.entries.keys().filter(|(of, _)| of == stream).map(|(_, seq)| *seq).collect();
+    if !seqs.iter().copied().eq(1..=seqs.len() as u64) {
+        return Err(format!("the journal of {stream} has holes: {seqs:?}"));
+    }
+    seqs.iter().try_for_each(|seq| {
+        world.store.check_published(stream, *seq).map_err(|e| format!("it is quiet, and {e}"))
+    })?;
+    let at = world.cursor_number(stream, "seq").and_then(|seq| u64::try_from(seq).ok());
+    if at == Some(seqs.len() as u64) {
+        Ok(())
+    } else {
+        Err(format!("{stream} is at {at:?}, its journal ends at {}", seqs.len()))
+    }
+}
+
+/// The index is the fold of the journal: nothing else, and nothing less.
+fn index(world: &World, stream: &StreamId) -> Result<(), String> {
+    let mut slots: HashMap<Slot, (Option<String>, SlotIds)> = HashMap::new();
+    let mut keys = HashSet::new();
+    for ((_, seq), entry) in world.store.entries.iter().filter(|((of, _), _)| of == stream) {
+        let day = u32::try_from(entry.header.decided_ms / DAY).unwrap();
+        for (record, slot, new) in entry.slots() {
+            let (base, ids) = slots.entry(slot).or_insert_with(|| (None, SlotIds::empty(slot)));
+            if record.base != *base {
+                return Err(format!(
+                    "entry {seq} builds on {:?}, the fold on {base:?}",
+                    record.base
+                ));
+            }
+            if let Some(twice) = new.iter().find(|id| ids.contains(id)) {
+                return Err(format!("identity {twice:?} is decided again in entry {seq}"));
+            }
+            *ids = ids.with(&new, day);
+            *base = Some(record.key.clone());
+            let stored = world.store.get("state", &record.key).map(|object| &object.body[..]);
+            if stored != Some(ids.bytes()) {
+                return Err(format!("{} is not the fold of the journal", record.key));
+            }
+            keys.insert(record.key.clone());
+        }
+    }
+    let prefix = slot_prefix(stream, Slot::Unplaced).replace("unplaced/", "");
+    let strange = world.store.state_below(&prefix).find(|(key, _)| !keys.contains(*key));
+    strange.map_or(Ok(()), |(key, _)| Err(format!("{key} is of no entry")))
+}
+
+/// Lines of the archive.
+struct Held {
+    /// How often each row of the truth is there.
+    times: Vec<usize>,
+    wrong: Vec<String>,
+}
+
+/// Reads everything there ever was in the archive.
+fn archive(world: &World, schedule: &Schedule) -> Result<Held, String> {
+    let by_line = world.truth.by_line();
+    let mut decompressor = Decompressor::new();
+    let mut held = Held { times: vec![0; world.truth.events.len()], wrong: Vec::new() };
+    for (key, object) in world.store.archived() {
+        let lines =
+            gunzip(&mut decompressor, &object.body).ok_or_else(|| format!("{key} is no gzip"))?;
+        let stream = schedule.streams.iter().find(|stream| key.contains(stream.as_str()));
+        let Scope::Organization(organization) =
+            stream.ok_or_else(|| format!("{key} is of no stream"))?.scope()
+        else {
+            held.object(world, &by_line, key, &lines, None);
+            continue;
+        };
+        held.object(world, &by_line, key, &lines, Some(&organization));
+    }
+    Ok(held)
+}
+
+impl Held {
+    fn object(
+        &mut self,
+        world: &World,
+        by_line: &HashMap<Vec<u8>, Vec<usize>>,
+        key: &str,
+        lines: &[u8],
+        organization: Option<&str>,
+    ) {
+        if lines.last() != Some(&b'\n') {
+            self.wrong.push(format!("{key} does not end with a line feed"));
+            return;
+        }
+        let mut before = i128::MIN;
+        for line in lines[..lines.len() - 1].split(|byte| *byte == b'\n') {
+            let row =
+                if key.starts_with("quarantine/") { quarantined(line) } else { line.to_vec() };
+            let found = by_line.get(&row).and_then(|rows| {
+                rows.iter().find(|at| {
+                    organization.is_none_or(|id| world.truth.events[**at].organization == id)
+                })
+            });
+            let Some(at) = found else {
+                self.wrong
+                    .push(format!("{key} holds what never was: {}", String::from_utf8_lossy(line)));
+                continue;
+            };
+            let event = &world.truth.events[*at];
+            self.times[*at] += 1;
+            if !by_line[&row].iter().any(|at| world.truth.events[*at].served) {
+                self.wrong.push(format!("archived and never served: {}", shown(event)));
+            }
+            self.wrong.extend(misplaced(event, key));
+            if let Some(ns) = event.time_ns {
+                if ns < before {
+                    self.wrong.push(format!("{key} is not sorted by time"));
+                }
+                before = ns;
+            }
+        }
+    }
+}
+
+/// What is wrong with the partition of a row.
+fn misplaced(event: &Event, key: &str) -> Option<String> {
+    let folder = if event.is_broken {
+        "quarantine/".to_owned()
+    } else {
+        let date = event.time_ns.map(|ns| {
+            let time = Timestamp::from_nanosecond(ns).unwrap();
+            format!("{}/", TimeZone::UTC.to_datetime(time).date())
+        });
+        format!("events/service={}/date={}", event.label(), date.unwrap_or_default())
+    };
+    (!key.starts_with(&folder)).then(|| format!("{key} holds an event of {folder}"))
+}
+
+/// Every promised event is there once, none twice, none that was not served, none from before the
+/// origin.
+fn against_truth(world: &World, schedule: &Schedule, held: &Held) -> Vec<String> {
+    let mut wrong = held.wrong.clone();
+    let born: BTreeMap<&StreamId, (i64, i64)> = schedule
+        .streams
+        .iter()
+        .filter_map(|stream| Some((stream, birth(world, stream)?)))
+        .collect();
+    let mut classes: HashMap<usize, (usize, Option<&Event>)> = HashMap::new();
+    for (at, event) in world.truth.events.iter().enumerate() {
+        let (times, promised) = classes.entry(event.class).or_default();
+        *times += held.times[at];
+        let owner = schedule.streams.iter().find(|stream| match stream.scope() {
+            Scope::Organization(id) => event.organization == id,
+            _ => true,
+        });
+        let Some((stream, (origin_ms, born_ms))) = owner.and_then(|s| Some((s, *born.get(s)?)))
+        else {
+            continue;
+        };
+        if held.times[at] > 0 && event.place_ms < origin_ms {
+            wrong.push(format!("archived from before the origin {origin_ms}: {}", shown(event)));
+        }
+        let scope = stream.scope();
+        let queries = &schedule.settings.queries;
+        let is_asked_for =
+            queries.iter().any(|query| world.truth.is_asked_for(event, &scope, query));
+        let lateness_ms = event.visible_ms - event.place_ms;
+        let in_time = lateness_ms <= schedule.promised_lateness_ms() || event.visible_ms <= born_ms;
+        if is_asked_for && in_time && event.place_ms >= origin_ms {
+            *promised = Some(event);
+        }
+    }
+    for (class, (times, promised)) in classes {
+        match (times, promised) {
+            (0, Some(event)) => wrong.push(format!("LOST: {}", shown(event))),
+            (2.., _) => {
+                let one = world.truth.events.iter().find(|event| event.class == class);
+                wrong.push(format!("TWICE ({times}): {}", one.map(shown).unwrap_or_default()));
+            }
+            _ => {}
+        }
+    }
+    wrong.sort();
+    wrong
+}
+
+/// Origin and time of birth, as certified.
+fn birth(world: &World, stream: &StreamId) -> Option<(i64, i64)> {
+    let object = world.store.get("state", &format!("streams/v1/{stream}.json"))?;
+    let certificate: serde_json::Value = serde_json::from_slice(&object.body).ok()?;
+    Some((certificate.get("origin_ms")?.as_i64()?, certificate.get("born_ms")?.as_i64()?))
+}
+
+fn shown(event: &Event) -> String {
+    let Event { place_ms, visible_ms, raw, .. } = event;
+    let late_ms = visible_ms - place_ms;
+    format!("{} at {place_ms}, visible {late_ms} ms later", String::from_utf8_lossy(raw))
+}
+
+fn quarantined(line: &[u8]) -> Vec<u8> {
+    let record: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
+    let bytes = record.get("bytes").and_then(serde_json::Value::as_str).unwrap_or_default();
+    base64::engine::general_purpose::STANDARD.decode(bytes).unwrap_or_default()
+}
+
+fn gunzip(decompressor: &mut Decompressor, gzip: &[u8]) -> Option<Vec<u8>> {
+    let length =
+        gzip.len().checked_sub(4).map(|at| u32::from_le_bytes(gzip[at..].try_into().unwrap()))?;
+    let mut raw = vec![0; length as usize];
+    decompressor.gzip_decompress(gzip, &mut raw).ok().filter(|length| *length == raw.len())?;
+    Some(raw)
+}

@@ -1,0 +1,195 @@
+//! What goes wrong in a schedule: with a request, and around the invocations.
+
+use std::sync::Arc;
+
+use crate::schedule::{DAY, DELAY_MS_MAX, HOUR, MINUTE, SECOND};
+use crate::simulate::{Simulation, WORKERS};
+use crate::tally::Fault;
+use crate::truth::Flaw;
+use crate::world::{Request, World, lock};
+
+impl Simulation {
+    /// Answers a request, well or badly.
+    pub(crate) fn serve(&mut self, at: usize) {
+        let world = Arc::clone(&self.world);
+        let mut world = lock(&world);
+        world.now_ms += self.latency_ms();
+        let (worker, request) = (world.calls[at].worker, world.calls[at].request.clone());
+        if self.is_down(&request, world.now_ms) {
+            if request.changes_something() && self.chance.percent(10) {
+                world.make(worker, &request, Flaw::default());
+            }
+            world.say(|| format!("w{worker}  {request} -> down"));
+            world.answer(at, request.unclear("down"));
+            drop(world);
+            return self.poll(worker);
+        }
+        let Some(fault) = self.fault(&request) else {
+            let answer = world.make(worker, &request, Flaw::default());
+            world.say(|| format!("w{worker}  {request} -> {answer}"));
+            world.answer(at, answer);
+            drop(world);
+            return self.poll(worker);
+        };
+        world.fault(fault);
+        world.say(|| format!("w{worker}  {request} !! {fault:?}"));
+        self.spoil(&mut world, at, &request, fault);
+        drop(world);
+        match fault {
+            Fault::CrashBefore | Fault::CrashAfter => self.crash(worker),
+            Fault::PausedBefore | Fault::PausedAfter => self.pause(worker),
+            _ => self.poll(worker),
+        }
+    }
+
+    /// Does to the world and the call what a fault does.
+    fn spoil(&mut self, world: &mut World, at: usize, request: &Request, fault: Fault) {
+        let worker = world.calls[at].worker;
+        let none = Flaw::default();
+        let flaw = match fault {
+            Fault::LimitLowered => Flaw { limit_lowered: true, ..none },
+            Fault::TokenAbsent => Flaw { token_absent: true, ..none },
+            Fault::TokenRepeated => Flaw { token_repeated: true, ..none },
+            Fault::CountTooHigh => Flaw { count_too_high: true, ..none },
+            _ => none,
+        };
+        let answer = match fault {
+            Fault::CrashBefore | Fault::PausedBefore => return,
+            Fault::NotMade | Fault::PageUnavailable => request.unclear("throttled"),
+            Fault::AnswerLost => {
+                world.make(worker, request, none);
+                request.unclear("timed out")
+            }
+            Fault::MadeLater => {
+                world.delay(request.clone(), Fault::MadeLater);
+                request.unclear("timed out")
+            }
+            Fault::MadeTwice => {
+                world.make(worker, request, none);
+                world.make(worker, request, none)
+            }
+            _ => world.make(worker, request, flaw),
+        };
+        world.say(|| format!("    -> {answer}"));
+        world.answer(at, answer);
+    }
+
+    /// The worker ends in the middle of what it does; what comes in its place is cold.
+    fn crash(&mut self, at: usize) {
+        self.workers[at].run = None;
+        self.restart(at);
+    }
+
+    fn restart(&mut self, at: usize) {
+        lock(&self.world).locals[at].ahead_ms = None;
+        self.workers[at].engine = self.engine(at);
+        self.workers[at].resume_ms = 0;
+    }
+
+    fn pause(&mut self, at: usize) {
+        let longest_ms = *self.chance.pick(&[MINUTE, 20 * MINUTE, DELAY_MS_MAX]);
+        self.workers[at].resume_ms = lock(&self.world).now_ms + self.chance.between(1, longest_ms);
+    }
+
+    fn latency_ms(&mut self) -> i64 {
+        match self.troubled {
+            true if self.chance.percent(1) => self.chance.between(5 * SECOND, MINUTE),
+            true => self.chance.between(1, 400),
+            false => self.chance.between(1, 20),
+        }
+    }
+
+    fn is_down(&self, request: &Request, now_ms: i64) -> bool {
+        let until_ms = if request.is_for_jumpcloud() {
+            self.jumpcloud_down_until_ms
+        } else {
+            self.stores_down_until_ms
+        };
+        now_ms < until_ms
+    }
+
+    /// The fault a request meets, if any.
+    fn fault(&mut self, request: &Request) -> Option<Fault> {
+        if !self.troubled || !self.chance.per_mille(self.schedule.faults) {
+            return None;
+        }
+        let fits = |fault: &Fault| match fault {
+            Fault::LimitLowered
+            | Fault::TokenAbsent
+            | Fault::TokenRepeated
+            | Fault::CountTooHigh => request.is_page(),
+            Fault::PageUnavailable => request.is_for_jumpcloud(),
+            Fault::AnswerLost | Fault::MadeLater | Fault::MadeTwice => request.changes_something(),
+            Fault::NotMade => !request.is_for_jumpcloud(),
+            _ => true,
+        };
+        let kinds: Vec<Fault> = self.schedule.kinds.iter().copied().filter(fits).collect();
+        (!kinds.is_empty()).then(|| *self.chance.pick(&kinds))
+    }
+
+    /// What happens around an invocation. Returns how long nothing is invoked after it.
+    pub(crate) fn surroundings(&mut self) -> i64 {
+        if !self.chance.per_mille(self.schedule.surroundings) {
+            return 0;
+        }
+        let all = [
+            Fault::ClockSet,
+            Fault::Restarted,
+            Fault::CursorLost,
+            Fault::CursorRestored,
+            Fault::ReaderRemoved,
+            Fault::RecoveredOnly,
+            Fault::JumpCloudDown,
+            Fault::StoresDown,
+            Fault::Asleep,
+        ];
+        let fault = *self.chance.pick(&all);
+        let horizon_ms = self.schedule.settings.late_horizon_ms;
+        let now_ms = lock(&self.world).now_ms;
+        let (worker, stream) = (
+            self.chance.below(WORKERS as u64) as usize,
+            self.chance.pick(&self.schedule.streams).clone(),
+        );
+        let mut asleep_ms = 0;
+        let happens = match fault {
+            Fault::ClockSet if self.schedule.skewed => {
+                let skew_ms = self.skew();
+                lock(&self.world).locals[worker].skew_ms = skew_ms;
+                true
+            }
+            Fault::Restarted if self.workers[worker].run.is_none() => {
+                self.restart(worker);
+                true
+            }
+            Fault::CursorLost => lock(&self.world).table.lose(&stream),
+            Fault::CursorRestored => {
+                let which = self.chance.below(u64::MAX);
+                lock(&self.world).table.restore(&stream, which)
+            }
+            Fault::ReaderRemoved => lock(&self.world).store.remove_read(now_ms - DAY) > 0,
+            Fault::RecoveredOnly => {
+                self.invoke(true);
+                true
+            }
+            Fault::JumpCloudDown => {
+                self.jumpcloud_down_until_ms = now_ms + self.chance.between(1, 2 * horizon_ms);
+                true
+            }
+            Fault::StoresDown => {
+                self.stores_down_until_ms = now_ms + self.chance.between(1, 2 * horizon_ms);
+                true
+            }
+            Fault::Asleep => {
+                asleep_ms = *self.chance.pick(&[2 * horizon_ms, DAY + 2 * HOUR, 8 * DAY]);
+                true
+            }
+            _ => false,
+        };
+        if happens {
+            let mut world = lock(&self.world);
+            world.fault(fault);
+            world.say(|| format!("--  {fault:?} (worker {worker}, {stream}, {asleep_ms} ms)"));
+        }
+        asleep_ms
+    }
+}

@@ -1,0 +1,157 @@
+//! The engine's ports, for one worker: every call is a request under way until the scheduler
+//! answers it.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use jumpcloud_collector::page::Page;
+use jumpcloud_collector::ports::{
+    About, Clock, Created, Cursors, Insights, InsightsError, Objects, PageRequest, StoreError,
+};
+use jumpcloud_collector::stream::StreamId;
+use jumpcloud_collector::update::{Item, Update};
+
+use crate::world::{Answer, Request, Shared, lock};
+
+/// What one worker's engine works with.
+#[derive(Clone)]
+pub(crate) struct Ports {
+    pub(crate) world: Shared,
+    pub(crate) worker: usize,
+}
+
+/// Waits for the answer to one request. Dropped, it hangs up.
+struct Reply {
+    world: Shared,
+    id: u64,
+}
+
+impl Ports {
+    pub(crate) fn ask(&self, request: Request) -> impl Future<Output = Answer> + Send + use<> {
+        let id = lock(&self.world).begin(self.worker, request);
+        Reply { world: Arc::clone(&self.world), id }
+    }
+}
+
+impl Future for Reply {
+    type Output = Answer;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        let answer = lock(&self.world).take_answer(self.id, context.waker());
+        answer.map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        lock(&self.world).hang_up(self.id);
+    }
+}
+
+/// Unwraps the kind of answer that its request always gets.
+macro_rules! answered {
+    ($kind:ident, $answer:expr) => {
+        match $answer {
+            Answer::$kind(answer) => answer,
+            other => unreachable!("{other}"),
+        }
+    };
+}
+
+#[async_trait]
+impl Objects for Ports {
+    async fn create(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: Bytes,
+        about: &About,
+    ) -> Result<Created, StoreError> {
+        let (bucket, key) = (bucket.to_owned(), key.to_owned());
+        answered!(
+            Created,
+            self.ask(Request::Create { bucket, key, body, sha256: about.sha256 }).await
+        )
+    }
+
+    async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, StoreError> {
+        let (bucket, key) = (bucket.to_owned(), key.to_owned());
+        answered!(Bytes, self.ask(Request::Get { bucket, key }).await)
+    }
+
+    async fn sha256(&self, bucket: &str, key: &str) -> Result<Option<String>, StoreError> {
+        let (bucket, key) = (bucket.to_owned(), key.to_owned());
+        answered!(Sha256, self.ask(Request::Sha256 { bucket, key }).await)
+    }
+
+    async fn list(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: &str,
+        most: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let (bucket, prefix, after) = (bucket.to_owned(), prefix.to_owned(), after.to_owned());
+        answered!(Keys, self.ask(Request::List { bucket, prefix, after, most }).await)
+    }
+}
+
+#[async_trait]
+impl Cursors for Ports {
+    async fn get(&self, stream: &StreamId) -> Result<Option<Item>, StoreError> {
+        answered!(Item, self.ask(Request::Item { stream: stream.clone() }).await)
+    }
+
+    async fn update(&self, stream: &StreamId, update: &Update) -> Result<Option<Item>, StoreError> {
+        let (stream, update) = (stream.clone(), update.clone());
+        answered!(Item, self.ask(Request::Update { stream, update }).await)
+    }
+}
+
+impl Insights for Ports {
+    fn page(&self, request: PageRequest) -> BoxFuture<'static, Result<Page, InsightsError>> {
+        let reply = self.ask(Request::Page(request));
+        Box::pin(async move { *answered!(Page, reply.await) })
+    }
+
+    fn count(&self, request: PageRequest) -> BoxFuture<'static, Result<u64, InsightsError>> {
+        let reply = self.ask(Request::Count(request));
+        Box::pin(async move { answered!(Count, reply.await) })
+    }
+
+    fn hourly(
+        &self,
+        request: PageRequest,
+    ) -> BoxFuture<'static, Result<BTreeMap<i64, i64>, InsightsError>> {
+        let reply = self.ask(Request::Hourly(request));
+        Box::pin(async move { answered!(Hourly, reply.await) })
+    }
+
+    fn ahead_ms(&self) -> Option<i64> {
+        lock(&self.world).locals[self.worker].ahead_ms
+    }
+}
+
+#[async_trait]
+impl Clock for Ports {
+    fn now_ms(&self) -> i64 {
+        let world = lock(&self.world);
+        world.now_ms + world.locals[self.worker].skew_ms
+    }
+
+    async fn sleep(&self, ms: u64) {
+        let Answer::Slept = self.ask(Request::Sleep(ms)).await else {
+            unreachable!("a sleep ends")
+        };
+    }
+
+    fn random(&self) -> [u8; 16] {
+        lock(&self.world).chance.bytes()
+    }
+}

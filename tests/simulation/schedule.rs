@@ -1,0 +1,168 @@
+//! What a seed decides beforehand: settings, how long it lasts, what may go wrong and how often.
+
+use std::ops::Range;
+
+use jumpcloud_collector::batch::BatchLimits;
+use jumpcloud_collector::partition::KeyLayout;
+use jumpcloud_collector::plan::{Query, Settings};
+use jumpcloud_collector::stream::StreamId;
+
+use crate::chance::Chance;
+use crate::tally::Fault;
+use crate::truth::Ways;
+
+pub(crate) const SECOND: i64 = 1_000;
+pub(crate) const MINUTE: i64 = 60 * SECOND;
+pub(crate) const HOUR: i64 = 60 * MINUTE;
+pub(crate) const DAY: i64 = 24 * HOUR;
+
+/// A little before midnight, so that many schedules see two dates.
+const NOON: i64 = 1_795_176_000_000 + 9 * HOUR;
+/// Clocks are off by up to this much.
+pub(crate) const SKEW_MS_MAX: i64 = 10 * MINUTE;
+/// The longest that a zombie stands still or a request is under way.
+pub(crate) const DELAY_MS_MAX: i64 = 3 * HOUR;
+
+/// Whose events there are, where a schedule has more than one stream.
+pub(crate) const ORGANIZATIONS: [&str; 2] =
+    ["5c1c30d6a2f1b3e4d5c6b7a8", "6d2d41e7b3f2c4f5e6d7c8b9"];
+
+/// One schedule, as drawn.
+#[derive(Clone, Debug)]
+pub(crate) struct Schedule {
+    pub(crate) seed: u64,
+    pub(crate) events: usize,
+    pub(crate) streams: Vec<StreamId>,
+    pub(crate) settings: Settings,
+    pub(crate) batch_limits: BatchLimits,
+    pub(crate) ways: Ways,
+    pub(crate) start_ms: i64,
+    /// Between two invocations.
+    pub(crate) tick_ms: i64,
+    /// Invocations while faults happen.
+    pub(crate) ticks: u32,
+    /// What an invocation may last.
+    pub(crate) run_ms: i64,
+    pub(crate) skewed: bool,
+    /// Faults of a thousand requests.
+    pub(crate) faults: u64,
+    /// Which of them happen here; one that is listed twice, twice as often.
+    pub(crate) kinds: Vec<Fault>,
+    /// Things that happen around a thousand invocations.
+    pub(crate) surroundings: u64,
+}
+
+impl Schedule {
+    pub(crate) fn draw(seed: u64) -> Self {
+        let mut chance = Chance::new(seed);
+        let tick_ms = *chance.pick(&[20 * SECOND, MINUTE, 5 * MINUTE, 5 * MINUTE, HOUR]);
+        let start_ms = NOON + chance.between(0, 6 * HOUR);
+        Self {
+            seed,
+            events: 200 + chance.below(60) as usize,
+            streams: streams(&mut chance),
+            settings: settings(&mut chance, tick_ms),
+            batch_limits: batch_limits(&mut chance),
+            ways: Ways {
+                end_inclusive: chance.percent(50),
+                all_excludes_pam: chance.percent(50),
+                token_on_last_page: chance.percent(70),
+            },
+            start_ms,
+            tick_ms,
+            ticks: 12 + chance.below(14) as u32,
+            run_ms: *chance.pick(&[15 * SECOND, MINUTE, 5 * MINUTE, 15 * MINUTE]),
+            skewed: chance.percent(60),
+            faults: *chance.pick(&[5, 15, 40, 80]),
+            kinds: kinds(&mut chance),
+            surroundings: *chance.pick(&[20, 80, 200]),
+        }
+    }
+
+    /// Event time from before the birth to the end of the faults.
+    pub(crate) fn event_span_ms(&self) -> Range<i64> {
+        let before_ms = self.settings.start_lookback_ms + 2 * self.tick_ms;
+        self.start_ms - before_ms..self.start_ms + i64::from(self.ticks) * self.tick_ms
+    }
+
+    /// An event that appears this late is archived for certain.
+    pub(crate) fn promised_lateness_ms(&self) -> i64 {
+        let Settings { overlap_ms, late_horizon_ms, .. } = self.settings;
+        late_horizon_ms.max(overlap_ms)
+    }
+}
+
+fn streams(chance: &mut Chance) -> Vec<StreamId> {
+    let count = if chance.percent(15) { 2 } else { 1 };
+    if count == 1 && chance.percent(50) {
+        return vec![StreamId::own()];
+    }
+    ORGANIZATIONS[..count].iter().map(|id| (*id).to_owned().try_into().unwrap()).collect()
+}
+
+fn settings(chance: &mut Chance, tick_ms: i64) -> Settings {
+    Settings {
+        archive_bucket: "archive".to_owned(),
+        state_bucket: "state".to_owned(),
+        archive_prefix: "events/".to_owned(),
+        layout: KeyLayout::default(),
+        queries: queries(chance),
+        start_lookback_ms: *chance.pick(&[0, tick_ms, 10 * tick_ms]),
+        settle_lag_ms: *chance.pick(&[0, 10 * SECOND]),
+        overlap_ms: *chance.pick(&[0, tick_ms, 3 * tick_ms]),
+        late_horizon_ms: 6 * tick_ms,
+        sweep_every_ms: 2 * tick_ms,
+        page_limit: *chance.pick(&[5, 8, 20, 100]),
+        pages_per_run: *chance.pick(&[3, 6, 100]),
+        compression_level: 1,
+    }
+}
+
+/// Mostly one of the three is small, so that batches close in the middle of pages.
+fn batch_limits(chance: &mut Chance) -> BatchLimits {
+    let wide = BatchLimits { raw_bytes: 1 << 20, events: 1_000, partitions: 64 };
+    match chance.below(20) {
+        0 => BatchLimits { events: 1, ..wide },
+        1..8 => BatchLimits { events: *chance.pick(&[5, 12, 30]), ..wide },
+        8..12 => BatchLimits { raw_bytes: *chance.pick(&[600, 2_000]), ..wide },
+        12..16 => BatchLimits { partitions: *chance.pick(&[2, 3]), ..wide },
+        _ => wide,
+    }
+}
+
+fn queries(chance: &mut Chance) -> Vec<Query> {
+    let query = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Query>();
+    match chance.below(10) {
+        0..6 => vec![query(&["all"])],
+        6..9 => vec![query(&["all"]), query(&["pam", "ldap"])],
+        _ => vec![query(&["sso", "directory", "pam"])],
+    }
+}
+
+/// Half of the kinds, so that each is met with and without each other.
+fn kinds(chance: &mut Chance) -> Vec<Fault> {
+    use Fault::{
+        AnswerLost, CountTooHigh, CrashAfter, CrashBefore, LimitLowered, MadeLater, MadeTwice,
+        NotMade, PageUnavailable, PausedAfter, PausedBefore, TokenAbsent, TokenRepeated,
+    };
+    let all = [
+        CrashBefore,
+        CrashAfter,
+        AnswerLost,
+        NotMade,
+        MadeLater,
+        MadeTwice,
+        PausedBefore,
+        PausedAfter,
+        PageUnavailable,
+        LimitLowered,
+        TokenAbsent,
+        TokenRepeated,
+        CountTooHigh,
+    ];
+    let mut kinds: Vec<Fault> = all.into_iter().filter(|_| chance.percent(50)).collect();
+    if kinds.is_empty() {
+        kinds.push(CrashAfter);
+    }
+    kinds
+}

@@ -1,0 +1,290 @@
+//! One schedule: workers with real engines in a simulated world, a scheduler that decides which
+//! request is answered next and how, then quiet, then the check of everything that happened.
+
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use futures_util::future::LocalBoxFuture;
+use jumpcloud_collector::collect::Engine;
+use jumpcloud_collector::plan::Budget;
+use jumpcloud_collector::report::{Outcome, StreamReport};
+
+use crate::chance::Chance;
+use crate::check;
+use crate::ports::Ports;
+use crate::schedule::{SKEW_MS_MAX, Schedule};
+use crate::tally::{Fault, Step, Tally};
+use crate::world::{Call, Local, Shared, World, lock};
+
+/// Workers that every schedule has.
+pub(crate) const WORKERS: usize = 3;
+/// With those that take over while others stand still.
+const WORKERS_MAX: usize = 6;
+/// Faults that every schedule has.
+const FAULTS_MIN: u64 = 5;
+/// Invocations without faults in which every stream must get to now.
+const QUIET_TICKS_MAX: usize = 400;
+/// More requests than any schedule needs.
+const REQUESTS_MAX: u64 = 200_000;
+
+/// What came of a schedule.
+pub(crate) struct Ending {
+    pub(crate) tally: Tally,
+    /// What must not have been; empty if all is well.
+    pub(crate) wrong: Vec<String>,
+}
+
+/// One schedule, under way.
+pub(crate) struct Simulation {
+    pub(crate) schedule: Schedule,
+    pub(crate) world: Shared,
+    pub(crate) workers: Vec<Worker>,
+    pub(crate) chance: Chance,
+    pub(crate) troubled: bool,
+    pub(crate) jumpcloud_down_until_ms: i64,
+    pub(crate) stores_down_until_ms: i64,
+    last_outcomes: Vec<Outcome>,
+}
+
+/// A process: an engine with its warm slots, and at most one invocation at a time.
+pub(crate) struct Worker {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) run: Option<LocalBoxFuture<'static, Vec<StreamReport>>>,
+    /// It stands still until then.
+    pub(crate) resume_ms: i64,
+}
+
+impl Simulation {
+    pub(crate) fn new(schedule: Schedule, traced: bool) -> Self {
+        let mut chance = Chance::new(schedule.seed ^ 0x5eed);
+        let world = Arc::new(Mutex::new(World::new(&schedule, &mut chance, traced)));
+        let mut simulation = Self {
+            schedule,
+            world,
+            workers: Vec::new(),
+            chance,
+            troubled: true,
+            jumpcloud_down_until_ms: 0,
+            stores_down_until_ms: 0,
+            last_outcomes: Vec::new(),
+        };
+        (0..WORKERS).for_each(|_| simulation.add_worker());
+        simulation
+    }
+
+    /// Runs the schedule to its end and checks everything that happened.
+    pub(crate) fn run(mut self) -> Ending {
+        lock(&self.world).say(|| format!("{:#?}", self.schedule));
+        self.trouble();
+        self.quiet();
+        let mut world = lock(&self.world);
+        let findings = check::whole_history(&world, &self.schedule);
+        findings.into_iter().for_each(|finding| world.wrong(finding));
+        let mut tally = std::mem::take(&mut world.tally);
+        tally.fewest_faults = tally.faults();
+        Ending { tally, wrong: std::mem::take(&mut world.wrong) }
+    }
+
+    /// Invocations with faults.
+    fn trouble(&mut self) {
+        let mut tick = 0;
+        while tick < self.schedule.ticks
+            || (lock(&self.world).tally.faults() < FAULTS_MIN && tick < 100)
+        {
+            tick += 1;
+            let asleep_ms = self.surroundings();
+            self.invoke(false);
+            if self.chance.percent(25) {
+                self.advance_by(self.schedule.tick_ms / 20);
+                lock(&self.world).fault(Fault::Replayed);
+                self.invoke(false);
+            }
+            let jitter_ms = self.chance.between(0, self.schedule.tick_ms / 4);
+            self.advance_by(self.schedule.tick_ms + jitter_ms + asleep_ms);
+        }
+    }
+
+    /// Invocations without faults, until every stream has got to now.
+    fn quiet(&mut self) {
+        self.troubled = false;
+        {
+            let mut world = lock(&self.world);
+            world.say(|| "from here on nothing goes wrong".to_owned());
+            world.locals.iter_mut().for_each(|local| local.skew_ms = 0);
+            world.orphans = false;
+        }
+        (self.jumpcloud_down_until_ms, self.stores_down_until_ms) = (0, 0);
+        for _ in 0..QUIET_TICKS_MAX {
+            if self.is_settled() {
+                return;
+            }
+            let now_ms = lock(&self.world).now_ms;
+            let left_ms = self.latest_ms() - now_ms;
+            self.invoke(false);
+            self.advance_by(self.schedule.tick_ms.max(left_ms / 6));
+        }
+        let outcomes = self.last_outcomes.clone();
+        lock(&self.world)
+            .wrong(format!("no stream got to now; the last outcomes are {outcomes:?}"));
+    }
+
+    /// Until when something is still to come by itself.
+    fn latest_ms(&self) -> i64 {
+        let world = lock(&self.world);
+        let resumes = self
+            .workers
+            .iter()
+            .filter(|worker| worker.run.is_some())
+            .map(|worker| worker.resume_ms);
+        let late = world.stragglers.iter().map(|straggler| straggler.at_ms);
+        let truth = [world.truth.last_place_ms, world.truth.last_visible_ms];
+        resumes.chain(late).chain(truth).max().unwrap_or(0)
+    }
+
+    /// Whether all that is promised must be in the archive by now.
+    fn is_settled(&self) -> bool {
+        let world = lock(&self.world);
+        let (place_ms, visible_ms) = (world.truth.last_place_ms, world.truth.last_visible_ms);
+        let idle =
+            self.workers.iter().all(|worker| worker.run.is_none()) && world.stragglers.is_empty();
+        let read = self.schedule.streams.iter().all(|stream| {
+            let past =
+                |name, ms: i64| world.cursor_number(stream, name).is_some_and(|found| found > ms);
+            let swept = past("sweep_mark_ms", visible_ms);
+            past("read_at_ms", visible_ms) && past("read_to_ms", place_ms) && swept
+        });
+        idle && read && self.last_outcomes.iter().all(|outcome| *outcome == Outcome::Ok)
+    }
+
+    fn add_worker(&mut self) {
+        let worker = self.workers.len();
+        let skew_ms = if self.schedule.skewed && self.troubled { self.skew() } else { 0 };
+        lock(&self.world).locals.push(Local { skew_ms, ahead_ms: None });
+        let engine = self.engine(worker);
+        self.workers.push(Worker { engine, run: None, resume_ms: 0 });
+    }
+
+    pub(crate) fn engine(&self, worker: usize) -> Arc<Engine> {
+        let ports = Ports { world: Arc::clone(&self.world), worker };
+        let ports = Arc::new(ports);
+        let mut engine = Engine::new(
+            ports.clone(),
+            ports.clone(),
+            ports.clone(),
+            ports,
+            self.schedule.settings.clone(),
+        );
+        engine.batch_limits = self.schedule.batch_limits;
+        Arc::new(engine)
+    }
+
+    pub(crate) fn skew(&mut self) -> i64 {
+        self.chance.between(-SKEW_MS_MAX, SKEW_MS_MAX + 1)
+    }
+
+    /// Begins an invocation on an idle worker.
+    pub(crate) fn invoke(&mut self, recover_only: bool) {
+        if self.workers.iter().all(|worker| worker.run.is_some())
+            && self.workers.len() < WORKERS_MAX
+        {
+            self.add_worker();
+        }
+        let idle: Vec<usize> =
+            (0..self.workers.len()).filter(|at| self.workers[*at].run.is_none()).collect();
+        if idle.is_empty() {
+            return;
+        }
+        let at = *self.chance.pick(&idle);
+        let started_ms = {
+            let mut world = lock(&self.world);
+            world.tally.runs += 1;
+            world
+                .say(|| format!("w{at}  invoked{}", if recover_only { " to recover" } else { "" }));
+            world.now_ms + world.locals[at].skew_ms
+        };
+        let budget = Budget { started_ms, deadline_ms: started_ms + self.schedule.run_ms };
+        let (engine, streams) =
+            (Arc::clone(&self.workers[at].engine), self.schedule.streams.clone());
+        self.workers[at].run = Some(Box::pin(async move {
+            let mut reports = Vec::new();
+            for stream in &streams {
+                reports.push(match recover_only {
+                    true => engine.recover_only(stream, budget).await,
+                    false => engine.run(stream, budget).await,
+                });
+            }
+            reports
+        }));
+        self.poll(at);
+    }
+
+    /// Lets a worker go on as far as its answers take it.
+    pub(crate) fn poll(&mut self, at: usize) {
+        let Some(run) = self.workers[at].run.as_mut() else { return };
+        let Poll::Ready(reports) = run.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        else {
+            return;
+        };
+        self.workers[at].run = None;
+        let mut world = lock(&self.world);
+        self.last_outcomes = reports.iter().map(|report| report.outcome).collect();
+        for report in reports {
+            world.tally.step(match report.outcome {
+                Outcome::Ok => Step::EndedOk,
+                Outcome::Behind => Step::EndedBehind,
+                Outcome::Busy => Step::EndedBusy,
+                Outcome::Waiting => Step::EndedWaiting,
+                Outcome::Failed => Step::EndedFailed,
+            });
+            let error = report.error.unwrap_or_default();
+            world.say(|| format!("w{at}  ended {:?} {error}", report.outcome));
+            if error.contains("damaged") {
+                world.wrong(format!("nothing was damaged, and a run says: {error}"));
+            }
+        }
+    }
+
+    fn advance_by(&mut self, ms: i64) {
+        let until_ms = lock(&self.world).now_ms + ms;
+        self.advance_to(until_ms);
+    }
+
+    /// Lets everything that can happen before `until_ms` happen, in an order of chance.
+    fn advance_to(&mut self, until_ms: i64) {
+        loop {
+            self.resume();
+            let mut world = lock(&self.world);
+            world.make_stragglers();
+            if world.now_ms >= until_ms || world.tally.requests > REQUESTS_MAX {
+                return;
+            }
+            let is_ready = |call: &Call| {
+                World::is_open(call) && self.workers[call.worker].resume_ms <= world.now_ms
+            };
+            let ready: Vec<usize> =
+                (0..world.calls.len()).filter(|at| is_ready(&world.calls[*at])).collect();
+            if ready.is_empty() {
+                let wakes = self.workers.iter().filter(|w| w.run.is_some()).map(|w| w.resume_ms);
+                let next = wakes.chain(world.stragglers.iter().map(|straggler| straggler.at_ms));
+                world.now_ms =
+                    next.filter(|ms| *ms > world.now_ms).min().unwrap_or(until_ms).min(until_ms);
+                continue;
+            }
+            drop(world);
+            let at = *self.chance.pick(&ready);
+            self.serve(at);
+        }
+    }
+
+    /// Workers that stood still after an answer go on.
+    fn resume(&mut self) {
+        let now_ms = lock(&self.world).now_ms;
+        for at in 0..self.workers.len() {
+            if self.workers[at].resume_ms != 0 && self.workers[at].resume_ms <= now_ms {
+                self.workers[at].resume_ms = 0;
+                lock(&self.world).say(|| format!("w{at}  goes on"));
+                self.poll(at);
+            }
+        }
+    }
+}

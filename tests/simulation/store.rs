@@ -1,0 +1,247 @@
+//! S3 in memory: create-only, strongly consistent, and watchful. What must hold of objects is
+//! checked the moment one is made.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use jumpcloud_collector::entry::{Entry, entry_key};
+use jumpcloud_collector::ports::Created;
+use jumpcloud_collector::stream::StreamId;
+use sha2::{Digest as _, Sha256};
+
+use crate::tally::Step;
+
+/// Both buckets, with every object there ever was.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    archive: BTreeMap<String, Object>,
+    state: BTreeMap<String, Object>,
+    /// The journal, read as it was created.
+    pub(crate) entries: BTreeMap<(StreamId, u64), Entry>,
+    /// What entries say about archive and slot objects: SHA-256 and the entry.
+    decided: HashMap<String, (String, StreamId, u64)>,
+}
+
+/// One object.
+#[derive(Debug)]
+pub(crate) struct Object {
+    pub(crate) body: Bytes,
+    pub(crate) sha256: [u8; 32],
+    pub(crate) created_ms: i64,
+    /// A reader has removed it.
+    pub(crate) removed: bool,
+}
+
+/// What a creation came to.
+pub(crate) struct Creation {
+    pub(crate) created: Created,
+    pub(crate) step: Step,
+    /// What must not be.
+    pub(crate) wrong: Option<String>,
+}
+
+impl Store {
+    fn bucket(&self, bucket: &str) -> &BTreeMap<String, Object> {
+        if bucket == "archive" { &self.archive } else { &self.state }
+    }
+
+    /// The object, as S3 shows it.
+    pub(crate) fn get(&self, bucket: &str, key: &str) -> Option<&Object> {
+        self.bucket(bucket).get(key).filter(|object| !object.removed)
+    }
+
+    pub(crate) fn list(&self, bucket: &str, prefix: &str, after: &str, most: usize) -> Vec<String> {
+        let first = if after > prefix { after } else { prefix };
+        self.bucket(bucket)
+            .range(first.to_owned()..)
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .filter(|(key, object)| key.as_str() > after && !object.removed)
+            .map(|(key, _)| key.clone())
+            .take(most)
+            .collect()
+    }
+
+    /// Everything there ever was in the archive.
+    pub(crate) fn archived(&self) -> impl Iterator<Item = (&String, &Object)> {
+        self.archive.iter()
+    }
+
+    /// Every object of the state bucket below `prefix`.
+    pub(crate) fn state_below<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a String, &'a Object)> {
+        self.state.range(prefix.to_owned()..).take_while(move |(key, _)| key.starts_with(prefix))
+    }
+
+    /// Creates an object unless its key is taken.
+    pub(crate) fn create(
+        &mut self,
+        now_ms: i64,
+        bucket: &str,
+        key: &str,
+        body: &Bytes,
+        sha256: [u8; 32],
+    ) -> Creation {
+        let kind = Kind::of(bucket, key);
+        if let Some(found) = self.bucket(bucket).get(key) {
+            let differs = found.body != body && !matches!(kind, Kind::Entry | Kind::Birth);
+            let wrong = if found.removed {
+                Some(format!("{key} appears again after a reader removed it"))
+            } else {
+                differs.then(|| format!("{key} was to be created again with other bytes"))
+            };
+            let step = kind.found(&found.body, body);
+            return Creation { created: Created::Taken, step, wrong };
+        }
+        let wrong = self.check_new(kind, key, body, sha256).err();
+        let step = kind.step(body);
+        let object = Object { body: body.clone(), sha256, created_ms: now_ms, removed: false };
+        let objects = if bucket == "archive" { &mut self.archive } else { &mut self.state };
+        objects.insert(key.to_owned(), object);
+        Creation { created: Created::New, step, wrong }
+    }
+
+    /// What must hold when an object is new: decided before published, parts before slots, and
+    /// everything of an entry before the next one.
+    fn check_new(
+        &mut self,
+        kind: Kind,
+        key: &str,
+        body: &Bytes,
+        sha256: [u8; 32],
+    ) -> Result<(), String> {
+        match kind {
+            Kind::Birth => Ok(()),
+            Kind::Entry => self.check_entry(key, body),
+            Kind::Part | Kind::Slot => {
+                let (hash, stream, seq) = self
+                    .decided
+                    .get(key)
+                    .ok_or_else(|| format!("{key} is published and was not decided"))?;
+                if *hash != hex::encode(sha256) || Sha256::digest(body) != sha256.into() {
+                    return Err(format!("{key} is not what was decided"));
+                }
+                match kind {
+                    Kind::Slot => {
+                        self.check_parts(stream, *seq).map_err(|e| format!("{key} is there, {e}"))
+                    }
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+
+    fn check_entry(&mut self, key: &str, body: &Bytes) -> Result<(), String> {
+        let entry = Entry::decode(body.clone()).map_err(|error| format!("{key}: {error}"))?;
+        let (stream, seq) = (entry.header.stream.clone(), entry.header.seq);
+        if entry_key(&stream, seq) != key {
+            return Err(format!("{key} holds entry {seq} of {stream}"));
+        }
+        let header = &entry.header;
+        for (key, sha256) in header
+            .parts
+            .iter()
+            .map(|part| (&part.key, &part.sha256))
+            .chain(header.slots.iter().map(|slot| (&slot.key, &slot.sha256)))
+        {
+            let decided = (sha256.clone(), stream.clone(), seq);
+            if let Some((_, _, other)) = self.decided.insert(key.clone(), decided) {
+                return Err(format!("{key} is in entries {other} and {seq}"));
+            }
+        }
+        let previous = header.previous.clone();
+        self.entries.insert((stream.clone(), seq), entry);
+        let head =
+            self.head_hash(&stream, seq - 1).ok_or_else(|| format!("{key} follows nothing"))?;
+        if previous != head {
+            return Err(format!("{key} follows {previous}, before it is {head}"));
+        }
+        self.check_published(&stream, seq - 1).map_err(|e| format!("{key} is decided, {e}"))
+    }
+
+    /// The hash that entry `seq + 1` and a cursor at `seq` hold.
+    pub(crate) fn head_hash(&self, stream: &StreamId, seq: u64) -> Option<String> {
+        if seq == 0 {
+            let birth = self.state.get(&format!("streams/v1/{stream}.json"))?;
+            return Some(hex::encode(Sha256::digest(&birth.body)));
+        }
+        Some(self.entries.get(&(stream.clone(), seq))?.hash())
+    }
+
+    /// Whether all parts of an entry were written, and all of its slot objects.
+    pub(crate) fn check_published(&self, stream: &StreamId, seq: u64) -> Result<(), String> {
+        let Some(entry) = self.entries.get(&(stream.clone(), seq)) else { return Ok(()) };
+        self.check_parts(stream, seq)?;
+        let missing = entry.header.slots.iter().find(|slot| !self.state.contains_key(&slot.key));
+        missing
+            .map_or(Ok(()), |slot| Err(format!("slot object {} of entry {seq} is not", slot.key)))
+    }
+
+    fn check_parts(&self, stream: &StreamId, seq: u64) -> Result<(), String> {
+        let entry = &self.entries[&(stream.clone(), seq)];
+        let missing = entry.header.parts.iter().find(|part| !self.archive.contains_key(&part.key));
+        missing.map_or(Ok(()), |part| Err(format!("part {} of entry {seq} is not", part.key)))
+    }
+
+    /// Removes what a reader may remove: older than `before_ms`, its entry's slots there.
+    pub(crate) fn remove_read(&mut self, before_ms: i64) -> usize {
+        let (state, entries, decided) = (&self.state, &self.entries, &self.decided);
+        let has_slots = |key: &String| {
+            decided
+                .get(key)
+                .and_then(|(_, stream, seq)| entries.get(&(stream.clone(), *seq)))
+                .is_some_and(|entry| {
+                    entry.header.slots.iter().all(|slot| state.contains_key(&slot.key))
+                })
+        };
+        let readable = self.archive.iter_mut().filter(|(key, object)| {
+            !object.removed && object.created_ms < before_ms && has_slots(key)
+        });
+        readable.map(|(_, object)| object.removed = true).count()
+    }
+}
+
+/// What an object is, by its key.
+#[derive(Clone, Copy)]
+enum Kind {
+    Birth,
+    Entry,
+    Slot,
+    Part,
+}
+
+impl Kind {
+    fn of(bucket: &str, key: &str) -> Self {
+        match (bucket, key.split('/').next()) {
+            ("archive", _) => Self::Part,
+            (_, Some("journal")) => Self::Entry,
+            (_, Some("index")) => Self::Slot,
+            _ => Self::Birth,
+        }
+    }
+
+    fn step(self, body: &Bytes) -> Step {
+        match self {
+            Self::Birth => Step::Born,
+            Self::Entry if is_empty_entry(body) => Step::DecidedNothing,
+            Self::Entry => Step::Decided,
+            Self::Slot => Step::SlotCreated,
+            Self::Part => Step::PartCreated,
+        }
+    }
+
+    fn found(self, there: &Bytes, body: &Bytes) -> Step {
+        match self {
+            Self::Birth => Step::BirthLost,
+            Self::Entry if there == body => Step::DecidedBefore,
+            Self::Entry => Step::DecisionLost,
+            Self::Slot => Step::SlotFound,
+            Self::Part => Step::PartFound,
+        }
+    }
+}
+
+fn is_empty_entry(body: &Bytes) -> bool {
+    Entry::decode(body.clone()).is_ok_and(|entry| entry.header.parts.is_empty())
+}

@@ -1,0 +1,123 @@
+//! DynamoDB in memory: items, conditional updates, and what must hold of a cursor after each.
+
+use std::collections::BTreeMap;
+
+use jumpcloud_collector::stream::StreamId;
+use jumpcloud_collector::update::{Condition, Item, Update, Value, number, text};
+
+use crate::store::Store;
+use crate::tally::Step;
+
+/// Snapshots kept of a cursor, to restore one.
+const SNAPSHOTS_MAX: usize = 12;
+
+/// The cursors.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    items: BTreeMap<StreamId, Item>,
+    snapshots: BTreeMap<StreamId, Vec<Item>>,
+    /// The furthest each frontier has been since the cursor was last lost or restored.
+    frontiers: BTreeMap<StreamId, i64>,
+}
+
+impl Table {
+    pub(crate) fn get(&self, stream: &StreamId) -> Option<&Item> {
+        self.items.get(stream)
+    }
+
+    /// Makes an update if its conditions hold; tells what must not be.
+    pub(crate) fn update(
+        &mut self,
+        stream: &StreamId,
+        update: &Update,
+        store: &Store,
+    ) -> (Option<Item>, Result<(), String>) {
+        let mut item = self.items.get(stream).cloned().unwrap_or_default();
+        if !update.allows(&item) {
+            return (None, Ok(()));
+        }
+        update.apply(&mut item);
+        let sound = self.check(stream, &item, store);
+        self.items.insert(stream.clone(), item.clone());
+        if update.set.iter().any(|(name, _)| *name == "frontier_ms") {
+            let kept = self.snapshots.entry(stream.clone()).or_default();
+            if kept.len() == SNAPSHOTS_MAX {
+                kept.remove(0);
+            }
+            kept.push(item.clone());
+        }
+        (Some(item), sound)
+    }
+
+    /// The item is gone.
+    pub(crate) fn lose(&mut self, stream: &StreamId) -> bool {
+        self.frontiers.remove(stream);
+        self.items.remove(stream).is_some()
+    }
+
+    /// The item is an older one.
+    pub(crate) fn restore(&mut self, stream: &StreamId, which: u64) -> bool {
+        let Some(kept) = self.snapshots.get(stream).filter(|kept| !kept.is_empty()) else {
+            return false;
+        };
+        let item = kept[which as usize % kept.len()].clone();
+        self.frontiers.remove(stream);
+        self.items.insert(stream.clone(), item);
+        true
+    }
+
+    fn check(&mut self, stream: &StreamId, item: &Item, store: &Store) -> Result<(), String> {
+        let Ok(seq) = number(item, "seq") else { return Ok(()) };
+        let frontier_ms = number(item, "frontier_ms").map_err(|e| format!("cursor: {e}"))?;
+        if let Some(before_ms) = self
+            .frontiers
+            .insert(stream.clone(), frontier_ms)
+            .filter(|before| *before > frontier_ms)
+        {
+            return Err(format!(
+                "the frontier of {stream} goes back from {before_ms} to {frontier_ms}"
+            ));
+        }
+        let seq = u64::try_from(seq).map_err(|e| e.to_string())?;
+        let head = store
+            .head_hash(stream, seq)
+            .ok_or_else(|| format!("{stream} is at {seq}, which is not there"))?;
+        if text(item, "head_hash") != Ok(&head) {
+            return Err(format!("{stream} is at {seq} with another entry's hash"));
+        }
+        // A rebuilt cursor is one behind the last entry, which may be anything but decided.
+        store.check_published(stream, seq).map_err(|e| format!("{stream} is at {seq}, {e}"))
+    }
+}
+
+/// The protocol's step an update is, and whether it was allowed.
+pub(crate) fn steps(update: &Update, allowed: bool) -> Vec<Step> {
+    let has = |wanted: fn(&Condition) -> bool| update.conditions.iter().any(wanted);
+    let sets = |name: &str| update.set.iter().find(|(set, _)| *set == name).map(|(_, value)| value);
+    let or = |yes, no| if allowed { yes } else { no };
+    let mut steps = Vec::new();
+    if sets("sweep").is_some() {
+        steps.push(Step::Swept);
+    }
+    if sets("hours").is_some() {
+        steps.push(Step::HourReadAgain);
+    }
+    if !update.add.is_empty() {
+        steps.push(or(Step::Claimed, Step::ClaimRefused));
+    } else if has(|c| *c == Condition::Absent("seq")) && allowed {
+        let is_new = sets("seq") == Some(&Value::N(0));
+        steps.push(if is_new { Step::CursorCreated } else { Step::CursorRebuilt });
+    } else if sets("seq").is_some() {
+        steps.push(or(Step::Advanced, Step::AdvancedByAnother));
+    } else if has(|c| matches!(c, Condition::AtMost("frontier_ms", _))) {
+        steps.push(or(Step::Progressed, Step::ProgressRefused));
+    }
+    if update.remove.contains(&"lease_owner") && allowed {
+        steps.push(if sets("last_error").is_some() {
+            Step::ReleasedAfterFailure
+        } else {
+            Step::Released
+        });
+    }
+    steps
+}

@@ -1,0 +1,183 @@
+//! What was tried: hits per protocol step and per fault, so that a simulation that tries nothing
+//! cannot pass for one that finds nothing.
+
+use std::fmt;
+
+/// An enumeration whose members are counted by name.
+macro_rules! counted {
+    ($(#[$doc:meta])* $name:ident { $($(#[$member_doc:meta])* $member:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum $name { $($(#[$member_doc])* $member),+ }
+
+        impl $name {
+            pub(crate) const ALL: &[Self] = &[$(Self::$member),+];
+        }
+    };
+}
+
+counted! {
+    /// A step of the protocol, as the stores see it.
+    Step {
+        Born,
+        BirthLost,
+        CursorCreated,
+        CursorRebuilt,
+        Claimed,
+        ClaimRefused,
+        /// Entry `n + 1` is there and `n + 2` is not: it is published again.
+        RecoveredLast,
+        /// Both are there: it was published.
+        RecoveredEarlier,
+        /// All slot objects of a recovered entry are there, so its parts are left alone.
+        FoundPublished,
+        PageServed,
+        SecondQueryRead,
+        Compared,
+        Swept,
+        HourReadAgain,
+        Decided,
+        DecidedNothing,
+        /// Our own entry stands there: an earlier try was made.
+        DecidedBefore,
+        DecisionLost,
+        PartCreated,
+        PartFound,
+        SlotCreated,
+        SlotFound,
+        Advanced,
+        AdvancedByAnother,
+        Progressed,
+        ProgressRefused,
+        Released,
+        ReleasedAfterFailure,
+        EndedOk,
+        EndedBehind,
+        EndedBusy,
+        EndedWaiting,
+        EndedFailed,
+    }
+}
+
+counted! {
+    /// A fault, or something else that goes on around the engine.
+    Fault {
+        /// The worker ends before the request is made.
+        CrashBefore,
+        /// It ends after the request was made, before the answer came.
+        CrashAfter,
+        /// The request is made; the answer says that nobody knows.
+        AnswerLost,
+        /// The request is not made; the answer says that nobody knows.
+        NotMade,
+        /// The answer says that nobody knows; the request is made much later.
+        MadeLater,
+        /// A request whose sender is gone is made later.
+        OrphanMade,
+        /// The request is made, its answer is lost, and the adapter makes it again.
+        MadeTwice,
+        /// A zombie: the worker stands still, then makes the request.
+        PausedBefore,
+        /// A zombie: the worker stands still between request and answer.
+        PausedAfter,
+        PageUnavailable,
+        LimitLowered,
+        TokenAbsent,
+        TokenRepeated,
+        CountTooHigh,
+        ClockSet,
+        Restarted,
+        CursorLost,
+        CursorRestored,
+        ReaderRemoved,
+        Replayed,
+        RecoveredOnly,
+        JumpCloudDown,
+        StoresDown,
+        /// No invocation for a long time.
+        Asleep,
+    }
+}
+
+/// Counts over one schedule or many.
+#[derive(Clone, Debug)]
+pub(crate) struct Tally {
+    pub(crate) schedules: u64,
+    pub(crate) events: u64,
+    pub(crate) runs: u64,
+    pub(crate) requests: u64,
+    pub(crate) fewest_faults: u64,
+    steps: Vec<u64>,
+    faults: Vec<u64>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            schedules: 0,
+            events: 0,
+            runs: 0,
+            requests: 0,
+            fewest_faults: u64::MAX,
+            steps: vec![0; Step::ALL.len()],
+            faults: vec![0; Fault::ALL.len()],
+        }
+    }
+}
+
+impl Tally {
+    /// Of one schedule with so many events.
+    pub(crate) fn of_one(events: usize) -> Self {
+        Self { schedules: 1, events: events as u64, ..Self::default() }
+    }
+
+    pub(crate) fn step(&mut self, step: Step) {
+        self.steps[step as usize] += 1;
+    }
+
+    pub(crate) fn fault(&mut self, fault: Fault) {
+        self.faults[fault as usize] += 1;
+    }
+
+    pub(crate) fn faults(&self) -> u64 {
+        self.faults.iter().sum()
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.schedules += other.schedules;
+        self.events += other.events;
+        self.runs += other.runs;
+        self.requests += other.requests;
+        self.fewest_faults = self.fewest_faults.min(other.fewest_faults);
+        let sum = |all: &mut [u64], more: &[u64]| {
+            all.iter_mut().zip(more).for_each(|(n, more)| *n += more);
+        };
+        sum(&mut self.steps, &other.steps);
+        sum(&mut self.faults, &other.faults);
+    }
+
+    /// Steps and faults that were never met.
+    pub(crate) fn never(&self) -> Vec<String> {
+        self.lines().filter(|(_, n)| *n == 0).map(|(name, _)| name).collect()
+    }
+
+    fn lines(&self) -> impl Iterator<Item = (String, u64)> {
+        let steps =
+            Step::ALL.iter().map(|step| (format!("step  {step:?}"), self.steps[*step as usize]));
+        let faults = Fault::ALL
+            .iter()
+            .map(|fault| (format!("fault {fault:?}"), self.faults[*fault as usize]));
+        steps.chain(faults)
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { runs, requests, fewest_faults, .. } = self;
+        writeln!(
+            f,
+            "{runs} runs, {requests} requests, at least {fewest_faults} faults a schedule"
+        )?;
+        self.lines().try_for_each(|(name, n)| writeln!(f, "{n:>12}  {name}"))
+    }
+}

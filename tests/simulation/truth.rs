@@ -1,0 +1,355 @@
+//! What happened at JumpCloud, and how it answers questions about it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+use jumpcloud_collector::page::{Page, PageHeaders, Token};
+use jumpcloud_collector::ports::PageRequest;
+use jumpcloud_collector::stream::Scope;
+
+use crate::chance::Chance;
+use crate::schedule::{HOUR, ORGANIZATIONS, Schedule};
+
+const SECOND: i64 = 1_000;
+const NS_A_MS: i128 = 1_000_000;
+
+/// One row that JumpCloud may serve.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    /// Where JumpCloud sorts it: its timestamp, floored to the millisecond.
+    pub(crate) place_ms: i64,
+    /// Breaks ties in that order; the second half of a continuation.
+    doc: u32,
+    /// When it appears.
+    pub(crate) visible_ms: i64,
+    pub(crate) raw: Vec<u8>,
+    pub(crate) organization: &'static str,
+    service: &'static str,
+    /// Its timestamp, where it can be read.
+    pub(crate) time_ns: Option<i128>,
+    /// Rows of one class are one event: the archive holds exactly one of them.
+    pub(crate) class: usize,
+    /// A row that is no event: it goes into quarantine.
+    pub(crate) is_broken: bool,
+    /// It was part of an answer.
+    pub(crate) served: bool,
+}
+
+/// How this JumpCloud behaves where its description is silent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ways {
+    pub(crate) end_inclusive: bool,
+    pub(crate) all_excludes_pam: bool,
+    pub(crate) token_on_last_page: bool,
+}
+
+/// What is wrong with one page.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Flaw {
+    pub(crate) limit_lowered: bool,
+    pub(crate) token_absent: bool,
+    pub(crate) token_repeated: bool,
+    pub(crate) count_too_high: bool,
+}
+
+/// Every row, in the order JumpCloud serves them.
+#[derive(Debug)]
+pub(crate) struct Truth {
+    pub(crate) events: Vec<Event>,
+    pub(crate) ways: Ways,
+    pub(crate) last_place_ms: i64,
+    pub(crate) last_visible_ms: i64,
+}
+
+impl Truth {
+    pub(crate) fn draw(schedule: &Schedule, chance: &mut Chance) -> Self {
+        let mut events: Vec<Event> = Vec::with_capacity(schedule.events);
+        let mut classes = HashMap::new();
+        while events.len() < schedule.events {
+            let mut event = Draw { schedule, chance, earlier: &events }.event();
+            let next = classes.len();
+            event.class = *classes.entry(event.key()).or_insert(next);
+            events.push(event);
+        }
+        events.sort_by_key(|event| (event.place_ms, event.doc));
+        let last = |key: fn(&Event) -> i64| events.iter().map(key).max().unwrap_or(0);
+        let (last_place_ms, last_visible_ms) = (last(|e| e.place_ms), last(|e| e.visible_ms));
+        Self { events, ways: schedule.ways, last_place_ms, last_visible_ms }
+    }
+
+    /// Whether a query would ever serve the event.
+    pub(crate) fn is_asked_for(&self, event: &Event, scope: &Scope, query: &[String]) -> bool {
+        let organization = match scope {
+            Scope::Organization(id) => event.organization == id,
+            _ => true,
+        };
+        let named = |name: &str| query.iter().any(|asked| asked == name);
+        let service = if named("all") {
+            !(self.ways.all_excludes_pam && event.service == "pam")
+        } else {
+            named(event.service)
+        };
+        organization && service
+    }
+
+    /// Answers a request for a page.
+    pub(crate) fn page(&mut self, now_ms: i64, request: &PageRequest, flaw: Flaw) -> Page {
+        let ask = &request.ask;
+        let full =
+            if flaw.limit_lowered { (ask.limit as usize).div_ceil(2) } else { ask.limit as usize };
+        let after = ask.token.as_ref().map(|token| (token.ms, doc_of(token)));
+        let first = self.events.partition_point(|event| {
+            event.place_ms < ask.start_ms
+                || after.is_some_and(|after| (event.place_ms, event.doc) <= after)
+        });
+        let mut body = vec![b'['];
+        let (mut rows, mut last) = (0, None);
+        for at in first..self.events.len() {
+            let event = &self.events[at];
+            let is_beyond = event.place_ms > ask.end_ms
+                || (event.place_ms == ask.end_ms && !self.ways.end_inclusive);
+            if is_beyond || rows == full {
+                break;
+            }
+            let seen = event.visible_ms <= now_ms
+                && self.is_asked_for(event, &request.scope, &request.query);
+            if !seen {
+                continue;
+            }
+            if rows > 0 {
+                body.push(b',');
+            }
+            body.extend_from_slice(&event.raw);
+            last = Some((event.place_ms, event.doc));
+            rows += 1;
+            self.events[at].served = true;
+        }
+        body.push(b']');
+        let own = last.filter(|_| rows == full || self.ways.token_on_last_page);
+        let token = match flaw {
+            Flaw { token_absent: true, .. } => None,
+            Flaw { token_repeated: true, .. } => ask.token.clone(),
+            _ => own.and_then(|(ms, doc)| Token::parse(&format!("[{ms},\"{doc}\"]"))),
+        };
+        let count = rows as u64 + if flaw.count_too_high { u64::from(ask.limit) } else { 0 };
+        let headers = PageHeaders { limit: Some(full as u64), count: Some(count), token };
+        Page::parse(body, headers).unwrap()
+    }
+
+    /// How many rows each hour of a window holds.
+    pub(crate) fn hourly(&self, now_ms: i64, request: &PageRequest) -> BTreeMap<i64, i64> {
+        let window = request.ask.start_ms..request.ask.end_ms;
+        let mut hours = BTreeMap::new();
+        for event in &self.events {
+            if window.contains(&event.place_ms)
+                && event.visible_ms <= now_ms
+                && self.is_asked_for(event, &request.scope, &request.query)
+            {
+                *hours.entry(event.place_ms.div_euclid(HOUR) * HOUR).or_default() += 1;
+            }
+        }
+        hours
+    }
+
+    /// Rows by the bytes they stand in the archive as.
+    pub(crate) fn by_line(&self) -> HashMap<Vec<u8>, Vec<usize>> {
+        let mut lines: HashMap<Vec<u8>, Vec<usize>> = HashMap::with_capacity(self.events.len());
+        for (at, event) in self.events.iter().enumerate() {
+            lines.entry(event.line()).or_default().push(at);
+        }
+        lines
+    }
+}
+
+fn doc_of(token: &Token) -> u32 {
+    let text = token.json().get();
+    text.split('"').nth(1).and_then(|doc| doc.parse().ok()).unwrap_or(0)
+}
+
+impl Event {
+    /// The row as the archive holds it: its own bytes, without line breaks between tokens.
+    fn line(&self) -> Vec<u8> {
+        if self.is_broken {
+            return self.raw.clone();
+        }
+        self.raw.iter().copied().filter(|byte| *byte != b'\n').collect()
+    }
+
+    /// What the design calls an event's identity: organization, service, id and time; all of its
+    /// bytes where it has no id.
+    fn key(&self) -> (Vec<u8>, Option<i128>) {
+        let Some(id) = self.raw.strip_prefix(b"{\"id\":\"") else {
+            return (self.raw.clone(), None);
+        };
+        let names = [&id[..16], self.organization.as_bytes(), self.service.as_bytes()];
+        (names.join(&b'/'), self.time_ns)
+    }
+
+    /// The service as it stands in keys.
+    pub(crate) fn label(&self) -> &'static str {
+        match self.service {
+            "" | "Odd/Service" => "_other",
+            service => service,
+        }
+    }
+}
+
+/// Draws one row.
+struct Draw<'a> {
+    schedule: &'a Schedule,
+    chance: &'a mut Chance,
+    earlier: &'a [Event],
+}
+
+impl Draw<'_> {
+    fn event(mut self) -> Event {
+        let earlier = (!self.earlier.is_empty()).then(|| self.chance.pick(self.earlier).clone());
+        let (kind, doc) = (self.chance.below(100), self.chance.below(1 << 30) as u32);
+        match (kind, earlier) {
+            // The same row twice.
+            (0..4, Some(earlier)) => {
+                Event { doc, visible_ms: self.visible(earlier.place_ms), ..earlier }
+            }
+            // A later change under the same identity: either may be the one that stays.
+            (4..6, Some(earlier)) if !earlier.is_broken && earlier.raw.starts_with(b"{\"id\"") => {
+                let raw = changed(&earlier.raw, self.chance.below(1_000));
+                Event { doc, raw, visible_ms: self.visible(earlier.place_ms), ..earlier }
+            }
+            (6..9, _) => self.unreadable(doc),
+            (9..11, _) => self.broken(doc),
+            (11..14, _) => self.without_id(doc),
+            // The same id at another time is another event.
+            (14..16, Some(earlier)) if earlier.raw.starts_with(b"{\"id\"") => {
+                let id = String::from_utf8_lossy(&earlier.raw[7..23]).into_owned();
+                self.plain(doc, &id)
+            }
+            _ => {
+                let id = format!("{:016x}", self.chance.below(u64::MAX));
+                self.plain(doc, &id)
+            }
+        }
+    }
+
+    fn plain(mut self, doc: u32, id: &str) -> Event {
+        let time_ns = self.time_ns();
+        let (organization, service) = (self.organization(), self.service());
+        let (n, ts) = (self.chance.below(1_000), timestamp(time_ns));
+        let gap = if self.chance.percent(2) { "\n " } else { "" };
+        let raw = format!(
+            r#"{{"id":"{id}","organization":"{organization}","service":"{service}",{gap}"timestamp":"{ts}","n":{n}}}"#
+        );
+        self.row(doc, raw, organization, service, time_ns)
+    }
+
+    fn without_id(mut self, doc: u32) -> Event {
+        let time_ns = self.time_ns();
+        let (organization, service) = (self.organization(), self.service());
+        let (n, ts) = (self.chance.below(u64::MAX), timestamp(time_ns));
+        let raw = format!(
+            r#"{{"n":{n},"organization":"{organization}","service":"{service}","timestamp":"{ts}"}}"#
+        );
+        self.row(doc, raw, organization, service, time_ns)
+    }
+
+    fn unreadable(mut self, doc: u32) -> Event {
+        let (organization, service, n) =
+            (self.organization(), self.service(), self.chance.below(u64::MAX));
+        let raw = format!(
+            r#"{{"id":"{n:016x}","organization":"{organization}","service":"{service}","timestamp":"soon"}}"#
+        );
+        let time_ns = self.time_ns();
+        Event { time_ns: None, ..self.row(doc, raw, organization, service, time_ns) }
+    }
+
+    fn broken(mut self, doc: u32) -> Event {
+        let (organization, service) = (self.organization(), self.service());
+        let raw = format!("[{}]", self.chance.below(u64::MAX));
+        let time_ns = self.time_ns();
+        Event {
+            time_ns: None,
+            is_broken: true,
+            ..self.row(doc, raw, organization, service, time_ns)
+        }
+    }
+
+    fn row(
+        mut self,
+        doc: u32,
+        raw: String,
+        organization: &'static str,
+        service: &'static str,
+        time_ns: i128,
+    ) -> Event {
+        let place_ms = i64::try_from(time_ns.div_euclid(NS_A_MS)).unwrap();
+        let visible_ms = self.visible(place_ms);
+        Event {
+            place_ms,
+            doc,
+            visible_ms,
+            raw: raw.into_bytes(),
+            organization,
+            service,
+            time_ns: Some(time_ns),
+            class: 0,
+            is_broken: false,
+            served: false,
+        }
+    }
+
+    fn organization(&mut self) -> &'static str {
+        let organizations = self.schedule.streams.len().max(1);
+        ORGANIZATIONS[self.chance.below(organizations as u64) as usize]
+    }
+
+    fn service(&mut self) -> &'static str {
+        self.chance.pick::<&str>(&[
+            "sso",
+            "sso",
+            "sso",
+            "directory",
+            "directory",
+            "ldap",
+            "pam",
+            "",
+            "Odd/Service",
+        ])
+    }
+
+    /// Often the same millisecond as the row before; with none to nine digits below the second.
+    fn time_ns(&mut self) -> i128 {
+        let span = self.schedule.event_span_ms();
+        let drawn = self.chance.between(span.start, span.end);
+        let tie = self.earlier.last().filter(|_| self.chance.percent(25)).map(|last| last.place_ms);
+        let ms = tie.unwrap_or_else(|| {
+            if self.chance.percent(20) { drawn / SECOND * SECOND } else { drawn }
+        });
+        let below_ms = if self.chance.percent(30) { self.chance.below(1_000_000) } else { 0 };
+        i128::from(ms) * NS_A_MS + i128::from(below_ms)
+    }
+
+    /// Mostly soon, sometimes before its own time, sometimes as late as is promised or later.
+    fn visible(&mut self, place_ms: i64) -> i64 {
+        let promised_ms = self.schedule.promised_lateness_ms();
+        let horizon_ms = self.schedule.settings.late_horizon_ms;
+        place_ms
+            + match self.chance.below(100) {
+                0..5 => -self.chance.between(0, 600 * SECOND),
+                5..60 => self.chance.between(0, 3 * SECOND),
+                60..80 => self.chance.between(0, promised_ms + 1),
+                80..88 => promised_ms,
+                88..96 => self.chance.between(0, horizon_ms + 1),
+                _ => self.chance.between(horizon_ms, 2 * horizon_ms),
+            }
+    }
+}
+
+fn changed(raw: &[u8], n: u64) -> Vec<u8> {
+    let mut raw = raw.to_vec();
+    raw.truncate(raw.len() - 1);
+    raw.extend_from_slice(format!(",\"changed\":{n}}}").as_bytes());
+    raw
+}
+
+fn timestamp(ns: i128) -> Timestamp {
+    Timestamp::from_nanosecond(ns).unwrap()
+}

@@ -1,0 +1,336 @@
+//! Everything outside the engine: time, both stores, JumpCloud, and the requests under way.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use bytes::Bytes;
+use jumpcloud_collector::page::Page;
+use jumpcloud_collector::ports::{Created, InsightsError, PageRequest, StoreError};
+use jumpcloud_collector::stream::StreamId;
+use jumpcloud_collector::update::{Item, Update, number};
+
+use crate::chance::Chance;
+use crate::schedule::{DELAY_MS_MAX, SECOND, Schedule};
+use crate::store::Store;
+use crate::table::{self, Table};
+use crate::tally::{Fault, Step, Tally};
+use crate::truth::{Flaw, Truth};
+
+/// What the engine asks of the world.
+#[derive(Clone, Debug)]
+pub(crate) enum Request {
+    Create { bucket: String, key: String, body: Bytes, sha256: [u8; 32] },
+    Get { bucket: String, key: String },
+    Sha256 { bucket: String, key: String },
+    List { bucket: String, prefix: String, after: String, most: usize },
+    Item { stream: StreamId },
+    Update { stream: StreamId, update: Update },
+    Page(PageRequest),
+    Count(PageRequest),
+    Hourly(PageRequest),
+    Sleep(u64),
+}
+
+/// What it gets.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Created(Result<Created, StoreError>),
+    Bytes(Result<Option<Bytes>, StoreError>),
+    Sha256(Result<Option<String>, StoreError>),
+    Keys(Result<Vec<String>, StoreError>),
+    Item(Result<Option<Item>, StoreError>),
+    Page(Box<Result<Page, InsightsError>>),
+    Count(Result<u64, InsightsError>),
+    Hourly(Result<BTreeMap<i64, i64>, InsightsError>),
+    Slept,
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) id: u64,
+    pub(crate) worker: usize,
+    pub(crate) request: Request,
+    answer: Option<Answer>,
+    waker: Option<Waker>,
+}
+
+/// A request that reaches its store long after its sender has stopped waiting.
+#[derive(Debug)]
+pub(crate) struct Straggler {
+    pub(crate) at_ms: i64,
+    request: Request,
+    fault: Fault,
+}
+
+/// What a worker's own machine knows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Local {
+    /// Its clock is ahead by this much.
+    pub(crate) skew_ms: i64,
+    /// What it has learned of that from JumpCloud.
+    pub(crate) ahead_ms: Option<i64>,
+}
+
+/// The world; one per schedule.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) now_ms: i64,
+    pub(crate) chance: Chance,
+    pub(crate) store: Store,
+    pub(crate) table: Table,
+    pub(crate) truth: Truth,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) stragglers: Vec<Straggler>,
+    pub(crate) locals: Vec<Local>,
+    pub(crate) tally: Tally,
+    /// What must not have been.
+    pub(crate) wrong: Vec<String>,
+    /// Requests of ended workers may still be made.
+    pub(crate) orphans: bool,
+    pub(crate) traced: bool,
+    page_limit: u32,
+    next_call: u64,
+    start_ms: i64,
+}
+
+/// The world, shared by the workers' ports.
+pub(crate) type Shared = Arc<Mutex<World>>;
+
+pub(crate) fn lock(world: &Shared) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    pub(crate) fn new(schedule: &Schedule, chance: &mut Chance, traced: bool) -> Self {
+        let truth = Truth::draw(schedule, &mut chance.branch());
+        let tally = Tally::of_one(truth.events.len());
+        Self {
+            now_ms: schedule.start_ms,
+            chance: chance.branch(),
+            store: Store::default(),
+            table: Table::default(),
+            truth,
+            calls: Vec::new(),
+            stragglers: Vec::new(),
+            locals: Vec::new(),
+            tally,
+            wrong: Vec::new(),
+            orphans: true,
+            traced,
+            page_limit: schedule.settings.page_limit,
+            next_call: 0,
+            start_ms: schedule.start_ms,
+        }
+    }
+
+    /// Adds a line to the trace, where there is one.
+    #[expect(clippy::print_stdout, reason = "a schedule that is replayed tells what happens")]
+    pub(crate) fn say(&self, what: impl FnOnce() -> String) {
+        if self.traced {
+            let ms = self.now_ms - self.start_ms;
+            let (s, ms) = (ms.div_euclid(SECOND), ms.rem_euclid(SECOND));
+            println!("{:>3}:{:02}:{:02}.{ms:03}  {}", s / 3600, s / 60 % 60, s % 60, what());
+        }
+    }
+
+    pub(crate) fn wrong(&mut self, what: String) {
+        self.say(|| format!("WRONG: {what}"));
+        self.wrong.push(what);
+    }
+
+    pub(crate) fn fault(&mut self, fault: Fault) {
+        self.tally.fault(fault);
+    }
+
+    /// Begins a request; the scheduler decides when and how it is answered.
+    pub(crate) fn begin(&mut self, worker: usize, request: Request) -> u64 {
+        self.next_call += 1;
+        self.tally.requests += 1;
+        self.calls.push(Call { id: self.next_call, worker, request, answer: None, waker: None });
+        self.next_call
+    }
+
+    /// The answer to a call, if it came.
+    pub(crate) fn take_answer(&mut self, id: u64, waker: &Waker) -> Option<Answer> {
+        let at = self.calls.iter().position(|call| call.id == id)?;
+        if self.calls[at].answer.is_some() {
+            return self.calls.remove(at).answer;
+        }
+        self.calls[at].waker = Some(waker.clone());
+        None
+    }
+
+    /// The caller waits no longer. What it asked for may still be done, much later.
+    pub(crate) fn hang_up(&mut self, id: u64) {
+        let Some(at) = self.calls.iter().position(|call| call.id == id) else { return };
+        let call = self.calls.remove(at);
+        let is_open = call.answer.is_none() && call.request.changes_something();
+        if is_open && self.orphans && self.chance.percent(25) {
+            self.delay(call.request, Fault::OrphanMade);
+        }
+    }
+
+    /// Lets a request be made at some later time.
+    pub(crate) fn delay(&mut self, request: Request, fault: Fault) {
+        let longest_ms = *self.chance.pick(&[2 * SECOND, 60 * SECOND, DELAY_MS_MAX]);
+        let at_ms = self.now_ms + self.chance.between(1, longest_ms);
+        self.stragglers.push(Straggler { at_ms, request, fault });
+    }
+
+    /// Makes the requests whose time has come.
+    pub(crate) fn make_stragglers(&mut self) {
+        while let Some(at) =
+            self.stragglers.iter().position(|straggler| straggler.at_ms <= self.now_ms)
+        {
+            let Straggler { request, fault, .. } = self.stragglers.remove(at);
+            self.fault(fault);
+            let answer = self.make(usize::MAX, &request, Flaw::default());
+            self.say(|| format!("--  {request} -> {answer} (late, {fault:?})"));
+        }
+    }
+
+    /// Answers a call.
+    pub(crate) fn answer(&mut self, at: usize, answer: Answer) {
+        let call = &mut self.calls[at];
+        call.answer = Some(answer);
+        if let Some(waker) = call.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Whether a call has been answered.
+    pub(crate) fn is_open(call: &Call) -> bool {
+        call.answer.is_none()
+    }
+
+    /// Does what a request asks for.
+    pub(crate) fn make(&mut self, worker: usize, request: &Request, flaw: Flaw) -> Answer {
+        match request {
+            Request::Create { bucket, key, body, sha256 } => {
+                let creation = self.store.create(self.now_ms, bucket, key, body, *sha256);
+                self.tally.step(creation.step);
+                if let Some(wrong) = creation.wrong {
+                    self.wrong(wrong);
+                }
+                Answer::Created(Ok(creation.created))
+            }
+            Request::Get { bucket, key } => {
+                Answer::Bytes(Ok(self.store.get(bucket, key).map(|object| object.body.clone())))
+            }
+            Request::Sha256 { bucket, key } => self.sha256(bucket, key),
+            Request::List { bucket, prefix, after, most } => {
+                Answer::Keys(Ok(self.store.list(bucket, prefix, after, *most)))
+            }
+            Request::Item { stream } => Answer::Item(Ok(self.table.get(stream).cloned())),
+            Request::Update { stream, update } => self.update(stream, update),
+            Request::Page(asked) => {
+                self.tell_the_time(worker);
+                Answer::Page(Box::new(self.page(asked, flaw)))
+            }
+            Request::Count(asked) => {
+                self.tell_the_time(worker);
+                Answer::Count(Ok(self
+                    .truth
+                    .hourly(self.now_ms, asked)
+                    .values()
+                    .sum::<i64>()
+                    .unsigned_abs()))
+            }
+            Request::Hourly(asked) => {
+                self.tell_the_time(worker);
+                self.tally.step(Step::Compared);
+                Answer::Hourly(Ok(self.truth.hourly(self.now_ms, asked)))
+            }
+            Request::Sleep(ms) => {
+                self.now_ms += i64::try_from(*ms).unwrap_or(0);
+                Answer::Slept
+            }
+        }
+    }
+
+    fn sha256(&mut self, bucket: &str, key: &str) -> Answer {
+        let found = self.store.get(bucket, key).map(|object| hex::encode(object.sha256));
+        let step = match (key.split('/').next(), &found) {
+            (Some("journal"), Some(_)) => Some(Step::RecoveredEarlier),
+            (Some("journal"), None) => Some(Step::RecoveredLast),
+            (Some("index"), Some(_)) => Some(Step::FoundPublished),
+            _ => None,
+        };
+        step.into_iter().for_each(|step| self.tally.step(step));
+        Answer::Sha256(Ok(found))
+    }
+
+    fn update(&mut self, stream: &StreamId, update: &Update) -> Answer {
+        let (item, sound) = self.table.update(stream, update, &self.store);
+        table::steps(update, item.is_some()).into_iter().for_each(|step| self.tally.step(step));
+        if let Err(wrong) = sound {
+            self.wrong(wrong);
+        }
+        Answer::Item(Ok(item))
+    }
+
+    /// The `Date` of an answer, in whole seconds.
+    fn tell_the_time(&mut self, worker: usize) {
+        let date_ms = self.now_ms / SECOND * SECOND;
+        if let Some(local) = self.locals.get_mut(worker) {
+            local.ahead_ms = Some((self.now_ms + local.skew_ms - date_ms).max(0));
+        }
+    }
+
+    fn page(&mut self, request: &PageRequest, flaw: Flaw) -> Result<Page, InsightsError> {
+        let ask = &request.ask;
+        if ask.start_ms >= ask.end_ms {
+            self.wrong(format!("asked for {} to {}", ask.start_ms, ask.end_ms));
+        }
+        if ask.limit == 0 || ask.limit > self.page_limit {
+            self.wrong(format!("asked for {} rows, the limit is {}", ask.limit, self.page_limit));
+        }
+        if ask.start_ms > self.now_ms {
+            return Err(InsightsError::Refused("start_time is in the future".to_owned()));
+        }
+        self.tally.step(Step::PageServed);
+        if request.query.iter().any(|name| name == "ldap") {
+            self.tally.step(Step::SecondQueryRead);
+        }
+        Ok(self.truth.page(self.now_ms, request, flaw))
+    }
+
+    /// A number of a stream's cursor.
+    pub(crate) fn cursor_number(&self, stream: &StreamId, name: &'static str) -> Option<i64> {
+        number(self.table.get(stream)?, name).ok()
+    }
+}
+
+impl Request {
+    /// Whether making it leaves something behind.
+    pub(crate) fn changes_something(&self) -> bool {
+        matches!(self, Self::Create { .. } | Self::Update { .. })
+    }
+
+    pub(crate) fn is_page(&self) -> bool {
+        matches!(self, Self::Page(_))
+    }
+
+    pub(crate) fn is_for_jumpcloud(&self) -> bool {
+        matches!(self, Self::Page(_) | Self::Count(_) | Self::Hourly(_))
+    }
+
+    /// The answer that leaves everything open.
+    pub(crate) fn unclear(&self, why: &str) -> Answer {
+        let unclear = || StoreError::Unclear(why.to_owned());
+        let unavailable = || InsightsError::Unavailable(why.to_owned());
+        match self {
+            Self::Create { .. } => Answer::Created(Err(unclear())),
+            Self::Get { .. } => Answer::Bytes(Err(unclear())),
+            Self::Sha256 { .. } => Answer::Sha256(Err(unclear())),
+            Self::List { .. } => Answer::Keys(Err(unclear())),
+            Self::Item { .. } | Self::Update { .. } => Answer::Item(Err(unclear())),
+            Self::Page(_) => Answer::Page(Box::new(Err(unavailable()))),
+            Self::Count(_) => Answer::Count(Err(unavailable())),
+            Self::Hourly(_) => Answer::Hourly(Err(unavailable())),
+            Self::Sleep(_) => Answer::Slept,
+        }
+    }
+}
