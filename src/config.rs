@@ -62,6 +62,17 @@ const NOT_YET: [&str; 6] = [
     "CUSTOM_FIELDS",
 ];
 
+/// Whether the C library's allocator was told, as it must be before the process starts, to give
+/// large buffers back to the system when they are freed.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn gives_memory_back() -> bool {
+    std::env::var_os(MALLOC_THRESHOLD.0).is_some()
+}
+
+/// The allocator's variable, and the size in bytes from which a buffer is given back.
+pub const MALLOC_THRESHOLD: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "131072");
+
 /// Reads one variable. Empty is unset: templates cannot leave a variable out.
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 

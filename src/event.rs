@@ -63,49 +63,21 @@ impl<'de> Visitor<'de> for MembersVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
         let mut members = Members::default();
-        while let Some(key) = map.next_key()? {
-            match key {
-                Key::Organization => members.organization = Some(map.next_value()?),
-                Key::Service => members.service = Some(map.next_value()?),
-                Key::Id => members.id = Some(map.next_value()?),
-                Key::Timestamp => members.timestamp = Some(map.next_value()?),
-                Key::Other => {
+        // As raw JSON: a key with a lone surrogate is a key like any other, and one with a raw
+        // control character is no JSON.
+        while let Some(key) = map.next_key::<&RawValue>()? {
+            let key = text(key.get()).unwrap_or_default();
+            match &*key {
+                b"organization" => members.organization = Some(map.next_value()?),
+                b"service" => members.service = Some(map.next_value()?),
+                b"id" => members.id = Some(map.next_value()?),
+                b"timestamp" => members.timestamp = Some(map.next_value()?),
+                _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
         Ok(members)
-    }
-}
-
-enum Key {
-    Organization,
-    Service,
-    Id,
-    Timestamp,
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-        impl Visitor<'_> for KeyVisitor {
-            type Value = Key;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-            fn visit_bytes<E: Error>(self, key: &[u8]) -> Result<Key, E> {
-                Ok(match key {
-                    b"organization" => Key::Organization,
-                    b"service" => Key::Service,
-                    b"id" => Key::Id,
-                    b"timestamp" => Key::Timestamp,
-                    _ => Key::Other,
-                })
-            }
-        }
-        // As bytes, so that a key with a lone surrogate is a key like any other.
-        deserializer.deserialize_bytes(KeyVisitor)
     }
 }
 
@@ -122,6 +94,14 @@ mod tests {
     fn the_last_of_two_equal_keys_counts() {
         let members = members(r#"{"id":"a","i\u0064":"b"}"#);
         assert_eq!(members.id.unwrap().get(), r#""b""#);
+    }
+
+    #[test]
+    fn raw_control_characters_are_no_json_in_keys_either() {
+        for json in ["{\"\0id\":1}", "{\"i\nd\":1}", "{\"i\td\":1}", "{\"a\":{\"\0\":1}}"] {
+            assert!(serde_json::from_str::<Members<'_>>(json).is_err(), "{json:?}");
+        }
+        assert!(members(r#"{"\u0000id":1}"#).id.is_none());
     }
 
     #[test]

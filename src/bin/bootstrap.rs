@@ -1,6 +1,7 @@
 //! The Lambda function: telemetry, settings and adapters once, then the runtime's loop.
 
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -8,7 +9,7 @@ use futures_util::FutureExt as _;
 use jumpcloud_collector::aws::{dynamodb::DynamoDb, s3::S3, secrets::SecretsManager};
 use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::collect::Engine;
-use jumpcloud_collector::config::Config;
+use jumpcloud_collector::config::{self, Config};
 use jumpcloud_collector::handler::{InvocationError, handle};
 use jumpcloud_collector::jumpcloud::{Auth, Client, Http};
 use jumpcloud_collector::plan::Budget;
@@ -19,8 +20,34 @@ use serde_json::Value;
 
 /// Two threads, this one and a worker: a page arrives on one while the other compresses. More
 /// would each keep memory of their own.
-#[tokio::main(flavor = "multi_thread", worker_threads = 1)]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    if !config::gives_memory_back() {
+        let error = begin_again();
+        tracing::warn!(%error, "freed memory is kept by the allocator");
+    }
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(serve()),
+        Err(error) => {
+            tracing::error!(%error, "the function cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Begins the process again with an allocator that gives large buffers back: what is freed between
+/// two batches would stay with the process otherwise, half of its size. The template sets the
+/// variable, so that a deployed function does not need this. Returns only if it cannot be done.
+fn begin_again() -> std::io::Error {
+    let (name, value) = config::MALLOC_THRESHOLD;
+    match std::env::current_exe() {
+        Ok(program) => Command::new(program).env(name, value).exec(),
+        Err(error) => error,
+    }
+}
+
+async fn serve() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
