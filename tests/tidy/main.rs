@@ -1,13 +1,14 @@
 //! House rules that no compiler checks. Each test lists every finding, not only the first.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod source;
+
 use std::fmt::Display;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
 
 use regex_lite::Regex;
+use source::{ALL, Source, root};
 
 const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
@@ -48,133 +49,6 @@ const GIVEN_IN: [(&str, &str); 2] =
 const PROPER: [&str; 9] =
     ["JumpCloud", "JUMPCLOUD_", "S3", "HTTP", "UTF-8", "X-", "AWS", "DynamoDB", "JSON"];
 
-/// A source file, taken apart.
-struct Source {
-    path: String,
-    /// As it is, without the trailing tests of a file of `src`.
-    text: String,
-    /// `text` with blanks in place of comments and of what stands between quotes.
-    code: String,
-    /// Where the text literals are in `text`, without their quotes.
-    literals: Vec<(usize, usize)>,
-}
-
-impl Source {
-    fn read(path: &Path) -> Self {
-        let text = fs::read_to_string(path).expect("a source file is text");
-        let path = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
-        let text = if path.starts_with("src/") { without_tests(&text) } else { text };
-        let (code, literals) = take_apart(&text);
-        Self { path, text, code, literals }
-    }
-
-    fn is_below(&self, folder: &str) -> bool {
-        self.path.starts_with(folder)
-    }
-
-    /// Where a match in this file is.
-    fn at(&self, position: usize) -> String {
-        format!("{}:{}", self.path, self.text[..position].matches('\n').count() + 1)
-    }
-
-    /// Places in the code where `pattern` is found, and what was found.
-    fn find(&self, pattern: &str) -> Vec<(usize, &str)> {
-        let pattern = Regex::new(pattern).unwrap();
-        pattern.find_iter(&self.code).map(|found| (found.start(), found.as_str())).collect()
-    }
-
-    /// The same, as findings.
-    fn complaints(&self, pattern: &str) -> Vec<String> {
-        let found = self.find(pattern).into_iter();
-        found.map(|(position, what)| format!("{}: {what}", self.at(position))).collect()
-    }
-}
-
-/// Everything before `#[cfg(test)]` on a `mod tests`.
-fn without_tests(text: &str) -> String {
-    static TESTS: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(?m)^#\[cfg\(test\)\]\n(#\[[^\]]*\]\n)*mod tests\b").unwrap()
-    });
-    TESTS.find(text).map_or(text, |tests| &text[..tests.start()]).to_owned()
-}
-
-/// Blanks comments and literals; finds the literals.
-fn take_apart(text: &str) -> (String, Vec<(usize, usize)>) {
-    let (mut code, mut literals, mut at) = (text.as_bytes().to_vec(), Vec::new(), 0);
-    while at < text.len() {
-        let Some((length, literal)) = token(&text.as_bytes()[at..]) else {
-            at += 1;
-            continue;
-        };
-        literals.extend(literal.map(|(from, to)| (at + from, at + to)));
-        for byte in code[at..at + length].iter_mut().filter(|byte| **byte != b'\n') {
-            *byte = b' ';
-        }
-        at += length;
-    }
-    (String::from_utf8(code).expect("whole tokens are blanked"), literals)
-}
-
-/// The comment, literal or word that begins here: its length, and where the text in it lies.
-/// Words are left as they are, since an `r` or `b` at their end begins no literal.
-fn token(rest: &[u8]) -> Option<(usize, Option<(usize, usize)>)> {
-    let until = |from: usize, end: &[u8]| {
-        let found = rest[from..].windows(end.len()).position(|bytes| bytes == end);
-        from + found.expect("what is opened is closed")
-    };
-    match rest {
-        [b'/', b'/', ..] => {
-            Some((rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len()), None))
-        }
-        [b'/', b'*', ..] => Some((until(2, b"*/") + 2, None)),
-        [b'"', ..] => {
-            let mut at = 1;
-            while rest[at] != b'"' {
-                at += 1 + usize::from(rest[at] == b'\\');
-            }
-            Some((at + 1, Some((1, at))))
-        }
-        [b'r', marks @ ..] if marks.starts_with(b"\"") || marks.starts_with(b"#") => {
-            let marks = marks.iter().take_while(|byte| **byte == b'#').count();
-            if rest.get(1 + marks) != Some(&b'"') {
-                return None;
-            }
-            let end = [b"\"".as_slice(), &rest[1..=marks]].concat();
-            let to = until(marks + 2, &end);
-            Some((to + end.len(), Some((marks + 2, to))))
-        }
-        [b'\'', b'\\', _, ..] => Some((until(3, b"'") + 1, None)),
-        // A character of one to four bytes; anything else is the name of a lifetime.
-        [b'\'', ..] => {
-            let end = rest.iter().skip(2).take(4).position(|byte| *byte == b'\'')? + 2;
-            let is_one = std::str::from_utf8(&rest[1..end]).is_ok_and(|c| c.chars().count() == 1);
-            is_one.then_some((end + 1, None))
-        }
-        _ => None,
-    }
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Every Rust file, read once for all tests.
-static ALL: LazyLock<Vec<Source>> = LazyLock::new(|| {
-    let mut sources = Vec::new();
-    let mut folders = vec![root().join("src"), root().join("tests")];
-    while let Some(folder) = folders.pop() {
-        for item in fs::read_dir(folder).unwrap() {
-            let path = item.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                sources.push(Source::read(&path));
-            }
-        }
-    }
-    sources
-});
-
 /// The files of the product.
 fn product() -> impl Iterator<Item = &'static Source> {
     ALL.iter().filter(|source| source.is_below("src/"))
@@ -184,15 +58,6 @@ fn assert_none<T: Display>(rule: &str, found: impl IntoIterator<Item = T>) {
     let mut found: Vec<_> = found.into_iter().map(|finding| format!("\n  {finding}")).collect();
     found.sort();
     assert!(found.is_empty(), "{rule}: {}{}", found.len(), found.concat());
-}
-
-#[test]
-fn the_scanner_tells_code_from_text() {
-    let text = "let a = \"//no\"; // \"yes\"\nlet b = '\"'; let c = r#\"x\"y\"#; 'l: loop {}";
-    let (code, literals) = take_apart(text);
-    assert_eq!(code.split_whitespace().collect::<String>(), "leta=;letb=;letc=;'l:loop{}");
-    let found: Vec<_> = literals.iter().map(|(from, to)| &text[*from..*to]).collect();
-    assert_eq!(found, ["//no", "x\"y"]);
 }
 
 #[test]
@@ -283,7 +148,7 @@ fn only_the_terminal_program_prints() {
 fn environment_and_time_are_read_in_one_place_each() {
     let found = product().flat_map(|source| {
         let mut found = Vec::new();
-        if source.path != "src/config.rs" {
+        if !source.is_below("src/config/") {
             found.extend(
                 source.complaints(r"\benv::(var\w*|args\w*|set\w*|remove\w*)|use std::env"),
             );
@@ -379,10 +244,12 @@ fn no_file_holds_a_place_of_one_machine_or_a_promise() {
 
 #[test]
 fn the_readme_names_every_variable() {
-    let config = Source::read(&root().join("src/config.rs"));
+    let config = product()
+        .filter(|source| source.is_below("src/config/") && !source.path.ends_with("/tests.rs"));
     let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
     let variable = Regex::new("^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$").unwrap();
-    let literals = config.literals.iter().map(|(from, to)| &config.text[*from..*to]);
+    let literals =
+        config.flat_map(|source| source.literals.iter().map(|(from, to)| &source.text[*from..*to]));
     let mut variables: Vec<_> = literals.filter(|literal| variable.is_match(literal)).collect();
     variables.sort_unstable();
     variables.dedup();

@@ -1,0 +1,142 @@
+//! The configuration: the one place that reads the environment. All problems are reported
+//! together, each naming its variable; nothing falls back silently.
+
+mod reader;
+mod settings;
+mod source;
+
+use std::fmt;
+
+use secrecy::SecretString;
+
+use crate::jumpcloud::Endpoints;
+use crate::plan::Settings;
+use crate::stream::StreamId;
+use reader::{Lookup, Reader};
+
+/// Everything the function is told from outside.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What the engine needs.
+    pub settings: Settings,
+    /// The table of cursors.
+    pub cursor_table: String,
+    /// The secret's name or ARN.
+    pub secret_id: String,
+    /// What JumpCloud is asked for.
+    pub source: Source,
+    /// Whether S3 is somewhere else than at AWS, where buckets are folders.
+    pub s3_path_style: bool,
+}
+
+/// What JumpCloud is asked for: what the function and a terminal share.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// JumpCloud's hosts.
+    pub endpoints: Endpoints,
+    /// The streams that are collected.
+    pub streams: Vec<StreamId>,
+    /// How much is logged.
+    pub log_level: tracing::Level,
+}
+
+/// Every problem of a configuration.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigError(Vec<String>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "configuration: {}", self.0.join("; "))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Variables of the function's interface that a later version reads. Whoever sets one today is
+/// told that it would do nothing.
+const NOT_YET: [&str; 6] = [
+    "WORK_QUEUE_URL",
+    "JUMPCLOUD_PROVIDER_ID",
+    "ECS_KEEP_DUPLICATES",
+    "ECS_KEEP_ORIGINAL",
+    "EVENT_FILTER",
+    "CUSTOM_FIELDS",
+];
+
+/// Whether the C library's allocator was told, as it must be before the process starts, to give
+/// large buffers back to the system when they are freed.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn gives_memory_back() -> bool {
+    std::env::var_os(MALLOC_THRESHOLD.0).is_some()
+}
+
+/// The allocator's variable, and the size in bytes from which a buffer is given back.
+pub const MALLOC_THRESHOLD: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "131072");
+
+impl Config {
+    /// Reads the function's environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with every problem.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::read(&|name| std::env::var(name).ok())
+    }
+
+    /// Reads a configuration from `lookup`.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with every problem.
+    pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(lookup);
+        let archive_bucket = reader.required("ARCHIVE_BUCKET");
+        let state_bucket = reader.required("STATE_BUCKET");
+        if !archive_bucket.is_empty() && archive_bucket == state_bucket {
+            reader.problem("STATE_BUCKET", "is the archive's bucket, which SIEMs may read");
+        }
+        let config = Self {
+            cursor_table: reader.required("CURSOR_TABLE"),
+            secret_id: reader.required("JUMPCLOUD_SECRET_ID"),
+            settings: reader.settings(archive_bucket, state_bucket),
+            source: reader.source(),
+            s3_path_style: reader
+                .text("AWS_ENDPOINT_URL_S3")
+                .or(reader.text("AWS_ENDPOINT_URL"))
+                .is_some(),
+        };
+        reader.done(config)
+    }
+}
+
+/// What a terminal is told from outside: no bucket, table or secret's name.
+#[derive(Debug)]
+pub struct Terminal {
+    /// What JumpCloud is asked for.
+    pub source: Source,
+    /// What the engine needs.
+    pub settings: Settings,
+    /// The API key, if it is in the environment.
+    pub api_key: Option<SecretString>,
+}
+
+impl Terminal {
+    /// Reads a terminal's environment. `archive` and `state` are the folders' names.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with every problem.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn from_env(archive: &str, state: &str) -> Result<Self, ConfigError> {
+        let lookup = |name: &str| std::env::var(name).ok();
+        let mut reader = Reader::new(&lookup);
+        let terminal = Self {
+            source: reader.source(),
+            settings: reader.settings(archive.to_owned(), state.to_owned()),
+            api_key: reader.text("JUMPCLOUD_API_KEY").map(SecretString::from),
+        };
+        reader.done(terminal)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Reads variables one by one and keeps every problem, so that all are reported together.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::ConfigError;
+use crate::limits::DAY_MS;
+use crate::time;
+
+/// Reads one variable. Empty is unset: templates cannot leave a variable out.
+pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// What was read so far was fine but for `problems`.
+pub(super) struct Reader<'a> {
+    lookup: Lookup<'a>,
+    problems: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(lookup: Lookup<'a>) -> Self {
+        Self { lookup, problems: Vec::new() }
+    }
+
+    pub(super) fn done<T>(self, value: T) -> Result<T, ConfigError> {
+        if self.problems.is_empty() { Ok(value) } else { Err(ConfigError(self.problems)) }
+    }
+
+    pub(super) fn problem(&mut self, name: &str, what: impl fmt::Display) {
+        self.problems.push(format!("{name} {what}"));
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    pub(super) fn required(&mut self, name: &str) -> String {
+        self.text(name).unwrap_or_else(|| {
+            self.problem(name, "is not set");
+            String::new()
+        })
+    }
+
+    pub(super) fn list(&mut self, name: &str, otherwise: &str) -> Vec<String> {
+        let text = self.text(name).unwrap_or_else(|| otherwise.to_owned());
+        let mut items: Vec<String> = Vec::new();
+        for item in text.split(',').map(str::trim) {
+            if item.is_empty() {
+                self.problem(name, "has an empty item");
+            } else if items.iter().any(|known| known == item) {
+                self.problem(name, format!("names `{item}` twice"));
+            } else {
+                items.push(item.to_owned());
+            }
+        }
+        items
+    }
+
+    pub(super) fn duration(
+        &mut self,
+        name: &str,
+        otherwise: &str,
+        allowed: std::ops::RangeInclusive<i64>,
+    ) -> i64 {
+        let text = self.text(name).unwrap_or_else(|| otherwise.to_owned());
+        match time::parse_duration_ms(&text) {
+            Some(ms) if allowed.contains(&ms) => ms,
+            Some(_) => {
+                let (least, most) = (allowed.start() / 1_000, allowed.end() / DAY_MS);
+                self.problem(name, format!("is `{text}`: expected {least}s to {most}d"));
+                0
+            }
+            None => {
+                self.problem(
+                    name,
+                    format!("is `{text}`: expected a duration like 90s, 15m, 24h or 15d"),
+                );
+                0
+            }
+        }
+    }
+
+    pub(super) fn number<N>(
+        &mut self,
+        name: &str,
+        otherwise: N,
+        allowed: std::ops::RangeInclusive<N>,
+    ) -> N
+    where
+        N: FromStr + PartialOrd + fmt::Display + Copy,
+    {
+        let Some(text) = self.text(name) else { return otherwise };
+        match text.parse() {
+            Ok(number) if allowed.contains(&number) => number,
+            _ => {
+                let (least, most) = (allowed.start(), allowed.end());
+                self.problem(
+                    name,
+                    format!("is `{text}`: expected a whole number from {least} to {most}"),
+                );
+                otherwise
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What the engine needs of the configuration.
+
+use super::reader::Reader;
+use crate::limits::{DAY_MS, PAGE_LIMIT_MAX};
+use crate::partition::KeyLayout;
+use crate::plan::{Query, Settings};
+
+impl Reader<'_> {
+    pub(super) fn settings(&mut self, archive_bucket: String, state_bucket: String) -> Settings {
+        Settings {
+            archive_bucket,
+            state_bucket,
+            archive_prefix: self.archive_prefix(),
+            layout: self.layout(),
+            queries: self.queries(),
+            start_lookback_ms: self.duration("START_LOOKBACK", "24h", 1_000..=90 * DAY_MS),
+            settle_lag_ms: self.duration("SETTLE_LAG", "10s", 0..=DAY_MS),
+            overlap_ms: self.duration("OVERLAP", "15m", 0..=90 * DAY_MS),
+            late_horizon_ms: self.duration("LATE_HORIZON", "24h", 1_000..=90 * DAY_MS),
+            sweep_every_ms: self.duration("SWEEP_EVERY", "1h", 1_000..=90 * DAY_MS),
+            page_limit: self.number("PAGE_LIMIT", 10_000, 1..=PAGE_LIMIT_MAX),
+            pages_per_run: self.number("MAX_PAGES_PER_RUN", 100, 1..=1_000_000),
+            compression_level: self.number("COMPRESSION_LEVEL", 6, 1..=12),
+        }
+    }
+
+    fn archive_prefix(&mut self) -> String {
+        let prefix = self.text("ARCHIVE_PREFIX").unwrap_or_else(|| "events/".to_owned());
+        let beside = ["quarantine/", "preflight/"];
+        if !prefix.ends_with('/') || KeyLayout::parse(&prefix).is_err() || prefix.contains('{') {
+            self.problem(
+                "ARCHIVE_PREFIX",
+                format!("is `{prefix}`: expected folders that end in `/`"),
+            );
+        } else if beside.iter().any(|folder| prefix.starts_with(folder)) {
+            self.problem(
+                "ARCHIVE_PREFIX",
+                format!("is `{prefix}`, where other objects than events lie"),
+            );
+        }
+        prefix
+    }
+
+    fn layout(&mut self) -> KeyLayout {
+        let text = self.text("KEY_LAYOUT").unwrap_or_else(|| KeyLayout::DEFAULT.to_owned());
+        match KeyLayout::parse(&text) {
+            Ok(layout) => layout,
+            Err(error) => {
+                self.problem("KEY_LAYOUT", format!("is `{text}`: {error}"));
+                KeyLayout::default()
+            }
+        }
+    }
+
+    /// The service lists: `all` apart from names, which makes two queries of the same stream.
+    fn queries(&mut self) -> Vec<Query> {
+        let services = self.list("JUMPCLOUD_SERVICES", "all");
+        let plain =
+            |name: &String| name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+        if let Some(odd) = services.iter().find(|name| !plain(name)) {
+            self.problem("JUMPCLOUD_SERVICES", format!("names `{odd}`: expected lower-case names"));
+        }
+        let (all, names): (Vec<_>, Vec<_>) = services.into_iter().partition(|name| name == "all");
+        [all, names].into_iter().filter(|query| !query.is_empty()).collect()
+    }
+}

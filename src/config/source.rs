@@ -1,0 +1,87 @@
+//! What JumpCloud is asked for, and where.
+
+use std::str::FromStr as _;
+
+use super::reader::Reader;
+use super::{NOT_YET, Source};
+use crate::jumpcloud::{Endpoints, Region};
+use crate::stream::{StreamId, is_object_id};
+
+impl Reader<'_> {
+    pub(super) fn source(&mut self) -> Source {
+        for name in NOT_YET {
+            if self.text(name).is_some() {
+                self.problem(name, "is not supported by this version");
+            }
+        }
+        if self.text("OUTPUT_FORMAT").is_some_and(|format| format != "raw") {
+            self.problem("OUTPUT_FORMAT", "supports `raw` only in this version");
+        }
+        Source { endpoints: self.endpoints(), streams: self.streams(), log_level: self.log_level() }
+    }
+
+    fn streams(&mut self) -> Vec<StreamId> {
+        let names = self.list("JUMPCLOUD_ORG_IDS", "self");
+        let mut streams = Vec::new();
+        for name in names {
+            if name == "self" && self.text("JUMPCLOUD_ORG_IDS").is_none() {
+                streams.push(StreamId::own());
+            } else if is_object_id(&name) {
+                streams.extend(StreamId::try_from(name));
+            } else {
+                let what = format!(
+                    "names `{name}`: expected organization ids of 24 lower-case hex digits"
+                );
+                self.problem("JUMPCLOUD_ORG_IDS", what);
+            }
+        }
+        streams
+    }
+
+    fn endpoints(&mut self) -> Endpoints {
+        let region = match self.text("JUMPCLOUD_REGION").as_deref() {
+            None | Some("us") => Region::Us,
+            Some("eu") => Region::Eu,
+            Some("in") => Region::In,
+            Some(other) => {
+                self.problem("JUMPCLOUD_REGION", format!("is `{other}`: expected us, eu or in"));
+                Region::Us
+            }
+        };
+        let Endpoints { insights, console, token } = region.endpoints();
+        Endpoints {
+            insights: self.loopback("JUMPCLOUD_INSIGHTS_URL", insights),
+            console: self.loopback("JUMPCLOUD_CONSOLE_URL", console),
+            token: self.loopback("JUMPCLOUD_TOKEN_URL", token),
+        }
+    }
+
+    /// An override for tests and local runs; no way to send a key elsewhere.
+    fn loopback(&mut self, name: &str, otherwise: String) -> String {
+        let Some(text) = self.text(name) else { return otherwise };
+        if !is_loopback(&text) {
+            self.problem(name, "is accepted for loopback addresses only");
+        }
+        text.trim_end_matches('/').to_owned()
+    }
+
+    fn log_level(&mut self) -> tracing::Level {
+        let text = self.text("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
+        tracing::Level::from_str(&text).unwrap_or_else(|_| {
+            self.problem(
+                "LOG_LEVEL",
+                format!("is `{text}`: expected error, warn, info, debug or trace"),
+            );
+            tracing::Level::INFO
+        })
+    }
+}
+
+fn is_loopback(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+    let host = url.host_str().unwrap_or("").trim_matches(['[', ']']);
+    let loopback =
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    bare && loopback && matches!(url.scheme(), "http" | "https")
+}

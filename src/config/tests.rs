@@ -1,0 +1,109 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::HashMap;
+
+use super::*;
+use crate::jumpcloud::Region;
+
+fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let least = [
+        ("ARCHIVE_BUCKET", "archive"),
+        ("STATE_BUCKET", "state"),
+        ("CURSOR_TABLE", "cursors"),
+        ("JUMPCLOUD_SECRET_ID", "secret"),
+    ];
+    let all: HashMap<_, _> = least.iter().chain(variables).copied().collect();
+    Config::read(&|name| all.get(name).map(|text| (*text).to_owned()))
+}
+
+fn problem(name: &str, text: &str) -> String {
+    read(&[(name, text)]).unwrap_err().to_string()
+}
+
+#[test]
+fn four_names_are_enough() {
+    let config = read(&[]).unwrap();
+    assert_eq!(config.source.streams, [StreamId::own()]);
+    assert_eq!(config.settings.queries, [["all"]]);
+    assert_eq!(config.settings.archive_prefix, "events/");
+    assert_eq!(config.settings.overlap_ms, 15 * 60_000);
+    assert_eq!(config.settings.page_limit, 10_000);
+    assert_eq!(config.source.endpoints, Region::Us.endpoints());
+    assert!(!config.s3_path_style);
+}
+
+#[test]
+fn empty_is_unset() {
+    let config = read(&[("JUMPCLOUD_ORG_IDS", ""), ("OVERLAP", " ")]).unwrap();
+    assert_eq!(config.source.streams, [StreamId::own()]);
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let error = Config::read(&|name| (name == "OVERLAP").then(|| "soon".to_owned())).unwrap_err();
+    insta::assert_snapshot!(error, @"configuration: ARCHIVE_BUCKET is not set; STATE_BUCKET is not set; CURSOR_TABLE is not set; JUMPCLOUD_SECRET_ID is not set; OVERLAP is `soon`: expected a duration like 90s, 15m, 24h or 15d");
+}
+
+#[test]
+fn every_bad_value_names_its_variable() {
+    for (name, text) in [
+        ("START_LOOKBACK", "91d"),
+        ("START_LOOKBACK", "0s"),
+        ("LATE_HORIZON", "0s"),
+        ("SWEEP_EVERY", "500"),
+        ("PAGE_LIMIT", "10001"),
+        ("PAGE_LIMIT", "0"),
+        ("MAX_PAGES_PER_RUN", "-1"),
+        ("COMPRESSION_LEVEL", "13"),
+        ("LOG_LEVEL", "loud"),
+        ("KEY_LAYOUT", "{tenant}/"),
+        ("ARCHIVE_PREFIX", "events"),
+        ("ARCHIVE_PREFIX", "../"),
+        ("ARCHIVE_PREFIX", "quarantine/"),
+        ("JUMPCLOUD_REGION", "US"),
+        ("JUMPCLOUD_SERVICES", "sso,,ldap"),
+        ("JUMPCLOUD_SERVICES", "sso,sso"),
+        ("JUMPCLOUD_SERVICES", "a b"),
+        ("JUMPCLOUD_ORG_IDS", "self"),
+        ("JUMPCLOUD_ORG_IDS", "../../x"),
+        ("STATE_BUCKET", "archive"),
+        ("OUTPUT_FORMAT", "ecs"),
+        ("WORK_QUEUE_URL", "https://sqs"),
+    ] {
+        let error = problem(name, text);
+        assert!(error.starts_with(&format!("configuration: {name} ")), "{name}={text}: {error}");
+    }
+}
+
+#[test]
+fn zero_is_a_lag_and_an_overlap() {
+    let config = read(&[("SETTLE_LAG", "0s"), ("OVERLAP", "0s")]).unwrap();
+    assert_eq!((config.settings.settle_lag_ms, config.settings.overlap_ms), (0, 0));
+}
+
+#[test]
+fn all_is_asked_apart_from_names() {
+    let config = read(&[("JUMPCLOUD_SERVICES", "sso, all ,pam")]).unwrap();
+    assert_eq!(config.settings.queries, [vec!["all"], vec!["sso", "pam"]]);
+}
+
+#[test]
+fn a_key_goes_nowhere_but_to_jumpcloud_and_loopback() {
+    let own = "http://127.0.0.1:8080/insights/directory/v1/";
+    let config =
+        read(&[("JUMPCLOUD_INSIGHTS_URL", own), ("AWS_ENDPOINT_URL", "http://x")]).unwrap();
+    assert_eq!(config.source.endpoints.insights, own.trim_end_matches('/'));
+    assert!(config.s3_path_style);
+    for url in [
+        "https://example.com",
+        "http://127.0.0.1.example.com",
+        "http://127.0.0.1@example.com",
+        "http://10.0.0.1",
+        "file:///etc",
+        "localhost",
+        "http://localhost:1/?to=x",
+    ] {
+        assert!(problem("JUMPCLOUD_TOKEN_URL", url).contains("loopback"), "{url}");
+    }
+    assert!(read(&[("JUMPCLOUD_TOKEN_URL", "http://[::1]:1/oauth2/token")]).is_ok());
+}
