@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::lateness::Lateness;
 use crate::limits::{LEASE_MS_MAX, MESSAGE_BYTES_MAX};
 use crate::update::{Condition, Item, Unreadable, Update, Value, number, text};
 
@@ -301,6 +302,25 @@ pub fn release(mut update: Update, fence: i64, ended: Ended<'_>) -> Update {
     update
 }
 
+/// How late events arrived so far; nothing where that was not kept or cannot be read.
+///
+/// A statistic and no part of the reading state: a run that is killed adds nothing to it.
+#[must_use]
+pub fn lateness(item: &Item) -> Lateness {
+    text(item, "lateness").map(Lateness::parse).unwrap_or_default()
+}
+
+/// Adds what a run has measured to its release, so that keeping it needs no update of its own.
+#[must_use]
+pub fn measured(mut update: Update, before: &Lateness, more: &Lateness) -> Update {
+    if !more.is_empty() {
+        let mut all = before.clone();
+        all.merge(more);
+        update.set.push(("lateness", Value::S(all.to_text())));
+    }
+    update
+}
+
 /// Keeps the failure of a stream that has no cursor yet.
 #[must_use]
 pub fn failed_unborn(error: &str) -> Update {
@@ -449,6 +469,23 @@ mod tests {
         assert_eq!(number(&item, "failures"), Ok(0));
         assert!(!item.contains_key("last_error"));
         assert!(!release(Update::default(), 2, Ended::Well { at_ms: 9 }).allows(&item));
+    }
+
+    #[test]
+    fn the_release_adds_what_was_measured() {
+        let mut item = born();
+        claim("me", 10, 20).apply(&mut item);
+        let mut more = Lateness::default();
+        more.add("sso", 7_000);
+        for count in 1..=2 {
+            let released = release(Update::default(), 1, Ended::Well { at_ms: 9 });
+            measured(released, &lateness(&item), &more).apply(&mut item);
+            assert_eq!(text(&item, "lateness"), Ok(&*format!("sso=7:{count}")));
+        }
+        let nothing = measured(Update::default(), &lateness(&item), &Lateness::default());
+        assert_eq!(nothing, Update::default());
+        item.insert("lateness".to_owned(), Value::N(1));
+        assert!(lateness(&item).is_empty());
     }
 
     #[test]

@@ -19,7 +19,7 @@
 //! | [`identity`], [`index`] | what was decided already |
 //! | [`partition`], [`batch`], [`output`] | which bytes go where |
 //! | [`entry`], [`cursor`], [`update`] | what is stored |
-//! | [`stream`], [`time`], [`limits`], [`error`], [`report`] | words used everywhere |
+//! | [`stream`], [`time`], [`limits`], [`error`], [`report`], [`lateness`] | words used everywhere |
 //! | [`ports`] | what the engine needs of the world |
 //! | [`jumpcloud`], [`aws`], [`local`], [`clock`] | the world |
 //! | [`config`], [`telemetry`] | what comes from outside, and what is logged |
@@ -47,6 +47,7 @@ pub mod handler;
 pub mod identity;
 pub mod index;
 pub mod jumpcloud;
+pub mod lateness;
 pub mod limits;
 pub mod local;
 pub mod output;

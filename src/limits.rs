@@ -28,6 +28,10 @@ pub const MESSAGE_BYTES_MAX: usize = 256;
 pub const HOURS_KEPT_MAX: usize = 16;
 /// Journal entries that a stream without new events may be apart.
 pub const ENTRY_INTERVAL_MS_MAX: i64 = 7 * DAY_MS;
+/// A stream is live while its head was read this short a time ago: then what arrives is new.
+pub const LIVE_MS_MAX: i64 = HOUR_MS;
+/// Services whose lateness is measured apart; the rest share one histogram.
+pub const LATENESS_SERVICES_MAX: usize = 24;
 /// Identities of events without a readable timestamp are kept this many days: longer than
 /// JumpCloud can return the event.
 pub const UNPLACED_DAYS: u32 = 100;

@@ -9,7 +9,7 @@ use crate::stream::StreamId;
 use crate::time;
 
 /// The service label of events whose own cannot stand in a key.
-const OTHER: &str = "_other";
+pub(crate) const OTHER: &str = "_other";
 
 /// The one pattern that every archive key matches, from its first to its last character. No
 /// segment begins with a dot, so no key can climb out of its prefix.

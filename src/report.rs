@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::lateness::Lateness;
 use crate::stream::StreamId;
 
 /// What an invocation did.
@@ -28,6 +29,8 @@ pub struct StreamReport {
     pub written: u64,
     /// Of those, how many lay where the head had read before.
     pub late: u64,
+    /// How late events arrived, a service; what a first look-back or an outage brought is left out.
+    pub lateness: Lateness,
     /// Events the filter left out.
     pub filtered: u64,
     /// Rows put into quarantine.
@@ -65,7 +68,7 @@ pub struct StreamReport {
 }
 
 /// What a batch holds; counted when it is archived.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Events.
     pub written: u64,
@@ -77,16 +80,8 @@ pub struct Tally {
     pub without_timestamp: u64,
     /// Rows put into quarantine.
     pub quarantined: u64,
-}
-
-impl std::ops::AddAssign for Tally {
-    fn add_assign(&mut self, more: Self) {
-        self.written += more.written;
-        self.late += more.late;
-        self.without_id += more.without_id;
-        self.without_timestamp += more.without_timestamp;
-        self.quarantined += more.quarantined;
-    }
+    /// How late the events are.
+    pub lateness: Lateness,
 }
 
 /// How a run ended.
@@ -116,6 +111,7 @@ impl StreamReport {
             seen: 0,
             written: 0,
             late: 0,
+            lateness: Lateness::default(),
             filtered: 0,
             quarantined: 0,
             without_id: 0,
@@ -137,12 +133,13 @@ impl StreamReport {
 
 impl StreamReport {
     /// Adds a batch that is archived.
-    pub fn archived(&mut self, batch: Tally) {
+    pub fn archived(&mut self, batch: &Tally) {
         self.written += batch.written;
         self.late += batch.late;
         self.without_id += batch.without_id;
         self.without_timestamp += batch.without_timestamp;
         self.quarantined += batch.quarantined;
+        self.lateness.merge(&batch.lateness);
     }
 }
 

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use crate::collect::Engine;
-use crate::cursor::Cursor;
+use crate::cursor::{self, Cursor};
 use crate::error::RunError;
+use crate::lateness::Lateness;
 use crate::limits::{DAY_MS, RETENTION_MS};
 use crate::stream::StreamId;
 use crate::time;
@@ -39,6 +40,8 @@ pub struct StreamStatus {
     /// Days until JumpCloud begins to delete what was not read yet; 90 days is its longest
     /// retention.
     pub days_until_loss: Option<i64>,
+    /// How late events arrived so far, a service: what to choose `LATE_HORIZON` from.
+    pub lateness: Lateness,
     /// Entries decided so far.
     pub entries: Option<u64>,
 }
@@ -74,6 +77,7 @@ impl StreamStatus {
             failures: number(item, "failures").unwrap_or(0),
             gaps: cursor.as_ref().map_or(0, |cursor| cursor.state.gaps()),
             days_until_loss: lag_ms.map(|lag_ms| (RETENTION_MS - lag_ms) / DAY_MS),
+            lateness: cursor::lateness(item),
             entries: cursor.map(|cursor| cursor.seq),
         }
     }

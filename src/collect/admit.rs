@@ -13,9 +13,8 @@ use crate::limits::EVENT_BYTES_MAX;
 use crate::page::{Fields, Page, Row, RowKind};
 use crate::place::Places;
 use crate::plan::Kind;
-use crate::report::Tally;
 use crate::stream::{Scope, is_object_id};
-use crate::time;
+use crate::{lateness, partition, time};
 
 impl Run<'_> {
     /// Takes what is new of a page into the batch. The page is whole: it was read to its end.
@@ -72,23 +71,29 @@ impl Run<'_> {
                 }
                 None => {
                     self.batch.add_event(layout, &admission, bytes);
-                    self.count(page, row);
+                    self.count(page, row, now_ms);
                 }
             }
         }
         Ok(Decided::Mine)
     }
 
-    fn count(&mut self, page: &Page, row: &Row) {
+    fn count(&mut self, page: &Page, row: &Row, now_ms: i64) {
         let Some(fields) = fields(row) else { return };
-        let is_late = |ns| time::floor_ms(ns) < self.cursor.state.read_to_ms;
-        self.tally += Tally {
-            written: 1,
-            late: u64::from(fields.timestamp_ns.is_some_and(is_late)),
-            without_id: u64::from(page.id(fields).is_none()),
-            without_timestamp: u64::from(fields.timestamp_ns.is_none()),
-            quarantined: 0,
+        self.tally.written += 1;
+        self.tally.without_id += u64::from(page.id(fields).is_none());
+        let Some(ms) = fields.timestamp_ns.map(time::floor_ms) else {
+            self.tally.without_timestamp += 1;
+            return;
         };
+        let state = &self.cursor.state;
+        self.tally.late += u64::from(ms < state.read_to_ms);
+        // A lane reads what is long past.
+        let measured = lateness::measured_ms(state, ms, now_ms).filter(|_| !self.stream.is_lane());
+        if let Some(late_ms) = measured {
+            let service = page.service(fields);
+            self.tally.lateness.add(partition::service_label(service.as_deref()), late_ms);
+        }
     }
 
     /// Quarantines the position of a row that is too large to fetch.

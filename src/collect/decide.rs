@@ -49,7 +49,7 @@ impl Run<'_> {
         for (slot, held) in slots {
             self.slots.put(slot, held);
         }
-        self.report.archived(tally);
+        self.report.archived(&tally);
         Ok(Decided::Mine)
     }
 

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::batch::{Batch, BatchLimits};
 use crate::cursor::{self, Cursor, Ended, ReadingState};
 use crate::error::RunError;
+use crate::lateness::Lateness;
 use crate::limits::{LEASE_MARGIN_MS, LEASE_MS_MAX};
 use crate::plan::{Budget, Settings};
 use crate::ports::{Clock, Cursors, Insights, Meter, Objects};
@@ -196,6 +197,7 @@ impl Engine {
     ) -> StreamReport {
         let fence = number(item, "fence").unwrap_or(0);
         let failures = number(item, "failures").unwrap_or(0);
+        let before = cursor::lateness(item);
         let (mut report, unwritten) = match Cursor::read(item) {
             Ok(cursor) => self.work(stream, budget, goal, &meter, cursor).await,
             Err(error) => {
@@ -207,7 +209,7 @@ impl Engine {
         if report.outcome == Outcome::Failed {
             report.failures = failures + 1;
         }
-        if let Err(error) = self.release(stream, fence, &report, unwritten).await {
+        if let Err(error) = self.release(stream, fence, &before, &report, unwritten).await {
             fail(&mut report, &error);
             report.failures = failures + 1;
         }
@@ -262,6 +264,7 @@ impl Engine {
         &self,
         stream: &StreamId,
         fence: i64,
+        before: &Lateness,
         report: &StreamReport,
         unwritten: Option<Cursor>,
     ) -> Result<(), RunError> {
@@ -269,13 +272,17 @@ impl Engine {
             Some(error) => Ended::Badly { error, failures: report.failures },
             None => Ended::Well { at_ms: self.now_ms() },
         };
+        let released = |update| {
+            let update = cursor::release(update, fence, ended);
+            cursor::measured(update, before, &report.lateness)
+        };
         if let Some(cursor) = unwritten {
-            let update = cursor::release(cursor.progress(&cursor.state, fence), fence, ended);
+            let update = released(cursor.progress(&cursor.state, fence));
             if self.cursors.update(stream, &update).await?.is_some() {
                 return Ok(());
             }
         }
-        self.cursors.update(stream, &cursor::release(Update::default(), fence, ended)).await?;
+        self.cursors.update(stream, &released(Update::default())).await?;
         Ok(())
     }
 

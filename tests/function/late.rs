@@ -1,10 +1,11 @@
 //! Late events: what appears hours after its time, past the overlap.
 
 use jumpcloud_collector::standin::{Fault, Rule, When};
+use serde_json::json;
 
 use crate::support::event::{event, now_ms, series, spread};
 use crate::support::function::Function;
-use crate::support::stage::{STREAM, Stage};
+use crate::support::stage::{STREAM, Stage, only_stream};
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -16,16 +17,21 @@ async fn the_comparison_finds_what_came_later_than_the_overlap() {
     let mut events = spread(60);
     stage.load(&events);
     let function = Function::spawn(&stage, &[]).await;
-    function.run("{}").await;
+    let first = function.run("{}").await;
+    assert_eq!(only_stream(&first)["lateness"], json!({}), "a look-back is not lateness");
     let late = [event(1_000, "sso", now_ms() - 5 * HOUR_MS)];
     stage.load(&late);
     events.extend(late);
     function.run("{}").await;
     assert_eq!(stage.archive().await.len(), 60, "no comparison is due yet");
     stage.aws.table.set_number(STREAM, "compared_at_ms", now_ms() - 2 * HOUR_MS);
-    for _ in 0..2 {
-        function.run("{}").await;
-    }
+    let run = function.run("{}").await;
+    let lateness = &only_stream(&run)["lateness"];
+    assert_eq!(lateness["sso"]["count"], 1, "{lateness}");
+    assert!(lateness["sso"]["p99_seconds"].as_i64() >= Some(5 * 3_600), "{lateness}");
+    function.run("{}").await;
+    let status = function.run(r#"{"task":"status"}"#).await;
+    assert_eq!(only_stream(&status)["lateness"], *lateness, "kept over runs that add nothing");
     stage.archive().await.assert_holds(&events);
     stage.assert_disciplined();
 }

@@ -1,6 +1,8 @@
 //! What the commands print.
 
+use jiff::SignedDuration;
 use jumpcloud_collector::audit::{Audit, StreamAudit};
+use jumpcloud_collector::lateness::Summary;
 use jumpcloud_collector::preflight::Preflight;
 use jumpcloud_collector::report::{Outcome, StreamReport};
 use jumpcloud_collector::status::Status;
@@ -82,6 +84,29 @@ pub(crate) fn status(status: &Status) {
         ]
     }));
     table(&rows);
+    lateness(status);
+}
+
+/// How late events arrived, a line a stream and service.
+fn lateness(status: &Status) {
+    let mut rows = vec![
+        ["stream", "service", "events measured", "half by", "99 in 100 by", "latest"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for stream in &status.streams {
+        rows.extend(stream.lateness.services().map(|(service, histogram)| {
+            let Summary { count, p50_seconds, p99_seconds, max_seconds } = histogram.summary();
+            let late = [p50_seconds, p99_seconds, max_seconds]
+                .map(|s| format!("{:#}", SignedDuration::from_secs(s)));
+            let names = [stream.stream.to_string(), service.to_owned(), count.to_string()];
+            names.into_iter().chain(late).collect()
+        }));
+    }
+    if rows.len() > 1 {
+        println!("\nhow late events were seen, to choose LATE_HORIZON from:");
+        table(&rows);
+    }
 }
 
 /// Rows in columns as wide as their widest cell.
