@@ -23,6 +23,8 @@ pub struct Config {
     pub cursor_table: String,
     /// The secret's name or ARN.
     pub secret_id: String,
+    /// The SQS queue through which many streams are worked on, if there is one.
+    pub work_queue_url: Option<String>,
     /// What JumpCloud is asked for.
     pub source: Source,
     /// Whether S3 is somewhere else than at AWS, where buckets are folders.
@@ -54,8 +56,7 @@ impl std::error::Error for ConfigError {}
 
 /// Variables of the function's interface that a later version reads. Whoever sets one today is
 /// told that it would do nothing.
-const NOT_YET: [&str; 6] = [
-    "WORK_QUEUE_URL",
+const NOT_YET: [&str; 5] = [
     "JUMPCLOUD_PROVIDER_ID",
     "ECS_KEEP_DUPLICATES",
     "ECS_KEEP_ORIGINAL",
@@ -99,6 +100,7 @@ impl Config {
             cursor_table: reader.required("CURSOR_TABLE"),
             secret_id: reader.required("JUMPCLOUD_SECRET_ID"),
             settings: reader.settings(archive_bucket, state_bucket),
+            work_queue_url: reader.web_address("WORK_QUEUE_URL"),
             source: reader.source(),
             s3_path_style: reader
                 .text("AWS_ENDPOINT_URL_S3")

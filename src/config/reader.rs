@@ -40,6 +40,15 @@ impl<'a> Reader<'a> {
         })
     }
 
+    pub(super) fn web_address(&mut self, name: &str) -> Option<String> {
+        let text = self.text(name)?;
+        let is_web = |url: reqwest::Url| matches!(url.scheme(), "http" | "https");
+        if !reqwest::Url::parse(&text).is_ok_and(is_web) {
+            self.problem(name, format!("is `{text}`: expected an address like https://…"));
+        }
+        Some(text)
+    }
+
     pub(super) fn list(&mut self, name: &str, otherwise: &str) -> Vec<String> {
         let text = self.text(name).unwrap_or_else(|| otherwise.to_owned());
         let mut items: Vec<String> = Vec::new();

@@ -21,12 +21,11 @@ use serde_json::{Value, json};
 use reading::{json, logical_ids, path, properties, strings, template, text};
 
 /// Variables that `src/config` reads and the template does not set, and why.
-const NOT_IN_TEMPLATE: [(&str, &str); 13] = [
+const NOT_IN_TEMPLATE: [(&str, &str); 12] = [
     ("AWS_ENDPOINT_URL", "the SDK's own, read to choose S3's path style"),
     ("AWS_ENDPOINT_URL_S3", "the SDK's own, read to choose S3's path style"),
     ("JUMPCLOUD_API_KEY", "for the terminal program; the function reads a secret"),
     ("OUTPUT_FORMAT", "only raw in this version"),
-    ("WORK_QUEUE_URL", "refused in this version"),
     ("JUMPCLOUD_PROVIDER_ID", "refused in this version"),
     ("ECS_KEEP_DUPLICATES", "refused in this version"),
     ("ECS_KEEP_ORIGINAL", "refused in this version"),
@@ -172,7 +171,7 @@ fn failed_runs_are_kept_and_not_repeated() {
         text(&invoke["DestinationConfig"]["OnFailure"]["Destination"]),
         "${FailureQueue.Arn}"
     );
-    for queue in ["FailureQueue", "ScheduleDeadLetterQueue"] {
+    for queue in ["FailureQueue", "ScheduleDeadLetterQueue", "WorkDeadLetterQueue"] {
         let settings = properties(&template, queue);
         assert_eq!(settings["MessageRetentionPeriod"], 14 * 24 * 3600, "{queue}");
         assert_eq!(settings["SqsManagedSseEnabled"], true, "{queue}");
@@ -184,7 +183,8 @@ fn failed_runs_are_kept_and_not_repeated() {
 #[test]
 fn schedule_gives_up_early_and_sends_the_example_event() {
     let template = template();
-    assert_eq!(template["Parameters"]["ScheduleExpression"]["Default"], "rate(5 minutes)");
+    assert_eq!(template["Parameters"]["ScheduleMinutes"]["Default"], 5);
+    assert_eq!(template["Mappings"]["Schedules"]["5"]["Expression"], "rate(5 minutes)");
     let target = &properties(&template, "Schedule")["Target"];
     assert_eq!(
         target["RetryPolicy"],
@@ -196,6 +196,52 @@ fn schedule_gives_up_early_and_sends_the_example_event() {
     let sent = input
         .replace("<aws.scheduler.scheduled-time>", example["scheduled_time"].as_str().unwrap());
     assert_eq!(serde_json::from_str::<Value>(&sent).unwrap(), example);
+}
+
+#[test]
+fn work_is_shared_through_a_queue_that_gives_up_after_five_tries() {
+    let template = template();
+    let queue = properties(&template, "WorkQueue");
+    assert!(queue.get("FifoQueue").is_none(), "one stuck stream would hold up the others");
+    assert_eq!(queue["SqsManagedSseEnabled"], true);
+    assert_eq!(
+        queue["RedrivePolicy"],
+        json!({"deadLetterTargetArn": {"Fn::GetAtt": "WorkDeadLetterQueue.Arn"}, "maxReceiveCount": 5})
+    );
+    assert_eq!(
+        queue["VisibilityTimeout"],
+        json!({"Fn::FindInMap": ["Timeouts", {"Ref": "Timeout"}, "VisibilitySeconds"]})
+    );
+    let mapping = properties(&template, "WorkMapping");
+    assert_eq!(text(&mapping["EventSourceArn"]), "${WorkQueue.Arn}");
+    assert_eq!(text(&mapping["FunctionName"]), "${Collector}");
+    assert_eq!(strings(&mapping["FunctionResponseTypes"]), ["ReportBatchItemFailures"]);
+    assert_eq!(text(&mapping["ScalingConfig"]["MaximumConcurrency"]), "${MaxConcurrency}");
+}
+
+/// CloudFormation cannot calculate: what follows from a parameter is a table, and must be right for every value.
+#[test]
+fn every_time_out_and_schedule_has_what_follows_from_it() {
+    let template = template();
+    let rows = |parameter: &str, table: &str| {
+        let table = template["Mappings"][table].as_object().unwrap().clone();
+        let allowed = template["Parameters"][parameter]["AllowedValues"].as_array().unwrap();
+        assert_eq!(allowed.len(), table.len(), "{parameter}");
+        let rows =
+            allowed.iter().map(|value| (value.as_i64().unwrap(), &table[&value.to_string()]));
+        rows.map(|(value, row)| (value, row.clone())).collect::<Vec<_>>()
+    };
+    for (seconds, row) in rows("Timeout", "Timeouts") {
+        assert_eq!(row["VisibilitySeconds"], 6 * seconds, "{seconds}");
+    }
+    for (minutes, row) in rows("ScheduleMinutes", "Schedules") {
+        let expression = match minutes {
+            1 => "rate(1 minute)".to_owned(),
+            60 => "rate(1 hour)".to_owned(),
+            _ => format!("rate({minutes} minutes)"),
+        };
+        assert_eq!(row["Expression"], expression.as_str(), "{minutes}");
+    }
 }
 
 #[test]

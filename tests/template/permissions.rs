@@ -78,7 +78,7 @@ fn collector_role_allows_exactly_this() {
     insta::assert_snapshot!(role(&template(), "CollectorRole"), @"
     AssumeByLambda: Allow sts:AssumeRole
       to lambda.amazonaws.com
-    MoveCursors: Allow dynamodb:GetItem dynamodb:UpdateItem
+    MoveCursors: Allow dynamodb:GetItem dynamodb:BatchGetItem dynamodb:UpdateItem
       on ${CursorTable.Arn}
     WriteArchive: Allow s3:PutObject s3:GetObject
       on ${ArchiveBucket.Arn}/*
@@ -90,6 +90,8 @@ fn collector_role_allows_exactly_this() {
     ReadSecret: Allow secretsmanager:GetSecretValue
       on (CreateSecret ? ${JumpCloudSecret} : ${JumpCloudSecretArn})
       if StringEqualsIfExists secretsmanager:VersionStage: AWSCURRENT
+    ShareWork: Allow sqs:SendMessage sqs:ReceiveMessage sqs:DeleteMessage sqs:ChangeMessageVisibility sqs:GetQueueAttributes
+      on ${WorkQueue.Arn}
     ReportFailedRuns: Allow sqs:SendMessage
       on ${FailureQueue.Arn}
     WriteLog: Allow logs:CreateLogStream logs:PutLogEvents
