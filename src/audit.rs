@@ -6,11 +6,12 @@ use serde::Serialize;
 
 use crate::collect::Engine;
 use crate::cursor::Cursor;
+use crate::discover::{self, Asked, Who};
 use crate::error::RunError;
 use crate::limits::HOUR_MS;
 use crate::plan::Budget;
 use crate::ports::Meter;
-use crate::report::{Outcome, StreamReport};
+use crate::report::{Discovery, Outcome, StreamReport};
 use crate::stream::StreamId;
 use crate::time;
 
@@ -30,6 +31,9 @@ pub struct Range {
 pub struct Audit {
     /// A line a stream.
     pub streams: Vec<StreamAudit>,
+    /// How looking for organizations went; none where they are named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Discovery>,
 }
 
 /// What was found of one stream, over the whole hours of the range that it has read for good.
@@ -67,9 +71,19 @@ pub struct DifferingHour {
 }
 
 /// Audits each stream. What goes wrong with one is in its line.
-pub async fn audit(engine: &Engine, streams: &[StreamId], range: Range, budget: Budget) -> Audit {
+///
+/// # Errors
+/// [`RunError`] if it cannot be told which streams there are.
+pub async fn audit(
+    engine: &Engine,
+    who: &Who,
+    range: Range,
+    budget: Budget,
+) -> Result<Audit, RunError> {
+    let born = engine.born().await?;
+    let Asked { streams, discovery } = discover::streams(engine, who, &born, budget).await;
     let mut lines = Vec::new();
-    for stream in streams {
+    for stream in &streams {
         let mut line = StreamAudit::new(stream.clone());
         if let Err(error) = line.compare(engine, range, budget).await {
             line.error = Some(error.to_string());
@@ -80,7 +94,7 @@ pub async fn audit(engine: &Engine, streams: &[StreamId], range: Range, budget: 
         }
         lines.push(line);
     }
-    Audit { streams: lines }
+    Ok(Audit { streams: lines, discovery })
 }
 
 impl Audit {

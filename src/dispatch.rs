@@ -4,23 +4,22 @@ use std::collections::BTreeSet;
 
 use crate::collect::Engine;
 use crate::cursor;
+use crate::discover::{self, Asked, Who};
 use crate::error::RunError;
 use crate::plan::Budget;
 use crate::report::{Report, StreamReport};
 use crate::stream::StreamId;
 
-/// One run over each configured stream, one after the other, and the recovery of those that are
-/// no longer configured. What goes wrong with one is in its report and holds up no other.
+/// One run over each stream that is asked for, one after the other, and the recovery of those that
+/// no longer are. What goes wrong with one is in its report and holds up no other.
 ///
 /// # Errors
 /// [`RunError`] if it cannot be told which streams there are.
-pub async fn collect(
-    engine: &Engine,
-    configured: &[StreamId],
-    budget: Budget,
-) -> Result<Report, RunError> {
+pub async fn collect(engine: &Engine, who: &Who, budget: Budget) -> Result<Report, RunError> {
     let born = engine.born().await?;
-    refuse_beside_own(engine, configured, &born).await?;
+    let Asked { streams: configured, discovery } =
+        discover::streams(engine, who, &born, budget).await;
+    refuse_beside_own(engine, &configured, &born).await?;
     let mut streams = Vec::new();
     for (done, stream) in configured.iter().enumerate() {
         let share = share(engine.clock.now_ms(), budget, configured.len() - done);
@@ -34,10 +33,10 @@ pub async fn collect(
         streams.push(report);
     }
     let duration_ms = engine.clock.now_ms() - budget.started_ms;
-    Ok(Report { streams, duration_ms })
+    Ok(Report { streams, discovery, duration_ms })
 }
 
-/// Explicit organizations are refused while the cursor `self` exists: they may be the same one,
+/// Organizations by id are refused while the cursor `self` exists: they may be the same one,
 /// and would be archived twice.
 async fn refuse_beside_own(
     engine: &Engine,
@@ -51,13 +50,18 @@ async fn refuse_beside_own(
     if engine.cursors.get(&own).await?.as_ref().and_then(cursor::seq).is_none() {
         return Ok(());
     }
-    let names: Vec<_> = configured.iter().map(StreamId::as_str).collect();
+    let names: Vec<_> = configured.iter().take(NAMED_MAX).map(StreamId::as_str).collect();
+    let more = if configured.len() > NAMED_MAX { " and more" } else { "" };
     Err(RunError::Mend(format!(
-        "JUMPCLOUD_ORG_IDS names {}, and the API key's own organization was collected as `self`: \
-         one of them may be the same, see the README on moving from `self`",
+        "JUMPCLOUD_ORG_IDS or JUMPCLOUD_PROVIDER_ID ask for {}{more}, and the API key's own \
+         organization was collected as `self`: one of them may be the same, see the README on \
+         moving from `self`",
         names.join(", ")
     )))
 }
+
+/// Streams that a message names.
+const NAMED_MAX: usize = 10;
 
 /// A stream's part of the time: what is left, shared equally among those still to come.
 fn share(now_ms: i64, budget: Budget, streams_left: usize) -> Budget {

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::collect::Engine;
+use crate::discover::Who;
 use crate::limits::FAILURES_TOLERATED;
 use crate::plan::Budget;
-use crate::stream::StreamId;
 use crate::task::{Task, UnknownEvent};
 use crate::{audit, dispatch, preflight, status};
 
@@ -45,14 +45,13 @@ impl InvocationError {
 /// [`InvocationError`], after every stream has had its turn; the report is logged before.
 pub async fn handle(
     engine: &Engine,
-    streams: &[StreamId],
+    who: &Who,
     event: &Value,
     budget: Budget,
 ) -> Result<Value, InvocationError> {
     match Task::of(event)? {
         Task::Collect => {
-            let report =
-                dispatch::collect(engine, streams, budget).await.map_err(unreachable_state)?;
+            let report = dispatch::collect(engine, who, budget).await.map_err(unreachable_state)?;
             let answer = json(&report);
             tracing::info!(report = %answer, "collected");
             match report.failure(FAILURES_TOLERATED) {
@@ -61,7 +60,7 @@ pub async fn handle(
             }
         }
         Task::Validate => {
-            let preflight = preflight::validate(engine, streams, budget).await;
+            let preflight = preflight::validate(engine, who, budget).await;
             tracing::info!(preflight = %json(&preflight), "validated");
             match preflight.failure() {
                 Some(failure) => Err(InvocationError::ValidationFailed(failure)),
@@ -69,11 +68,12 @@ pub async fn handle(
             }
         }
         Task::Status => {
-            let status = status::status(engine, streams).await.map_err(unreachable_state)?;
+            let status = status::status(engine, who, budget).await.map_err(unreachable_state)?;
             Ok(json(&status))
         }
         Task::Audit(range) => {
-            let audit = audit::audit(engine, streams, range, budget).await;
+            let audit =
+                audit::audit(engine, who, range, budget).await.map_err(unreachable_state)?;
             tracing::info!(audit = %json(&audit), "audited");
             match audit.failure() {
                 Some(failure) => Err(InvocationError::StreamsFailed(failure)),

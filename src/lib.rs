@@ -13,6 +13,7 @@
 //! |---|---|
 //! | [`task`], [`handler`] | an event in, an answer out |
 //! | [`dispatch`], [`preflight`], [`status`], [`audit`], [`verify`] | what tasks and commands do |
+//! | [`discover`], [`list`] | which streams there are |
 //! | [`collect`] | one run of one stream: the one place with the protocol's order |
 //! | [`plan`], [`sweep`], [`walk`], [`place`] | what to read: windows, late events, paging, places of rows |
 //! | [`page`], [`event`] | one answer of JumpCloud and the rows in it |
@@ -39,6 +40,7 @@ pub mod clock;
 pub mod collect;
 pub mod config;
 pub mod cursor;
+pub mod discover;
 pub mod dispatch;
 pub mod entry;
 pub mod error;
@@ -49,6 +51,7 @@ pub mod index;
 pub mod jumpcloud;
 pub mod lateness;
 pub mod limits;
+pub mod list;
 pub mod local;
 pub mod output;
 pub mod page;

@@ -24,6 +24,16 @@ pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// What is kept of somebody else's error message.
 pub const MESSAGE_BYTES_MAX: usize = 256;
 
+/// Rows of a console's list that are asked for at once: the most JumpCloud gives (its console
+/// refuses more).
+pub const LIST_PAGE_ROWS: usize = 100;
+/// A page of a console's list, inflated or not.
+pub const LIST_BYTES_MAX: usize = 32 * MIB;
+/// Organizations one function may have: a list that is longer is an error and not read on.
+pub const ORGANIZATIONS_MAX: usize = 50_000;
+/// Times a list is gone through when rows may have moved between its pages.
+pub const LIST_PASSES_MAX: u32 = 2;
+
 /// Hours kept in a cursor because their counts differed; if more differ, a full sweep is due.
 pub const HOURS_KEPT_MAX: usize = 16;
 /// Journal entries that a stream without new events may be apart.

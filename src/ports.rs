@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use serde_json::value::RawValue;
 
 use crate::page::{Page, Token};
 use crate::plan::Query;
@@ -52,6 +53,47 @@ pub struct PageRequest {
     pub deadline_ms: i64,
     /// Counts what the request costs.
     pub meter: Arc<Meter>,
+}
+
+/// JumpCloud's console: lists of what a tenant or a provider has, by pages.
+pub trait Console: Send + Sync {
+    /// Asks for one page of a list, sorted by id. The future makes progress by itself where the
+    /// adapter can.
+    ///
+    /// Passing failures are retried inside, within `request.deadline_ms`; a page is whole or an
+    /// error.
+    fn list(&self, request: ListRequest) -> BoxFuture<'static, Result<ListPage, InsightsError>>;
+}
+
+/// Which list is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum List {
+    /// The organizations an administrator may see. Takes no organization.
+    Organizations,
+    /// The organizations of a provider. Takes no organization.
+    ProviderOrganizations(String),
+}
+
+/// One question to the console.
+#[derive(Clone, Debug)]
+pub struct ListRequest {
+    /// Which list.
+    pub list: List,
+    /// Rows of it to leave out at its front.
+    pub skip: u64,
+    /// Tries end here, on the local clock.
+    pub deadline_ms: i64,
+    /// Counts what the request costs.
+    pub meter: Arc<Meter>,
+}
+
+/// One page of a list. It may be short anywhere: only the total tells the end.
+#[derive(Debug)]
+pub struct ListPage {
+    /// Rows of the whole list, as JumpCloud counts them now.
+    pub total: u64,
+    /// The page's rows, as sent.
+    pub rows: Vec<Box<RawValue>>,
 }
 
 /// What requests to JumpCloud have cost; shared by the requests of a run.

@@ -1,5 +1,6 @@
 //! `validate`: is everything there that a run needs? Checks without pulling an event.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,9 +9,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::collect::Engine;
 use crate::cursor;
+use crate::discover::{self, Who};
 use crate::limits::HOUR_MS;
 use crate::plan::{Budget, Query};
 use crate::ports::{About, Meter, PageRequest};
+use crate::report::Discovery;
 use crate::stream::StreamId;
 use crate::walk::Ask;
 
@@ -34,14 +37,12 @@ pub struct Check {
     pub detail: String,
 }
 
-/// Checks secret, JumpCloud's answer per stream and query, the table and both buckets.
-pub async fn validate(engine: &Engine, streams: &[StreamId], budget: Budget) -> Preflight {
-    let mut checks = Vec::new();
-    for stream in streams {
-        for query in &engine.settings.queries {
-            checks.push(ask(engine, stream, query, budget).await);
-        }
-    }
+/// Checks secret, which organizations there are, JumpCloud's answer per stream and query, the table
+/// and both buckets.
+pub async fn validate(engine: &Engine, who: &Who, budget: Budget) -> Preflight {
+    let asked = discover::streams(engine, who, &BTreeSet::new(), budget).await;
+    let mut checks: Vec<_> = asked.discovery.into_iter().map(Check::from).collect();
+    checks.extend(answers(engine, &asked.streams, budget).await);
     checks.push(table(engine).await);
     let settings = &engine.settings;
     checks.push(bucket(engine, &settings.archive_bucket, "preflight/written-by-validate").await);
@@ -66,6 +67,31 @@ impl Check {
         let (Ok(detail) | Err(detail)) = result;
         Self { check, ok, detail }
     }
+}
+
+impl From<Discovery> for Check {
+    fn from(discovery: Discovery) -> Self {
+        let found = format!("JumpCloud lists {} organizations", discovery.organizations);
+        Self::new("discovery".to_owned(), discovery.error.map_or(Ok(found), Err))
+    }
+}
+
+/// JumpCloud's answer per stream and query. Of very many streams those are asked that half of the
+/// time is enough for.
+async fn answers(engine: &Engine, streams: &[StreamId], budget: Budget) -> Vec<Check> {
+    let half_ms = budget.started_ms + (budget.deadline_ms - budget.started_ms) / 2;
+    let mut checks = Vec::new();
+    for (number, stream) in streams.iter().enumerate() {
+        if number > 0 && engine.clock.now_ms() >= half_ms {
+            let rest = format!("{} more streams", streams.len() - number);
+            checks.push(Check::new(rest, Ok("not asked, for want of time".to_owned())));
+            break;
+        }
+        for query in &engine.settings.queries {
+            checks.push(ask(engine, stream, query, budget).await);
+        }
+    }
+    checks
 }
 
 async fn ask(engine: &Engine, stream: &StreamId, query: &Query, budget: Budget) -> Check {

@@ -10,8 +10,23 @@ use crate::stream::StreamId;
 pub struct Report {
     /// A line a stream, in the order they had their turn.
     pub streams: Vec<StreamReport>,
+    /// How looking for organizations went; none where they are named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Discovery>,
     /// How long it took, in milliseconds.
     pub duration_ms: i64,
+}
+
+/// How looking for organizations went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Discovery {
+    /// Organizations that JumpCloud listed.
+    pub organizations: usize,
+    /// Why that may not be all of them; those that were collected before are collected still.
+    pub error: Option<String>,
+    /// Whether a person must mend it.
+    #[serde(skip)]
+    pub needs_mending: bool,
 }
 
 /// What one run did.
@@ -35,6 +50,8 @@ pub struct StreamReport {
     pub filtered: u64,
     /// Rows put into quarantine.
     pub quarantined: u64,
+    /// Of those, how many name another organization than the one asked for.
+    pub foreign: u64,
     /// Events without an id, archived by their bytes.
     #[serde(skip)]
     pub without_id: u64,
@@ -80,6 +97,8 @@ pub struct Tally {
     pub without_timestamp: u64,
     /// Rows put into quarantine.
     pub quarantined: u64,
+    /// Of those, how many name another organization.
+    pub foreign: u64,
     /// How late the events are.
     pub lateness: Lateness,
 }
@@ -114,6 +133,7 @@ impl StreamReport {
             lateness: Lateness::default(),
             filtered: 0,
             quarantined: 0,
+            foreign: 0,
             without_id: 0,
             without_timestamp: 0,
             pages: 0,
@@ -139,22 +159,27 @@ impl StreamReport {
         self.without_id += batch.without_id;
         self.without_timestamp += batch.without_timestamp;
         self.quarantined += batch.quarantined;
+        self.foreign += batch.foreign;
         self.lateness.merge(&batch.lateness);
     }
 }
 
 impl Report {
-    /// Why the invocation as a whole fails: every stream that a person must mend, or that failed
-    /// `tolerated` times in a row, by name.
+    /// Why the invocation as a whole fails: organizations that a person must make discoverable, and
+    /// every stream that a person must mend, or that failed `tolerated` times in a row, by name.
     #[must_use]
     pub fn failure(&self, tolerated: i64) -> Option<String> {
-        let failed: Vec<_> = self
-            .streams
-            .iter()
-            .filter(|s| {
-                s.outcome == Outcome::Failed && (s.needs_mending || s.failures >= tolerated)
-            })
-            .map(|s| format!("{}: {}", s.stream, s.error.as_deref().unwrap_or("failed")))
+        let discovery = self.discovery.iter().filter(|discovery| discovery.needs_mending);
+        let discovery = discovery.filter_map(|discovery| discovery.error.as_ref());
+        let streams = self.streams.iter().filter(|s| {
+            s.outcome == Outcome::Failed && (s.needs_mending || s.failures >= tolerated)
+        });
+        let failed: Vec<_> = discovery
+            .map(|error| format!("discovery: {error}"))
+            .chain(
+                streams
+                    .map(|s| format!("{}: {}", s.stream, s.error.as_deref().unwrap_or("failed"))),
+            )
             .collect();
         (!failed.is_empty()).then(|| failed.join("; "))
     }

@@ -4,9 +4,12 @@ use serde::Serialize;
 
 use crate::collect::Engine;
 use crate::cursor::{self, Cursor};
+use crate::discover::{self, Asked, Who};
 use crate::error::RunError;
 use crate::lateness::Lateness;
 use crate::limits::{DAY_MS, RETENTION_MS};
+use crate::plan::Budget;
+use crate::report::Discovery;
 use crate::stream::StreamId;
 use crate::time;
 use crate::update::{Item, number, text};
@@ -16,6 +19,9 @@ use crate::update::{Item, number, text};
 pub struct Status {
     /// A line a stream, by name.
     pub streams: Vec<StreamStatus>,
+    /// How looking for organizations went; none where they are named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Discovery>,
 }
 
 /// Where one stream stands.
@@ -46,12 +52,14 @@ pub struct StreamStatus {
     pub entries: Option<u64>,
 }
 
-/// Reads the cursors of all streams that are configured or were born.
+/// Reads the cursors of all streams that are asked for or were born.
 ///
 /// # Errors
 /// [`RunError`] if streams or cursors cannot be read.
-pub async fn status(engine: &Engine, configured: &[StreamId]) -> Result<Status, RunError> {
+pub async fn status(engine: &Engine, who: &Who, budget: Budget) -> Result<Status, RunError> {
     let mut all = engine.born().await?;
+    let Asked { streams: configured, discovery } =
+        discover::streams(engine, who, &all, budget).await;
     all.extend(configured.iter().cloned());
     let now_ms = engine.clock.now_ms();
     let mut streams = Vec::new();
@@ -60,7 +68,7 @@ pub async fn status(engine: &Engine, configured: &[StreamId]) -> Result<Status, 
         let is_configured = configured.contains(&stream);
         streams.push(StreamStatus::read(stream, is_configured, &item, now_ms));
     }
-    Ok(Status { streams })
+    Ok(Status { streams, discovery })
 }
 
 impl StreamStatus {

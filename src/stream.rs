@@ -24,6 +24,17 @@ pub enum Scope {
     Provider(String),
 }
 
+impl Scope {
+    /// The id that is asked for; empty for the key's own organization.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Own => "",
+            Self::Organization(id) | Self::Provider(id) => id,
+        }
+    }
+}
+
 /// The text names no stream.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is no stream: expected `self` or an organization of 24 hex digits")]
@@ -34,6 +45,18 @@ impl StreamId {
     #[must_use]
     pub fn own() -> Self {
         Self("self".to_owned())
+    }
+
+    /// The stream of an organization; `None` if `id` is none.
+    #[must_use]
+    pub fn of_organization(id: &str) -> Option<Self> {
+        is_object_id(id).then(|| Self(id.to_owned()))
+    }
+
+    /// The stream of a provider's own trail; `None` if `id` is none.
+    #[must_use]
+    pub fn of_provider(id: &str) -> Option<Self> {
+        is_object_id(id).then(|| Self(format!("provider-{id}")))
     }
 
     /// The name as it stands in keys.

@@ -12,6 +12,7 @@ mod client {
     mod account;
     mod broken;
     mod key;
+    mod lists;
     mod network;
     mod paging;
     mod pushback;

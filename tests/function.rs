@@ -20,6 +20,7 @@ mod function {
     mod memory;
     mod odd;
     mod oracle;
+    mod organizations;
     mod peers;
     mod reading;
     mod secret;

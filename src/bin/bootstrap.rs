@@ -11,7 +11,7 @@ use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::collect::Engine;
 use jumpcloud_collector::config::{self, Config};
 use jumpcloud_collector::handler::{InvocationError, handle};
-use jumpcloud_collector::jumpcloud::{Auth, Client, Http};
+use jumpcloud_collector::jumpcloud::{Auth, Client, ConsoleClient, Http};
 use jumpcloud_collector::plan::Budget;
 use jumpcloud_collector::ports::Clock as _;
 use jumpcloud_collector::telemetry;
@@ -66,7 +66,7 @@ async fn run() -> anyhow::Result<()> {
     let ready = async {
         let config = config.map_err(|error| error.to_string())?;
         let engine = build(&config).await.map_err(|error| format!("{error:#}"))?;
-        Ok(Arc::new((engine, config.source.streams)))
+        Ok(Arc::new((engine, config.source.who)))
     };
     let ready = ready.boxed().shared();
     tokio::spawn(ready.clone());
@@ -74,12 +74,10 @@ async fn run() -> anyhow::Result<()> {
         let ready = ready.clone();
         async move {
             let ready = ready.await.map_err(misconfigured)?;
-            let (engine, streams) = &*ready;
+            let (engine, who) = &*ready;
             let deadline_ms = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
             let budget = Budget { started_ms: SystemClock.now_ms(), deadline_ms };
-            handle(engine, streams, &event.payload, budget)
-                .await
-                .map_err(|error| diagnostic(&error))
+            handle(engine, who, &event.payload, budget).await.map_err(|error| diagnostic(&error))
         }
     };
     lambda_runtime::run(service_fn(serve)).await.map_err(anyhow::Error::from_boxed)
@@ -93,8 +91,10 @@ async fn build(config: &Config) -> anyhow::Result<Engine> {
     let endpoints = &config.source.endpoints;
     let auth = Arc::new(Auth::new(secrets, clock.clone(), http.clone(), endpoints.token.clone()));
     let insights = Client::new(http, auth, clock.clone(), endpoints.insights.clone());
+    let console = ConsoleClient::beside(&insights, endpoints.console.clone());
     Ok(Engine::new(
         Arc::new(insights),
+        Arc::new(console),
         Arc::new(S3::new(&aws, config.s3_path_style)),
         Arc::new(DynamoDb::new(&aws, config.cursor_table.clone())),
         clock,

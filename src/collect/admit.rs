@@ -68,6 +68,7 @@ impl Run<'_> {
                 Some(reason) => {
                     self.batch.add_quarantined(&admission, reason, Some(bytes));
                     self.tally.quarantined += 1;
+                    self.tally.foreign += u64::from(reason == FOREIGN);
                 }
                 None => {
                     self.batch.add_event(layout, &admission, bytes);
@@ -154,6 +155,9 @@ fn label(organization: Option<&[u8]>) -> Option<&str> {
     std::str::from_utf8(organization?).ok().filter(|name| is_object_id(name))
 }
 
+/// Why an event is quarantined that an alarm names apart from the others.
+const FOREIGN: &str = "names another organization than the one asked for";
+
 /// Why a row cannot be archived as an event.
 fn refusal(
     row: &Row,
@@ -167,7 +171,7 @@ fn refusal(
         (_, Scope::Organization(asked))
             if organization.is_some_and(|own| own != asked.as_bytes()) =>
         {
-            Some("names another organization than the one asked for")
+            Some(FOREIGN)
         }
         _ => None,
     }

@@ -22,7 +22,7 @@ use crate::error::RunError;
 use crate::lateness::Lateness;
 use crate::limits::{LEASE_MARGIN_MS, LEASE_MS_MAX};
 use crate::plan::{Budget, Settings};
-use crate::ports::{Clock, Cursors, Insights, Meter, Objects};
+use crate::ports::{Clock, Console, Cursors, Insights, Meter, Objects};
 use crate::report::{Outcome, StreamReport, Tally};
 use crate::stream::StreamId;
 use crate::time;
@@ -35,6 +35,8 @@ use slots::Slots;
 pub struct Engine {
     /// JumpCloud.
     pub insights: Arc<dyn Insights>,
+    /// JumpCloud's lists.
+    pub console: Arc<dyn Console>,
     /// Both buckets.
     pub objects: Arc<dyn Objects>,
     /// The table.
@@ -103,13 +105,14 @@ impl Engine {
     #[must_use]
     pub fn new(
         insights: Arc<dyn Insights>,
+        console: Arc<dyn Console>,
         objects: Arc<dyn Objects>,
         cursors: Arc<dyn Cursors>,
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Self {
         let (batch_limits, warm) = (BatchLimits::default(), Mutex::default());
-        Self { insights, objects, cursors, clock, settings, batch_limits, warm }
+        Self { insights, console, objects, cursors, clock, settings, batch_limits, warm }
     }
 
     /// One run over `stream`. Never fails as such: what went wrong is in the report.

@@ -9,9 +9,9 @@ use std::fmt;
 
 use secrecy::SecretString;
 
+use crate::discover::Who;
 use crate::jumpcloud::Endpoints;
 use crate::plan::Settings;
-use crate::stream::StreamId;
 use reader::{Lookup, Reader};
 
 /// Everything the function is told from outside.
@@ -36,8 +36,8 @@ pub struct Config {
 pub struct Source {
     /// JumpCloud's hosts.
     pub endpoints: Endpoints,
-    /// The streams that are collected.
-    pub streams: Vec<StreamId>,
+    /// Who is asked.
+    pub who: Who,
     /// How much is logged.
     pub log_level: tracing::Level,
 }
@@ -56,13 +56,8 @@ impl std::error::Error for ConfigError {}
 
 /// Variables of the function's interface that a later version reads. Whoever sets one today is
 /// told that it would do nothing.
-const NOT_YET: [&str; 5] = [
-    "JUMPCLOUD_PROVIDER_ID",
-    "ECS_KEEP_DUPLICATES",
-    "ECS_KEEP_ORIGINAL",
-    "EVENT_FILTER",
-    "CUSTOM_FIELDS",
-];
+const NOT_YET: [&str; 4] =
+    ["ECS_KEEP_DUPLICATES", "ECS_KEEP_ORIGINAL", "EVENT_FILTER", "CUSTOM_FIELDS"];
 
 /// Whether the C library's allocator was told, as it must be before the process starts, to give
 /// large buffers back to the system when they are freed.

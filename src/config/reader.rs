@@ -52,6 +52,9 @@ impl<'a> Reader<'a> {
     pub(super) fn list(&mut self, name: &str, otherwise: &str) -> Vec<String> {
         let text = self.text(name).unwrap_or_else(|| otherwise.to_owned());
         let mut items: Vec<String> = Vec::new();
+        if text.is_empty() {
+            return items;
+        }
         for item in text.split(',').map(str::trim) {
             if item.is_empty() {
                 self.problem(name, "has an empty item");

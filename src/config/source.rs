@@ -4,8 +4,12 @@ use std::str::FromStr as _;
 
 use super::reader::Reader;
 use super::{NOT_YET, Source};
+use crate::discover::Who;
 use crate::jumpcloud::{Endpoints, Region};
-use crate::stream::{StreamId, is_object_id};
+use crate::stream::StreamId;
+
+/// In place of organizations: those that the administrator may see.
+const DISCOVER: &str = "discover";
 
 impl Reader<'_> {
     pub(super) fn source(&mut self) -> Source {
@@ -17,23 +21,48 @@ impl Reader<'_> {
         if self.text("OUTPUT_FORMAT").is_some_and(|format| format != "raw") {
             self.problem("OUTPUT_FORMAT", "supports `raw` only in this version");
         }
-        Source { endpoints: self.endpoints(), streams: self.streams(), log_level: self.log_level() }
+        Source { endpoints: self.endpoints(), who: self.who(), log_level: self.log_level() }
     }
 
-    fn streams(&mut self) -> Vec<StreamId> {
-        let names = self.list("JUMPCLOUD_ORG_IDS", "self");
+    /// Explicit organizations are asked and no others, with a provider's own trail if there is
+    /// one. A provider alone, or beside `discover`, has its organizations discovered.
+    fn who(&mut self) -> Who {
+        let trail = self.trail();
+        let names = self.list("JUMPCLOUD_ORG_IDS", "");
+        match (names.as_slice(), trail) {
+            ([], None) => Who::Named(vec![StreamId::own()]),
+            ([], Some(trail)) => Who::Provider(trail),
+            ([name], None) if name == DISCOVER => Who::Administrator,
+            ([name], Some(trail)) if name == DISCOVER => Who::Provider(trail),
+            (names, trail) => Who::Named(trail.into_iter().chain(self.named(names)).collect()),
+        }
+    }
+
+    /// The stream of the provider's own trail.
+    fn trail(&mut self) -> Option<StreamId> {
+        let id = self.text("JUMPCLOUD_PROVIDER_ID")?;
+        let trail = StreamId::of_provider(&id);
+        if trail.is_none() {
+            let what = format!("is `{id}`: expected 24 lower-case hex digits");
+            self.problem("JUMPCLOUD_PROVIDER_ID", what);
+        }
+        trail
+    }
+
+    fn named(&mut self, names: &[String]) -> Vec<StreamId> {
         let mut streams = Vec::new();
         for name in names {
-            if name == "self" && self.text("JUMPCLOUD_ORG_IDS").is_none() {
-                streams.push(StreamId::own());
-            } else if is_object_id(&name) {
-                streams.extend(StreamId::try_from(name));
-            } else {
-                let what = format!(
-                    "names `{name}`: expected organization ids of 24 lower-case hex digits"
-                );
-                self.problem("JUMPCLOUD_ORG_IDS", what);
-            }
+            let what = match StreamId::of_organization(name) {
+                Some(stream) => {
+                    streams.push(stream);
+                    continue;
+                }
+                None if name == DISCOVER => format!("has `{DISCOVER}` beside other names"),
+                None => {
+                    format!("names `{name}`: expected organization ids of 24 lower-case hex digits")
+                }
+            };
+            self.problem("JUMPCLOUD_ORG_IDS", what);
         }
         streams
     }

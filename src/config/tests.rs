@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::jumpcloud::Region;
+use crate::stream::StreamId;
 
 fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let least = [
@@ -23,7 +24,7 @@ fn problem(name: &str, text: &str) -> String {
 #[test]
 fn four_names_are_enough() {
     let config = read(&[]).unwrap();
-    assert_eq!(config.source.streams, [StreamId::own()]);
+    assert_eq!(config.source.who, Who::Named(vec![StreamId::own()]));
     assert_eq!(config.settings.queries, [["all"]]);
     assert_eq!(config.settings.archive_prefix, "events/");
     assert_eq!(config.settings.overlap_ms, 15 * 60_000);
@@ -35,7 +36,7 @@ fn four_names_are_enough() {
 #[test]
 fn empty_is_unset() {
     let config = read(&[("JUMPCLOUD_ORG_IDS", ""), ("OVERLAP", " ")]).unwrap();
-    assert_eq!(config.source.streams, [StreamId::own()]);
+    assert_eq!(config.source.who, Who::Named(vec![StreamId::own()]));
 }
 
 #[test]
@@ -66,12 +67,34 @@ fn every_bad_value_names_its_variable() {
         ("JUMPCLOUD_SERVICES", "a b"),
         ("JUMPCLOUD_ORG_IDS", "self"),
         ("JUMPCLOUD_ORG_IDS", "../../x"),
+        ("JUMPCLOUD_ORG_IDS", "discover,0123456789abcdef01234567"),
+        ("JUMPCLOUD_PROVIDER_ID", "the msp"),
         ("STATE_BUCKET", "archive"),
         ("OUTPUT_FORMAT", "ecs"),
         ("WORK_QUEUE_URL", "work"),
     ] {
         let error = problem(name, text);
         assert!(error.starts_with(&format!("configuration: {name} ")), "{name}={text}: {error}");
+    }
+}
+
+/// Names go before discovery; a provider's own trail comes with either.
+#[test]
+fn who_is_asked_follows_from_two_variables() {
+    let (one, two, msp) = ("a".repeat(24), "b".repeat(24), "c".repeat(24));
+    let stream = |name: &str| StreamId::try_from(name.to_owned()).unwrap();
+    let trail = stream(&format!("provider-{msp}"));
+    let both = format!("{one},{two}");
+    let provider = ("JUMPCLOUD_PROVIDER_ID", msp.as_str());
+    for (variables, who) in [
+        (vec![], Who::Named(vec![StreamId::own()])),
+        (vec![("JUMPCLOUD_ORG_IDS", both.as_str())], Who::Named(vec![stream(&one), stream(&two)])),
+        (vec![("JUMPCLOUD_ORG_IDS", "discover")], Who::Administrator),
+        (vec![provider], Who::Provider(trail.clone())),
+        (vec![provider, ("JUMPCLOUD_ORG_IDS", "discover")], Who::Provider(trail.clone())),
+        (vec![provider, ("JUMPCLOUD_ORG_IDS", &one)], Who::Named(vec![trail, stream(&one)])),
+    ] {
+        assert_eq!(read(&variables).unwrap().source.who, who, "{variables:?}");
     }
 }
 

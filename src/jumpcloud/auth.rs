@@ -97,19 +97,20 @@ impl Auth {
         &self.pace
     }
 
-    /// The proof for a request about `scope`. Concurrent callers wait for one reading and one
-    /// token.
+    /// The proof for a request about `scope`; `None` where the route takes no organization.
+    /// Concurrent callers wait for one reading and one token.
     ///
     /// # Errors
     /// [`AuthError`].
-    pub async fn proof(&self, scope: &Scope) -> Result<Proof, AuthError> {
+    pub async fn proof(&self, scope: Option<&Scope>) -> Result<Proof, AuthError> {
         let mut state = self.state.lock().await;
         let credentials = self.credentials(&mut state).await?;
         let (name, prefix, secret) = match &credentials {
             Credentials::ApiKey(key) => (HeaderName::from_static("x-api-key"), "", key.clone()),
-            Credentials::ServiceAccount { .. } if *scope == Scope::Own => {
+            Credentials::ServiceAccount { .. } if scope == Some(&Scope::Own) => {
                 return Err(AuthError::Refused(
-                    "a service account must name its organization: set JUMPCLOUD_ORG_IDS"
+                    "a service account must name its organization: set JUMPCLOUD_ORG_IDS or \
+                     JUMPCLOUD_PROVIDER_ID"
                         .to_owned(),
                 ));
             }

@@ -76,7 +76,12 @@ impl Http {
             .map_err(|error| HttpError::Broken(chain(&error)))
     }
 
-    /// Begins a request.
+    /// Begins a request for what is at `url`.
+    pub fn get(&self, url: &str) -> RequestBuilder {
+        self.0.get(url)
+    }
+
+    /// Begins a request with a body.
     pub fn post(&self, url: &str) -> RequestBuilder {
         self.0.post(url)
     }

@@ -1,7 +1,10 @@
 //! JumpCloud over HTTP: credentials, requests, retries, and answers read as streams within limits.
 
 mod auth;
+mod by_itself;
 mod client;
+mod console;
+mod exchange;
 mod http;
 mod pace;
 pub mod retry;
@@ -9,6 +12,7 @@ mod secret;
 
 pub use auth::{Auth, AuthError, Proof};
 pub use client::Client;
+pub use console::ConsoleClient;
 pub use http::{Answer, BodyLimits, Http, HttpError};
 pub use pace::Pace;
 pub use secret::{Credentials, SecretError};

@@ -12,7 +12,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use jumpcloud_collector::page::Page;
 use jumpcloud_collector::ports::{
-    About, Clock, Created, Cursors, Insights, InsightsError, Objects, PageRequest, StoreError,
+    About, Clock, Console, Created, Cursors, Insights, InsightsError, ListPage, ListRequest,
+    Objects, PageRequest, StoreError,
 };
 use jumpcloud_collector::stream::StreamId;
 use jumpcloud_collector::update::{Item, Update};
@@ -135,6 +136,13 @@ impl Insights for Ports {
 
     fn ahead_ms(&self) -> Option<i64> {
         lock(&self.world).locals[self.worker].ahead_ms
+    }
+}
+
+/// Streams are named in this world, so nothing is listed.
+impl Console for Ports {
+    fn list(&self, request: ListRequest) -> BoxFuture<'static, Result<ListPage, InsightsError>> {
+        Box::pin(async move { unreachable!("nobody asks for {:?}", request.list) })
     }
 }
 

@@ -171,6 +171,7 @@ impl Simulation {
             ports.clone(),
             ports.clone(),
             ports.clone(),
+            ports.clone(),
             ports,
             self.schedule.settings.clone(),
         );

@@ -4,17 +4,17 @@ use std::io::IsTerminal as _;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use jumpcloud_collector::collect::Engine;
+use jumpcloud_collector::discover::Who;
 use jumpcloud_collector::dispatch;
 use jumpcloud_collector::report::{Outcome, Report};
-use jumpcloud_collector::stream::StreamId;
 
 use crate::{budget, show};
 
 /// Runs over all streams until each is up to date. `false` if one failed.
-pub(crate) async fn run(engine: &Engine, streams: &[StreamId], json: bool) -> anyhow::Result<bool> {
+pub(crate) async fn run(engine: &Engine, who: &Who, json: bool) -> anyhow::Result<bool> {
     let progress = Progress::begin();
     loop {
-        let report = dispatch::collect(engine, streams, budget()).await?;
+        let report = dispatch::collect(engine, who, budget()).await?;
         let is_behind = report.streams.iter().any(|stream| stream.outcome == Outcome::Behind);
         progress.tell(&report, json);
         if json {

@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::collect::Engine;
 use jumpcloud_collector::config::Terminal;
-use jumpcloud_collector::jumpcloud::{Auth, Client, Endpoints, Http};
+use jumpcloud_collector::jumpcloud::{Auth, Client, ConsoleClient, Endpoints, Http};
 use jumpcloud_collector::local::{self, FolderCursors, FolderObjects, KeySource};
 use jumpcloud_collector::plan::{Budget, Settings};
 use jumpcloud_collector::ports::Clock as _;
@@ -141,11 +141,11 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
         Command::Demo(options) => demo::run(&options, &terminal).await,
         Command::Collect { folder } => {
             let (engine, json) = (folder.engine(&terminal)?, folder.json);
-            collect::run(&engine, &terminal.source.streams, json).await
+            collect::run(&engine, &terminal.source.who, json).await
         }
         Command::Validate { folder } => {
             let (engine, json) = (folder.engine(&terminal)?, folder.json);
-            let preflight = preflight::validate(&engine, &terminal.source.streams, budget()).await;
+            let preflight = preflight::validate(&engine, &terminal.source.who, budget()).await;
             if json {
                 show::json(&preflight)?;
             } else {
@@ -157,7 +157,7 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
             let event = serde_json::json!({ "task": "audit", "start": start, "end": end, "repair": repair });
             let Task::Audit(range) = Task::of(&event)? else { anyhow::bail!("not an audit") };
             let engine = folder.engine(&terminal)?;
-            let audit = audit::audit(&engine, &terminal.source.streams, range, budget()).await;
+            let audit = audit::audit(&engine, &terminal.source.who, range, budget()).await?;
             if folder.json {
                 show::json(&audit)?;
             } else {
@@ -173,7 +173,7 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
                 &terminal.source.endpoints,
                 terminal.settings.clone(),
             )?;
-            let status = status::status(&engine, &terminal.source.streams).await?;
+            let status = status::status(&engine, &terminal.source.who, budget()).await?;
             if json {
                 show::json(&status)?;
             } else {
@@ -206,8 +206,10 @@ fn engine(
     let http = Http::new().context("set up the HTTP client")?;
     let auth = Auth::new(Arc::new(key), clock.clone(), http.clone(), endpoints.token.clone());
     let insights = Client::new(http, Arc::new(auth), clock.clone(), endpoints.insights.clone());
+    let console = ConsoleClient::beside(&insights, endpoints.console.clone());
     Ok(Engine::new(
         Arc::new(insights),
+        Arc::new(console),
         Arc::new(FolderObjects::new(folder.to_owned())),
         Arc::new(FolderCursors::new(folder.join("cursors"))),
         clock,

@@ -1,0 +1,94 @@
+//! The console's client: the real [`Console`].
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::by_itself::ByItself;
+use super::client::Client;
+use super::exchange::{Exchange, Question};
+use super::http::{Answer, BodyLimits};
+use crate::limits::{LIST_BYTES_MAX, LIST_PAGE_ROWS};
+use crate::ports::{Console, InsightsError, List, ListPage, ListRequest};
+
+/// Asks JumpCloud's console. Cheap to clone.
+#[derive(Clone)]
+pub struct ConsoleClient {
+    exchange: Arc<Exchange>,
+    console_url: Arc<str>,
+}
+
+/// An answer of any list, as JumpCloud's API description has it.
+#[derive(Deserialize)]
+struct Body {
+    #[serde(rename = "totalCount")]
+    total: u64,
+    results: Vec<Box<RawValue>>,
+}
+
+impl ConsoleClient {
+    /// A client for the console at `console_url`, which shares connections, credential, pace and
+    /// JumpCloud's clock with `insights`.
+    #[must_use]
+    pub fn beside(insights: &Client, console_url: String) -> Self {
+        Self { exchange: Arc::clone(&insights.exchange), console_url: console_url.into() }
+    }
+
+    async fn read_list(&self, request: &ListRequest) -> Result<ListPage, InsightsError> {
+        let list = &request.list;
+        // The vendor's own advice: without a stable sort, rows are missed and repeated.
+        let (path, sort, scope) = match list {
+            List::Organizations => ("/api/organizations".to_owned(), "_id", None),
+            List::ProviderOrganizations(id) => {
+                (format!("/api/v2/providers/{id}/organizations"), "id", None)
+            }
+        };
+        let url = format!(
+            "{}{path}?limit={LIST_PAGE_ROWS}&skip={}&sort={sort}",
+            self.console_url, request.skip
+        );
+        let question = Question {
+            path: &path,
+            scope,
+            limits: BodyLimits { wire_bytes: LIST_BYTES_MAX, inflated_bytes: LIST_BYTES_MAX },
+            deadline_ms: request.deadline_ms,
+            meter: &request.meter,
+            request: &|http| http.get(&url),
+            meaning: &|code| meaning(code, list),
+        };
+        let read = |answer: Answer| {
+            let body: Result<Body, _> = serde_json::from_slice(&answer.body);
+            let Body { total, results } =
+                body.map_err(|_| "the answer holds no list with a totalCount".to_owned())?;
+            Ok(ListPage { total, rows: results })
+        };
+        self.exchange.answer(&question, read).await
+    }
+}
+
+impl Console for ConsoleClient {
+    fn list(&self, request: ListRequest) -> BoxFuture<'static, Result<ListPage, InsightsError>> {
+        let client = self.clone();
+        ByItself::start(async move { client.read_list(&request).await })
+    }
+}
+
+/// What it means that JumpCloud refuses a list, and what to do.
+fn meaning(code: u16, list: &List) -> String {
+    let (what, setting) = match list {
+        List::Organizations => ("the organizations of the administrator".to_owned(), ""),
+        List::ProviderOrganizations(id) => {
+            (format!("the organizations of provider {id}"), "JUMPCLOUD_PROVIDER_ID and ")
+        }
+    };
+    match code {
+        404 => {
+            format!("JumpCloud does not know {what}; check {setting}JUMPCLOUD_REGION")
+        }
+        _ => {
+            format!("the credential may not list {what}; check its role, {setting}JUMPCLOUD_REGION")
+        }
+    }
+}
