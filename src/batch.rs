@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::identity::{Identity, Slot};
 use crate::limits::{BATCH_EVENTS_MAX, BATCH_PARTITIONS_MAX, BATCH_RAW_BYTES_MAX};
-use crate::output::raw;
+use crate::output::Output;
 use crate::partition::{KeyLayout, Partition};
 
 /// When a batch closes.
@@ -17,7 +17,7 @@ use crate::partition::{KeyLayout, Partition};
 pub struct BatchLimits {
     /// Bytes of raw lines.
     pub raw_bytes: usize,
-    /// Events.
+    /// Events, those without a line among them.
     pub events: usize,
     /// Partitions.
     pub partitions: usize,
@@ -40,7 +40,6 @@ pub struct Batch {
     identities: BTreeMap<Slot, Vec<Identity>>,
     /// The same identities, to drop what comes twice.
     known: HashSet<Identity>,
-    events: usize,
     raw_bytes: usize,
 }
 
@@ -122,6 +121,12 @@ impl Batch {
         self.known.contains(identity)
     }
 
+    /// Whether one more identity without a line may be added before the batch must close.
+    #[must_use]
+    pub fn has_room_for_identity(&self, limits: &BatchLimits) -> bool {
+        self.known.len() < limits.events
+    }
+
     /// Whether one more event of `length` bytes may be added before the batch must close. An
     /// empty batch takes anything.
     #[must_use]
@@ -133,18 +138,24 @@ impl Batch {
         admission: &Admission<'_>,
     ) -> bool {
         self.is_empty()
-            || (self.events < limits.events
+            || (self.has_room_for_identity(limits)
                 && self.raw_bytes + length < limits.raw_bytes
                 && (self.parts.len() < limits.partitions || self.find(layout, admission).is_some()))
     }
 
     /// Adds an event's line to its partition.
-    pub fn add_event(&mut self, layout: &KeyLayout, admission: &Admission<'_>, event: &[u8]) {
+    pub fn add_event(
+        &mut self,
+        layout: &KeyLayout,
+        output: &Output,
+        admission: &Admission<'_>,
+        event: &[u8],
+    ) {
         let at = self.find(layout, admission).unwrap_or_else(|| {
             let Admission { service, partition_ms, organization, .. } = *admission;
             self.open(Target::Partition(layout.partition(service, partition_ms, organization)))
         });
-        self.add(at, admission, |line| raw::write_line(line, event));
+        self.add(at, admission, |line| output.write_line(line, event));
     }
 
     /// Adds a row that cannot be archived as an event: one JSON line with the reason, and the
@@ -185,7 +196,6 @@ impl Batch {
         write(&mut part.raw);
         part.lines.push((admission.order_ns, part.raw.len()));
         self.raw_bytes += part.raw.len() - before;
-        self.events += 1;
         self.add_identity(admission);
     }
 
@@ -263,6 +273,10 @@ mod tests {
         KeyLayout::parse(KeyLayout::DEFAULT).unwrap()
     }
 
+    fn add(batch: &mut Batch, admission: &Admission<'_>, event: &[u8]) {
+        batch.add_event(&layout(), &Output::default(), admission, event);
+    }
+
     fn admission(n: u8, service: &[u8], ns: i128) -> Admission<'_> {
         Admission {
             identity: Identity([n; 16]),
@@ -285,11 +299,7 @@ mod tests {
     fn lines_are_sorted_by_time_within_their_partition() {
         let mut batch = Batch::default();
         for (n, service, ns) in [(1, b"sso", 5), (2, b"ssh", 4), (3, b"sso", 3), (4, b"sso", 5)] {
-            batch.add_event(
-                &layout(),
-                &admission(n, service, ns),
-                format!("{{\"n\":{n}}}").as_bytes(),
-            );
+            add(&mut batch, &admission(n, service, ns), format!("{{\"n\":{n}}}").as_bytes());
         }
         let sealed = batch.seal(&layout(), CompressionLvl::default());
         let [sso, ssh] = sealed.parts.as_slice() else { unreachable!("two partitions") };
@@ -302,7 +312,7 @@ mod tests {
     #[test]
     fn the_gzip_member_names_no_file_and_no_time() {
         let mut batch = Batch::default();
-        batch.add_event(&layout(), &admission(1, b"sso", 0), b"{}");
+        add(&mut batch, &admission(1, b"sso", 0), b"{}");
         let gzip = batch.seal(&layout(), CompressionLvl::default()).parts.remove(0).gzip;
         assert_eq!(gzip[..8], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
     }
@@ -325,13 +335,27 @@ mod tests {
             batch.has_room(&limits, &layout(), 1_000, &admission(1, b"a", 0)),
             "an empty one takes anything"
         );
-        batch.add_event(&layout(), &admission(1, b"a", 0), b"{}");
+        add(&mut batch, &admission(1, b"a", 0), b"{}");
         assert!(!batch.has_room(&limits, &layout(), 10, &admission(2, b"a", 0)), "bytes");
-        batch.add_event(&layout(), &admission(2, b"b", 0), b"{}");
+        add(&mut batch, &admission(2, b"b", 0), b"{}");
         assert!(batch.has_room(&limits, &layout(), 2, &admission(3, b"a", 0)));
         assert!(!batch.has_room(&limits, &layout(), 2, &admission(3, b"c", 0)), "partitions");
-        batch.add_event(&layout(), &admission(3, b"a", 0), b"{}");
+        add(&mut batch, &admission(3, b"a", 0), b"{}");
         assert!(!batch.has_room(&limits, &layout(), 0, &admission(4, b"a", 0)), "events");
+    }
+
+    #[test]
+    fn identities_without_lines_close_a_batch_too_and_make_no_part() {
+        let limits = BatchLimits { events: 2, ..BatchLimits::default() };
+        let mut batch = Batch::default();
+        for n in 1..=2 {
+            assert!(batch.has_room_for_identity(&limits));
+            batch.add_identity(&admission(n, b"a", 0));
+        }
+        assert!(!batch.has_room_for_identity(&limits));
+        assert!(!batch.is_empty() && batch.contains(&Identity([1; 16])));
+        let sealed = batch.seal(&layout(), CompressionLvl::default());
+        assert_eq!((sealed.parts.len(), sealed.identities[&Slot::Hour(0)].len()), (0, 2));
     }
 
     #[test]

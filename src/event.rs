@@ -46,6 +46,27 @@ pub fn text(raw: &str) -> Option<Cow<'_, [u8]>> {
     deserializer.deserialize_bytes(Bytes).ok().map(Cow::Owned)
 }
 
+/// Calls `each` with every member of the JSON object `object`, in order: its key, decoded, and the
+/// raw JSON of its value. Returns whether it is an object to its end.
+pub fn for_each_member<'e>(object: &'e str, each: &mut dyn FnMut(&[u8], &'e RawValue)) -> bool {
+    struct Each<'f, 'e>(&'f mut dyn FnMut(&[u8], &'e RawValue));
+    impl<'e> Visitor<'e> for Each<'_, 'e> {
+        type Value = ();
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON object")
+        }
+        fn visit_map<A: MapAccess<'e>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(key) = map.next_key::<&RawValue>()? {
+                let key = text(key.get()).unwrap_or_default();
+                (self.0)(&key, map.next_value()?);
+            }
+            Ok(())
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(object);
+    deserializer.deserialize_map(Each(each)).is_ok() && deserializer.end().is_ok()
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(MembersVisitor)

@@ -18,7 +18,7 @@
 //! | [`plan`], [`sweep`], [`walk`], [`place`] | what to read: windows, late events, paging, places of rows |
 //! | [`page`], [`event`] | one answer of JumpCloud and the rows in it |
 //! | [`identity`], [`index`] | what was decided already |
-//! | [`partition`], [`batch`], [`output`] | which bytes go where |
+//! | [`filter`], [`partition`], [`batch`], [`output`] | which events and bytes go where |
 //! | [`entry`], [`cursor`], [`update`] | what is stored |
 //! | [`stream`], [`time`], [`limits`], [`error`], [`report`], [`lateness`] | words used everywhere |
 //! | [`ports`] | what the engine needs of the world |
@@ -45,6 +45,7 @@ pub mod dispatch;
 pub mod entry;
 pub mod error;
 pub mod event;
+pub mod filter;
 pub mod handler;
 pub mod identity;
 pub mod index;

@@ -33,6 +33,8 @@ pub const LIST_BYTES_MAX: usize = 32 * MIB;
 pub const ORGANIZATIONS_MAX: usize = 50_000;
 /// Times a list is gone through when rows may have moved between its pages.
 pub const LIST_PASSES_MAX: u32 = 2;
+/// The text of `CUSTOM_FIELDS`: Lambda gives all variables of a function together this much.
+pub const CUSTOM_FIELDS_BYTES_MAX: usize = 4 * 1024;
 
 /// Hours kept in a cursor because their counts differed; if more differ, a full sweep is due.
 pub const HOURS_KEPT_MAX: usize = 16;

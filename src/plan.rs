@@ -1,7 +1,9 @@
 //! What to read next at the head, and how a reading moves through its queries to its end.
 
 use crate::cursor::{Cursor, Reading, ReadingState};
+use crate::filter::Filter;
 use crate::limits::{MIB, RESERVE_MS_MAX, RESERVE_MS_PER_MIB};
+use crate::output::Output;
 use crate::partition::KeyLayout;
 
 /// A service list as it is sent to JumpCloud.
@@ -18,6 +20,10 @@ pub struct Settings {
     pub archive_prefix: String,
     /// Folders between prefix and name.
     pub layout: KeyLayout,
+    /// Which events are archived; all where there is none.
+    pub filter: Option<Filter>,
+    /// What their lines hold.
+    pub output: Output,
     /// One or two service lists, read one after the other.
     pub queries: Vec<Query>,
     /// How far back a new stream starts.
@@ -205,6 +211,8 @@ pub(crate) mod tests {
             state_bucket: "state".to_owned(),
             archive_prefix: "events/".to_owned(),
             layout: KeyLayout::default(),
+            filter: None,
+            output: Output::default(),
             queries: vec![vec!["all".to_owned()], vec!["pam".to_owned()]],
             start_lookback_ms: 60 * MINUTE,
             settle_lag_ms: 10_000,

@@ -101,6 +101,8 @@ pub struct Tally {
     pub foreign: u64,
     /// How late the events are.
     pub lateness: Lateness,
+    /// Events the filter left out.
+    pub filtered: u64,
 }
 
 /// How a run ended.
@@ -161,6 +163,7 @@ impl StreamReport {
         self.quarantined += batch.quarantined;
         self.foreign += batch.foreign;
         self.lateness.merge(&batch.lateness);
+        self.filtered += batch.filtered;
     }
 }
 

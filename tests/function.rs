@@ -21,6 +21,7 @@ mod function {
     mod odd;
     mod oracle;
     mod organizations;
+    mod output;
     mod peers;
     mod reading;
     mod secret;

@@ -55,28 +55,57 @@ impl Run<'_> {
                 organization: label(organization.as_deref()).unwrap_or(self.stream.as_str()),
             };
             let bytes = page.bytes(row);
-            if !self.batch.has_room(&engine.batch_limits, layout, bytes.len(), &admission) {
+            let fate = self.fate(row, bytes, organization.as_deref(), &scope);
+            let has_room = match fate {
+                Fate::Filtered => self.batch.has_room_for_identity(&engine.batch_limits),
+                _ => self.batch.has_room(&engine.batch_limits, layout, bytes.len(), &admission),
+            };
+            if !has_room {
                 let at_ms = places.at_ms(number);
-                let state = self.reached(kind, reading, at_ms);
-                if let Decided::Theirs = self.decide(&state).await? {
+                if let Decided::Theirs = self.close_batch(kind, reading, at_ms).await? {
                     return Ok(Decided::Theirs);
                 }
-                self.slots.drop_before(at_ms - engine.settings.overlap_ms);
                 self.load(&touched).await?;
             }
-            match refusal(row, bytes, organization.as_deref(), &scope) {
-                Some(reason) => {
+            match fate {
+                Fate::Quarantined(reason) => {
                     self.batch.add_quarantined(&admission, reason, Some(bytes));
                     self.tally.quarantined += 1;
                     self.tally.foreign += u64::from(reason == FOREIGN);
                 }
-                None => {
-                    self.batch.add_event(layout, &admission, bytes);
+                Fate::Filtered => {
+                    self.batch.add_identity(&admission);
+                    self.tally.filtered += 1;
+                }
+                Fate::Archived => {
+                    self.batch.add_event(layout, &engine.settings.output, &admission, bytes);
                     self.count(page, row, now_ms);
                 }
             }
         }
         Ok(Decided::Mine)
+    }
+
+    /// Decides a batch that is full at `at_ms`, where the next one begins.
+    async fn close_batch(
+        &mut self,
+        kind: Kind,
+        reading: &Reading,
+        at_ms: i64,
+    ) -> Result<Decided, RunError> {
+        let state = self.reached(kind, reading, at_ms);
+        let decided = self.decide(&state).await?;
+        self.slots.drop_before(at_ms - self.engine.settings.overlap_ms);
+        Ok(decided)
+    }
+
+    /// What becomes of a row that is new. What cannot be archived as an event is never filtered.
+    fn fate(&self, row: &Row, bytes: &[u8], organization: Option<&[u8]>, scope: &Scope) -> Fate {
+        match (refusal(row, bytes, organization, scope), &self.engine.settings.filter) {
+            (Some(reason), _) => Fate::Quarantined(reason),
+            (None, Some(filter)) if !filter.keeps(bytes) => Fate::Filtered,
+            (None, _) => Fate::Archived,
+        }
     }
 
     fn count(&mut self, page: &Page, row: &Row, now_ms: i64) {
@@ -126,6 +155,14 @@ impl Run<'_> {
         self.tally.quarantined += 1;
         Ok(())
     }
+}
+
+/// What becomes of a row.
+enum Fate {
+    Archived,
+    /// Its identity is decided, without a line.
+    Filtered,
+    Quarantined(&'static str),
 }
 
 fn fields(row: &Row) -> Option<&Fields> {

@@ -33,6 +33,21 @@ impl<'a> Reader<'a> {
         (self.lookup)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
+    /// What `parse` makes of the variable; nothing where it is unset, or has problems.
+    pub(super) fn parsed<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, Vec<String>>,
+    ) -> Option<T> {
+        match parse(&self.text(name)?) {
+            Ok(parsed) => Some(parsed),
+            Err(problems) => {
+                problems.iter().for_each(|problem| self.problem(name, problem));
+                None
+            }
+        }
+    }
+
     pub(super) fn required(&mut self, name: &str) -> String {
         self.text(name).unwrap_or_else(|| {
             self.problem(name, "is not set");

@@ -1,7 +1,9 @@
 //! What the engine needs of the configuration.
 
 use super::reader::Reader;
+use crate::filter::Filter;
 use crate::limits::{DAY_MS, PAGE_LIMIT_MAX};
+use crate::output::{CustomFields, Output};
 use crate::partition::KeyLayout;
 use crate::plan::{Query, Settings};
 
@@ -12,6 +14,8 @@ impl Reader<'_> {
             state_bucket,
             archive_prefix: self.archive_prefix(),
             layout: self.layout(),
+            filter: self.parsed("EVENT_FILTER", Filter::parse),
+            output: self.output(),
             queries: self.queries(),
             start_lookback_ms: self.duration("START_LOOKBACK", "24h", 1_000..=90 * DAY_MS),
             settle_lag_ms: self.duration("SETTLE_LAG", "10s", 0..=DAY_MS),
@@ -50,6 +54,10 @@ impl Reader<'_> {
                 KeyLayout::default()
             }
         }
+    }
+
+    fn output(&mut self) -> Output {
+        Output { custom: self.parsed("CUSTOM_FIELDS", CustomFields::parse).unwrap_or_default() }
     }
 
     /// The service lists: `all` apart from names, which makes two queries of the same stream.

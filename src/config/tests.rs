@@ -72,6 +72,10 @@ fn every_bad_value_names_its_variable() {
         ("STATE_BUCKET", "archive"),
         ("OUTPUT_FORMAT", "ecs"),
         ("WORK_QUEUE_URL", "work"),
+        ("EVENT_FILTER", "{}"),
+        ("EVENT_FILTER", r#"{"keep":[{}]}"#),
+        ("CUSTOM_FIELDS", "env=prod"),
+        ("CUSTOM_FIELDS", r#"{"__env":1}"#),
     ] {
         let error = problem(name, text);
         assert!(error.starts_with(&format!("configuration: {name} ")), "{name}={text}: {error}");

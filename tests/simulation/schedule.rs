@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use jumpcloud_collector::batch::BatchLimits;
+use jumpcloud_collector::output::Output;
 use jumpcloud_collector::partition::KeyLayout;
 use jumpcloud_collector::plan::{Query, Settings};
 use jumpcloud_collector::stream::StreamId;
@@ -106,6 +107,8 @@ fn settings(chance: &mut Chance, tick_ms: i64) -> Settings {
         state_bucket: "state".to_owned(),
         archive_prefix: "events/".to_owned(),
         layout: KeyLayout::default(),
+        filter: None,
+        output: Output::default(),
         queries: queries(chance),
         start_lookback_ms: *chance.pick(&[0, tick_ms, 10 * tick_ms]),
         settle_lag_ms: *chance.pick(&[0, 10 * SECOND]),

@@ -14,11 +14,12 @@ const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Modules that know no clock, network, disk or environment.
-const PURE: [&str; 20] = [
+const PURE: [&str; 21] = [
     "batch",
     "cursor",
     "entry",
     "event",
+    "filter",
     "identity",
     "index",
     "lateness",

@@ -13,7 +13,6 @@ use jumpcloud_collector::collect::Engine;
 use jumpcloud_collector::config::Terminal;
 use jumpcloud_collector::jumpcloud::Endpoints;
 use jumpcloud_collector::local::{self, FolderObjects, KeySource};
-use jumpcloud_collector::output::raw;
 use jumpcloud_collector::plan::Settings;
 use jumpcloud_collector::ports::{Clock as _, Objects as _};
 use jumpcloud_collector::standin::{Generator, Key, StandIn, World};
@@ -65,7 +64,7 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
     println!("\nOnly the late events came, in objects of their own:");
     objects(&second, &first);
 
-    compare(&standin, &second, now_ms)
+    compare(&standin, &second, now_ms, &engine.settings)
 }
 
 fn folder(options: &Options) -> anyhow::Result<PathBuf> {
@@ -165,8 +164,14 @@ fn per_service(objects: &[Object]) {
     show::table(&rows);
 }
 
-/// Compares the archive with what the stand-in serves: each event once, byte for byte.
-fn compare(standin: &StandIn, objects: &[Object], now_ms: i64) -> anyhow::Result<bool> {
+/// Compares the archive with what the stand-in serves and the filter keeps: each event once, byte
+/// for byte.
+fn compare(
+    standin: &StandIn,
+    objects: &[Object],
+    now_ms: i64,
+    settings: &Settings,
+) -> anyhow::Result<bool> {
     let mut archived: HashMap<&[u8], usize> = HashMap::new();
     for line in objects.iter().flat_map(|object| &object.lines) {
         *archived.entry(line).or_default() += 1;
@@ -174,8 +179,11 @@ fn compare(standin: &StandIn, objects: &[Object], now_ms: i64) -> anyhow::Result
     let (mut served, mut missing) = (0, 0);
     let world = standin.world();
     for (row, event) in world.events().filter(|(row, _)| row.sort_ms < now_ms - MINUTE_MS) {
+        if settings.filter.as_ref().is_some_and(|filter| !filter.keeps(&event.raw)) {
+            continue;
+        }
         let mut line = Vec::new();
-        raw::write_line(&mut line, &event.raw);
+        settings.output.write_line(&mut line, &event.raw);
         served += 1;
         if archived.remove(line.as_slice()) != Some(1) {
             missing += 1;
