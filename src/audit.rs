@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::collect::Engine;
+use crate::collect::{Engine, Goal};
 use crate::cursor::Cursor;
 use crate::discover::{self, Asked, Who};
 use crate::error::RunError;
@@ -90,7 +90,7 @@ pub async fn audit(
         }
         if range.repair && !line.differing.is_empty() {
             let hours_ms: Vec<i64> = line.differing.iter().map(|hour| hour.from_ms).collect();
-            line.repair = Some(engine.repair(stream, &hours_ms, budget).await);
+            line.repair = Some(engine.run(stream, Goal::Repair(&hours_ms), budget).await);
         }
         lines.push(line);
     }

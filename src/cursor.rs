@@ -4,8 +4,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::lateness::Lateness;
-use crate::limits::{LEASE_MS_MAX, MESSAGE_BYTES_MAX};
 use crate::update::{Condition, Item, Unreadable, Update, Value, number, text};
 
 /// The schema this program writes.
@@ -83,6 +81,8 @@ pub struct Cursor {
     pub head_hash: String,
     /// Event time at which the stream's ownership begins.
     pub origin_ms: i64,
+    /// Event time at which it ends, exclusive; lanes only.
+    pub end_ms: Option<i64>,
     /// Where its reading stands.
     pub state: ReadingState,
 }
@@ -147,10 +147,7 @@ impl ReadingState {
             reading: from_json(item, "reading")?,
             sweep_mark_ms: number(item, "sweep_mark_ms")?,
             sweep: from_json(item, "sweep")?,
-            compared_at_ms: item
-                .contains_key("compared_at_ms")
-                .then(|| number(item, "compared_at_ms"))
-                .transpose()?,
+            compared_at_ms: optional(item, "compared_at_ms")?,
             hours: from_json(item, "hours")?.unwrap_or_default(),
             last_entry_ms: number(item, "last_entry_ms")?,
         })
@@ -172,6 +169,7 @@ impl Cursor {
             seq: seq(item).ok_or(Unreadable("seq"))?,
             head_hash: text(item, "head_hash")?.to_owned(),
             origin_ms: number(item, "origin_ms")?,
+            end_ms: optional(item, "end_ms")?,
             state: ReadingState::read(item)?,
         })
     }
@@ -191,6 +189,7 @@ impl Cursor {
             ],
             ..Update::default()
         };
+        update.set.extend(self.end_ms.map(|end_ms| ("end_ms", Value::N(end_ms))));
         self.state.write(&mut update);
         update
     }
@@ -237,115 +236,14 @@ impl Cursor {
     }
 }
 
-/// Claims a born stream: sets the lease and adds 1 to `fence`.
-///
-/// A lease is free when there is none, when it has ended, or when it ends later than the longest
-/// one possible: then a wrong clock wrote it.
-#[must_use]
-pub fn claim(owner: &str, now_ms: i64, lease_until_ms: i64) -> Update {
-    Update {
-        conditions: vec![
-            Condition::Present("seq"),
-            // A later version's cursor is not even claimed.
-            Condition::AtMost("schema", SCHEMA),
-            Condition::Any(vec![
-                Condition::Absent("lease_until_ms"),
-                Condition::Below("lease_until_ms", now_ms),
-                Condition::Above("lease_until_ms", now_ms + LEASE_MS_MAX),
-            ]),
-        ],
-        set: vec![
-            ("lease_owner", Value::S(owner.to_owned())),
-            ("lease_until_ms", Value::N(lease_until_ms)),
-        ],
-        add: vec![("fence", 1)],
-        remove: vec![],
-    }
-}
-
-/// How a run went, as its cursor keeps it.
-#[derive(Clone, Copy, Debug)]
-pub enum Ended<'a> {
-    /// It did what it could.
-    Well {
-        /// When.
-        at_ms: i64,
-    },
-    /// It failed.
-    Badly {
-        /// Why.
-        error: &'a str,
-        /// Failures in a row, this one included. Set and not added: a retried update counts once.
-        failures: i64,
-    },
-}
-
-/// Adds the release to a run's last update: removes the lease on condition that it is still its
-/// own, and keeps how the run went.
-#[must_use]
-pub fn release(mut update: Update, fence: i64, ended: Ended<'_>) -> Update {
-    let own = Condition::Is("fence", Value::N(fence));
-    if !update.conditions.contains(&own) {
-        update.conditions.push(own);
-    }
-    update.remove.extend(["lease_owner", "lease_until_ms"]);
-    match ended {
-        Ended::Well { at_ms } => {
-            update.set.extend([("last_success_ms", Value::N(at_ms)), ("failures", Value::N(0))]);
-            update.remove.push("last_error");
-        }
-        Ended::Badly { error, failures } => {
-            let error = Value::S(shortened(error).to_owned());
-            update.set.extend([("last_error", error), ("failures", Value::N(failures))]);
-        }
-    }
-    update
-}
-
-/// How late events arrived so far; nothing where that was not kept or cannot be read.
-///
-/// A statistic and no part of the reading state: a run that is killed adds nothing to it.
-#[must_use]
-pub fn lateness(item: &Item) -> Lateness {
-    text(item, "lateness").map(Lateness::parse).unwrap_or_default()
-}
-
-/// Adds what a run has measured to its release, so that keeping it needs no update of its own.
-#[must_use]
-pub fn measured(mut update: Update, before: &Lateness, more: &Lateness) -> Update {
-    if !more.is_empty() {
-        let mut all = before.clone();
-        all.merge(more);
-        update.set.push(("lateness", Value::S(all.to_text())));
-    }
-    update
-}
-
-/// Keeps the failure of a stream that has no cursor yet.
-#[must_use]
-pub fn failed_unborn(error: &str) -> Update {
-    Update {
-        conditions: vec![Condition::Absent("seq")],
-        set: vec![("last_error", Value::S(shortened(error).to_owned()))],
-        add: vec![("failures", 1)],
-        remove: vec![],
-    }
-}
-
-/// An update that no item meets: tells whether the table may be written, and writes nothing.
-#[must_use]
-pub fn impossible() -> Update {
-    Update {
-        conditions: vec![Condition::Absent("stream"), Condition::Present("stream")],
-        set: vec![("schema", Value::N(SCHEMA))],
-        ..Update::default()
-    }
-}
-
 /// The item's `seq`, where it has one.
 #[must_use]
 pub fn seq(item: &Item) -> Option<u64> {
     number(item, "seq").ok().and_then(|seq| u64::try_from(seq).ok())
+}
+
+fn optional(item: &Item, name: &'static str) -> Result<Option<i64>, Unreadable> {
+    item.contains_key(name).then(|| number(item, name)).transpose()
 }
 
 fn seq_value(seq: u64) -> Value {
@@ -368,19 +266,11 @@ fn from_json<T: for<'de> Deserialize<'de>>(
     serde_json::from_str(text(item, name)?).map(Some).map_err(unreadable)
 }
 
-/// The front of a message, cut at a character.
-fn shortened(message: &str) -> &str {
-    let mut end = message.len().min(MESSAGE_BYTES_MAX);
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    &message[..end]
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::lease;
 
     fn cursor() -> Cursor {
         Cursor {
@@ -388,6 +278,7 @@ mod tests {
             seq: 4,
             head_hash: "ff".to_owned(),
             origin_ms: 1_000,
+            end_ms: Some(9_000),
             state: ReadingState {
                 reading: Some(Reading {
                     from_ms: 1_000,
@@ -421,19 +312,6 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_is_free_when_absent_ended_or_impossible() {
-        let mut item = born();
-        let free = |item: &Item, now| claim("me", now, now + 60_000).allows(item);
-        assert!(!free(&Item::new(), 0), "no cursor, no claim");
-        assert!(free(&item, 10));
-        claim("me", 10, 70_000).apply(&mut item);
-        assert_eq!(number(&item, "fence"), Ok(1));
-        assert!(!free(&item, 70_000) && free(&item, 70_001));
-        item.insert("lease_until_ms".to_owned(), Value::N(LEASE_MS_MAX + 11));
-        assert!(free(&item, 10) && !free(&item, 11));
-    }
-
-    #[test]
     fn advancing_needs_the_seq_and_never_lowers_the_frontier() {
         let mut item = born();
         let state = ReadingState { frontier_ms: 500, reading: None, ..cursor().state };
@@ -448,7 +326,7 @@ mod tests {
     #[test]
     fn progress_needs_seq_fence_and_frontier() {
         let mut item = born();
-        claim("me", 10, 20).apply(&mut item);
+        lease::claim("me", 10, 20).apply(&mut item);
         let to = |frontier_ms| ReadingState { frontier_ms, ..cursor().state };
         assert!(cursor().progress(&to(1_000), 1).allows(&item));
         assert!(!cursor().progress(&to(999), 1).allows(&item));
@@ -456,49 +334,10 @@ mod tests {
     }
 
     #[test]
-    fn the_release_keeps_how_the_run_went() {
-        let mut item = born();
-        claim("me", 10, 20).apply(&mut item);
-        let long = "é".repeat(200);
-        let badly = Ended::Badly { error: &long, failures: 2 };
-        release(Update::default(), 1, badly).apply(&mut item);
-        assert_eq!(number(&item, "failures"), Ok(2));
-        assert_eq!(text(&item, "last_error").unwrap().len(), MESSAGE_BYTES_MAX);
-        assert!(!item.contains_key("lease_until_ms"));
-        release(Update::default(), 1, Ended::Well { at_ms: 9 }).apply(&mut item);
-        assert_eq!(number(&item, "failures"), Ok(0));
-        assert!(!item.contains_key("last_error"));
-        assert!(!release(Update::default(), 2, Ended::Well { at_ms: 9 }).allows(&item));
-    }
-
-    #[test]
-    fn the_release_adds_what_was_measured() {
-        let mut item = born();
-        claim("me", 10, 20).apply(&mut item);
-        let mut more = Lateness::default();
-        more.add("sso", 7_000);
-        for count in 1..=2 {
-            let released = release(Update::default(), 1, Ended::Well { at_ms: 9 });
-            measured(released, &lateness(&item), &more).apply(&mut item);
-            assert_eq!(text(&item, "lateness"), Ok(&*format!("sso=7:{count}")));
-        }
-        let nothing = measured(Update::default(), &lateness(&item), &Lateness::default());
-        assert_eq!(nothing, Update::default());
-        item.insert("lateness".to_owned(), Value::N(1));
-        assert!(lateness(&item).is_empty());
-    }
-
-    #[test]
     fn a_newer_schema_stops_the_stream() {
         let mut item = born();
         item.insert("schema".to_owned(), Value::N(2));
-        assert!(!claim("me", 10, 20).allows(&item), "and touches nothing");
+        assert!(!lease::claim("me", 10, 20).allows(&item), "and touches nothing");
         assert_eq!(Cursor::read(&item), Err(CursorError::Newer(2)));
-    }
-
-    #[test]
-    fn the_impossible_update_is_impossible() {
-        assert!(!impossible().allows(&Item::new()));
-        assert!(!impossible().allows(&born()));
     }
 }

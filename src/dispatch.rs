@@ -1,39 +1,130 @@
-//! Many streams: which ones there are, and one run over each.
+//! Many streams: which ones there are, which are due, and one run over each, directly or through
+//! the work queue.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::collect::Engine;
 use crate::cursor;
 use crate::discover::{self, Asked, Who};
 use crate::error::RunError;
+use crate::fanout;
+use crate::lease;
 use crate::plan::Budget;
-use crate::report::{Report, StreamReport};
+use crate::ports::WorkQueue;
+use crate::queue::Message;
+use crate::report::{Outcome, Queued, Report, StreamReport};
+use crate::status::StreamStatus;
 use crate::stream::StreamId;
+use crate::update::{Item, text};
 
-/// One run over each stream that is asked for, one after the other, and the recovery of those that
-/// no longer are. What goes wrong with one is in its report and holds up no other.
+/// Everything an invocation needs.
+pub struct Fleet {
+    /// Runs over one stream at a time.
+    pub engine: Engine,
+    /// What more than one stream goes through, where there is one.
+    pub queue: Option<Arc<dyn WorkQueue>>,
+    /// Who is asked for events.
+    pub who: Who,
+}
+
+/// Items of the table, by stream.
+pub(crate) type Items = BTreeMap<StreamId, Item>;
+
+/// One run over each stream that is due: those that are configured, their lanes until they are
+/// finished, and the recovery of those that are no longer configured. What goes wrong with one is
+/// in its report and holds up no other.
+///
+/// More than one stream goes through the work queue where there is one.
 ///
 /// # Errors
 /// [`RunError`] if it cannot be told which streams there are.
-pub async fn collect(engine: &Engine, who: &Who, budget: Budget) -> Result<Report, RunError> {
+pub async fn collect(fleet: &Fleet, budget: Budget) -> Result<Report, RunError> {
+    let engine = &fleet.engine;
     let born = engine.born().await?;
     let Asked { streams: configured, discovery } =
-        discover::streams(engine, who, &born, budget).await;
+        discover::streams(engine, &fleet.who, &born, budget).await;
     refuse_beside_own(engine, &configured, &born).await?;
-    let mut streams = Vec::new();
-    for (done, stream) in configured.iter().enumerate() {
-        let share = share(engine.clock.now_ms(), budget, configured.len() - done);
-        let report = engine.run(stream, share).await;
-        log(&report);
-        streams.push(report);
+    let mut all = born.clone();
+    all.extend(configured.iter().cloned());
+    let all: Vec<_> = all.into_iter().collect();
+    // A stream alone is claimed whatever its item says.
+    let items = if all.len() > 1 { engine.cursors.get_many(&all).await? } else { Items::new() };
+    let due = due(&configured, &born, &items);
+    let mut report = run(fleet, due, &items, budget).await;
+    report.discovery = discovery;
+    let now_ms = engine.clock.now_ms();
+    let configured: BTreeSet<_> = configured.into_iter().collect();
+    let stood = |(stream, item): (&StreamId, &Item)| {
+        StreamStatus::read(stream.clone(), configured.contains(&stream.live()), item, now_ms)
+    };
+    report.standing = items.iter().map(stood).collect();
+    Ok(report)
+}
+
+/// What is to be done about each stream: the live ones first, then lanes.
+fn due(configured: &[StreamId], born: &BTreeSet<StreamId>, items: &Items) -> Vec<Message> {
+    let is_finished =
+        |lane: &StreamId| items.get(lane).is_some_and(|item| item.contains_key("finished_ms"));
+    let others = born.iter().filter(|stream| !configured.contains(stream));
+    let (lanes, gone): (Vec<_>, Vec<_>) = others.partition(|stream| stream.is_lane());
+    let lanes = lanes.into_iter().filter(|lane| !is_finished(lane));
+    let message = |stream: &StreamId, is_recovery| Message { stream: stream.clone(), is_recovery };
+    let configured_ones = configured.iter().map(|stream| message(stream, false));
+    configured_ones
+        .chain(gone.into_iter().map(|stream| message(stream, true)))
+        .chain(lanes.map(|lane| message(lane, !configured.contains(&lane.live()))))
+        .collect()
+}
+
+/// Runs over the streams that are due, or queues them. One that keeps failing rests between its
+/// probes, but for a stream that is alone.
+pub(crate) async fn run(fleet: &Fleet, due: Vec<Message>, items: &Items, budget: Budget) -> Report {
+    let engine = &fleet.engine;
+    let now_ms = engine.clock.now_ms();
+    let is_one = due.len() == 1;
+    let (resting, mut due): (Vec<_>, Vec<_>) = due.into_iter().partition(|message| {
+        !is_one && items.get(&message.stream).is_some_and(|item| lease::is_resting(item, now_ms))
+    });
+    shuffle(&mut due, engine.clock.random());
+    let mut report = Report::default();
+    match &fleet.queue {
+        Some(queue) if !is_one => {
+            let (queued, failed) = fanout::send(engine, &**queue, due, items, budget).await;
+            report.queued = Some(Queued { resting: resting.len(), ..queued });
+            report.streams = failed;
+        }
+        _ => report.streams = run_each(engine, &due, budget).await,
     }
-    for stream in born.iter().filter(|stream| !configured.contains(stream)) {
-        let report = engine.recover_only(stream, budget).await;
-        log(&report);
-        streams.push(report);
+    let rest = resting.iter().map(|message| rests(&message.stream, items));
+    report.streams.extend(rest.take(fanout::LINES_MAX));
+    report.duration_ms = engine.clock.now_ms() - budget.started_ms;
+    report
+}
+
+async fn run_each(engine: &Engine, due: &[Message], budget: Budget) -> Vec<StreamReport> {
+    let mut reports = Vec::new();
+    for (done, message) in due.iter().enumerate() {
+        let share = share(engine.clock.now_ms(), budget, due.len() - done);
+        let report = engine.run(&message.stream, message.goal(), share).await;
+        report.log();
+        reports.push(report);
     }
-    let duration_ms = engine.clock.now_ms() - budget.started_ms;
-    Ok(Report { streams, discovery, duration_ms })
+    reports
+}
+
+/// No stream is always the last one, but lanes come behind the live streams.
+fn shuffle(due: &mut [Message], seed: [u8; 16]) {
+    let mut random = fastrand::Rng::with_seed(u128::from_le_bytes(seed) as u64);
+    random.shuffle(due);
+    due.sort_by_key(|message| message.stream.is_lane());
+}
+
+/// The line of a stream that is not tried now.
+fn rests(stream: &StreamId, items: &Items) -> StreamReport {
+    let error = items.get(stream).and_then(|item| text(item, "last_error").ok()).unwrap_or("");
+    let error = Some(format!("not tried in this run after failing again and again: {error}"));
+    StreamReport { outcome: Outcome::Waiting, error, ..StreamReport::new(stream.clone()) }
 }
 
 /// Organizations by id are refused while the cursor `self` exists: they may be the same one,
@@ -64,31 +155,27 @@ async fn refuse_beside_own(
 const NAMED_MAX: usize = 10;
 
 /// A stream's part of the time: what is left, shared equally among those still to come.
-fn share(now_ms: i64, budget: Budget, streams_left: usize) -> Budget {
+pub(crate) fn share(now_ms: i64, budget: Budget, streams_left: usize) -> Budget {
     let left_ms = (budget.deadline_ms - now_ms).max(0);
     let streams_left = i64::try_from(streams_left).unwrap_or(i64::MAX).max(1);
     Budget { started_ms: now_ms, deadline_ms: now_ms + left_ms / streams_left }
 }
 
-fn log(report: &StreamReport) {
-    let StreamReport { stream, outcome, read, seen, written, late, quarantined, pages, .. } =
-        report;
-    let (lag_seconds, objects) = (report.lag_seconds, report.objects);
-    match &report.error {
-        None => tracing::info!(
-            %stream, ?outcome, read, seen, written, late, quarantined, pages, objects, lag_seconds,
-            "run ended"
-        ),
-        Some(error) => tracing::error!(
-            %stream, ?outcome, read, seen, written, late, quarantined, pages, objects, lag_seconds, error,
-            "run failed"
-        ),
-    }
-}
-
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::update::Value;
+
+    fn organization(n: u8) -> StreamId {
+        format!("{n:024x}").try_into().unwrap()
+    }
+
+    fn names(due: &[Message]) -> Vec<String> {
+        due.iter()
+            .map(|m| format!("{}{}", m.stream, ["", "!"][usize::from(m.is_recovery)]))
+            .collect()
+    }
 
     #[test]
     fn time_is_shared_among_the_streams_to_come() {
@@ -96,5 +183,38 @@ mod tests {
         assert_eq!(share(0, budget, 4).deadline_ms, 25);
         assert_eq!(share(10, budget, 3).deadline_ms, 40, "what one leaves over the others have");
         assert_eq!(share(200, budget, 1).deadline_ms, 200);
+    }
+
+    #[test]
+    fn lanes_are_due_until_they_are_finished_and_what_is_gone_is_recovered() {
+        let (here, gone) = (organization(1), organization(2));
+        let day = 1_790_812_800_000_i64;
+        let lane = |stream: &StreamId, days: i64| stream.lane(day + days * 86_400_000).unwrap();
+        let born = [here.clone(), gone.clone(), lane(&here, 0), lane(&here, 1), lane(&gone, 0)];
+        let finished = Item::from([("finished_ms".to_owned(), Value::N(1))]);
+        let items = Items::from([(lane(&here, 0), finished)]);
+        let due = due(std::slice::from_ref(&here), &born.clone().into(), &items);
+        let expected = [
+            here.to_string(),
+            format!("{gone}!"),
+            lane(&here, 1).to_string(),
+            format!("{}!", lane(&gone, 0)),
+        ];
+        assert_eq!(names(&due), expected);
+    }
+
+    #[test]
+    fn each_tick_has_an_order_of_its_own_with_the_lanes_last() {
+        let live = (1..=20).map(organization);
+        let lanes = (1..=20).map(|n| organization(n).lane(0).unwrap());
+        let due: Vec<_> =
+            lanes.chain(live).map(|stream| Message { stream, is_recovery: false }).collect();
+        let shuffled = |seed| {
+            let mut due = due.clone();
+            shuffle(&mut due, [seed; 16]);
+            names(&due)
+        };
+        assert_ne!(shuffled(1), shuffled(2));
+        assert!(shuffled(1)[..20].iter().all(|name| !name.contains("backfill")));
     }
 }

@@ -2,12 +2,11 @@
 
 use serde_json::Value;
 
-use crate::collect::Engine;
-use crate::discover::Who;
+use crate::dispatch::Fleet;
 use crate::limits::FAILURES_TOLERATED;
 use crate::plan::Budget;
 use crate::task::{Task, UnknownEvent};
-use crate::{audit, dispatch, preflight, status};
+use crate::{audit, backfill, dispatch, fanout, preflight, status};
 
 /// Why an invocation fails. The names are stable: alarms may filter on them.
 #[derive(Debug, thiserror::Error)]
@@ -44,20 +43,29 @@ impl InvocationError {
 /// # Errors
 /// [`InvocationError`], after every stream has had its turn; the report is logged before.
 pub async fn handle(
-    engine: &Engine,
-    who: &Who,
+    fleet: &Fleet,
     event: &Value,
     budget: Budget,
 ) -> Result<Value, InvocationError> {
+    let Fleet { engine, who, .. } = fleet;
     match Task::of(event)? {
         Task::Collect => {
-            let report = dispatch::collect(engine, who, budget).await.map_err(unreachable_state)?;
+            let report = dispatch::collect(fleet, budget).await.map_err(unreachable_state)?;
             let answer = json(&report);
             tracing::info!(report = %answer, "collected");
-            match report.failure(FAILURES_TOLERATED) {
-                Some(failure) => Err(InvocationError::StreamsFailed(failure)),
-                None => Ok(answer),
-            }
+            answer_or_fail(answer, report.failure(FAILURES_TOLERATED))
+        }
+        Task::Answer(records) => {
+            let (answer, report) = fanout::answer(engine, &records, budget).await;
+            tracing::info!(report = %json(&report), "answered the work queue");
+            Ok(json(&answer))
+        }
+        Task::Backfill(wish) => {
+            let backfill =
+                backfill::backfill(fleet, &wish, budget).await.map_err(unreachable_state)?;
+            let answer = json(&backfill);
+            tracing::info!(backfill = %answer, "opened lanes");
+            answer_or_fail(answer, backfill.failure(FAILURES_TOLERATED))
         }
         Task::Validate => {
             let preflight = preflight::validate(engine, who, budget).await;
@@ -75,11 +83,15 @@ pub async fn handle(
             let audit =
                 audit::audit(engine, who, range, budget).await.map_err(unreachable_state)?;
             tracing::info!(audit = %json(&audit), "audited");
-            match audit.failure() {
-                Some(failure) => Err(InvocationError::StreamsFailed(failure)),
-                None => Ok(json(&audit)),
-            }
+            answer_or_fail(json(&audit), audit.failure())
         }
+    }
+}
+
+fn answer_or_fail(answer: Value, failure: Option<String>) -> Result<Value, InvocationError> {
+    match failure {
+        Some(failure) => Err(InvocationError::StreamsFailed(failure)),
+        None => Ok(answer),
     }
 }
 

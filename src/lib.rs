@@ -12,14 +12,15 @@
 //! | files | concern |
 //! |---|---|
 //! | [`task`], [`handler`] | an event in, an answer out |
-//! | [`dispatch`], [`preflight`], [`status`], [`audit`], [`verify`] | what tasks and commands do |
+//! | [`dispatch`], [`fanout`], [`queue`] | which streams are due, and the work queue |
+//! | [`backfill`], [`preflight`], [`status`], [`audit`], [`verify`] | what tasks and commands do |
 //! | [`discover`], [`list`] | which streams there are |
 //! | [`collect`] | one run of one stream: the one place with the protocol's order |
 //! | [`plan`], [`sweep`], [`walk`], [`place`] | what to read: windows, late events, paging, places of rows |
 //! | [`page`], [`event`] | one answer of JumpCloud and the rows in it |
 //! | [`identity`], [`index`] | what was decided already |
 //! | [`filter`], [`partition`], [`batch`], [`output`] | which events and bytes go where |
-//! | [`entry`], [`cursor`], [`update`] | what is stored |
+//! | [`entry`], [`cursor`], [`lease`], [`update`] | what is stored |
 //! | [`stream`], [`time`], [`limits`], [`error`], [`report`], [`lateness`] | words used everywhere |
 //! | [`ports`] | what the engine needs of the world |
 //! | [`jumpcloud`], [`aws`], [`local`], [`clock`] | the world |
@@ -35,6 +36,7 @@
 
 pub mod audit;
 pub mod aws;
+pub mod backfill;
 pub mod batch;
 pub mod clock;
 pub mod collect;
@@ -45,12 +47,14 @@ pub mod dispatch;
 pub mod entry;
 pub mod error;
 pub mod event;
+pub mod fanout;
 pub mod filter;
 pub mod handler;
 pub mod identity;
 pub mod index;
 pub mod jumpcloud;
 pub mod lateness;
+pub mod lease;
 pub mod limits;
 pub mod list;
 pub mod local;
@@ -61,6 +65,7 @@ pub mod place;
 pub mod plan;
 pub mod ports;
 pub mod preflight;
+pub mod queue;
 pub mod report;
 pub mod standin;
 pub mod status;

@@ -84,6 +84,27 @@ pub const RESERVE_MS_PER_MIB: i64 = 100;
 pub const RUN_MS_MAX: i64 = 15 * MINUTE_MS;
 /// A stream that failed this often in a row fails the invocation, whatever the reason.
 pub const FAILURES_TOLERATED: i64 = 3;
+/// Failures in a row after which a stream among others is only probed now and then.
+pub const BREAKER_FAILURES: i64 = 5;
+/// Time between two such probes.
+pub const BREAKER_MS: i64 = 15 * MINUTE_MS;
+
+/// Messages in one request to the work queue (SQS's own limit).
+pub const QUEUE_BATCH_MAX: usize = 10;
+/// Such requests under way at once while streams are queued.
+pub const QUEUE_REQUESTS_AT_ONCE: usize = 16;
+/// How long a stream counts as queued: after this its message is taken for lost.
+pub const QUEUED_MS_MAX: i64 = 15 * MINUTE_MS;
+/// Items read in one request from the table (DynamoDB's own limit).
+pub const ITEMS_PER_READ: usize = 100;
+/// Such reads under way at once.
+pub const READS_AT_ONCE: usize = 8;
+/// Identities kept in memory between runs, over all streams.
+pub const WARM_IDENTITY_BYTES_MAX: usize = 32 * MIB;
+/// Days one backfill may ask for: longer than JumpCloud keeps events.
+pub const BACKFILL_DAYS_MAX: i64 = 100;
+/// Lanes opened, or counted for a plan, at once.
+pub const LANES_OPENED_AT_ONCE: usize = 8;
 
 /// Bytes in a mebibyte.
 pub const MIB: usize = 1024 * 1024;

@@ -56,7 +56,8 @@ pub enum Plan {
 /// The head reading to begin or to go on with.
 ///
 /// A new one covers `[min(E, T - overlap), now - settle_lag)`, cut at the origin. One that was
-/// interrupted goes on, unless the service list it was in is no longer configured.
+/// interrupted goes on, unless the service list it was in is no longer configured. A new one of a
+/// lane covers the lane whole.
 #[must_use]
 pub fn head(cursor: &Cursor, now_ms: i64, settings: &Settings) -> Plan {
     let kept =
@@ -65,9 +66,13 @@ pub fn head(cursor: &Cursor, now_ms: i64, settings: &Settings) -> Plan {
         return if reading.at_ms < now_ms { Plan::Read(reading.clone()) } else { Plan::Wait };
     }
     let state = &cursor.state;
-    let from_ms =
-        state.read_to_ms.min(state.read_at_ms - settings.overlap_ms).max(cursor.origin_ms);
-    let end_ms = now_ms - settings.settle_lag_ms;
+    let (from_ms, end_ms) = match cursor.end_ms {
+        Some(end_ms) => (cursor.origin_ms, if cursor.origin_ms < now_ms { end_ms } else { 0 }),
+        None => (
+            state.read_to_ms.min(state.read_at_ms - settings.overlap_ms).max(cursor.origin_ms),
+            now_ms - settings.settle_lag_ms,
+        ),
+    };
     match settings.queries.first() {
         Some(query) if from_ms < end_ms => Plan::Read(Reading {
             from_ms,
@@ -78,6 +83,17 @@ pub fn head(cursor: &Cursor, now_ms: i64, settings: &Settings) -> Plan {
         }),
         _ => Plan::Wait,
     }
+}
+
+/// Whether a lane is finished: read whole by a reading that began a late horizon after its end.
+#[must_use]
+pub fn is_finished(cursor: &Cursor, late_horizon_ms: i64) -> bool {
+    let state = &cursor.state;
+    cursor.end_ms.is_some_and(|end_ms| {
+        state.reading.is_none()
+            && state.read_to_ms == end_ms
+            && state.read_at_ms >= end_ms + late_horizon_ms
+    })
 }
 
 /// The reading at the beginning of its next query; `None` if it was in the last one.
@@ -226,7 +242,14 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn cursor(state: ReadingState) -> Cursor {
-        Cursor { epoch: String::new(), seq: 0, head_hash: String::new(), origin_ms: 0, state }
+        Cursor {
+            epoch: String::new(),
+            seq: 0,
+            head_hash: String::new(),
+            origin_ms: 0,
+            end_ms: None,
+            state,
+        }
     }
 
     fn read(plan: Plan) -> Reading {
@@ -272,6 +295,22 @@ pub(crate) mod tests {
             ),
             Plan::Wait
         );
+    }
+
+    #[test]
+    fn a_lane_is_read_whole_until_the_late_horizon_has_passed() {
+        let (day, hour) = (24 * 60 * MINUTE, 60 * MINUTE);
+        let lane = |state| Cursor { origin_ms: day, end_ms: Some(2 * day), ..cursor(state) };
+        let state = ReadingState::at_birth(day, 3 * day);
+        let first = read(head(&lane(state.clone()), 3 * day - hour, &settings()));
+        assert_eq!((first.from_ms, first.end_ms, first.at_ms), (day, 2 * day, day));
+        assert_eq!(head(&lane(state.clone()), day, &settings()), Plan::Wait, "it has not begun");
+        assert!(!is_finished(&lane(state.clone()), day));
+        let state = completed(&state, Kind::Head, &first);
+        assert!(!is_finished(&lane(state.clone()), day), "what is late may still come");
+        let again = read(head(&lane(state.clone()), 3 * day, &settings()));
+        assert_eq!((again.from_ms, again.end_ms), (day, 2 * day));
+        assert!(is_finished(&lane(completed(&state, Kind::Head, &again)), day));
     }
 
     #[test]

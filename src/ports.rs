@@ -209,6 +209,18 @@ pub trait Cursors: Send + Sync {
     /// [`StoreError`].
     async fn get(&self, stream: &StreamId) -> Result<Option<Item>, StoreError>;
 
+    /// Reads the items of several streams, each consistently; streams without one are left out.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn get_many(&self, streams: &[StreamId]) -> Result<BTreeMap<StreamId, Item>, StoreError> {
+        let mut items = BTreeMap::new();
+        for stream in streams {
+            items.extend(self.get(stream).await?.map(|item| (stream.clone(), item)));
+        }
+        Ok(items)
+    }
+
     /// Makes one atomic conditional update; creates the item if the conditions allow that.
     /// Returns the item as it is afterwards, or `None` if a condition did not hold.
     ///
@@ -218,6 +230,18 @@ pub trait Cursors: Send + Sync {
     /// # Errors
     /// [`StoreError::Unclear`] also where the update may have been made all the same.
     async fn update(&self, stream: &StreamId, update: &Update) -> Result<Option<Item>, StoreError>;
+}
+
+/// The queue that many streams are worked through from. It delivers each message at least once, in
+/// any order.
+#[async_trait]
+pub trait WorkQueue: Send + Sync {
+    /// Sends at most [`QUEUE_BATCH_MAX`](crate::limits::QUEUE_BATCH_MAX) messages in one request.
+    /// Returns the places in `bodies` of those that were not taken.
+    ///
+    /// # Errors
+    /// [`StoreError::Unclear`] also where some may have been taken all the same.
+    async fn send(&self, bodies: &[String]) -> Result<Vec<usize>, StoreError>;
 }
 
 /// Why a store did not answer.

@@ -8,8 +8,8 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::collect::Engine;
-use crate::cursor;
 use crate::discover::{self, Who};
+use crate::lease;
 use crate::limits::HOUR_MS;
 use crate::plan::{Budget, Query};
 use crate::ports::{About, Meter, PageRequest};
@@ -110,7 +110,7 @@ async fn ask(engine: &Engine, stream: &StreamId, query: &Query, budget: Budget) 
 }
 
 async fn table(engine: &Engine) -> Check {
-    let result = engine.cursors.update(&StreamId::own(), &cursor::impossible()).await;
+    let result = engine.cursors.update(&StreamId::own(), &lease::impossible()).await;
     Check::new(
         "cursor table".to_owned(),
         match result {

@@ -1,24 +1,46 @@
 //! What an invocation did: the function's answer, a line a stream.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::error::RunError;
 use crate::lateness::Lateness;
+use crate::status::StreamStatus;
 use crate::stream::StreamId;
 
 /// What an invocation did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Report {
-    /// A line a stream, in the order they had their turn.
+    /// A line a stream, in the order they had their turn. Of streams that went through the work
+    /// queue, only those that did not: their runs have reports of their own.
     pub streams: Vec<StreamReport>,
     /// How looking for organizations went; none where they are named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub discovery: Option<Discovery>,
+    /// How many streams went through the work queue; none where they ran directly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queued: Option<Queued>,
     /// How long it took, in milliseconds.
     pub duration_ms: i64,
+    /// Where the streams stood before this invocation, if there is more than one.
+    #[serde(skip)]
+    pub standing: Vec<StreamStatus>,
+}
+
+/// What became of streams that go through the work queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Queued {
+    /// Messages sent.
+    pub sent: usize,
+    /// Streams whose message is still outstanding.
+    pub outstanding: usize,
+    /// Streams that keep failing and were not tried.
+    pub resting: usize,
+    /// Streams that could not be queued.
+    pub failed: usize,
 }
 
 /// How looking for organizations went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Discovery {
     /// Organizations that JumpCloud listed.
     pub organizations: usize,
@@ -122,6 +144,37 @@ pub enum Outcome {
 }
 
 impl StreamReport {
+    /// The report of a run that `error` kept from beginning.
+    #[must_use]
+    pub fn failed(stream: StreamId, error: &RunError) -> Self {
+        let mut report = Self::new(stream);
+        report.fail(error);
+        report
+    }
+
+    /// The run has failed.
+    pub fn fail(&mut self, error: &RunError) {
+        self.outcome = Outcome::Failed;
+        self.error = Some(error.to_string());
+        self.needs_mending = error.needs_mending();
+    }
+
+    /// Logs how the run ended.
+    pub fn log(&self) {
+        let Self { stream, outcome, read, seen, written, late, quarantined, pages, .. } = self;
+        let (lag_seconds, objects) = (self.lag_seconds, self.objects);
+        match &self.error {
+            None => tracing::info!(
+                %stream, ?outcome, read, seen, written, late, quarantined, pages, objects,
+                lag_seconds, "run ended"
+            ),
+            Some(error) => tracing::error!(
+                %stream, ?outcome, read, seen, written, late, quarantined, pages, objects,
+                lag_seconds, error, "run failed"
+            ),
+        }
+    }
+
     /// The report of a run that has not begun.
     #[must_use]
     pub fn new(stream: StreamId) -> Self {

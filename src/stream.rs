@@ -5,6 +5,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::time;
+
+/// Stands between an organization and the day of a lane.
+const LANE: &str = ".backfill-";
+
 /// The name of a stream, safe to stand in keys, headers and logs by construction.
 ///
 /// One of `self`, `<24 hex>`, `provider-<24 hex>`, and each of the first two with
@@ -78,10 +83,37 @@ impl StreamId {
         }
     }
 
+    /// The live stream of one organization: not a lane, not a provider's own trail.
+    #[must_use]
+    pub fn is_organization(&self) -> bool {
+        !self.is_lane() && !matches!(self.scope(), Scope::Provider(_))
+    }
+
     /// A backfill lane, which ends; every other stream goes on for ever.
     #[must_use]
     pub fn is_lane(&self) -> bool {
-        self.0.contains('.')
+        self.lane_day_ms().is_some()
+    }
+
+    /// The first millisecond of the UTC day that a lane archives.
+    #[must_use]
+    pub fn lane_day_ms(&self) -> Option<i64> {
+        let day = self.0.split_once(LANE)?.1;
+        time::parse_ns(&format!("{day}T00:00:00Z")).map(time::floor_ms)
+    }
+
+    /// The lane of this organization's stream that archives the UTC day of `ms`; `None` for a
+    /// provider's own trail, which has no lanes, and for a lane.
+    #[must_use]
+    pub fn lane(&self, ms: i64) -> Option<Self> {
+        let day = time::rfc3339(ms);
+        Self::try_from(format!("{self}{LANE}{}", day.get(..10)?)).ok()
+    }
+
+    /// The live stream beside which a lane was opened; any other stream is its own.
+    #[must_use]
+    pub fn live(&self) -> Self {
+        Self(self.0.split_once(LANE).map_or(self.as_str(), |(live, _)| live).to_owned())
     }
 }
 
@@ -147,6 +179,11 @@ mod tests {
         let lane = stream(&format!("{id}.backfill-2026-10-01"));
         assert_eq!(lane.scope(), Scope::Organization(id.to_owned()));
         assert!(lane.is_lane());
+        assert_eq!(lane.live(), stream(id));
+        assert_eq!(lane.lane_day_ms(), Some(1_790_812_800_000));
+        assert_eq!(stream(id).lane(1_790_812_800_000 + 86_399_999), Some(lane.clone()));
+        assert_eq!(lane.lane(0), None, "a lane has no lanes");
+        assert_eq!(stream(&format!("provider-{id}")).lane(0), None);
     }
 
     #[test]

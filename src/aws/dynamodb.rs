@@ -1,13 +1,15 @@
 //! [`Cursors`] on a DynamoDB table: one item a stream, one `UpdateItem` a change.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::store_error;
+use crate::limits::{ITEMS_PER_READ, READS_AT_ONCE};
 use crate::ports::{Cursors, StoreError};
 use crate::stream::StreamId;
 use crate::update::{Condition, Item, Update, Value};
@@ -44,6 +46,13 @@ impl Cursors for DynamoDb {
         Ok(answer.item.map(item))
     }
 
+    async fn get_many(&self, streams: &[StreamId]) -> Result<BTreeMap<StreamId, Item>, StoreError> {
+        let chunks: Vec<_> = streams.chunks(ITEMS_PER_READ).map(<[_]>::to_vec).collect();
+        let reads = stream::iter(chunks).map(|chunk| self.get_chunk(chunk));
+        let chunks: Vec<_> = reads.buffer_unordered(READS_AT_ONCE).try_collect().await?;
+        Ok(chunks.into_iter().flatten().collect())
+    }
+
     async fn update(&self, stream: &StreamId, update: &Update) -> Result<Option<Item>, StoreError> {
         let expression = Expression::of(update);
         let answer = self
@@ -75,6 +84,34 @@ impl Cursors for DynamoDb {
 }
 
 impl DynamoDb {
+    /// Reads at most [`ITEMS_PER_READ`] items. What DynamoDB leaves over under load is read one by
+    /// one, with the SDK's own pauses.
+    async fn get_chunk(&self, streams: Vec<StreamId>) -> Result<Vec<(StreamId, Item)>, StoreError> {
+        let what = format!("get {} items of table {}", streams.len(), self.table);
+        let key = |stream: &StreamId| {
+            HashMap::from([(KEY.to_owned(), AttributeValue::S(stream.to_string()))])
+        };
+        let keys = KeysAndAttributes::builder()
+            .set_keys(Some(streams.iter().map(key).collect()))
+            .consistent_read(true)
+            .build()
+            .map_err(|error| StoreError::Unclear(format!("{what}: {error}")))?;
+        let request = self.client.batch_get_item().request_items(&self.table, keys);
+        let answer =
+            request.send().await.map_err(|error| store_error(&what, &error, status(&error)))?;
+        let found = answer.responses.unwrap_or_default().remove(&self.table).unwrap_or_default();
+        let mut items: Vec<_> = found
+            .into_iter()
+            .filter_map(|attributes| Some((named(attributes.get(KEY)?)?, item(attributes))))
+            .collect();
+        let left = answer.unprocessed_keys.unwrap_or_default().remove(&self.table);
+        for key in left.map(|left| left.keys).unwrap_or_default() {
+            let Some(stream) = key.get(KEY).and_then(named) else { continue };
+            items.extend(self.get(&stream).await?.map(|item| (stream, item)));
+        }
+        Ok(items)
+    }
+
     fn what(&self, verb: &str, stream: &StreamId) -> String {
         format!("{verb} {stream} in table {}", self.table)
     }
@@ -82,6 +119,10 @@ impl DynamoDb {
 
 fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
+}
+
+fn named(key: &AttributeValue) -> Option<StreamId> {
+    key.as_s().ok()?.clone().try_into().ok()
 }
 
 /// An item as it comes, without its partition key. Attributes of types that no cursor has are
@@ -179,11 +220,11 @@ impl Terms {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::cursor;
+    use crate::lease;
 
     #[test]
     fn a_claim_in_the_words_of_dynamodb() {
-        let expression = Expression::of(&cursor::claim("me", 1_000, 2_000));
+        let expression = Expression::of(&lease::claim("me", 1_000, 2_000));
         insta::assert_snapshot!(expression.condition.unwrap(), @"attribute_exists(#seq) AND #schema <= :v0 AND (attribute_not_exists(#lease_until_ms) OR #lease_until_ms < :v1 OR #lease_until_ms > :v2)");
         insta::assert_snapshot!(expression.update, @"SET #lease_owner = :v3, #lease_until_ms = :v4 ADD #fence :v5");
         assert_eq!(expression.terms.values[":v5"], AttributeValue::N("1".to_owned()));

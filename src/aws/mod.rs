@@ -1,8 +1,9 @@
-//! The ports on AWS: S3, DynamoDB, Secrets Manager.
+//! The ports on AWS: S3, DynamoDB, Secrets Manager, SQS.
 
 pub mod dynamodb;
 pub mod s3;
 pub mod secrets;
+pub mod sqs;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};

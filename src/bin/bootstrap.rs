@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
-use jumpcloud_collector::aws::{dynamodb::DynamoDb, s3::S3, secrets::SecretsManager};
+use jumpcloud_collector::aws::{dynamodb::DynamoDb, s3::S3, secrets::SecretsManager, sqs::Sqs};
 use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::collect::Engine;
 use jumpcloud_collector::config::{self, Config};
+use jumpcloud_collector::dispatch::Fleet;
 use jumpcloud_collector::handler::{InvocationError, handle};
 use jumpcloud_collector::jumpcloud::{Auth, Client, ConsoleClient, Http};
 use jumpcloud_collector::plan::Budget;
-use jumpcloud_collector::ports::Clock as _;
+use jumpcloud_collector::ports::{Clock as _, WorkQueue};
 use jumpcloud_collector::telemetry;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -65,25 +66,23 @@ async fn run() -> anyhow::Result<()> {
     // its start tells nobody.
     let ready = async {
         let config = config.map_err(|error| error.to_string())?;
-        let engine = build(&config).await.map_err(|error| format!("{error:#}"))?;
-        Ok(Arc::new((engine, config.source.who)))
+        build(&config).await.map(Arc::new).map_err(|error| format!("{error:#}"))
     };
     let ready = ready.boxed().shared();
     tokio::spawn(ready.clone());
     let serve = |event: LambdaEvent<Value>| {
         let ready = ready.clone();
         async move {
-            let ready = ready.await.map_err(misconfigured)?;
-            let (engine, who) = &*ready;
+            let fleet = ready.await.map_err(misconfigured)?;
             let deadline_ms = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
             let budget = Budget { started_ms: SystemClock.now_ms(), deadline_ms };
-            handle(engine, who, &event.payload, budget).await.map_err(|error| diagnostic(&error))
+            handle(&fleet, &event.payload, budget).await.map_err(|error| diagnostic(&error))
         }
     };
     lambda_runtime::run(service_fn(serve)).await.map_err(anyhow::Error::from_boxed)
 }
 
-async fn build(config: &Config) -> anyhow::Result<Engine> {
+async fn build(config: &Config) -> anyhow::Result<Fleet> {
     let aws = jumpcloud_collector::aws::load().await;
     let clock = Arc::new(SystemClock);
     let http = Http::new().context("set up the HTTP client")?;
@@ -92,14 +91,17 @@ async fn build(config: &Config) -> anyhow::Result<Engine> {
     let auth = Arc::new(Auth::new(secrets, clock.clone(), http.clone(), endpoints.token.clone()));
     let insights = Client::new(http, auth, clock.clone(), endpoints.insights.clone());
     let console = ConsoleClient::beside(&insights, endpoints.console.clone());
-    Ok(Engine::new(
+    let engine = Engine::new(
         Arc::new(insights),
         Arc::new(console),
         Arc::new(S3::new(&aws, config.s3_path_style)),
         Arc::new(DynamoDb::new(&aws, config.cursor_table.clone())),
         clock,
         config.settings.clone(),
-    ))
+    );
+    let queue = |url: &String| Arc::new(Sqs::new(&aws, url.clone())) as Arc<dyn WorkQueue>;
+    let queue = config.work_queue_url.as_ref().map(queue);
+    Ok(Fleet { engine, queue, who: config.source.who.clone() })
 }
 
 fn diagnostic(error: &InvocationError) -> Diagnostic {

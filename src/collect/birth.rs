@@ -27,6 +27,9 @@ struct Certificate {
     stream: StreamId,
     epoch: String,
     origin_ms: i64,
+    /// Lanes only: where the live stream begins, or the day ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end_ms: Option<i64>,
     born_ms: i64,
 }
 
@@ -49,7 +52,7 @@ impl Engine {
     }
 
     /// Makes sure that the stream is born and has a cursor with a `seq`.
-    pub(super) async fn bear(
+    pub(crate) async fn bear(
         &self,
         stream: &StreamId,
         meter: &Arc<Meter>,
@@ -68,6 +71,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Event time at which the stream's ownership begins; none before its birth.
+    ///
+    /// # Errors
+    /// [`RunError`] if its birth certificate cannot be read.
+    pub(crate) async fn origin_ms(&self, stream: &StreamId) -> Result<Option<i64>, RunError> {
+        let bytes = self.certificate(stream).await?;
+        let certificate = bytes.map(|bytes| read_certificate(stream, &bytes)).transpose()?;
+        Ok(certificate.map(|certificate| certificate.origin_ms))
+    }
+
     async fn certificate(&self, stream: &StreamId) -> Result<Option<Bytes>, StoreError> {
         self.objects.get(&self.settings.state_bucket, &certificate_key(stream)).await
     }
@@ -75,11 +88,22 @@ impl Engine {
     /// Creates the certificate. Whoever loses the race reads the winner's.
     async fn certify(&self, stream: &StreamId) -> Result<Bytes, RunError> {
         let now_ms = self.now_ms();
+        let (origin_ms, end_ms) = match stream.lane_day_ms() {
+            None => (now_ms - self.settings.start_lookback_ms, None),
+            Some(day_ms) => {
+                let live = stream.live();
+                let end_ms = self.origin_ms(&live).await?.filter(|origin_ms| day_ms < *origin_ms);
+                let before = format!("{stream} may be opened only before the beginning of {live}");
+                let end_ms = end_ms.ok_or(RunError::Mend(before))?;
+                (day_ms, Some(end_ms.min(day_ms + DAY_MS)))
+            }
+        };
         let certificate = Certificate {
             version: VERSION,
             stream: stream.clone(),
             epoch: hex::encode(&self.clock.random()[..4]),
-            origin_ms: now_ms - self.settings.start_lookback_ms,
+            origin_ms,
+            end_ms,
             born_ms: now_ms,
         };
         let body = Bytes::from(serde_json::to_vec(&certificate).unwrap_or_default());
@@ -116,6 +140,7 @@ impl Engine {
             seq: 0,
             head_hash: hex::encode(Sha256::digest(bytes)),
             origin_ms: certificate.origin_ms,
+            end_ms: certificate.end_ms,
             state: ReadingState::at_birth(certificate.origin_ms, certificate.born_ms),
         };
         let Some((seq, key)) = entries.iter().filter_map(|key| Some((seq_of(key)?, key))).max()

@@ -13,15 +13,15 @@ mod read;
 mod recover;
 mod slots;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::batch::{Batch, BatchLimits};
-use crate::cursor::{self, Cursor, Ended, ReadingState};
+use crate::cursor::{self, Cursor, ReadingState};
 use crate::error::RunError;
 use crate::lateness::Lateness;
+use crate::lease::{self, Ended, Release};
 use crate::limits::{LEASE_MARGIN_MS, LEASE_MS_MAX};
-use crate::plan::{Budget, Settings};
+use crate::plan::{self, Budget, Settings};
 use crate::ports::{Clock, Console, Cursors, Insights, Meter, Objects};
 use crate::report::{Outcome, StreamReport, Tally};
 use crate::stream::StreamId;
@@ -29,7 +29,7 @@ use crate::time;
 use crate::update::{Item, Update, number, text};
 pub(crate) use decide::unplaced_day;
 use pages::Rows;
-use slots::Slots;
+use slots::{Slots, Warm};
 
 /// The engine: the world, the settings, and what is kept between runs of a process.
 pub struct Engine {
@@ -47,18 +47,28 @@ pub struct Engine {
     pub settings: Settings,
     /// When a batch closes.
     pub batch_limits: BatchLimits,
-    warm: Mutex<HashMap<StreamId, Slots>>,
+    warm: Mutex<Warm>,
 }
 
 /// What a run is for.
-#[derive(Clone, Copy)]
-enum Goal<'a> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal<'a> {
     /// Read what is due.
     Collect,
-    /// Finish what was decided.
+    /// Finish what was decided of a stream that is no longer collected, and read nothing.
     Recover,
     /// Read these hours again, by their first milliseconds.
     Repair(&'a [i64]),
+}
+
+/// One run to be made.
+#[derive(Clone, Copy)]
+struct Order<'a> {
+    stream: &'a StreamId,
+    goal: Goal<'a>,
+    budget: Budget,
+    /// It answers a message of the work queue.
+    is_from_queue: bool,
 }
 
 /// How a claim ended.
@@ -77,6 +87,15 @@ enum ReadEnd {
     Waiting,
     /// Another writer decided first: begin again at recovery.
     Lost,
+}
+
+/// What is left to write when the work is done.
+#[derive(Default)]
+struct Worked {
+    /// The cursor, if its reading state is still to be written.
+    unwritten: Option<Cursor>,
+    /// The lane is finished with this run.
+    is_finished: bool,
 }
 
 /// One run, while it lasts.
@@ -116,37 +135,31 @@ impl Engine {
     }
 
     /// One run over `stream`. Never fails as such: what went wrong is in the report.
-    pub async fn run(&self, stream: &StreamId, budget: Budget) -> StreamReport {
-        self.run_to(stream, budget, Goal::Collect).await
+    pub async fn run(&self, stream: &StreamId, goal: Goal<'_>, budget: Budget) -> StreamReport {
+        self.make(Order { stream, goal, budget, is_from_queue: false }).await
     }
 
-    /// Finishes what was decided of a stream that is no longer collected, and reads nothing.
-    pub async fn recover_only(&self, stream: &StreamId, budget: Budget) -> StreamReport {
-        self.run_to(stream, budget, Goal::Recover).await
+    /// The same for a message of the work queue: the stream may be queued again afterwards.
+    pub async fn answer(&self, stream: &StreamId, goal: Goal<'_>, budget: Budget) -> StreamReport {
+        self.make(Order { stream, goal, budget, is_from_queue: true }).await
     }
 
-    /// Reads hours again whose counts differ, as a reading of the stream, under its claim.
-    pub async fn repair(
-        &self,
-        stream: &StreamId,
-        hours_ms: &[i64],
-        budget: Budget,
-    ) -> StreamReport {
-        self.run_to(stream, budget, Goal::Repair(hours_ms)).await
-    }
-
-    async fn run_to(&self, stream: &StreamId, budget: Budget, goal: Goal<'_>) -> StreamReport {
+    async fn make(&self, order: Order<'_>) -> StreamReport {
         let meter = Arc::new(Meter::default());
-        match self.claim(stream, &meter, &budget).await {
-            Ok(Claim::Mine(item)) => self.claimed(stream, budget, goal, meter, &item).await,
+        let stream = order.stream;
+        match self.claim(stream, &meter, &order.budget).await {
+            Ok(Claim::Mine(item)) => self.claimed(order, meter, &item).await,
             Ok(Claim::Busy) => {
+                if order.is_from_queue {
+                    self.unqueue(stream).await;
+                }
                 StreamReport { outcome: Outcome::Busy, ..StreamReport::new(stream.clone()) }
             }
             Err(error) => {
                 let mut report = StreamReport::new(stream.clone());
-                fail(&mut report, &error);
+                report.fail(&error);
                 report.take(&meter);
-                report.failures = self.failed_unborn(stream, &error).await;
+                report.failures = self.failed_unborn(&order, &error).await;
                 report
             }
         }
@@ -154,11 +167,24 @@ impl Engine {
 
     /// Counts a failure of a stream that could not even be born, so that it does not fail in
     /// silence for ever. Returns the failures in a row.
-    async fn failed_unborn(&self, stream: &StreamId, error: &RunError) -> i64 {
-        let update = cursor::failed_unborn(&error.to_string());
+    async fn failed_unborn(&self, order: &Order<'_>, error: &RunError) -> i64 {
+        let Order { stream, is_from_queue, .. } = *order;
+        let update = lease::failed_unborn(&error.to_string(), self.clock.now_ms(), is_from_queue);
         match self.cursors.update(stream, &update).await {
             Ok(Some(item)) => number(&item, "failures").unwrap_or(1),
-            Ok(None) | Err(_) => 1,
+            Ok(None) | Err(_) => {
+                if is_from_queue {
+                    self.unqueue(stream).await;
+                }
+                1
+            }
+        }
+    }
+
+    /// Gives the stream's place in the queue back. If that fails, it is taken for lost in time.
+    pub(crate) async fn unqueue(&self, stream: &StreamId) {
+        if let Err(error) = self.cursors.update(stream, &lease::unqueue()).await {
+            tracing::warn!(%stream, %error, "the place in the queue stays taken for a while");
         }
     }
 
@@ -173,7 +199,7 @@ impl Engine {
         loop {
             let now_ms = self.clock.now_ms();
             let left_ms = (budget.deadline_ms - now_ms).max(0) + LEASE_MARGIN_MS;
-            let claim = cursor::claim(&owner, now_ms, now_ms + left_ms.min(LEASE_MS_MAX));
+            let claim = lease::claim(&owner, now_ms, now_ms + left_ms.min(LEASE_MS_MAX));
             if let Some(item) = self.cursors.update(stream, &claim).await? {
                 return Ok(Claim::Mine(item));
             }
@@ -190,51 +216,42 @@ impl Engine {
         }
     }
 
-    async fn claimed(
-        &self,
-        stream: &StreamId,
-        budget: Budget,
-        goal: Goal<'_>,
-        meter: Arc<Meter>,
-        item: &Item,
-    ) -> StreamReport {
+    async fn claimed(&self, order: Order<'_>, meter: Arc<Meter>, item: &Item) -> StreamReport {
         let fence = number(item, "fence").unwrap_or(0);
         let failures = number(item, "failures").unwrap_or(0);
-        let before = cursor::lateness(item);
-        let (mut report, unwritten) = match Cursor::read(item) {
-            Ok(cursor) => self.work(stream, budget, goal, &meter, cursor).await,
+        let before = lease::lateness(item);
+        let (mut report, worked) = match Cursor::read(item) {
+            Ok(cursor) => self.work(&order, &meter, cursor).await,
             Err(error) => {
-                let mut report = StreamReport::new(stream.clone());
-                fail(&mut report, &error.into());
-                (report, None)
+                let mut report = StreamReport::new(order.stream.clone());
+                report.fail(&error.into());
+                (report, Worked::default())
             }
         };
         if report.outcome == Outcome::Failed {
             report.failures = failures + 1;
         }
-        if let Err(error) = self.release(stream, fence, &before, &report, unwritten).await {
-            fail(&mut report, &error);
+        if let Err(error) = self.release(&order, fence, &before, &report, worked).await {
+            report.fail(&error);
             report.failures = failures + 1;
         }
         report.take(&meter);
         report
     }
 
-    /// Everything between claim and release. Returns the cursor if its reading state is still to
-    /// be written.
+    /// Everything between claim and release.
     async fn work(
         &self,
-        stream: &StreamId,
-        budget: Budget,
-        goal: Goal<'_>,
+        order: &Order<'_>,
         meter: &Arc<Meter>,
         cursor: Cursor,
-    ) -> (StreamReport, Option<Cursor>) {
+    ) -> (StreamReport, Worked) {
+        let stream = order.stream;
         let (slots, cold) = self.take_warm(stream, &cursor.head_hash);
         let mut run = Run {
             engine: self,
             stream,
-            budget,
+            budget: order.budget,
             written: cursor.state.clone(),
             cursor,
             slots,
@@ -245,47 +262,59 @@ impl Engine {
             meter: Arc::clone(meter),
             report: StreamReport::new(stream.clone()),
         };
-        let ended = run.work(goal, cold).await;
+        let ended = run.work(order.goal, cold).await;
         let Run { cursor, mut slots, has_unwritten, mut report, .. } = run;
         match ended {
             Ok(ReadEnd::Interrupted) => report.outcome = Outcome::Behind,
             Ok(ReadEnd::Waiting) => report.outcome = Outcome::Waiting,
             Ok(_) => {}
-            Err(error) => fail(&mut report, &error),
+            Err(error) => report.fail(&error),
         }
         let frontier_ms = cursor.state.frontier_ms;
         report.frontier = Some(time::rfc3339(frontier_ms));
-        report.lag_seconds = Some((self.now_ms() - frontier_ms).max(0) / 1_000);
+        // A lane ends in the past: how far that is says nothing.
+        let is_lane = cursor.end_ms.is_some();
+        report.lag_seconds = (!is_lane).then(|| (self.now_ms() - frontier_ms).max(0) / 1_000);
         slots.set_head(&cursor.head_hash);
-        self.warm.lock().unwrap_or_else(PoisonError::into_inner).insert(stream.clone(), slots);
-        (report, has_unwritten.then_some(cursor))
+        self.warm.lock().unwrap_or_else(PoisonError::into_inner).keep(stream, slots);
+        let is_finished = plan::is_finished(&cursor, self.settings.late_horizon_ms);
+        (report, Worked { unwritten: has_unwritten.then_some(cursor), is_finished })
     }
 
     /// The run's last update: removes the lease, keeps how it went, and writes reading state that
     /// needed no entry. If another run has moved on, there is nothing of ours to write or remove.
     async fn release(
         &self,
-        stream: &StreamId,
+        order: &Order<'_>,
         fence: i64,
         before: &Lateness,
         report: &StreamReport,
-        unwritten: Option<Cursor>,
+        worked: Worked,
     ) -> Result<(), RunError> {
+        let Order { stream, is_from_queue, .. } = *order;
         let ended = match &report.error {
             Some(error) => Ended::Badly { error, failures: report.failures },
-            None => Ended::Well { at_ms: self.now_ms() },
+            None => Ended::Well,
         };
-        let released = |update| {
-            let update = cursor::release(update, fence, ended);
-            cursor::measured(update, before, &report.lateness)
+        let release =
+            Release { at_ms: self.now_ms(), ended, is_from_queue, is_finished: worked.is_finished };
+        let released = |update, release| {
+            let update = lease::release(update, fence, release);
+            lease::measured(update, before, &report.lateness)
         };
-        if let Some(cursor) = unwritten {
-            let update = released(cursor.progress(&cursor.state, fence));
+        let is_unwritten = worked.unwritten.is_some();
+        if let Some(cursor) = worked.unwritten {
+            let update = released(cursor.progress(&cursor.state, fence), release);
             if self.cursors.update(stream, &update).await?.is_some() {
                 return Ok(());
             }
         }
-        self.cursors.update(stream, &released(Update::default())).await?;
+        // Its reading state was not written: whether the lane is finished is open.
+        let release = Release { is_finished: release.is_finished && !is_unwritten, ..release };
+        let update = released(Update::default(), release);
+        if self.cursors.update(stream, &update).await?.is_none() && is_from_queue {
+            self.unqueue(stream).await;
+        }
         Ok(())
     }
 
@@ -297,7 +326,7 @@ impl Engine {
     /// The slots kept from the last run, if this cursor is the one they were kept for; and whether
     /// this process meets the stream for the first time.
     fn take_warm(&self, stream: &StreamId, head_hash: &str) -> (Slots, bool) {
-        let kept = self.warm.lock().unwrap_or_else(PoisonError::into_inner).remove(stream);
+        let kept = self.warm.lock().unwrap_or_else(PoisonError::into_inner).take(stream);
         let cold = kept.is_none();
         (kept.filter(|slots| slots.is_at(head_hash)).unwrap_or_default(), cold)
     }
@@ -334,10 +363,4 @@ impl StreamReport {
         self.retries = meter.retries.load(Relaxed);
         self.bytes_in = meter.bytes_in.load(Relaxed);
     }
-}
-
-fn fail(report: &mut StreamReport, error: &RunError) {
-    report.outcome = Outcome::Failed;
-    report.error = Some(error.to_string());
-    report.needs_mending = error.needs_mending();
 }

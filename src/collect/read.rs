@@ -61,7 +61,11 @@ impl Run<'_> {
                 return Ok(ReadEnd::Waiting);
             };
             match self.read_through(Kind::Head, reading, self.head_share(now_ms)).await? {
-                Ended::Complete if was_interrupted && !self.is_out_of_time() => {}
+                // A lane's next reading would be of the same range: that is the next run's.
+                Ended::Complete
+                    if was_interrupted
+                        && self.cursor.end_ms.is_none()
+                        && !self.is_out_of_time() => {}
                 Ended::Complete => return Ok(ReadEnd::Complete),
                 Ended::Interrupted => return Ok(ReadEnd::Interrupted),
                 Ended::Lost => return Ok(ReadEnd::Lost),

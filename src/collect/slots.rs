@@ -8,7 +8,8 @@ use super::Run;
 use crate::error::RunError;
 use crate::identity::{Identity, Slot};
 use crate::index::{SlotIds, object_at, slot_prefix};
-use crate::limits::WRITES_AT_ONCE;
+use crate::limits::{WARM_IDENTITY_BYTES_MAX, WRITES_AT_ONCE};
+use crate::stream::StreamId;
 use crate::time;
 
 /// Slots as they are at one head. Used in a later run only if its claimed cursor has that head.
@@ -52,12 +53,46 @@ impl Slots {
         self.held.clear();
     }
 
+    /// What the slots hold, and about what each costs besides.
+    fn bytes(&self) -> usize {
+        self.held.values().map(|held| held.ids.bytes().len() + 256).sum::<usize>() + 256
+    }
+
     /// Drops the slots before `ms`, which no reading will touch soon.
     pub(super) fn drop_before(&mut self, ms: i64) {
         self.held.retain(|slot, _| match slot {
             Slot::Hour(hour) => *hour >= time::hour_of(ms),
             Slot::Unplaced => true,
         });
+    }
+}
+
+/// Slots of many streams, kept between runs: those used last, as far as they fit.
+#[derive(Debug, Default)]
+pub(super) struct Warm {
+    kept: HashMap<StreamId, (u64, Slots)>,
+    bytes: usize,
+    turn: u64,
+}
+
+impl Warm {
+    pub(super) fn take(&mut self, stream: &StreamId) -> Option<Slots> {
+        let (_, slots) = self.kept.remove(stream)?;
+        self.bytes -= slots.bytes();
+        Some(slots)
+    }
+
+    /// Keeps a stream's slots, and drops those used longest ago until all fit.
+    pub(super) fn keep(&mut self, stream: &StreamId, slots: Slots) {
+        self.take(stream);
+        self.turn += 1;
+        self.bytes += slots.bytes();
+        self.kept.insert(stream.clone(), (self.turn, slots));
+        while self.bytes > WARM_IDENTITY_BYTES_MAX && self.kept.len() > 1 {
+            let oldest = self.kept.iter().min_by_key(|(_, (turn, _))| *turn);
+            let Some(oldest) = oldest.map(|(stream, _)| stream.clone()) else { break };
+            self.take(&oldest);
+        }
     }
 }
 
@@ -101,5 +136,34 @@ impl Run<'_> {
             return Err(RunError::damaged(key, format!("it holds {} identities", ids.count())));
         }
         Ok(Held { key: Some(key.to_owned()), ids })
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// Slots that hold about a third of what is kept.
+    fn large() -> Slots {
+        let count = WARM_IDENTITY_BYTES_MAX / 16 / 5 * 2;
+        let ids: Vec<_> = (0..count as u128).map(|n| Identity(n.to_be_bytes())).collect();
+        let mut slots = Slots::default();
+        let empty = SlotIds::empty(Slot::Hour(1));
+        slots.put(Slot::Hour(1), Held { key: None, ids: empty.with(&ids, 0) });
+        slots
+    }
+
+    #[test]
+    fn what_was_used_longest_ago_gives_way() {
+        let [a, b, c] = [1, 2, 3].map(|n| StreamId::try_from(format!("{n:024x}")).unwrap());
+        let mut warm = Warm::default();
+        warm.keep(&a, large());
+        warm.keep(&b, large());
+        let used = warm.take(&a).unwrap();
+        warm.keep(&a, used);
+        warm.keep(&c, large());
+        assert!(warm.take(&b).is_none() && warm.take(&a).is_some() && warm.take(&c).is_some());
+        assert_eq!(warm.bytes, 0);
     }
 }

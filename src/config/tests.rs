@@ -76,6 +76,7 @@ fn every_bad_value_names_its_variable() {
         ("EVENT_FILTER", r#"{"keep":[{}]}"#),
         ("CUSTOM_FIELDS", "env=prod"),
         ("CUSTOM_FIELDS", r#"{"__env":1}"#),
+        ("WORK_QUEUE_URL", "jumpcloud-collector-WorkQueue"),
     ] {
         let error = problem(name, text);
         assert!(error.starts_with(&format!("configuration: {name} ")), "{name}={text}: {error}");

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use futures_util::future::LocalBoxFuture;
-use jumpcloud_collector::collect::Engine;
+use jumpcloud_collector::collect::{Engine, Goal};
 use jumpcloud_collector::plan::Budget;
 use jumpcloud_collector::report::{Outcome, StreamReport};
 
@@ -210,8 +210,8 @@ impl Simulation {
             let mut reports = Vec::new();
             for stream in &streams {
                 reports.push(match recover_only {
-                    true => engine.recover_only(stream, budget).await,
-                    false => engine.run(stream, budget).await,
+                    true => engine.run(stream, Goal::Recover, budget).await,
+                    false => engine.run(stream, Goal::Collect, budget).await,
                 });
             }
             reports

@@ -3,18 +3,16 @@
 use std::io::IsTerminal as _;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use jumpcloud_collector::collect::Engine;
-use jumpcloud_collector::discover::Who;
-use jumpcloud_collector::dispatch;
+use jumpcloud_collector::dispatch::{self, Fleet};
 use jumpcloud_collector::report::{Outcome, Report};
 
 use crate::{budget, show};
 
 /// Runs over all streams until each is up to date. `false` if one failed.
-pub(crate) async fn run(engine: &Engine, who: &Who, json: bool) -> anyhow::Result<bool> {
+pub(crate) async fn run(fleet: &Fleet, json: bool) -> anyhow::Result<bool> {
     let progress = Progress::begin();
     loop {
-        let report = dispatch::collect(engine, who, budget()).await?;
+        let report = dispatch::collect(fleet, budget()).await?;
         let is_behind = report.streams.iter().any(|stream| stream.outcome == Outcome::Behind);
         progress.tell(&report, json);
         if json {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
 use clap::Args;
 use jumpcloud_collector::clock::SystemClock;
-use jumpcloud_collector::collect::Engine;
+use jumpcloud_collector::collect::{Engine, Goal};
 use jumpcloud_collector::config::Terminal;
 use jumpcloud_collector::jumpcloud::Endpoints;
 use jumpcloud_collector::local::{self, FolderObjects, KeySource};
@@ -107,7 +107,7 @@ fn demo_engine(standin: &StandIn, folder: &Path, terminal: &Terminal) -> anyhow:
 }
 
 async fn collect(engine: &Engine) -> anyhow::Result<()> {
-    let report = engine.run(&StreamId::own(), budget()).await;
+    let report = engine.run(&StreamId::own(), Goal::Collect, budget()).await;
     println!("{}", show::run_line(&report));
     match report.error {
         Some(error) => bail!("{error}"),

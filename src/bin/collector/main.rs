@@ -15,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::collect::Engine;
 use jumpcloud_collector::config::Terminal;
+use jumpcloud_collector::dispatch::Fleet;
 use jumpcloud_collector::jumpcloud::{Auth, Client, ConsoleClient, Endpoints, Http};
 use jumpcloud_collector::local::{self, FolderCursors, FolderObjects, KeySource};
 use jumpcloud_collector::plan::{Budget, Settings};
@@ -139,10 +140,7 @@ fn complain(error: &impl std::fmt::Display) {
 async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
     match command {
         Command::Demo(options) => demo::run(&options, &terminal).await,
-        Command::Collect { folder } => {
-            let (engine, json) = (folder.engine(&terminal)?, folder.json);
-            collect::run(&engine, &terminal.source.who, json).await
-        }
+        Command::Collect { folder } => collect::run(&folder.fleet(&terminal)?, folder.json).await,
         Command::Validate { folder } => {
             let (engine, json) = (folder.engine(&terminal)?, folder.json);
             let preflight = preflight::validate(&engine, &terminal.source.who, budget()).await;
@@ -185,6 +183,11 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
 }
 
 impl Folder {
+    fn fleet(&self, terminal: &Terminal) -> anyhow::Result<Fleet> {
+        let who = terminal.source.who.clone();
+        Ok(Fleet { engine: self.engine(terminal)?, queue: None, who })
+    }
+
     fn engine(&self, terminal: &Terminal) -> anyhow::Result<Engine> {
         let key = match (&self.key_file, &terminal.api_key) {
             (Some(file), _) => KeySource::File(file.clone()),

@@ -1,0 +1,319 @@
+//! Who works on a stream, and when it is next worth it: lease, place in the queue, failures. They
+//! save work; no event's safety rests on them.
+
+use crate::cursor::SCHEMA;
+use crate::lateness::Lateness;
+use crate::limits::{BREAKER_FAILURES, BREAKER_MS, LEASE_MS_MAX, MESSAGE_BYTES_MAX, QUEUED_MS_MAX};
+use crate::update::{Condition, Item, Update, Value, number, text};
+
+/// Claims a born stream: sets the lease and adds 1 to `fence`.
+///
+/// A lease is free when there is none, when it has ended, or when it ends later than the longest
+/// one possible: then a wrong clock wrote it.
+#[must_use]
+pub fn claim(owner: &str, now_ms: i64, lease_until_ms: i64) -> Update {
+    Update {
+        conditions: vec![
+            Condition::Present("seq"),
+            // A later version's cursor is not even claimed.
+            Condition::AtMost("schema", SCHEMA),
+            is_over("lease_until_ms", now_ms, LEASE_MS_MAX),
+        ],
+        set: vec![
+            ("lease_owner", Value::S(owner.to_owned())),
+            ("lease_until_ms", Value::N(lease_until_ms)),
+        ],
+        add: vec![("fence", 1)],
+        remove: vec![],
+    }
+}
+
+/// A time that was never set, has passed, or lies further ahead than it can: then a wrong clock
+/// wrote it.
+fn is_over(name: &'static str, now_ms: i64, ahead_ms_max: i64) -> Condition {
+    Condition::Any(vec![
+        Condition::Absent(name),
+        Condition::Below(name, now_ms),
+        Condition::Above(name, now_ms + ahead_ms_max),
+    ])
+}
+
+/// The same of an item at hand.
+fn is_ahead(item: &Item, name: &'static str, now_ms: i64, ahead_ms_max: i64) -> bool {
+    number(item, name).is_ok_and(|until_ms| (now_ms..=now_ms + ahead_ms_max).contains(&until_ms))
+}
+
+/// How a run went, as its cursor keeps it.
+#[derive(Clone, Copy, Debug)]
+pub enum Ended<'a> {
+    /// It did what it could.
+    Well,
+    /// It failed.
+    Badly {
+        /// Why.
+        error: &'a str,
+        /// Failures in a row, this one included. Set and not added: a retried update counts once.
+        failures: i64,
+    },
+}
+
+/// What a run's last update says beside its reading state.
+#[derive(Clone, Copy, Debug)]
+pub struct Release<'a> {
+    /// When.
+    pub at_ms: i64,
+    /// How the run went.
+    pub ended: Ended<'a>,
+    /// The run answers a message of the work queue, which is out of it now.
+    pub is_from_queue: bool,
+    /// The run has finished its lane.
+    pub is_finished: bool,
+}
+
+/// Adds the release to a run's last update: removes the lease on condition that it is still its
+/// own, and keeps how the run went.
+#[must_use]
+pub fn release(mut update: Update, fence: i64, release: Release<'_>) -> Update {
+    let own = Condition::Is("fence", Value::N(fence));
+    if !update.conditions.contains(&own) {
+        update.conditions.push(own);
+    }
+    update.remove.extend(["lease_owner", "lease_until_ms"]);
+    let at_ms = release.at_ms;
+    match release.ended {
+        Ended::Well => {
+            update.set.extend([("last_success_ms", Value::N(at_ms)), ("failures", Value::N(0))]);
+            update.remove.extend(["last_error", "retry_after_ms"]);
+        }
+        Ended::Badly { error, failures } => {
+            update.set.extend(failure(error, at_ms));
+            update.set.push(("failures", Value::N(failures)));
+        }
+    }
+    if release.is_from_queue {
+        update.remove.push("queued_until_ms");
+    }
+    if release.is_finished {
+        update.set.push(("finished_ms", Value::N(at_ms)));
+    }
+    update
+}
+
+/// How late events arrived so far; nothing where that was not kept or cannot be read.
+///
+/// A statistic and no part of the reading state: a run that is killed adds nothing to it.
+#[must_use]
+pub fn lateness(item: &Item) -> Lateness {
+    text(item, "lateness").map(Lateness::parse).unwrap_or_default()
+}
+
+/// Adds what a run has measured to its release, so that keeping it needs no update of its own.
+#[must_use]
+pub fn measured(mut update: Update, before: &Lateness, more: &Lateness) -> Update {
+    if !more.is_empty() {
+        let mut all = before.clone();
+        all.merge(more);
+        update.set.push(("lateness", Value::S(all.to_text())));
+    }
+    update
+}
+
+/// Keeps the failure of a stream that has no cursor yet.
+#[must_use]
+pub fn failed_unborn(error: &str, at_ms: i64, is_from_queue: bool) -> Update {
+    Update {
+        conditions: vec![Condition::Absent("seq")],
+        set: failure(error, at_ms).into(),
+        add: vec![("failures", 1)],
+        remove: if is_from_queue { vec!["queued_until_ms"] } else { vec![] },
+    }
+}
+
+fn failure(error: &str, at_ms: i64) -> [(&'static str, Value); 2] {
+    [
+        ("last_error", Value::S(shortened(error).to_owned())),
+        ("retry_after_ms", Value::N(at_ms + BREAKER_MS)),
+    ]
+}
+
+/// Whether the circuit breaker keeps the stream from being tried now: it has failed too often in a
+/// row, and its next probe is still to come.
+#[must_use]
+pub fn is_resting(item: &Item, now_ms: i64) -> bool {
+    number(item, "failures").is_ok_and(|failures| failures >= BREAKER_FAILURES)
+        && is_ahead(item, "retry_after_ms", now_ms, BREAKER_MS)
+}
+
+/// Whether a message for the stream is outstanding.
+#[must_use]
+pub fn is_queued(item: &Item, now_ms: i64) -> bool {
+    is_ahead(item, "queued_until_ms", now_ms, QUEUED_MS_MAX)
+}
+
+/// Takes the stream's one place in the queue, unless it is taken. Makes the item where the stream
+/// is not born yet.
+#[must_use]
+pub fn queue(now_ms: i64) -> Update {
+    Update {
+        conditions: vec![
+            is_over("queued_until_ms", now_ms, QUEUED_MS_MAX),
+            Condition::Any(vec![Condition::Absent("schema"), Condition::AtMost("schema", SCHEMA)]),
+        ],
+        set: vec![("queued_until_ms", Value::N(now_ms + QUEUED_MS_MAX))],
+        ..Update::default()
+    }
+}
+
+/// Gives the place in the queue back, where a run's release does not.
+#[must_use]
+pub fn unqueue() -> Update {
+    Update {
+        conditions: vec![Condition::Present("queued_until_ms")],
+        remove: vec!["queued_until_ms"],
+        ..Update::default()
+    }
+}
+
+/// Opens a finished lane again.
+#[must_use]
+pub fn reopen() -> Update {
+    Update {
+        conditions: vec![Condition::Present("finished_ms")],
+        remove: vec!["finished_ms"],
+        ..Update::default()
+    }
+}
+
+/// An update that no item meets: tells whether the table may be written, and writes nothing.
+#[must_use]
+pub fn impossible() -> Update {
+    Update {
+        conditions: vec![Condition::Absent("stream"), Condition::Present("stream")],
+        set: vec![("schema", Value::N(SCHEMA))],
+        ..Update::default()
+    }
+}
+
+/// The front of a message, cut at a character.
+fn shortened(message: &str) -> &str {
+    let mut end = message.len().min(MESSAGE_BYTES_MAX);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    &message[..end]
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::cursor::ReadingState;
+    use crate::plan::tests::cursor;
+
+    fn born() -> Item {
+        let mut item = Item::new();
+        cursor(ReadingState::at_birth(1_000, 3_000)).create().apply(&mut item);
+        item
+    }
+
+    fn well(at_ms: i64) -> Release<'static> {
+        Release { at_ms, ended: Ended::Well, is_from_queue: false, is_finished: false }
+    }
+
+    fn badly(at_ms: i64, error: &str, failures: i64) -> Release<'_> {
+        Release { ended: Ended::Badly { error, failures }, ..well(at_ms) }
+    }
+
+    #[test]
+    fn a_lease_is_free_when_absent_ended_or_impossible() {
+        let mut item = born();
+        let free = |item: &Item, now| claim("me", now, now + 60_000).allows(item);
+        assert!(!free(&Item::new(), 0), "no cursor, no claim");
+        assert!(free(&item, 10));
+        claim("me", 10, 70_000).apply(&mut item);
+        assert_eq!(number(&item, "fence"), Ok(1));
+        assert!(!free(&item, 70_000) && free(&item, 70_001));
+        item.insert("lease_until_ms".to_owned(), Value::N(LEASE_MS_MAX + 11));
+        assert!(free(&item, 10) && !free(&item, 11));
+    }
+
+    #[test]
+    fn the_release_keeps_how_the_run_went() {
+        let mut item = born();
+        claim("me", 10, 20).apply(&mut item);
+        let long = "é".repeat(200);
+        release(Update::default(), 1, badly(9, &long, 2)).apply(&mut item);
+        assert_eq!(number(&item, "failures"), Ok(2));
+        assert_eq!(text(&item, "last_error").unwrap().len(), MESSAGE_BYTES_MAX);
+        assert!(!item.contains_key("lease_until_ms"));
+        release(Update::default(), 1, well(9)).apply(&mut item);
+        assert_eq!(number(&item, "failures"), Ok(0));
+        assert!(!item.contains_key("last_error") && !item.contains_key("retry_after_ms"));
+        assert!(!release(Update::default(), 2, well(9)).allows(&item));
+    }
+
+    #[test]
+    fn the_release_adds_what_was_measured() {
+        let mut item = born();
+        claim("me", 10, 20).apply(&mut item);
+        let mut more = Lateness::default();
+        more.add("sso", 7_000);
+        for count in 1..=2 {
+            let released = release(Update::default(), 1, well(9));
+            measured(released, &lateness(&item), &more).apply(&mut item);
+            assert_eq!(text(&item, "lateness"), Ok(&*format!("sso=7:{count}")));
+        }
+        let nothing = measured(Update::default(), &lateness(&item), &Lateness::default());
+        assert_eq!(nothing, Update::default());
+        item.insert("lateness".to_owned(), Value::N(1));
+        assert!(lateness(&item).is_empty());
+    }
+
+    #[test]
+    fn a_stream_that_keeps_failing_rests_between_probes() {
+        let mut item = born();
+        for failures in 1..=BREAKER_FAILURES {
+            assert!(!is_resting(&item, 1_000));
+            release(Update::default(), 0, badly(1_000, "no", failures)).apply(&mut item);
+        }
+        assert!(is_resting(&item, 1_000) && is_resting(&item, 1_000 + BREAKER_MS));
+        assert!(!is_resting(&item, 1_001 + BREAKER_MS), "the next probe");
+        assert!(!is_resting(&item, 999), "a clock that was ahead set the time of the probe");
+        release(Update::default(), 0, well(2_000)).apply(&mut item);
+        assert!(!is_resting(&item, 2_000));
+    }
+
+    #[test]
+    fn a_stream_has_one_place_in_the_queue() {
+        let mut item = Item::new();
+        assert!(queue(10).allows(&item), "also one that is not born yet");
+        queue(10).apply(&mut item);
+        assert!(is_queued(&item, 10) && !queue(10).allows(&item));
+        assert!(queue(11 + QUEUED_MS_MAX).allows(&item), "its message is lost");
+        unqueue().apply(&mut item);
+        assert!(!is_queued(&item, 10) && !unqueue().allows(&item));
+        queue(10).apply(&mut item);
+        release(Update::default(), 0, well(20)).apply(&mut item);
+        assert!(is_queued(&item, 20), "a run that answers no message leaves it");
+        release(Update::default(), 0, Release { is_from_queue: true, ..well(20) }).apply(&mut item);
+        assert!(!is_queued(&item, 20));
+        item.insert("schema".to_owned(), Value::N(SCHEMA + 1));
+        assert!(!queue(20).allows(&item), "a later version's cursor is not touched");
+    }
+
+    #[test]
+    fn a_finished_lane_can_be_opened_again() {
+        let mut item = born();
+        assert!(!reopen().allows(&item));
+        release(Update::default(), 0, Release { is_finished: true, ..well(20) }).apply(&mut item);
+        assert_eq!(number(&item, "finished_ms"), Ok(20));
+        reopen().apply(&mut item);
+        assert!(!item.contains_key("finished_ms"));
+    }
+
+    #[test]
+    fn the_impossible_update_is_impossible() {
+        assert!(!impossible().allows(&Item::new()));
+        assert!(!impossible().allows(&born()));
+    }
+}
