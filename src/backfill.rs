@@ -236,7 +236,8 @@ async fn open(
 /// JumpCloud's own count of a lane's events, the most of any query.
 async fn count(engine: &Engine, lane: &Lane, budget: Budget) -> Result<u64, RunError> {
     let ms = |text: &str| time::parse_ns(text).map_or(0, time::floor_ms);
-    let (start_ms, end_ms) = (ms(&lane.start), ms(&lane.end));
+    // JumpCloud may count what lies on either bound: each midnight in one of its days only.
+    let (start_ms, end_ms) = (ms(&lane.start), ms(&lane.end) - 1);
     let mut most = 0;
     for query in &engine.settings.queries {
         let request = PageRequest {

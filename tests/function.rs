@@ -14,7 +14,9 @@
 mod support;
 
 mod function {
+    mod backfill;
     mod crash;
+    mod fleet;
     mod invocation;
     mod late;
     mod memory;

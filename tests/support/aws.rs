@@ -1,4 +1,4 @@
-//! AWS as the function sees it: three services behind one front.
+//! AWS as the function sees it: four services behind one front.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use super::bucket::Buckets;
 use super::front::{Front, Service};
 use super::http::Server;
 use super::secrets::Secrets;
+use super::sqs::Queue;
 use super::table::Table;
 
 pub const ARCHIVE: &str = "archive";
@@ -15,15 +16,17 @@ pub const SECRET_ID: &str = "jumpcloud/api-key";
 pub const ACCESS_KEY: &str = "AKIDEXAMPLE";
 pub const SECRET_KEY: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
 
-/// An account with two empty buckets, an empty table and one secret.
+/// An account with two empty buckets, an empty table, one secret and one empty queue.
 pub struct Aws {
     pub front: Arc<Front>,
     pub buckets: Arc<Buckets>,
     pub table: Arc<Table>,
     pub secrets: Arc<Secrets>,
+    pub queue: Arc<Queue>,
     s3: Server,
     dynamodb: Server,
     secrets_manager: Server,
+    sqs: Server,
 }
 
 impl Aws {
@@ -42,7 +45,16 @@ impl Aws {
                 secrets.serve(&request)
             })
             .await;
-        Self { front, buckets, table, secrets, s3, dynamodb, secrets_manager }
+        let queue = Arc::new(Queue::default());
+        let sqs =
+            serve(
+                &front,
+                &queue,
+                Service::Sqs,
+                |queue, request| async move { queue.serve(&request) },
+            )
+            .await;
+        Self { front, buckets, table, secrets, queue, s3, dynamodb, secrets_manager, sqs }
     }
 
     /// The variables by which the AWS SDK finds this account.
@@ -51,6 +63,7 @@ impl Aws {
             ("AWS_ENDPOINT_URL_S3", self.s3.url()),
             ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.url()),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.secrets_manager.url()),
+            ("AWS_ENDPOINT_URL_SQS", self.sqs.url()),
             ("AWS_REGION", "us-east-1".to_owned()),
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
             ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),

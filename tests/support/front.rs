@@ -16,6 +16,7 @@ pub enum Service {
     DynamoDb,
     S3,
     SecretsManager,
+    Sqs,
 }
 
 /// What happens to a request instead of being served.
@@ -234,6 +235,11 @@ fn internal_error(service: Service) -> Answer {
             500,
             "application/x-amz-json-1.0",
             r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"try again"}"#,
+        ),
+        Service::Sqs => answer(
+            500,
+            "application/x-amz-json-1.0",
+            r#"{"__type":"com.amazonaws.sqs#InternalError","message":"try again"}"#,
         ),
         Service::SecretsManager => answer(
             500,

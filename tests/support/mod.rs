@@ -13,5 +13,6 @@ pub mod function;
 pub mod http;
 pub mod runtime;
 pub mod secrets;
+pub mod sqs;
 pub mod stage;
 pub mod table;

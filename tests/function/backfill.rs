@@ -1,0 +1,152 @@
+//! Past days in lanes, beside live collection.
+
+use serde_json::{Value, json};
+
+use crate::support::event::{event, now_ms, series};
+use crate::support::front::{Fault, Way};
+use crate::support::function::{Function, Outcome};
+use crate::support::sqs::QUEUE_URL;
+use crate::support::stage::{INVOCATION_LIMIT, STREAM, Stage};
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+fn day(ms: i64) -> i64 {
+    ms.div_euclid(DAY_MS) * DAY_MS
+}
+
+fn date(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).expect("a time").to_string()[..10].to_owned()
+}
+
+/// Events of the seven days before today and of today, and those of the range.
+struct Past {
+    /// First millisecond of the range.
+    start_ms: i64,
+    all: Vec<Vec<u8>>,
+}
+
+impl Past {
+    fn load(stage: &Stage) -> Self {
+        let start_ms = day(now_ms()) - 7 * DAY_MS;
+        let before = series(1, 20, start_ms - DAY_MS, HOUR_MS);
+        let count = usize::try_from((now_ms() - start_ms) / (HOUR_MS / 2)).expect("a few hundred");
+        let all = series(1_000, count, start_ms, HOUR_MS / 2);
+        stage.load(&before);
+        stage.load(&all);
+        Self { start_ms, all }
+    }
+
+    fn event(&self) -> String {
+        let (start, end) = (date(self.start_ms), date(now_ms()));
+        json!({"task": "backfill", "start": start, "end": end}).to_string()
+    }
+}
+
+fn states(answer: &Value) -> Vec<&str> {
+    let lanes = answer["lanes"].as_array().expect("lanes").iter();
+    lanes.map(|lane| lane["state"].as_str().expect("a state")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_past_week_is_archived_once_beside_what_is_live() {
+    let stage = Stage::start().await;
+    let past = Past::load(&stage);
+    let function = Function::spawn(&stage, &[]).await;
+    let plan = past.event().replace("}", r#","plan":true}"#);
+    let plan = function.run(&plan).await;
+    let counted = |lane: &Value| lane["events"].as_u64().expect("a count");
+    assert_eq!(states(&plan), ["new"; 7], "the last day is the live stream's in part");
+    assert_eq!(plan["lanes"].as_array().unwrap().iter().map(counted).take(6).sum::<u64>(), 6 * 48);
+    assert_eq!(stage.aws.buckets.keys("state").len(), 0, "a plan writes nothing");
+
+    let answer = function.run(&past.event()).await;
+    assert_eq!(states(&answer), ["opened"; 7], "{answer}");
+    function.run("{}").await;
+    stage.archive().await.assert_holds(&past.all);
+    let status = function.run(r#"{"task":"status"}"#).await;
+    let lanes = status["streams"].as_array().unwrap().iter();
+    let finished = lanes.filter(|line| line["finished"].is_string()).count();
+    assert!(finished >= 6, "read a late horizon after their end: {status}");
+
+    let requests = stage.event_requests();
+    function.run("{}").await;
+    assert!(stage.event_requests() <= requests + 2, "a finished lane is asked for no more");
+    let late = event(9_000, "sso", past.start_ms + HOUR_MS);
+    stage.load(std::slice::from_ref(&late));
+    let again = function.run(&past.event()).await;
+    assert_eq!(states(&again)[0], "reopened");
+    let all: Vec<_> = past.all.iter().cloned().chain([late]).collect();
+    stage.archive().await.assert_holds(&all);
+    stage.assert_disciplined();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_live_stream_archives_is_refused() {
+    let stage = Stage::start().await;
+    let function = Function::spawn(&stage, &[]).await;
+    function.run("{}").await;
+    let (today, tomorrow) = (date(now_ms()), date(now_ms() + DAY_MS));
+    let event = json!({"task": "backfill", "start": today, "end": tomorrow}).to_string();
+    // Unless the day has only begun, the look-back of 24 hours covers it whole.
+    let message = function.fail(&event).await;
+    assert!(message.contains(STREAM) && message.contains("live stream"), "{message}");
+    let unknown = json!({
+        "task": "backfill", "start": "2026-01-01", "end": "2026-01-02",
+        "organizations": ["0123456789abcdef01234567"],
+    });
+    let message = function.fail(&unknown.to_string()).await;
+    assert!(message.contains("0123456789abcdef01234567"), "{message}");
+}
+
+/// Killed again and again, at whatever request comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_killed_at_random_is_exact_with_what_is_live() {
+    let stage = Stage::start().await;
+    let past = Past::load(&stage);
+    let settings = [("PAGE_LIMIT", "40"), ("WORK_QUEUE_URL", QUEUE_URL)];
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut events: Vec<String> = vec![past.event()];
+    let mut kills = 0;
+    while kills < 20 {
+        let function = Function::spawn(&stage, &settings).await;
+        let at = stage.aws.front.count() + random.usize(..60);
+        let way = if random.bool() { Way::Kill } else { Way::KillAfter };
+        stage.aws.front.arm(Fault { at, way, lasting: false });
+        loop {
+            let event = events.pop().or_else(|| stage.aws.queue.deliver(1));
+            let event = event.unwrap_or_else(|| "{}".to_owned());
+            match function.invoke(&event, INVOCATION_LIMIT).await {
+                Outcome::Died => break,
+                Outcome::Response(_) | Outcome::Error(_) => {}
+                Outcome::TimedOut => panic!("timed out"),
+            }
+        }
+        kills += 1;
+        stage.aws.table.expire_leases();
+        free_queue(&stage);
+        if kills == 3 {
+            events.push(past.event());
+        }
+    }
+    stage.aws.front.heal();
+    let function = Function::spawn(&stage, &settings).await;
+    function.run(&past.event()).await;
+    for _ in 0..2 {
+        function.run("{}").await;
+        while let Some(event) = stage.aws.queue.deliver(10) {
+            function.run(&event).await;
+        }
+        free_queue(&stage);
+    }
+    stage.archive().await.assert_holds(&past.all);
+    stage.assert_disciplined();
+}
+
+/// As if every message that was lost with its process were taken for lost.
+fn free_queue(stage: &Stage) {
+    for item in stage.aws.table.items() {
+        let stream = item["stream"]["S"].as_str().expect("a key");
+        stage.aws.table.set_number(stream, "queued_until_ms", 0);
+    }
+}
