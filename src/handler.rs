@@ -4,8 +4,10 @@ use serde_json::Value;
 
 use crate::dispatch::Fleet;
 use crate::limits::FAILURES_TOLERATED;
+use crate::metrics::View;
 use crate::plan::Budget;
 use crate::task::{Task, UnknownEvent};
+use crate::telemetry::Emitter;
 use crate::{audit, backfill, dispatch, fanout, preflight, status};
 
 /// Why an invocation fails. The names are stable: alarms may filter on them.
@@ -46,6 +48,7 @@ pub async fn handle(
     fleet: &Fleet,
     event: &Value,
     budget: Budget,
+    emitter: &Emitter,
 ) -> Result<Value, InvocationError> {
     let Fleet { engine, who, .. } = fleet;
     match Task::of(event)? {
@@ -53,11 +56,13 @@ pub async fn handle(
             let report = dispatch::collect(fleet, budget).await.map_err(unreachable_state)?;
             let answer = json(&report);
             tracing::info!(report = %answer, "collected");
+            emitter.emit(&report, View::Fleet(&report.standing), budget.started_ms);
             answer_or_fail(answer, report.failure(FAILURES_TOLERATED))
         }
         Task::Answer(records) => {
             let (answer, report) = fanout::answer(engine, &records, budget).await;
             tracing::info!(report = %json(&report), "answered the work queue");
+            emitter.emit(&report, View::Streams, budget.started_ms);
             Ok(json(&answer))
         }
         Task::Backfill(wish) => {

@@ -84,6 +84,14 @@ impl Lateness {
         self.services.iter().map(|(service, histogram)| (service.as_str(), histogram))
     }
 
+    /// All services together.
+    #[must_use]
+    pub fn overall(&self) -> Histogram {
+        let mut all = Histogram::default();
+        self.services.values().for_each(|histogram| all.merge(histogram));
+        all
+    }
+
     fn of(&mut self, service: &str) -> &mut Histogram {
         let is_known = self.services.contains_key(service);
         let has_room = self.services.len() < LATENESS_SERVICES_MAX;

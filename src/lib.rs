@@ -12,6 +12,7 @@
 //! | files | concern |
 //! |---|---|
 //! | [`task`], [`handler`] | an event in, an answer out |
+//! | [`custom_resource`] | CloudFormation asks at deployment, and is always answered |
 //! | [`dispatch`], [`fanout`], [`queue`] | which streams are due, and the work queue |
 //! | [`backfill`], [`preflight`], [`status`], [`audit`], [`verify`] | what tasks and commands do |
 //! | [`discover`], [`list`] | which streams there are |
@@ -24,7 +25,7 @@
 //! | [`stream`], [`time`], [`limits`], [`error`], [`report`], [`lateness`] | words used everywhere |
 //! | [`ports`] | what the engine needs of the world |
 //! | [`jumpcloud`], [`aws`], [`local`], [`clock`] | the world |
-//! | [`config`], [`telemetry`] | what comes from outside, and what is logged |
+//! | [`config`], [`telemetry`], [`metrics`] | what comes from outside, and what is logged and measured |
 //! | [`standin`] | a stand-in for JumpCloud, for demonstrations and tests |
 //!
 //! # Invariants
@@ -42,6 +43,7 @@ pub mod clock;
 pub mod collect;
 pub mod config;
 pub mod cursor;
+pub mod custom_resource;
 pub mod discover;
 pub mod dispatch;
 pub mod entry;
@@ -58,6 +60,7 @@ pub mod lease;
 pub mod limits;
 pub mod list;
 pub mod local;
+pub mod metrics;
 pub mod output;
 pub mod page;
 pub mod partition;

@@ -106,6 +106,21 @@ pub const BACKFILL_DAYS_MAX: i64 = 100;
 /// Lanes opened, or counted for a plan, at once.
 pub const LANES_OPENED_AT_ONCE: usize = 8;
 
+/// Largest room kept at the end of a deployment's check to answer CloudFormation.
+pub const CALLBACK_MS_MAX: i64 = 20_000;
+/// Least time given to that answer, however late it is.
+pub const CALLBACK_MS_MIN: i64 = 1_000;
+/// Time for one try of the answer, and how many there are.
+pub const CALLBACK_TRY_MS: u64 = 6_000;
+/// See [`CALLBACK_TRY_MS`].
+pub const CALLBACK_TRIES_MAX: u32 = 3;
+/// What CloudFormation is told of a failure; it takes an answer of 4,096 bytes.
+pub const REASON_BYTES_MAX: usize = 1_000;
+/// A role that was just made is given this long, this often, to be known everywhere.
+pub const YOUNG_ROLE_MS: u64 = 10_000;
+/// See [`YOUNG_ROLE_MS`].
+pub const YOUNG_ROLE_TRIES: u32 = 3;
+
 /// Bytes in a mebibyte.
 pub const MIB: usize = 1024 * 1024;
 /// Milliseconds in a minute.
@@ -121,4 +136,8 @@ const _: () = assert!(PAGE_WIRE_BYTES_MAX <= PAGE_INFLATED_BYTES_MAX);
 const _: () = assert!(EVENT_BYTES_MAX <= BATCH_RAW_BYTES_MAX, "any event fits an empty batch");
 const _: () = assert!(PAGE_INFLATED_BYTES_MAX <= u32::MAX as usize, "rows are addressed by u32");
 const _: () = assert!(BATCH_PARTITIONS_MAX <= 1_000, "part numbers have three digits");
+const _: () = assert!(
+    CALLBACK_TRY_MS * CALLBACK_TRIES_MAX as u64 <= CALLBACK_MS_MAX as u64,
+    "every try of an answer has its time"
+);
 const _: () = assert!(TOKEN_EARLY_MS < SECRET_AGE_MS_MAX);

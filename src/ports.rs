@@ -105,6 +105,12 @@ pub struct Meter {
     pub retries: AtomicU64,
     /// Bytes of bodies as they came over the wire.
     pub bytes_in: AtomicU64,
+    /// Answers of 429.
+    pub throttled: AtomicU64,
+    /// Answers of 5xx or another passing failure, broken ones, and none at all.
+    pub broken: AtomicU64,
+    /// Answers of 401 or 403, and credentials that cannot be used.
+    pub denied: AtomicU64,
 }
 
 impl Meter {

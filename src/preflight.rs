@@ -40,17 +40,43 @@ pub struct Check {
 /// Checks secret, which organizations there are, JumpCloud's answer per stream and query, the table
 /// and both buckets.
 pub async fn validate(engine: &Engine, who: &Who, budget: Budget) -> Preflight {
+    let mut checks = without_trace(engine, who, budget).await;
+    checks.extend(buckets(engine).await);
+    Preflight::of(checks)
+}
+
+/// The same for a stack that is being made: the buckets are written only if everything else is
+/// well. A bucket that holds something cannot be taken back with the stack.
+pub async fn deployment(engine: &Engine, who: &Who, budget: Budget) -> Preflight {
+    let mut checks = without_trace(engine, who, budget).await;
+    if checks.iter().all(|check| check.ok) {
+        checks.extend(buckets(engine).await);
+    }
+    Preflight::of(checks)
+}
+
+/// The checks that leave nothing behind.
+async fn without_trace(engine: &Engine, who: &Who, budget: Budget) -> Vec<Check> {
     let asked = discover::streams(engine, who, &BTreeSet::new(), budget).await;
     let mut checks: Vec<_> = asked.discovery.into_iter().map(Check::from).collect();
     checks.extend(answers(engine, &asked.streams, budget).await);
     checks.push(table(engine).await);
+    checks
+}
+
+async fn buckets(engine: &Engine) -> [Check; 2] {
     let settings = &engine.settings;
-    checks.push(bucket(engine, &settings.archive_bucket, "preflight/written-by-validate").await);
-    checks.push(bucket(engine, &settings.state_bucket, "streams/v1/_written-by-validate").await);
-    Preflight { ok: checks.iter().all(|check| check.ok), checks }
+    [
+        bucket(engine, &settings.archive_bucket, "preflight/written-by-validate").await,
+        bucket(engine, &settings.state_bucket, "streams/v1/_written-by-validate").await,
+    ]
 }
 
 impl Preflight {
+    fn of(checks: Vec<Check>) -> Self {
+        Self { ok: checks.iter().all(|check| check.ok), checks }
+    }
+
     /// The failed checks in one line; `None` if there are none.
     #[must_use]
     pub fn failure(&self) -> Option<String> {

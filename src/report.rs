@@ -98,12 +98,32 @@ pub struct StreamReport {
     pub lag_seconds: Option<i64>,
     /// Why it failed.
     pub error: Option<String>,
+    /// Requests to JumpCloud that were not answered as asked.
+    #[serde(skip)]
+    pub answers: Answers,
+    /// Hours in which JumpCloud counts more events than came; none if the cursor was not seen.
+    #[serde(skip)]
+    pub gaps: Option<usize>,
+    /// When a run ended well before this one, UTC milliseconds.
+    #[serde(skip)]
+    pub last_success_ms: Option<i64>,
     /// Failures in a row, this one included.
     #[serde(skip)]
     pub failures: i64,
     /// Whether a person must mend it.
     #[serde(skip)]
     pub needs_mending: bool,
+}
+
+/// Requests that were not answered as asked, by what they were answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// With 429.
+    pub throttled: u64,
+    /// With 5xx, half, or not at all.
+    pub broken: u64,
+    /// With 401 or 403.
+    pub denied: u64,
 }
 
 /// What a batch holds; counted when it is archived.
@@ -200,6 +220,9 @@ impl StreamReport {
             frontier: None,
             lag_seconds: None,
             error: None,
+            answers: Answers::default(),
+            gaps: None,
+            last_success_ms: None,
             failures: 0,
             needs_mending: false,
         }

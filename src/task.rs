@@ -37,6 +37,7 @@ pub struct Record {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "{0}; accepted are: an EventBridge schedule's or rule's event, messages of the work queue, \
+     CloudFormation's request of a custom resource, \
      `{{}}`, `{{\"task\":\"collect\"}}`, `{{\"task\":\"validate\"}}`, `{{\"task\":\"status\"}}`, \
      `{{\"task\":\"backfill\",\"start\":…,\"end\":…,\"organizations\":[…],\"plan\":…}}`, \
      `{{\"task\":\"audit\",\"start\":…,\"end\":…,\"repair\":…}}`"
@@ -185,7 +186,17 @@ mod tests {
             assert_eq!(Task::of(&event), Ok(task), "{file}");
         }
         let examples = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/events")).unwrap();
-        assert_eq!(examples.count(), 10, "an example without a test");
+        assert_eq!(examples.count(), 10 + 3, "an example without a test");
+    }
+
+    /// These are answered before anything is ready, also where nothing will ever be.
+    #[test]
+    fn every_example_of_a_deployment_is_accepted() {
+        for kind in ["create", "update", "delete"] {
+            let path = format!("{}/events/deployment-{kind}.json", env!("CARGO_MANIFEST_DIR"));
+            let event = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+            assert!(crate::custom_resource::Request::of(&event).unwrap().is_ok(), "{kind}");
+        }
     }
 
     #[test]

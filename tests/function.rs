@@ -13,13 +13,19 @@
 
 mod support;
 
+#[path = "template/reading.rs"]
+#[expect(dead_code, reason = "the tests of the template use the rest")]
+mod template_reading;
+
 mod function {
     mod backfill;
     mod crash;
+    mod deployment;
     mod fleet;
     mod invocation;
     mod late;
     mod memory;
+    mod metrics;
     mod odd;
     mod oracle;
     mod organizations;

@@ -1,5 +1,6 @@
-//! The ports on AWS: S3, DynamoDB, Secrets Manager, SQS.
+//! The ports on AWS: S3, DynamoDB, Secrets Manager, SQS, and CloudFormation's callback.
 
+mod callback;
 pub mod dynamodb;
 pub mod s3;
 pub mod secrets;

@@ -10,14 +10,19 @@ use jumpcloud_collector::aws::{dynamodb::DynamoDb, s3::S3, secrets::SecretsManag
 use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::collect::Engine;
 use jumpcloud_collector::config::{self, Config};
+use jumpcloud_collector::custom_resource::{CallbackError, Request};
 use jumpcloud_collector::dispatch::Fleet;
 use jumpcloud_collector::handler::{InvocationError, handle};
 use jumpcloud_collector::jumpcloud::{Auth, Client, ConsoleClient, Http};
 use jumpcloud_collector::plan::Budget;
 use jumpcloud_collector::ports::{Clock as _, WorkQueue};
-use jumpcloud_collector::telemetry;
+use jumpcloud_collector::preflight;
+use jumpcloud_collector::telemetry::{self, Emitter};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
+
+/// What an invocation needs.
+type Ready = Arc<(Fleet, Emitter)>;
 
 /// Two threads, this one and a worker: a page arrives on one while the other compresses. More
 /// would each keep memory of their own.
@@ -66,20 +71,47 @@ async fn run() -> anyhow::Result<()> {
     // its start tells nobody.
     let ready = async {
         let config = config.map_err(|error| error.to_string())?;
-        build(&config).await.map(Arc::new).map_err(|error| format!("{error:#}"))
+        let fleet = build(&config).await.map_err(|error| format!("{error:#}"))?;
+        Ok(Arc::new((fleet, Emitter::new(config.metrics))))
     };
     let ready = ready.boxed().shared();
     tokio::spawn(ready.clone());
     let serve = |event: LambdaEvent<Value>| {
         let ready = ready.clone();
         async move {
-            let fleet = ready.await.map_err(misconfigured)?;
             let deadline_ms = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
+            // CloudFormation waits, and is answered also by a function that cannot do anything else.
+            if let Some(request) = Request::of(&event.payload) {
+                return deploy(request, ready, deadline_ms).await.map_err(|e| unanswered(&e));
+            }
+            let ready = ready.await.map_err(misconfigured)?;
+            let (fleet, emitter) = &*ready;
             let budget = Budget { started_ms: SystemClock.now_ms(), deadline_ms };
-            handle(&fleet, &event.payload, budget).await.map_err(|error| diagnostic(&error))
+            handle(fleet, &event.payload, budget, emitter).await.map_err(|error| diagnostic(&error))
         }
     };
     lambda_runtime::run(service_fn(serve)).await.map_err(anyhow::Error::from_boxed)
+}
+
+/// Checks a deployment and answers CloudFormation, whatever comes of it.
+async fn deploy(
+    request: Result<Request, CallbackError>,
+    ready: impl Future<Output = Result<Ready, String>> + Clone,
+    deadline_ms: i64,
+) -> Result<Value, CallbackError> {
+    let request = request?;
+    let check = |deadline_ms| {
+        let ready = ready.clone();
+        async move {
+            let ready = ready.await?;
+            let (Fleet { engine, who, .. }, _) = &*ready;
+            let budget = Budget { started_ms: SystemClock.now_ms(), deadline_ms };
+            let preflight = preflight::deployment(engine, who, budget).await;
+            preflight.failure().map_or(Ok(()), Err)
+        }
+    };
+    let callback = Http::new().map_err(|error| CallbackError::Unsent(error.to_string()))?;
+    request.serve(check, &callback, &SystemClock, deadline_ms).await
 }
 
 async fn build(config: &Config) -> anyhow::Result<Fleet> {
@@ -106,6 +138,11 @@ async fn build(config: &Config) -> anyhow::Result<Fleet> {
 
 fn diagnostic(error: &InvocationError) -> Diagnostic {
     Diagnostic { error_type: error.name().to_owned(), error_message: error.to_string() }
+}
+
+fn unanswered(error: &CallbackError) -> Diagnostic {
+    tracing::error!(%error, "nobody answered CloudFormation");
+    Diagnostic { error_type: "CallbackFailed".to_owned(), error_message: error.to_string() }
 }
 
 fn misconfigured(error: String) -> Diagnostic {

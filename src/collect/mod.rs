@@ -23,7 +23,7 @@ use crate::lease::{self, Ended, Release};
 use crate::limits::{LEASE_MARGIN_MS, LEASE_MS_MAX};
 use crate::plan::{self, Budget, Settings};
 use crate::ports::{Clock, Console, Cursors, Insights, Meter, Objects};
-use crate::report::{Outcome, StreamReport, Tally};
+use crate::report::{Answers, Outcome, StreamReport, Tally};
 use crate::stream::StreamId;
 use crate::time;
 use crate::update::{Item, Update, number, text};
@@ -235,6 +235,7 @@ impl Engine {
             report.fail(&error);
             report.failures = failures + 1;
         }
+        report.last_success_ms = number(item, "last_success_ms").ok();
         report.take(&meter);
         report
     }
@@ -272,6 +273,7 @@ impl Engine {
         }
         let frontier_ms = cursor.state.frontier_ms;
         report.frontier = Some(time::rfc3339(frontier_ms));
+        report.gaps = Some(cursor.state.gaps());
         // A lane ends in the past: how far that is says nothing.
         let is_lane = cursor.end_ms.is_some();
         report.lag_seconds = (!is_lane).then(|| (self.now_ms() - frontier_ms).max(0) / 1_000);
@@ -362,5 +364,10 @@ impl StreamReport {
         self.requests = meter.requests.load(Relaxed);
         self.retries = meter.retries.load(Relaxed);
         self.bytes_in = meter.bytes_in.load(Relaxed);
+        self.answers = Answers {
+            throttled: meter.throttled.load(Relaxed),
+            broken: meter.broken.load(Relaxed),
+            denied: meter.denied.load(Relaxed),
+        };
     }
 }

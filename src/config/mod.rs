@@ -11,6 +11,7 @@ use secrecy::SecretString;
 
 use crate::discover::Who;
 use crate::jumpcloud::Endpoints;
+use crate::metrics::Metrics;
 use crate::plan::Settings;
 use reader::{Lookup, Reader};
 
@@ -25,6 +26,8 @@ pub struct Config {
     pub secret_id: String,
     /// The SQS queue through which many streams are worked on, if there is one.
     pub work_queue_url: Option<String>,
+    /// Where metrics go.
+    pub metrics: Metrics,
     /// What JumpCloud is asked for.
     pub source: Source,
     /// Whether S3 is somewhere else than at AWS, where buckets are folders.
@@ -95,6 +98,7 @@ impl Config {
             secret_id: reader.required("JUMPCLOUD_SECRET_ID"),
             settings: reader.settings(archive_bucket, state_bucket),
             work_queue_url: reader.web_address("WORK_QUEUE_URL"),
+            metrics: reader.metrics(),
             source: reader.source(),
             s3_path_style: reader
                 .text("AWS_ENDPOINT_URL_S3")

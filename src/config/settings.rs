@@ -3,6 +3,7 @@
 use super::reader::Reader;
 use crate::filter::Filter;
 use crate::limits::{DAY_MS, PAGE_LIMIT_MAX};
+use crate::metrics::Metrics;
 use crate::output::{CustomFields, Output};
 use crate::partition::KeyLayout;
 use crate::plan::{Query, Settings};
@@ -25,6 +26,17 @@ impl Reader<'_> {
             page_limit: self.number("PAGE_LIMIT", 10_000, 1..=PAGE_LIMIT_MAX),
             pages_per_run: self.number("MAX_PAGES_PER_RUN", 100, 1..=1_000_000),
             compression_level: self.number("COMPRESSION_LEVEL", 6, 1..=12),
+        }
+    }
+
+    /// Where metrics go. A stream is stale after half an hour, or after three ticks of a slower
+    /// schedule, which only the template knows.
+    pub(super) fn metrics(&mut self) -> Metrics {
+        let text = |name, otherwise: &str| self.text(name).unwrap_or_else(|| otherwise.to_owned());
+        Metrics {
+            namespace: text("METRICS_NAMESPACE", "JumpCloudCollector"),
+            function: text("AWS_LAMBDA_FUNCTION_NAME", "jumpcloud-collector"),
+            stale_after_ms: self.duration("STALE_AFTER", "30m", 1_000..=90 * DAY_MS),
         }
     }
 

@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use super::reader::Reader;
 use super::{NOT_YET, Source};
 use crate::discover::Who;
-use crate::jumpcloud::{Endpoints, Region};
+use crate::jumpcloud::{self, Endpoints, Region};
 use crate::stream::StreamId;
 
 /// In place of organizations: those that the administrator may see.
@@ -109,8 +109,5 @@ impl Reader<'_> {
 fn is_loopback(url: &str) -> bool {
     let Ok(url) = reqwest::Url::parse(url) else { return false };
     let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none();
-    let host = url.host_str().unwrap_or("").trim_matches(['[', ']']);
-    let loopback =
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    bare && loopback && matches!(url.scheme(), "http" | "https")
+    bare && jumpcloud::is_loopback(&url) && matches!(url.scheme(), "http" | "https")
 }

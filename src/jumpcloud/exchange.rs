@@ -124,7 +124,11 @@ impl Exchange {
         question: &Question<'_>,
         read: &mut impl FnMut(Answer) -> Result<T, String>,
     ) -> Result<T, Failed> {
-        let proof = self.auth.proof(question.scope).await?;
+        let proof = self.auth.proof(question.scope).await.inspect_err(|error| {
+            if matches!(error, AuthError::Refused(_)) {
+                Meter::add(&question.meter.denied, 1);
+            }
+        })?;
         self.auth.pace().turn(&*self.clock).await;
         Meter::add(&question.meter.requests, 1);
         let request = (question.request)(&self.http)
@@ -138,10 +142,14 @@ impl Exchange {
         };
         let sent = self.http.send(request, question.limits, |date| self.meet(date)).await;
         let answer = sent.map_err(|error| {
+            count(&error, question.meter);
             self.failed(hidden(error, &proof.secret), proof.generation, question)
         })?;
         Meter::add(&question.meter.bytes_in, answer.wire_bytes as u64);
-        read(answer).map_err(|message| Failed::Now { message, wait_ms: None })
+        read(answer).map_err(|message| {
+            Meter::add(&question.meter.broken, 1);
+            Failed::Now { message, wait_ms: None }
+        })
     }
 
     /// Takes note of an answer's `Date`: how far is the local clock ahead?
@@ -199,6 +207,21 @@ impl From<AuthError> for Failed {
             AuthError::Unavailable { message, wait_ms } => Self::Now { message, wait_ms },
         }
     }
+}
+
+/// Counts what was answered instead of what was asked for.
+fn count(error: &HttpError, meter: &Meter) {
+    let counter = match error {
+        HttpError::Broken(_) => &meter.broken,
+        HttpError::Status { status, .. } => match status.as_u16() {
+            401 | 403 => &meter.denied,
+            429 => &meter.throttled,
+            _ if retry::is_passing(*status) => &meter.broken,
+            _ => return,
+        },
+        HttpError::TooLarge { .. } => return,
+    };
+    Meter::add(counter, 1);
 }
 
 /// The error, should JumpCloud's message quote the credential, without it.

@@ -81,6 +81,11 @@ impl Http {
         self.0.get(url)
     }
 
+    /// Begins a request that puts something at `url`.
+    pub fn put(&self, url: &str) -> RequestBuilder {
+        self.0.put(url)
+    }
+
     /// Begins a request with a body.
     pub fn post(&self, url: &str) -> RequestBuilder {
         self.0.post(url)

@@ -39,6 +39,14 @@ pub enum Region {
     In,
 }
 
+/// Whether an address stays on this machine: what tests may set, and no way to send anything
+/// elsewhere.
+#[must_use]
+pub fn is_loopback(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or("").trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 impl Region {
     /// The region's hosts, from JumpCloud's API description and its own clients.
     #[must_use]

@@ -12,6 +12,7 @@
 
 mod permissions;
 mod reading;
+mod watching;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -21,7 +22,8 @@ use serde_json::{Value, json};
 use reading::{json, logical_ids, path, properties, strings, template, text};
 
 /// Variables that `src/config` reads and the template does not set, and why.
-const NOT_IN_TEMPLATE: [(&str, &str); 9] = [
+const NOT_IN_TEMPLATE: [(&str, &str); 10] = [
+    ("AWS_LAMBDA_FUNCTION_NAME", "Lambda's own"),
     ("AWS_ENDPOINT_URL", "the SDK's own, read to choose S3's path style"),
     ("AWS_ENDPOINT_URL_S3", "the SDK's own, read to choose S3's path style"),
     ("JUMPCLOUD_API_KEY", "for the terminal program; the function reads a secret"),
@@ -213,7 +215,10 @@ fn work_is_shared_through_a_queue_that_gives_up_after_five_tries() {
     assert_eq!(text(&mapping["EventSourceArn"]), "${WorkQueue.Arn}");
     assert_eq!(text(&mapping["FunctionName"]), "${Collector}");
     assert_eq!(strings(&mapping["FunctionResponseTypes"]), ["ReportBatchItemFailures"]);
-    assert_eq!(text(&mapping["ScalingConfig"]["MaximumConcurrency"]), "${MaxConcurrency}");
+    assert_eq!(
+        mapping["ScalingConfig"]["MaximumConcurrency"],
+        json!({"Fn::FindInMap": ["Concurrency", {"Ref": "MaxConcurrency"}, "Streams"]})
+    );
 }
 
 /// CloudFormation cannot calculate: what follows from a parameter is a table, and must be right for every value.
@@ -230,6 +235,11 @@ fn every_time_out_and_schedule_has_what_follows_from_it() {
     };
     for (seconds, row) in rows("Timeout", "Timeouts") {
         assert_eq!(row["VisibilitySeconds"], 6 * seconds, "{seconds}");
+        assert_eq!(row["LongMilliseconds"], 800 * seconds, "{seconds}");
+        assert_eq!(row["PreflightSeconds"], seconds + 60, "{seconds}");
+    }
+    for (streams, row) in rows("MaxConcurrency", "Concurrency") {
+        assert_eq!(row["Streams"], streams);
     }
     for (minutes, row) in rows("ScheduleMinutes", "Schedules") {
         let expression = match minutes {
@@ -238,6 +248,12 @@ fn every_time_out_and_schedule_has_what_follows_from_it() {
             _ => format!("rate({minutes} minutes)"),
         };
         assert_eq!(row["Expression"], expression.as_str(), "{minutes}");
+        let seconds = 60 * minutes;
+        assert_eq!(row["PeriodSeconds"], seconds.max(300), "{minutes}");
+        assert_eq!(row["LateSeconds"], (3 * seconds).max(1_800), "{minutes}");
+        assert_eq!(row["LateAfter"], format!("{}m", (3 * minutes).max(30)), "{minutes}");
+        assert_eq!(row["WaitSeconds"], (2 * seconds).max(600), "{minutes}");
+        assert_eq!(row["RunsAnHourMax"], 3 * 60 / minutes, "{minutes}");
     }
 }
 

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::reading::{document, properties, strings, template, text};
+use crate::reading::{document, logical_ids, properties, strings, template, text};
 
 /// Every action that any version of the stack may allow. Another one is a decision to be made here first.
-const PERMISSION_TABLE: [&str; 20] = [
+const PERMISSION_TABLE: [&str; 23] = [
     "dynamodb:BatchGetItem",
     "dynamodb:GetItem",
     "dynamodb:UpdateItem",
@@ -14,13 +14,16 @@ const PERMISSION_TABLE: [&str; 20] = [
     "lambda:InvokeFunction",
     "logs:CreateLogStream",
     "logs:PutLogEvents",
+    "s3:GetBucketLocation",
     "s3:GetObject",
     "s3:ListBucket",
     "s3:PutObject",
     "secretsmanager:GetSecretValue",
+    "sns:Publish",
     "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessage",
     "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
     "sqs:ReceiveMessage",
     "sqs:SendMessage",
     "sts:AssumeRole",
@@ -60,9 +63,24 @@ fn policies_are_where_these_tests_look() {
     holders.sort();
     assert_eq!(
         holders,
-        ["ArchiveBucketPolicy", "CollectorRole", "ScheduleRole", "StateBucketPolicy"]
+        [
+            "AlarmTopicPolicy",
+            "ArchiveBucketPolicy",
+            "ArchiveTopicPolicy",
+            "CollectorRole",
+            "ScheduleRole",
+            "SiemQueue1Policy",
+            "SiemQueue2Policy",
+            "SiemQueue3Policy",
+            "SiemReaderRole",
+            "StateBucketPolicy",
+        ]
     );
-    for id in ["CollectorRole", "ScheduleRole"] {
+    assert_eq!(
+        logical_ids(&template, "AWS::IAM::Role"),
+        ["CollectorRole", "ScheduleRole", "SiemReaderRole"]
+    );
+    for id in ["CollectorRole", "ScheduleRole", "SiemReaderRole"] {
         assert!(
             properties(&template, id).get("ManagedPolicyArns").is_none(),
             "{id} has a managed policy"
@@ -126,6 +144,87 @@ fn schedule_role_allows_exactly_this() {
     ");
 }
 
+/// It reads events and takes messages: it cannot write, nor delete, nor see the state.
+#[test]
+fn siem_reader_role_allows_exactly_this() {
+    insta::assert_snapshot!(role(&template(), "SiemReaderRole"), @"
+    AssumeBySiem: Allow sts:AssumeRole
+      to ${SiemPrincipalArn}
+      if StringEquals sts:ExternalId: ${SiemExternalId}
+    ReadEvents: Allow s3:GetObject
+      on ${ArchiveBucket.Arn}/${ArchivePrefix}*
+    ListEvents: Allow s3:ListBucket
+      on ${ArchiveBucket.Arn}
+      if StringLike s3:prefix: ${ArchivePrefix}*
+    FindBucket: Allow s3:GetBucketLocation
+      on ${ArchiveBucket.Arn}
+    with HasSiemQueue1
+    TakeMessages: Allow sqs:ReceiveMessage sqs:DeleteMessage sqs:ChangeMessageVisibility sqs:GetQueueAttributes sqs:GetQueueUrl
+      on ${SiemQueue1.Arn} (HasSiemQueue2 ? ${SiemQueue2.Arn} : ${AWS::NoValue}) (HasSiemQueue3 ? ${SiemQueue3.Arn} : ${AWS::NoValue})
+    with HasKey
+    UseKeyForEvents: Allow kms:Decrypt
+      on ${KmsKeyArn}
+      if StringEquals kms:EncryptionContext:aws:s3:arn: ${ArchiveBucket.Arn}
+      if StringEquals kms:ViaService: s3.${AWS::Region}.${AWS::URLSuffix}
+    ");
+}
+
+/// Whoever publishes or sends is a service of AWS that acts for this account, or for this topic.
+#[test]
+fn topics_and_queues_take_messages_from_exactly_these() {
+    let template = template();
+    let mut all = String::new();
+    for id in ["ArchiveTopicPolicy", "AlarmTopicPolicy", "SiemQueue1Policy"] {
+        all.push_str(&document(&properties(&template, id)["PolicyDocument"]));
+    }
+    insta::assert_snapshot!(all, @"
+    TellOfObjects: Allow sns:Publish
+      to s3.amazonaws.com
+      on ${ArchiveTopic}
+      if ArnLike aws:SourceArn: arn:${AWS::Partition}:s3:::*
+      if StringEquals aws:SourceAccount: ${AWS::AccountId}
+    DenyPlainHttp: Deny sns:Publish
+      to *
+      on ${ArchiveTopic}
+      if Bool aws:SecureTransport: false
+    RaiseAlarms: Allow sns:Publish
+      to cloudwatch.amazonaws.com
+      on ${AlarmTopic}
+      if ArnLike aws:SourceArn: arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*
+      if StringEquals aws:SourceAccount: ${AWS::AccountId}
+    DenyPlainHttp: Deny sns:Publish
+      to *
+      on ${AlarmTopic}
+      if Bool aws:SecureTransport: false
+    TellOfObjects: Allow sqs:SendMessage
+      to sns.amazonaws.com
+      on ${SiemQueue1.Arn}
+      if ArnEquals aws:SourceArn: ${ArchiveTopic}
+    ");
+    let policy = |n: u8| {
+        let policy = properties(&template, &format!("SiemQueue{n}Policy")).to_string();
+        policy.replace(&format!("SiemQueue{n}"), "SiemQueue#")
+    };
+    assert_eq!((policy(2), policy(3)), (policy(1), policy(1)), "every reader as the first");
+}
+
+/// Of nobody's role but the function's: a service that acts for another account is refused.
+#[test]
+fn every_service_that_is_trusted_acts_for_this_account_alone() {
+    for statement in allowed(&template()) {
+        let service = statement["Principal"]["Service"].as_str();
+        let Some(service) = service.filter(|service| *service != "lambda.amazonaws.com") else {
+            continue;
+        };
+        let conditions = statement["Condition"].to_string();
+        assert!(conditions.contains("aws:SourceArn"), "{service}: {statement}");
+        // The topic's own ARN names the account.
+        let is_named =
+            conditions.contains("aws:SourceAccount") || conditions.contains("ArchiveTopic");
+        assert!(is_named, "{service}: {statement}");
+    }
+}
+
 #[test]
 fn archive_bucket_policy_denies_exactly_this() {
     let template = template();
@@ -148,6 +247,11 @@ fn archive_bucket_policy_denies_exactly_this() {
       to *
       on ${ArchiveBucket.Arn}/*
       if ArnEquals aws:PrincipalArn: ${CollectorRole.Arn}
+    DenyOtherAccounts: Deny s3:*
+      to *
+      on ${ArchiveBucket.Arn} ${ArchiveBucket.Arn}/*
+      if BoolIfExists aws:PrincipalIsAWSService: false
+      if StringNotEquals aws:PrincipalAccount: ${AWS::AccountId}
     with HasKey
     DenyOtherKey: Deny s3:PutObject
       to *

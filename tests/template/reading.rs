@@ -74,7 +74,8 @@ pub(crate) fn document(document: &Value) -> String {
         let action = strings(&statement["Action"]).join(" ");
         writeln!(all, "{sid}: {effect} {action}").unwrap();
         if let Some(principal) = statement.get("Principal") {
-            let who = text(principal.get("Service").unwrap_or(principal));
+            let named = principal.get("Service").or_else(|| principal.get("AWS"));
+            let who = text(named.unwrap_or(principal));
             writeln!(all, "  to {who}").unwrap();
         }
         if let Some(resource) = statement.get("Resource") {

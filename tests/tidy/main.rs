@@ -22,6 +22,7 @@ const PURE: &[&str] = &[
     "filter",
     "identity",
     "index",
+    "metrics",
     "lateness",
     "lease",
     "list",

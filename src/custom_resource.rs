@@ -1,0 +1,265 @@
+//! The stack's preflight: CloudFormation asks, `validate` decides, and CloudFormation is always
+//! answered. One that is not waits an hour before it gives up.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::Url;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::limits::{
+    CALLBACK_MS_MAX, CALLBACK_MS_MIN, MINUTE_MS, REASON_BYTES_MAX, YOUNG_ROLE_MS, YOUNG_ROLE_TRIES,
+};
+use crate::ports::Clock;
+
+/// What CloudFormation asks of a custom resource. Its fields are AWS's "Custom resource request
+/// objects".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    kind: Kind,
+    /// Where the answer goes: an address that S3 signed for this one answer, so it is never
+    /// logged.
+    reply_to: ReplyTo,
+    stack: String,
+    request: String,
+    name: String,
+    resource: String,
+}
+
+/// What happens to the stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Create,
+    Update,
+    Delete,
+    Other(String),
+}
+
+/// The address that CloudFormation waits behind. Its text holds a signature and is not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ReplyTo(Url);
+
+/// CloudFormation cannot be answered.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum CallbackError {
+    /// The address is none of S3's.
+    #[error("the event's ResponseURL is refused: {0}; nothing was sent")]
+    Refused(String),
+    /// Nobody took the answer.
+    #[error("could not answer CloudFormation: {0}")]
+    Unsent(String),
+}
+
+/// How the answer reaches CloudFormation.
+#[async_trait]
+pub trait Callback: Send + Sync {
+    /// Puts `body` to the address, within `time`, following no redirect.
+    ///
+    /// # Errors
+    /// [`CallbackError::Unsent`], which does not hold the address.
+    async fn put(&self, to: &ReplyTo, body: String, time: Duration) -> Result<(), CallbackError>;
+}
+
+/// The answer, as AWS's "Custom resource response objects" has it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer<'a> {
+    status: &'static str,
+    reason: &'a str,
+    physical_resource_id: &'a str,
+    stack_id: &'a str,
+    request_id: &'a str,
+    logical_resource_id: &'a str,
+}
+
+impl Request {
+    /// Reads an event; `None` if it is not CloudFormation's. What is missing in it is left empty:
+    /// an answer matters more than a form.
+    ///
+    /// # Errors
+    /// [`CallbackError::Refused`] if its answer would go anywhere but to S3.
+    pub fn of(event: &Value) -> Option<Result<Self, CallbackError>> {
+        let text = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
+        let reply_to = text("ResponseURL")?;
+        let kind = match text("RequestType").as_deref() {
+            Some("Create") => Kind::Create,
+            Some("Update") => Kind::Update,
+            Some("Delete") => Kind::Delete,
+            other => Kind::Other(other.unwrap_or_default().to_owned()),
+        };
+        let read = |reply_to| Self {
+            kind,
+            reply_to,
+            stack: text("StackId").unwrap_or_default(),
+            request: text("RequestId").unwrap_or_default(),
+            name: text("LogicalResourceId").unwrap_or_default(),
+            // The same for ever: another one would make CloudFormation replace the resource.
+            resource: text("PhysicalResourceId")
+                .filter(|id| !id.is_empty())
+                .unwrap_or_else(|| "jumpcloud-collector-preflight".to_owned()),
+        };
+        Some(ReplyTo::read(&reply_to).map(read))
+    }
+
+    /// Checks, unless the stack goes away, and answers, both before `deadline_ms`. `check` is
+    /// given its own, earlier deadline; its error says in plain words what is wrong.
+    ///
+    /// # Errors
+    /// [`CallbackError`] if nobody took the answer.
+    pub async fn serve<C, F>(
+        &self,
+        check: C,
+        callback: &dyn Callback,
+        clock: &dyn Clock,
+        deadline_ms: i64,
+    ) -> Result<Value, CallbackError>
+    where
+        C: Fn(i64) -> F,
+        F: Future<Output = Result<(), String>>,
+    {
+        let left_ms = (deadline_ms - clock.now_ms()).max(0);
+        let kept_ms = (left_ms / 2).min(CALLBACK_MS_MAX);
+        let verdict = match &self.kind {
+            // Nothing that was made has to be taken back, and a stack must always go away.
+            Kind::Delete => Ok(()),
+            Kind::Other(kind) => Err(format!("RequestType `{}` is unknown", kind.escape_debug())),
+            Kind::Create | Kind::Update => {
+                let checking = with_patience(check, clock, deadline_ms - kept_ms);
+                let time = millis(left_ms - kept_ms);
+                tokio::time::timeout(time, checking).await.unwrap_or_else(|_| {
+                    Err(format!("validation did not end within {} s", time.as_secs()))
+                })
+            }
+        };
+        let reason = reason(&verdict);
+        let answer = self.answer(verdict.is_ok(), &reason);
+        tracing::info!(kind = %self.kind, status = answer.status, reason, "answering CloudFormation");
+        let time = millis((deadline_ms - clock.now_ms()).max(CALLBACK_MS_MIN));
+        // Structs of texts always serialise.
+        let body = serde_json::to_string(&answer).unwrap_or_default();
+        callback.put(&self.reply_to, body, time).await?;
+        Ok(serde_json::to_value(&answer).unwrap_or_default())
+    }
+
+    fn answer<'a>(&'a self, is_ok: bool, reason: &'a str) -> Answer<'a> {
+        Answer {
+            status: if is_ok { "SUCCESS" } else { "FAILED" },
+            reason,
+            physical_resource_id: &self.resource,
+            stack_id: &self.stack,
+            request_id: &self.request,
+            logical_resource_id: &self.name,
+        }
+    }
+}
+
+/// Checks again where AWS denies access: a role that is seconds old is not known everywhere yet.
+async fn with_patience<C, F>(check: C, clock: &dyn Clock, deadline_ms: i64) -> Result<(), String>
+where
+    C: Fn(i64) -> F,
+    F: Future<Output = Result<(), String>>,
+{
+    let mut tried = 1;
+    loop {
+        let verdict = check(deadline_ms).await;
+        let is_denied = matches!(&verdict, Err(reason) if reason.contains("AccessDenied"));
+        let left_ms = deadline_ms - clock.now_ms();
+        let wait_ms = i64::try_from(YOUNG_ROLE_MS).unwrap_or(MINUTE_MS);
+        if !is_denied || tried >= YOUNG_ROLE_TRIES || left_ms < 2 * wait_ms {
+            return verdict;
+        }
+        tried += 1;
+        clock.sleep(YOUNG_ROLE_MS).await;
+    }
+}
+
+/// What CloudFormation shows beside the resource: one line, bounded, since it takes an answer of
+/// 4,096 bytes at most.
+fn reason(verdict: &Result<(), String>) -> String {
+    let Err(text) = verdict else {
+        return "JumpCloud, table and buckets answer as they should".to_owned();
+    };
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if line.len() <= REASON_BYTES_MAX {
+        return line;
+    }
+    let end = (0..=REASON_BYTES_MAX).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
+    format!("{} … and more: see the function's log", &line[..end])
+}
+
+fn millis(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+impl ReplyTo {
+    /// Reads an address. Accepted are S3's own, by https, and for tests loopback addresses.
+    fn read(text: &str) -> Result<Self, CallbackError> {
+        let refused = |what: &str| Err(CallbackError::Refused(what.to_owned()));
+        let Ok(url) = Url::parse(text) else { return refused("it is no address") };
+        if !url.username().is_empty() || url.password().is_some() {
+            return refused("it holds credentials");
+        }
+        if crate::jumpcloud::is_loopback(&url) && matches!(url.scheme(), "http" | "https") {
+            return Ok(Self(url));
+        }
+        if url.scheme() != "https" || url.port().is_some() {
+            return refused("it is not https on its own port");
+        }
+        let host = url.host_str().unwrap_or_default();
+        if !is_s3(host) {
+            let shown: String = host.chars().take(REASON_BYTES_MAX / 10).collect();
+            return refused(&format!("its host `{}` is not S3's", shown.escape_debug()));
+        }
+        Ok(Self(url))
+    }
+
+    /// The address, for the one request that it is for.
+    #[must_use]
+    pub fn expose(&self) -> &Url {
+        &self.0
+    }
+}
+
+/// Whether a host is S3's, in any of the forms of AWS's "Amazon S3 endpoints": with or without a
+/// bucket in front, `s3`, `s3-<region>`, `s3.<region>` or `s3.dualstack.<region>`, in the
+/// partitions of `amazonaws.com` and `amazonaws.com.cn`.
+fn is_s3(host: &str) -> bool {
+    let Some(host) =
+        host.strip_suffix(".amazonaws.com.cn").or_else(|| host.strip_suffix(".amazonaws.com"))
+    else {
+        return false;
+    };
+    let is_region = |label: &str| {
+        let is_plain = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        label.contains('-') && label.bytes().all(is_plain)
+    };
+    let labels: Vec<&str> = host.split('.').collect();
+    match labels.as_slice() {
+        [.., "s3"] => true,
+        [.., "s3", region] | [.., "s3", "dualstack", region] => is_region(region),
+        [.., last] => last.strip_prefix("s3-").is_some_and(is_region),
+        [] => false,
+    }
+}
+
+impl fmt::Debug for ReplyTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ReplyTo({})", self.0.host_str().unwrap_or_default())
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create => f.write_str("Create"),
+            Self::Update => f.write_str("Update"),
+            Self::Delete => f.write_str("Delete"),
+            Self::Other(_) => f.write_str("unknown"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

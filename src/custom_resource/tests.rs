@@ -1,0 +1,162 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use serde_json::json;
+
+use super::*;
+
+/// Takes answers down.
+#[derive(Default)]
+struct Taken(Mutex<Vec<Value>>);
+
+#[async_trait]
+impl Callback for Taken {
+    async fn put(&self, _: &ReplyTo, body: String, time: Duration) -> Result<(), CallbackError> {
+        assert!(time >= millis(CALLBACK_MS_MIN));
+        assert!(body.len() <= 4_096, "CloudFormation takes no more: {}", body.len());
+        self.0.lock().unwrap().push(serde_json::from_str(&body).unwrap());
+        Ok(())
+    }
+}
+
+/// A clock that moves only by waiting.
+#[derive(Default)]
+struct Still(AtomicI64);
+
+#[async_trait]
+impl Clock for Still {
+    fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    async fn sleep(&self, ms: u64) {
+        self.0.fetch_add(i64::try_from(ms).unwrap(), Ordering::Relaxed);
+    }
+
+    fn random(&self) -> [u8; 16] {
+        [0; 16]
+    }
+}
+
+fn request(kind: &str) -> Request {
+    let event = json!({
+        "RequestType": kind,
+        "ResponseURL": "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x?Signature=s",
+        "StackId": "arn:aws:cloudformation:us-east-1:111122223333:stack/s/1",
+        "RequestId": "r",
+        "LogicalResourceId": "Preflight",
+    });
+    Request::of(&event).unwrap().unwrap()
+}
+
+/// The answer, and how often was checked.
+async fn serve(kind: &str, verdicts: &[Result<(), &str>]) -> (Value, usize) {
+    let (taken, clock, checks) = (Taken::default(), Still::default(), AtomicI64::new(0));
+    let check = |deadline_ms: i64| {
+        assert!(deadline_ms < 300_000, "time is left for the answer");
+        let nth = usize::try_from(checks.fetch_add(1, Ordering::Relaxed)).unwrap();
+        let verdict = verdicts[nth.min(verdicts.len() - 1)].map_err(str::to_owned);
+        async move { verdict }
+    };
+    let answer = request(kind).serve(check, &taken, &clock, 300_000).await.unwrap();
+    let taken = taken.0.into_inner().unwrap();
+    assert_eq!(taken, std::slice::from_ref(&answer));
+    (answer, usize::try_from(checks.into_inner()).unwrap())
+}
+
+#[tokio::test]
+async fn the_answer_is_the_verdict_of_validate() {
+    let (answer, _) = serve("Create", &[Ok(())]).await;
+    insta::assert_snapshot!(answer, @r#"{"LogicalResourceId":"Preflight","PhysicalResourceId":"jumpcloud-collector-preflight","Reason":"JumpCloud, table and buckets answer as they should","RequestId":"r","StackId":"arn:aws:cloudformation:us-east-1:111122223333:stack/s/1","Status":"SUCCESS"}"#);
+    let (answer, checks) = serve("Update", &[Err("JumpCloud refuses the credential (401)")]).await;
+    assert_eq!(
+        (&answer["Status"], &answer["Reason"], checks),
+        (&json!("FAILED"), &json!("JumpCloud refuses the credential (401)"), 1)
+    );
+}
+
+#[tokio::test]
+async fn a_stack_may_always_go_away_and_an_unknown_request_is_answered() {
+    let (answer, checks) = serve("Delete", &[Err("broken")]).await;
+    assert_eq!((&answer["Status"], checks), (&json!("SUCCESS"), 0));
+    let (answer, checks) = serve("Mend", &[Ok(())]).await;
+    assert_eq!((&answer["Status"], checks), (&json!("FAILED"), 0));
+    assert_eq!(answer["Reason"], "RequestType `Mend` is unknown");
+}
+
+#[tokio::test]
+async fn a_role_that_is_seconds_old_is_given_time_and_no_more_than_that() {
+    let denied = Err("bucket: put: 403 AccessDenied: Access Denied");
+    let (answer, checks) = serve("Create", &[denied, Ok(())]).await;
+    assert_eq!((&answer["Status"], checks), (&json!("SUCCESS"), 2));
+    let (answer, checks) = serve("Create", &[denied]).await;
+    assert_eq!((&answer["Status"], checks), (&json!("FAILED"), YOUNG_ROLE_TRIES as usize));
+}
+
+#[tokio::test]
+async fn a_check_that_hangs_is_answered_in_time() {
+    let (taken, clock) = (Taken::default(), Still::default());
+    let check = |_| std::future::pending::<Result<(), String>>();
+    for deadline_ms in [40, 0, -5] {
+        let answer = request("Create").serve(check, &taken, &clock, deadline_ms).await.unwrap();
+        assert_eq!(answer["Status"], "FAILED", "{deadline_ms}");
+        assert!(answer["Reason"].as_str().unwrap().contains("did not end"), "{answer}");
+    }
+}
+
+#[test]
+fn a_reason_is_one_bounded_line() {
+    let long = Err(format!("first\nsecond\u{1b}[31m {}", "é\"".repeat(5_000)));
+    let shown = reason(&long);
+    assert!(shown.len() < REASON_BYTES_MAX + 60 && !shown.contains(char::is_control), "{shown}");
+    assert!(shown.starts_with("first second"));
+}
+
+#[test]
+fn the_same_resource_stays_the_same() {
+    let mut event = json!({"RequestType": "Update", "ResponseURL": "http://127.0.0.1:9/x", "PhysicalResourceId": "as before"});
+    assert_eq!(Request::of(&event).unwrap().unwrap().resource, "as before");
+    event["PhysicalResourceId"] = json!("");
+    assert_eq!(Request::of(&event).unwrap().unwrap().resource, "jumpcloud-collector-preflight");
+    assert_eq!(Request::of(&json!({"RequestType": "Create"})), None);
+}
+
+#[test]
+fn an_answer_goes_to_s3_or_nowhere() {
+    for url in [
+        "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/a?b=c",
+        "https://cloudformation-custom-resource-response-euwest1.s3-eu-west-1.amazonaws.com/a",
+        "https://cloudformation-custom-resource-response-useast2.s3.us-east-2.amazonaws.com/a",
+        "https://x.s3.dualstack.eu-west-1.amazonaws.com/a",
+        "https://s3.amazonaws.com/bucket/a",
+        "https://x.s3.cn-north-1.amazonaws.com.cn/a",
+        "https://x.s3.us-gov-west-1.amazonaws.com/a",
+        "http://127.0.0.1:4566/bucket/a?X=1",
+        "http://localhost:1/a",
+    ] {
+        assert!(ReplyTo::read(url).is_ok(), "{url}");
+    }
+    for url in [
+        "",
+        "s3",
+        "http://x.s3.amazonaws.com/a",
+        "https://x.s3.amazonaws.com:8443/a",
+        "https://key@x.s3.amazonaws.com/a",
+        "https://s3.amazonaws.com.example.com/a",
+        "https://example.com/s3.amazonaws.com",
+        "https://xs3.amazonaws.com/a",
+        "https://s3.evil.amazonaws.com/a",
+        "https://ec2.us-east-1.amazonaws.com/a",
+        "https://lambda-url.s3x.amazonaws.com/a",
+        "https://amazonaws.com/a",
+        "https://169.254.169.254/latest/meta-data",
+        "http://10.0.0.1/a",
+        "file:///etc/passwd",
+    ] {
+        assert!(matches!(ReplyTo::read(url), Err(CallbackError::Refused(_))), "{url}");
+    }
+    let shown = format!("{:?}", request("Create"));
+    assert!(!shown.contains("Signature"), "{shown}");
+}

@@ -1,0 +1,139 @@
+//! CloudFormation asks whether the stack works, and is always answered.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jumpcloud_collector::standin::{Fault, Rule, When};
+use serde_json::{Value, json};
+
+use crate::support::aws::{ARCHIVE, STATE};
+use crate::support::function::{Function, Outcome};
+use crate::support::http::{Server, answer};
+use crate::support::stage::{API_KEY, INVOCATION_LIMIT, Stage};
+
+/// Where CloudFormation waits: takes answers down, and gives these statuses, the last for ever.
+struct Waiting {
+    server: Server,
+    answers: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Waiting {
+    async fn start(statuses: &'static [u16]) -> Self {
+        let answers = Arc::new(Mutex::new(Vec::new()));
+        let taken = Arc::clone(&answers);
+        let server = Server::start(move |request| {
+            let taken = Arc::clone(&taken);
+            async move {
+                assert_eq!(request.method(), "PUT");
+                assert!(request.headers().get("content-type").is_none(), "S3 signed none");
+                let mut taken = taken.lock().unwrap();
+                let status = statuses[taken.len().min(statuses.len() - 1)];
+                taken.push(serde_json::from_slice(request.body()).unwrap());
+                let mut answer = answer(status, "text/plain", "");
+                answer.headers_mut().insert("location", "http://127.0.0.1:9/".parse().unwrap());
+                Some(answer)
+            }
+        })
+        .await;
+        Self { server, answers }
+    }
+
+    fn event(&self, kind: &str) -> String {
+        let url = format!("{}/stack%7CPreflight?Signature=s3cr3tsignature", self.server.url());
+        json!({"RequestType": kind, "ResponseURL": url, "StackId": "s", "RequestId": "r",
+               "LogicalResourceId": "Preflight", "ResourceProperties": {}})
+        .to_string()
+    }
+
+    fn answers(&self) -> Vec<Value> {
+        self.answers.lock().unwrap().clone()
+    }
+}
+
+/// Runs the function once in this environment; it must answer in time, and only once.
+async fn deploy(stage: &Stage, overrides: &[(&str, &str)], kind: &str) -> Value {
+    let waiting = Waiting::start(&[200]).await;
+    let function = Function::spawn(stage, overrides).await;
+    let answered = function.run(&waiting.event(kind)).await;
+    let answers = waiting.answers();
+    assert_eq!(answers, std::slice::from_ref(&answered));
+    for secret in [API_KEY, "s3cr3tsignature"] {
+        assert!(!function.output().contains(secret) && !answered.to_string().contains(secret));
+    }
+    assert_eq!(answered["PhysicalResourceId"], "jumpcloud-collector-preflight");
+    answered
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_that_works_is_told_so() {
+    let stage = Stage::start().await;
+    for kind in ["Create", "Update", "Delete"] {
+        assert_eq!(deploy(&stage, &[], kind).await["Status"], "SUCCESS", "{kind}");
+    }
+    assert_eq!(stage.event_requests(), 0, "nothing is pulled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_that_cannot_work_hears_why_and_can_be_taken_back() {
+    let stage = Stage::start().await;
+    stage.jumpcloud.world().remove_key(API_KEY);
+    let answered = deploy(&stage, &[], "Create").await;
+    assert_eq!(answered["Status"], "FAILED");
+    let reason = answered["Reason"].as_str().unwrap();
+    assert!(reason.contains("JumpCloud refuses the credential (401"), "{reason}");
+    for bucket in [ARCHIVE, STATE] {
+        assert!(stage.aws.buckets.keys(bucket).is_empty(), "{bucket} could not be deleted");
+    }
+    assert_eq!(deploy(&stage, &[], "Delete").await["Status"], "SUCCESS");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_cannot_even_start_answers_too() {
+    let stage = Stage::start().await;
+    let wrong = [("OVERLAP", "a while"), ("JUMPCLOUD_REGION", "mars")];
+    let answered = deploy(&stage, &wrong, "Create").await;
+    assert_eq!(answered["Status"], "FAILED");
+    let reason = answered["Reason"].as_str().unwrap();
+    assert!(reason.contains("OVERLAP") && reason.contains("JUMPCLOUD_REGION"), "{reason}");
+    assert_eq!(deploy(&stage, &wrong, "Delete").await["Status"], "SUCCESS");
+    let answered = deploy(&stage, &[], "Mend").await;
+    assert_eq!(answered["Status"], "FAILED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_comes_before_the_deadline_whatever_hangs() {
+    let stage = Stage::start().await;
+    let slow = Rule::new(Fault::Stall(Duration::from_secs(600)), When::Always);
+    stage.jumpcloud.world().add_fault(slow);
+    let waiting = Waiting::start(&[200]).await;
+    let function = Function::spawn(&stage, &[]).await;
+    match function.invoke(&waiting.event("Create"), Duration::from_secs(4)).await {
+        Outcome::Response(answered) => assert_eq!(answered["Status"], "FAILED"),
+        other => panic!("{other:?}\n{}", function.output()),
+    }
+    assert_eq!(waiting.answers().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_sent_again_where_that_helps_and_follows_no_redirect() {
+    let stage = Stage::start().await;
+    let function = Function::spawn(&stage, &[]).await;
+    for (statuses, sent, is_taken) in
+        [(&[503, 200][..], 2, true), (&[307], 1, false), (&[403], 1, false), (&[500], 3, false)]
+    {
+        let waiting = Waiting::start(statuses).await;
+        let outcome = function.invoke(&waiting.event("Delete"), INVOCATION_LIMIT).await;
+        assert_eq!(matches!(outcome, Outcome::Response(_)), is_taken, "{statuses:?}: {outcome:?}");
+        assert_eq!(waiting.answers().len(), sent, "{statuses:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_but_s3_is_answered() {
+    let stage = Stage::start().await;
+    let function = Function::spawn(&stage, &[]).await;
+    let event =
+        json!({"RequestType": "Delete", "ResponseURL": "https://example.com/x?Signature=s"});
+    let message = function.fail(&event.to_string()).await;
+    assert!(message.contains("`example.com` is not S3's"), "{message}");
+}

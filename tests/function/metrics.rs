@@ -1,0 +1,104 @@
+//! Metrics of the function's own output: every one that an alarm or the dashboard names is there,
+//! and says what happened.
+
+use std::collections::BTreeSet;
+
+use jumpcloud_collector::standin::{Fault, RetryAfter, When};
+use serde_json::{Value, json};
+
+use crate::support::event::{event, now_ms, series};
+use crate::support::function::Function;
+use crate::support::stage::{API_KEY, Stage, only_stream};
+use crate::template_reading::{logical_ids, properties, template, text};
+
+/// The lines of the embedded metric format in an output, checked for what CloudWatch asks of them.
+fn emitted(output: &str) -> Vec<Value> {
+    let lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let lines: Vec<_> = lines.filter(|line| line.get("_aws").is_some()).collect();
+    for line in &lines {
+        assert!(line["_aws"]["Timestamp"].is_i64(), "{line}");
+        let about = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(about["Namespace"], "JumpCloudCollector");
+        assert_eq!(about["Dimensions"], json!([["service"]]));
+        assert_eq!(line["service"], "jumpcloud-collector", "the function's name");
+        for metric in about["Metrics"].as_array().unwrap() {
+            assert!(line[metric["Name"].as_str().unwrap()].is_i64(), "{metric} has no value");
+        }
+    }
+    lines
+}
+
+/// The metrics of ours that alarms and dashboard of the template name, each with its dimension.
+fn named_by_the_template() -> BTreeSet<String> {
+    let template = template();
+    let mut named = BTreeSet::new();
+    let mut add = |namespace: String, name: &Value, dimension: (&str, String)| {
+        if namespace == "${MetricsNamespace}" {
+            assert_eq!(dimension, ("service", "${Collector}".to_owned()), "{name}");
+            named.insert(name.as_str().unwrap().to_owned());
+        }
+    };
+    for id in logical_ids(&template, "AWS::CloudWatch::Alarm") {
+        let alarm = properties(&template, &id);
+        let dimension = &alarm["Dimensions"][0];
+        let dimension = (dimension["Name"].as_str().unwrap(), text(&dimension["Value"]));
+        add(text(&alarm["Namespace"]), &alarm["MetricName"], dimension);
+    }
+    let body = text(&properties(&template, "OperationsDashboard")["DashboardBody"]);
+    let body: Value = serde_json::from_str(&body).unwrap();
+    for widget in body["widgets"].as_array().unwrap() {
+        for metric in widget["properties"]["metrics"].as_array().into_iter().flatten() {
+            let dimension = (metric[2].as_str().unwrap(), text(&metric[3]));
+            add(text(&metric[0]), &metric[1], dimension);
+        }
+    }
+    named
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_metric_that_an_alarm_or_the_dashboard_names_is_emitted() {
+    let stage = Stage::start().await;
+    stage.load(&series(1, 25, now_ms() - 600_000, 1_000));
+    let function = Function::spawn(&stage, &[]).await;
+    function.run("{}").await;
+    stage.load(&[event(99, "sso", now_ms() - 300_000)]);
+    let report = function.run("{}").await;
+    assert_eq!(only_stream(&report)["late"], 1, "{report}");
+    let emitted = emitted(&function.output());
+    assert_eq!(emitted.len(), 2, "a line an invocation");
+    let last = emitted[1]["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
+    let last: BTreeSet<_> =
+        last.iter().map(|metric| metric["Name"].as_str().unwrap().to_owned()).collect();
+    let named = named_by_the_template();
+    assert_eq!(named, last, "left: named by the template, right: emitted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_say_what_happened_on_a_bad_day() {
+    let stage = Stage::start().await;
+    stage.load(&series(1, 25, now_ms() - 600_000, 1_000));
+    stage.fault(Fault::too_many_requests(RetryAfter::Seconds(1)), When::Nth(1));
+    stage.fault(Fault::error(503, "service unavailable"), When::Nth(2));
+    let function = Function::spawn(&stage, &[("PAGE_LIMIT", "10")]).await;
+    function.run("{}").await;
+    stage.jumpcloud.world().remove_key(API_KEY);
+    function.fail("{}").await;
+    let lines = emitted(&function.output());
+    let [good, bad] = &lines[..] else { panic!("{lines:?}") };
+    for (name, in_good, in_bad) in [
+        ("EventsDelivered", 25, 0),
+        ("UpstreamThrottled", 1, 0),
+        ("UpstreamErrors", 1, 0),
+        ("UpstreamRetries", 2, 0),
+        // Once more after the secret was read again.
+        ("UpstreamAuthFailed", 0, 2),
+        ("Streams", 1, 1),
+        ("StreamsFailed", 0, 1),
+        // Its last good run was seconds ago.
+        ("StreamsStale", 0, 0),
+        ("ColdStart", 1, 0),
+    ] {
+        assert_eq!((&good[name], &bad[name]), (&json!(in_good), &json!(in_bad)), "{name}");
+    }
+    assert!(good["BytesRead"].as_i64() > Some(0) && good["BytesWritten"].as_i64() > Some(0));
+}
