@@ -155,7 +155,7 @@ impl Batch {
             let Admission { service, partition_ms, organization, .. } = *admission;
             self.open(Target::Partition(layout.partition(service, partition_ms, organization)))
         });
-        self.add(at, admission, |line| output.write_line(line, event));
+        self.add(at, admission, |line| output.write_line(line, event, admission.partition_ms));
     }
 
     /// Adds a row that cannot be archived as an event: one JSON line with the reason, and the

@@ -57,10 +57,6 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Variables of the function's interface that a later version reads. Whoever sets one today is
-/// told that it would do nothing.
-const NOT_YET: [&str; 2] = ["ECS_KEEP_DUPLICATES", "ECS_KEEP_ORIGINAL"];
-
 /// Whether the C library's allocator was told, as it must be before the process starts, to give
 /// large buffers back to the system when they are freed.
 #[must_use]

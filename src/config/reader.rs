@@ -33,6 +33,15 @@ impl<'a> Reader<'a> {
         (self.lookup)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
+    /// `true` or `false`; unset is false.
+    pub(super) fn flag(&mut self, name: &str) -> bool {
+        let text = self.text(name).unwrap_or_else(|| "false".to_owned());
+        text.parse().unwrap_or_else(|_| {
+            self.problem(name, format!("is `{text}`: expected true or false"));
+            false
+        })
+    }
+
     /// What `parse` makes of the variable; nothing where it is unset, or has problems.
     pub(super) fn parsed<T>(
         &mut self,

@@ -4,7 +4,7 @@ use super::reader::Reader;
 use crate::filter::Filter;
 use crate::limits::{DAY_MS, PAGE_LIMIT_MAX};
 use crate::metrics::Metrics;
-use crate::output::{CustomFields, Output};
+use crate::output::{CustomFields, Ecs, Format, Output};
 use crate::partition::KeyLayout;
 use crate::plan::{Query, Settings};
 
@@ -69,7 +69,20 @@ impl Reader<'_> {
     }
 
     fn output(&mut self) -> Output {
-        Output { custom: self.parsed("CUSTOM_FIELDS", CustomFields::parse).unwrap_or_default() }
+        let ecs = Ecs {
+            keep_duplicates: self.flag("ECS_KEEP_DUPLICATES"),
+            keep_original: self.flag("ECS_KEEP_ORIGINAL"),
+        };
+        let format = match self.text("OUTPUT_FORMAT").as_deref() {
+            None | Some("raw") => Format::Raw,
+            Some("ecs") => Format::Ecs(ecs),
+            Some(other) => {
+                self.problem("OUTPUT_FORMAT", format!("is `{other}`: expected raw or ecs"));
+                Format::Raw
+            }
+        };
+        let custom = self.parsed("CUSTOM_FIELDS", CustomFields::parse).unwrap_or_default();
+        Output::new(format, custom)
     }
 
     /// The service lists: `all` apart from names, which makes two queries of the same stream.

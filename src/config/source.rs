@@ -2,8 +2,8 @@
 
 use std::str::FromStr as _;
 
+use super::Source;
 use super::reader::Reader;
-use super::{NOT_YET, Source};
 use crate::discover::Who;
 use crate::jumpcloud::{self, Endpoints, Region};
 use crate::stream::StreamId;
@@ -13,14 +13,6 @@ const DISCOVER: &str = "discover";
 
 impl Reader<'_> {
     pub(super) fn source(&mut self) -> Source {
-        for name in NOT_YET {
-            if self.text(name).is_some() {
-                self.problem(name, "is not supported by this version");
-            }
-        }
-        if self.text("OUTPUT_FORMAT").is_some_and(|format| format != "raw") {
-            self.problem("OUTPUT_FORMAT", "supports `raw` only in this version");
-        }
         Source { endpoints: self.endpoints(), who: self.who(), log_level: self.log_level() }
     }
 

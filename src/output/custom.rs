@@ -51,11 +51,20 @@ impl CustomFields {
         if problems.is_empty() { Ok(Self(members)) } else { Err(problems) }
     }
 
+    /// Takes out the members of these names.
+    pub(super) fn leave_out<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
+        let names: Vec<_> = names.map(str::as_bytes).collect();
+        self.0.retain(|member| !names.contains(&&*member.name));
+    }
+
     /// Adds the members to the object that `line` ends with, which began at `start`, but for those
     /// whose names it has. No byte of the object changes.
     pub fn append(&self, line: &mut Vec<u8>, start: usize) {
+        if self.0.is_empty() {
+            return;
+        }
         let is_taken = self.names_in(&line[start..]);
-        if self.0.is_empty() || line.pop_if(|last| *last == b'}').is_none() {
+        if line.pop_if(|last| *last == b'}').is_none() {
             return;
         }
         let is_token = |byte: &&u8| !matches!(byte, b' ' | b'\t');

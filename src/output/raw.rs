@@ -15,6 +15,12 @@ pub fn write(line: &mut Vec<u8>, json: &[u8]) {
     line.extend_from_slice(&json[copied..]);
 }
 
+/// Whether `json` may stand in a line as it is.
+#[must_use]
+pub fn is_as_is(json: &[u8]) -> bool {
+    exceptions(json).next().is_none()
+}
+
 /// The exceptions in order: where one stands, how many bytes it has, what is written instead.
 ///
 /// Raw line breaks cannot stand inside a JSON string, and the others nowhere else, so neither

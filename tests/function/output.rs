@@ -1,4 +1,7 @@
-//! What is archived of what was read, and what a line holds: filter and custom fields.
+//! What is archived of what was read, and what a line holds: filter, custom fields, documents.
+
+use jumpcloud_collector::standin::Generator;
+use serde_json::{Value, json};
 
 use crate::support::event::{ORGANIZATION, event, now_ms, series};
 use crate::support::function::Function;
@@ -107,6 +110,47 @@ async fn custom_fields_never_touch_an_events_own() {
     assert_eq!(archive.quarantined[0].bytes.as_deref(), Some(&b"[7]"[..]));
 
     // The identity is that of the event's own bytes: without the setting nothing is new.
+    let report = Function::spawn(&stage, &[]).await.run("{}").await;
+    assert_eq!(only_stream(&report)["written"], 0, "{report}");
+}
+
+/// One document an event, keyed and partitioned as the event would be, filtered by its own bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_lie_where_their_events_would() {
+    let stage = Stage::start().await;
+    let day = now_ms() - 20 * HOUR_MS..now_ms() - HOUR_MS;
+    let mut generator = Generator::new(5, ORGANIZATION);
+    let events: Vec<_> = generator.events(day, 400).map(|event| event.raw.to_vec()).collect();
+    stage.load(&events);
+    let settings = [
+        ("OUTPUT_FORMAT", "ecs"),
+        ("ECS_KEEP_ORIGINAL", "true"),
+        ("EVENT_FILTER", r#"{"drop":[{"service":"radius"}]}"#),
+        ("CUSTOM_FIELDS", r#"{"labels":{"env":"test"},"event":"taken"}"#),
+    ];
+    let function = Function::spawn(&stage, &settings).await;
+    function.run("{}").await;
+    let archive = stage.archive().await;
+    let documents: Vec<Value> = archive
+        .parts
+        .iter()
+        .flat_map(|part| &part.lines)
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
+    let mut originals: Vec<_> =
+        documents.iter().map(|document| document["event"]["original"].as_str().unwrap()).collect();
+    let mut expected: Vec<_> = events
+        .iter()
+        .filter(|event| !has(event, r#""service":"radius""#))
+        .map(|event| std::str::from_utf8(event).unwrap())
+        .collect();
+    originals.sort_unstable();
+    expected.sort_unstable();
+    assert!(originals == expected, "{} documents, {} events", originals.len(), expected.len());
+    assert!(documents.iter().all(|document| document["labels"] == json!({"env": "test"})));
+    assert!(documents.iter().all(|document| document["ecs"]["version"] == "8.11.0"));
+
+    // The identity is that of the event: the other format finds nothing new.
     let report = Function::spawn(&stage, &[]).await.run("{}").await;
     assert_eq!(only_stream(&report)["written"], 0, "{report}");
 }

@@ -221,13 +221,22 @@ impl Envelope {
         let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(line)
             .unwrap_or_else(|e| panic!("{e} in {key}: {}", String::from_utf8_lossy(line)));
         let text = |name: &str| serde_json::from_str::<String>(fields.get(name)?.get()).ok();
+        // A document of the Elastic Common Schema tells both elsewhere.
+        let (service, timestamp) = match fields.get("event").filter(|_| fields.contains_key("ecs"))
+        {
+            Some(event) => {
+                let event: Value = serde_json::from_str(event.get()).expect("an object");
+                (event["module"].as_str().map(str::to_owned), text("@timestamp"))
+            }
+            None => (text("service"), text("timestamp")),
+        };
         let named = |service: &String| {
             let fits = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
             (1..=40).contains(&service.len()) && service.bytes().all(fits)
         };
         Self {
-            service: text("service").filter(named).unwrap_or_else(|| "_other".to_owned()),
-            timestamp: text("timestamp").and_then(|timestamp| timestamp.parse().ok()),
+            service: service.filter(named).unwrap_or_else(|| "_other".to_owned()),
+            timestamp: timestamp.and_then(|timestamp| timestamp.parse().ok()),
         }
     }
 }

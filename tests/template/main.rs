@@ -22,14 +22,11 @@ use serde_json::{Value, json};
 use reading::{json, logical_ids, path, properties, strings, template, text};
 
 /// Variables that `src/config` reads and the template does not set, and why.
-const NOT_IN_TEMPLATE: [(&str, &str); 10] = [
+const NOT_IN_TEMPLATE: [(&str, &str); 7] = [
     ("AWS_LAMBDA_FUNCTION_NAME", "Lambda's own"),
     ("AWS_ENDPOINT_URL", "the SDK's own, read to choose S3's path style"),
     ("AWS_ENDPOINT_URL_S3", "the SDK's own, read to choose S3's path style"),
     ("JUMPCLOUD_API_KEY", "for the terminal program; the function reads a secret"),
-    ("OUTPUT_FORMAT", "only raw in this version"),
-    ("ECS_KEEP_DUPLICATES", "refused in this version"),
-    ("ECS_KEEP_ORIGINAL", "refused in this version"),
     ("JUMPCLOUD_INSIGHTS_URL", "loopback only, for local runs"),
     ("JUMPCLOUD_CONSOLE_URL", "loopback only, for local runs"),
     ("JUMPCLOUD_TOKEN_URL", "loopback only, for local runs"),

@@ -183,7 +183,7 @@ fn compare(
             continue;
         }
         let mut line = Vec::new();
-        settings.output.write_line(&mut line, &event.raw);
+        settings.output.write_line(&mut line, &event.raw, row.sort_ms);
         served += 1;
         if archived.remove(line.as_slice()) != Some(1) {
             missing += 1;
