@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::collect::{Engine, Goal};
 use crate::cursor::Cursor;
@@ -27,7 +27,7 @@ pub struct Range {
 }
 
 /// What was found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Audit {
     /// A line a stream.
     pub streams: Vec<StreamAudit>,
@@ -37,7 +37,7 @@ pub struct Audit {
 }
 
 /// What was found of one stream, over the whole hours of the range that it has read for good.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct StreamAudit {
     /// The stream.
     pub stream: StreamId,
@@ -58,7 +58,7 @@ pub struct StreamAudit {
 }
 
 /// One hour where JumpCloud counts more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DifferingHour {
     /// Its beginning, RFC 3339.
     pub hour: String,

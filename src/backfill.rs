@@ -88,6 +88,24 @@ pub enum LaneState {
 /// # Errors
 /// [`RunError`] if nothing at all could be told.
 pub async fn backfill(fleet: &Fleet, wish: &Wish, budget: Budget) -> Result<Backfill, RunError> {
+    let mut answer = open(fleet, wish, budget).await?;
+    let is_to_run = |lane: &&Lane| !wish.plan && lane.state != LaneState::Left;
+    let due = answer.lanes.iter().filter(is_to_run);
+    let due: Vec<_> =
+        due.map(|lane| Message { stream: lane.stream.clone(), is_recovery: false }).collect();
+    if !due.is_empty() {
+        let streams: Vec<_> = due.iter().map(|message| message.stream.clone()).collect();
+        let items = fleet.engine.cursors.get_many(&streams).await?;
+        answer.report = run(fleet, due, &items, budget).await;
+    }
+    Ok(answer)
+}
+
+/// Opens the lanes of a range, or says what they would be.
+///
+/// # Errors
+/// [`RunError`] if nothing at all could be told.
+pub async fn open(fleet: &Fleet, wish: &Wish, budget: Budget) -> Result<Backfill, RunError> {
     let engine = &fleet.engine;
     let days = (wish.end_ms - 1).div_euclid(DAY_MS) - wish.start_ms.div_euclid(DAY_MS) + 1;
     if days > BACKFILL_DAYS_MAX {
@@ -108,15 +126,6 @@ pub async fn backfill(fleet: &Fleet, wish: &Wish, budget: Budget) -> Result<Back
         .map(|lane| treat(engine, lane, &items, wish.plan, budget))
         .buffered(LANES_OPENED_AT_ONCE);
     answer.lanes = lanes.collect().await;
-    if !wish.plan {
-        let is_to_run = |lane: &&Lane| lane.state != LaneState::Left;
-        let due = answer.lanes.iter().filter(is_to_run);
-        let due: Vec<_> =
-            due.map(|lane| Message { stream: lane.stream.clone(), is_recovery: false }).collect();
-        if !due.is_empty() {
-            answer.report = run(fleet, due, &items, budget).await;
-        }
-    }
     Ok(answer)
 }
 
@@ -204,7 +213,8 @@ async fn treat(engine: &Engine, lane: Lane, items: &Items, plan: bool, budget: B
         };
         count(engine, &lane, budget).await.map(|events| (state, Some(events)))
     } else {
-        open(engine, &lane.stream, is_born, is_finished, budget).await.map(|state| (state, None))
+        let opened = open_lane(engine, &lane.stream, is_born, is_finished, budget).await;
+        opened.map(|state| (state, None))
     };
     match result {
         Ok((state, events)) => Lane { state, events, ..lane },
@@ -215,7 +225,7 @@ async fn treat(engine: &Engine, lane: Lane, items: &Items, plan: bool, budget: B
     }
 }
 
-async fn open(
+async fn open_lane(
     engine: &Engine,
     lane: &StreamId,
     is_born: bool,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::collect::Engine;
@@ -18,7 +18,7 @@ use crate::stream::StreamId;
 use crate::walk::Ask;
 
 /// What was checked.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Preflight {
     /// Whether every check passed.
     pub ok: bool,
@@ -27,7 +27,7 @@ pub struct Preflight {
 }
 
 /// One check.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Check {
     /// What was checked.
     pub check: String,

@@ -52,7 +52,7 @@ pub struct Discovery {
 }
 
 /// What one run did.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StreamReport {
     /// The stream.
     pub stream: StreamId,
@@ -67,6 +67,7 @@ pub struct StreamReport {
     /// Of those, how many lay where the head had read before.
     pub late: u64,
     /// How late events arrived, a service; what a first look-back or an outage brought is left out.
+    #[serde(skip_deserializing)]
     pub lateness: Lateness,
     /// Events the filter left out.
     pub filtered: u64,
@@ -148,7 +149,7 @@ pub struct Tally {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// Everything there was is archived.

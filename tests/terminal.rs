@@ -2,9 +2,19 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::disallowed_methods,
+    unreachable_pub,
     reason = "a test may stop at what should not be, and passes its own environment on"
 )]
+
+#[path = "support/http.rs"]
+#[expect(dead_code, reason = "shared with tests that need more of it")]
+mod http;
+
+mod terminal {
+    mod stack;
+}
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -168,4 +178,45 @@ fn settings_that_cannot_be_used_end_with_2() {
     assert!(text(&output).contains("OVERLAP") && text(&output).contains("PAGE_LIMIT"));
     assert_eq!(collector(&["fly"], &[]).status.code(), Some(2));
     assert_eq!(collector(&["verify"], &[]).status.code(), Some(2));
+}
+
+/// A plan first, then day by day; what the live stream has is archived by nobody twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn past_days_are_planned_and_archived_into_a_folder() {
+    let (stand_in, mut variables) = stand_in(60).await;
+    variables.push(("JUMPCLOUD_API_KEY", API_KEY.to_owned()));
+    let now_ms = SystemClock.now_ms();
+    let day_ms = 24 * HOUR_MS;
+    let first_ms = now_ms.div_euclid(day_ms) * day_ms - 3 * day_ms;
+    let mut generator = Generator::new(2, ORGANIZATION);
+    let made = generator.events(first_ms..now_ms - 25 * HOUR_MS, 500).collect::<Vec<_>>();
+    for event in made {
+        stand_in.world().load(event.raw, 0).unwrap();
+    }
+    let date = |ms| jumpcloud_collector::time::date(ms).to_string();
+    let (start, end) = (date(first_ms), date(now_ms));
+    let folder = tempfile::tempdir().unwrap();
+    let to = ["--to", argument(folder.path())];
+    let range = ["--start", &start, "--end", &end];
+    let backfill = |more: &[&str]| {
+        let output =
+            collector(&[&["backfill"], &to[..], &range, more].concat(), &with(&variables, &[]));
+        assert!(output.status.success(), "{}", text(&output));
+        text(&output)
+    };
+    assert!(backfill(&[]).contains("3 days"), "{}", backfill(&[]));
+    assert!(!folder.path().join("archive").exists(), "a plan writes nothing");
+    let done = backfill(&["--yes"]);
+    assert!(done.contains("3 of 3 days"), "{done}");
+    let run = |command: &str| {
+        let output = collector(&[&[command], &to[..]].concat(), &with(&variables, &[]));
+        assert!(output.status.success(), "{command}: {}", text(&output));
+        text(&output)
+    };
+    run("collect");
+    let events = stand_in.world().event_count();
+    let verified = run("verify");
+    let counted = verified.lines().find(|line| line.starts_with("events")).unwrap();
+    assert!(counted.contains(&events.to_string()), "{events} served: {verified}");
+    assert!(run("status").contains("finished"), "{}", run("status"));
 }

@@ -5,6 +5,7 @@ pub mod dynamodb;
 pub mod s3;
 pub mod secrets;
 pub mod sqs;
+pub mod stack;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};

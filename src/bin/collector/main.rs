@@ -1,8 +1,10 @@
 //! `collector`: the same engine as the function, for a person at a terminal.
 #![expect(clippy::print_stdout, reason = "a terminal program prints what it found")]
 
+mod backfill;
 mod collect;
 mod demo;
+mod place;
 mod show;
 mod verify;
 
@@ -12,6 +14,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use jumpcloud_collector::audit::Audit;
 use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::collect::Engine;
 use jumpcloud_collector::config::Terminal;
@@ -20,8 +23,12 @@ use jumpcloud_collector::jumpcloud::{Auth, Client, ConsoleClient, Endpoints, Htt
 use jumpcloud_collector::local::{self, FolderCursors, FolderObjects, KeySource};
 use jumpcloud_collector::plan::{Budget, Settings};
 use jumpcloud_collector::ports::Clock as _;
+use jumpcloud_collector::preflight::Preflight;
+use jumpcloud_collector::status::Status;
 use jumpcloud_collector::task::Task;
-use jumpcloud_collector::{audit, preflight, status, telemetry};
+use jumpcloud_collector::{audit, preflight, telemetry};
+use place::{Place, Whom};
+use serde_json::json;
 
 /// Every JumpCloud Directory Insights event, once, as the bytes JumpCloud sent.
 #[derive(Parser)]
@@ -61,12 +68,17 @@ enum Command {
     /// Check the settings, the API key, JumpCloud's answer and the folder, without pulling events
     Validate {
         #[command(flatten)]
-        folder: Folder,
+        place: Place,
     },
+    /// Archive past days: first the plan and what it costs, then with --yes the work
+    #[command(after_help = "One lane an organization and UTC day, beside what is collected live. \
+        Each event is archived once, whatever is asked for how often; a lane that is interrupted \
+        goes on with the next call and with every `collect`.")]
+    Backfill(backfill::Options),
     /// Compare JumpCloud's hourly counts with the archive's, and read hours again that differ
     Audit {
         #[command(flatten)]
-        folder: Folder,
+        place: Place,
         /// First day, or time in RFC 3339
         #[arg(long, value_name = "TIME")]
         start: String,
@@ -85,12 +97,8 @@ enum Command {
     Verify(verify::Options),
     /// Show where every stream stands: how far it has read, its last success and last error
     Status {
-        /// The folder that `collect` writes to
-        #[arg(long, value_name = "DIR")]
-        to: PathBuf,
-        /// Print JSON, for programs
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        place: Place,
     },
 }
 
@@ -141,22 +149,34 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
     match command {
         Command::Demo(options) => demo::run(&options, &terminal).await,
         Command::Collect { folder } => collect::run(&folder.fleet(&terminal)?, folder.json).await,
-        Command::Validate { folder } => {
-            let (engine, json) = (folder.engine(&terminal)?, folder.json);
-            let preflight = preflight::validate(&engine, &terminal.source.who, budget()).await;
-            if json {
+        Command::Validate { place } => {
+            let preflight: Preflight = match place.whom(&terminal).await? {
+                Whom::Folder(fleet) => {
+                    preflight::validate(&fleet.engine, &fleet.who, budget()).await
+                }
+                whom @ Whom::Stack(_) => whom.ask(&json!({ "task": "validate" })).await?,
+            };
+            if place.json {
                 show::json(&preflight)?;
             } else {
                 show::preflight(&preflight);
             }
             Ok(preflight.ok)
         }
-        Command::Audit { folder, start, end, repair } => {
-            let event = serde_json::json!({ "task": "audit", "start": start, "end": end, "repair": repair });
+        Command::Backfill(options) => {
+            let whom = options.place.whom(&terminal).await?;
+            backfill::run(&options, &whom).await
+        }
+        Command::Audit { place, start, end, repair } => {
+            let event = json!({ "task": "audit", "start": start, "end": end, "repair": repair });
             let Task::Audit(range) = Task::of(&event)? else { anyhow::bail!("not an audit") };
-            let engine = folder.engine(&terminal)?;
-            let audit = audit::audit(&engine, &terminal.source.who, range, budget()).await?;
-            if folder.json {
+            let audit: Audit = match place.whom(&terminal).await? {
+                Whom::Folder(fleet) => {
+                    audit::audit(&fleet.engine, &fleet.who, range, budget()).await?
+                }
+                whom @ Whom::Stack(_) => whom.ask(&event).await?,
+            };
+            if place.json {
                 show::json(&audit)?;
             } else {
                 show::audit(&audit);
@@ -164,15 +184,10 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
             Ok(audit.is_clean())
         }
         Command::Verify(options) => verify::run(&options).await,
-        Command::Status { to, json } => {
-            let engine = engine(
-                &to,
-                KeySource::None,
-                &terminal.source.endpoints,
-                terminal.settings.clone(),
-            )?;
-            let status = status::status(&engine, &terminal.source.who, budget()).await?;
-            if json {
+        Command::Status { place } => {
+            let whom = place.whom(&terminal).await?;
+            let status: Status = whom.ask(&json!({ "task": "status" })).await?;
+            if place.json {
                 show::json(&status)?;
             } else {
                 show::status(&status);
@@ -185,16 +200,9 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
 impl Folder {
     fn fleet(&self, terminal: &Terminal) -> anyhow::Result<Fleet> {
         let who = terminal.source.who.clone();
-        Ok(Fleet { engine: self.engine(terminal)?, queue: None, who })
-    }
-
-    fn engine(&self, terminal: &Terminal) -> anyhow::Result<Engine> {
-        let key = match (&self.key_file, &terminal.api_key) {
-            (Some(file), _) => KeySource::File(file.clone()),
-            (None, Some(key)) => KeySource::Environment(key.clone()),
-            (None, None) => KeySource::None,
-        };
-        engine(&self.to, key, &terminal.source.endpoints, terminal.settings.clone())
+        let key = place::key(self.key_file.as_ref(), terminal);
+        let engine = engine(&self.to, key, &terminal.source.endpoints, terminal.settings.clone())?;
+        Ok(Fleet { engine, queue: None, who })
     }
 }
 

@@ -5,7 +5,7 @@ use jumpcloud_collector::audit::{Audit, StreamAudit};
 use jumpcloud_collector::lateness::Summary;
 use jumpcloud_collector::preflight::Preflight;
 use jumpcloud_collector::report::{Outcome, StreamReport};
-use jumpcloud_collector::status::Status;
+use jumpcloud_collector::status::{Status, StreamStatus};
 use serde::Serialize;
 
 /// One value as JSON, on a line.
@@ -68,9 +68,18 @@ pub(crate) fn audit(audit: &Audit) {
 pub(crate) fn status(status: &Status) {
     let none = || "-".to_owned();
     let mut rows = vec![
-        ["stream", "read up to", "lag", "last success", "gaps", "days until loss", "last error"]
-            .map(str::to_owned)
-            .to_vec(),
+        [
+            "stream",
+            "read up to",
+            "lag",
+            "last success",
+            "gaps",
+            "days until loss",
+            "state",
+            "last error",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
     ];
     rows.extend(status.streams.iter().map(|stream| {
         vec![
@@ -80,6 +89,7 @@ pub(crate) fn status(status: &Status) {
             stream.last_success.clone().unwrap_or_else(none),
             stream.gaps.to_string(),
             stream.days_until_loss.map_or_else(none, |days| days.to_string()),
+            state(stream).to_owned(),
             stream.last_error.clone().unwrap_or_else(none),
         ]
     }));
@@ -106,6 +116,18 @@ fn lateness(status: &Status) {
     if rows.len() > 1 {
         println!("\nhow late events were seen, to choose LATE_HORIZON from:");
         table(&rows);
+    }
+}
+
+/// What is done about a stream, in a word or two.
+fn state(stream: &StreamStatus) -> &'static str {
+    match stream {
+        StreamStatus { finished: Some(_), .. } => "finished",
+        StreamStatus { resting: true, .. } => "rests",
+        StreamStatus { queued: true, .. } => "queued",
+        StreamStatus { configured: false, .. } => "not collected",
+        StreamStatus { read_whole: Some(true), .. } => "read, late events may come",
+        _ => "collected",
     }
 }
 

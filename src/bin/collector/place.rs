@@ -1,0 +1,99 @@
+//! Whom a command asks: the engine on a folder, or the function of a deployed stack.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use jumpcloud_collector::aws::stack::{Access, Stack};
+use jumpcloud_collector::config::Terminal;
+use jumpcloud_collector::dispatch::Fleet;
+use jumpcloud_collector::local::KeySource;
+use jumpcloud_collector::task::Task;
+use jumpcloud_collector::{backfill, status};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{budget, engine};
+
+/// Where the archive is.
+#[derive(Args)]
+pub(crate) struct Place {
+    /// The folder that `collect` writes to
+    #[arg(long, value_name = "DIR", required_unless_present = "stack")]
+    to: Option<PathBuf>,
+    /// A deployed stack: its function is asked, with credentials as in other AWS tools
+    #[arg(long, value_name = "NAME", conflicts_with = "to")]
+    stack: Option<String>,
+    /// A profile of the AWS configuration files
+    #[arg(long, value_name = "NAME", requires = "stack")]
+    profile: Option<String>,
+    /// The stack's AWS Region
+    #[arg(long, value_name = "REGION", requires = "stack")]
+    region: Option<String>,
+    /// A file that holds the API key, as text or as JSON with `api_key`, or with `client_id` and
+    /// `client_secret`
+    #[arg(long, value_name = "FILE", conflicts_with = "stack")]
+    key_file: Option<PathBuf>,
+    /// Print JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Whoever is asked.
+pub(crate) enum Whom {
+    /// The engine in this process.
+    Folder(Box<Fleet>),
+    /// The function of a stack.
+    Stack(Stack),
+}
+
+impl Place {
+    /// Finds whom to ask.
+    pub(crate) async fn whom(&self, terminal: &Terminal) -> anyhow::Result<Whom> {
+        let access = Access { profile: self.profile.clone(), region: self.region.clone() };
+        match (&self.stack, &self.to) {
+            (Some(name), _) => Ok(Whom::Stack(Stack::find(name, access).await?)),
+            (None, Some(folder)) => {
+                let key = key(self.key_file.as_ref(), terminal);
+                let engine =
+                    engine(folder, key, &terminal.source.endpoints, terminal.settings.clone())?;
+                let who = terminal.source.who.clone();
+                Ok(Whom::Folder(Box::new(Fleet { engine, queue: None, who })))
+            }
+            (None, None) => anyhow::bail!("neither --to nor --stack was given"),
+        }
+    }
+}
+
+/// The API key: from the file, or from the environment.
+pub(crate) fn key(file: Option<&PathBuf>, terminal: &Terminal) -> KeySource {
+    match (file, &terminal.api_key) {
+        (Some(file), _) => KeySource::File(file.clone()),
+        (None, Some(key)) => KeySource::Environment(key.clone()),
+        (None, None) => KeySource::None,
+    }
+}
+
+impl Whom {
+    /// The answer to an event, in its type.
+    pub(crate) async fn ask<T: DeserializeOwned>(&self, event: &Value) -> anyhow::Result<T> {
+        serde_json::from_value(self.answer(event).await?).context("read the answer")
+    }
+
+    /// The answer to an event, as the function gives it. A folder's lanes are opened and not run.
+    async fn answer(&self, event: &Value) -> anyhow::Result<Value> {
+        let fleet = match self {
+            Self::Folder(fleet) => fleet,
+            Self::Stack(stack) => return Ok(stack.ask(event).await?),
+        };
+        Ok(match Task::of(event)? {
+            Task::Status => {
+                serde_json::to_value(status::status(&fleet.engine, &fleet.who, budget()).await?)?
+            }
+            Task::Backfill(wish) => {
+                serde_json::to_value(backfill::open(fleet, &wish, budget()).await?)?
+            }
+            task => anyhow::bail!("{task:?} has a way of its own"),
+        })
+    }
+}
