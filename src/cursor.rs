@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::snapshot::Snapshot;
 use crate::update::{Condition, Item, Unreadable, Update, Value, number, text};
 
 /// The schema this program writes.
@@ -30,6 +31,9 @@ pub struct ReadingState {
     pub hours: Vec<Hour>,
     /// When the last entry was decided; at first, the birth.
     pub last_entry_ms: i64,
+    /// The last snapshot begun; a stream of users alone has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Snapshot>,
 }
 
 /// A reading that several runs may share.
@@ -112,6 +116,7 @@ impl ReadingState {
             compared_at_ms: None,
             hours: Vec::new(),
             last_entry_ms: born_ms,
+            snapshot: None,
         }
     }
 
@@ -137,6 +142,7 @@ impl ReadingState {
         update.put("reading", self.reading.as_ref().map(json));
         update.put("sweep", self.sweep.as_ref().map(json));
         update.put("hours", (!self.hours.is_empty()).then(|| json(&self.hours)));
+        update.put("snapshot", self.snapshot.as_ref().map(json));
     }
 
     fn read(item: &Item) -> Result<Self, Unreadable> {
@@ -150,6 +156,7 @@ impl ReadingState {
             compared_at_ms: optional(item, "compared_at_ms")?,
             hours: from_json(item, "hours")?.unwrap_or_default(),
             last_entry_ms: number(item, "last_entry_ms")?,
+            snapshot: from_json(item, "snapshot")?,
         })
     }
 }

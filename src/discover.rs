@@ -14,7 +14,7 @@ use crate::list::{ListWalk, Next};
 use crate::plan::Budget;
 use crate::ports::{Console, List, ListRequest, Meter};
 use crate::report::Discovery;
-use crate::stream::{Scope, StreamId};
+use crate::stream::StreamId;
 
 /// Who is asked for events.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +66,9 @@ pub async fn streams(
     let found = organizations.len();
     if let Some(error) = &error {
         tracing::error!(found, %error, "organizations could not be discovered");
-        organizations.extend(born.iter().filter(|stream| is_organization(stream)).cloned());
+        let own = StreamId::own();
+        let known = born.iter().filter(|stream| stream.is_organization() && **stream != own);
+        organizations.extend(known.cloned());
     }
     Asked {
         streams: trail.cloned().into_iter().chain(organizations).collect(),
@@ -78,8 +80,11 @@ pub async fn streams(
     }
 }
 
-fn is_organization(stream: &StreamId) -> bool {
-    !stream.is_lane() && matches!(stream.scope(), Scope::Organization(_))
+/// Whether a stream that was born is collected now: as one that is asked for, or in its turn.
+#[must_use]
+pub fn is_collected(engine: &Engine, configured: &BTreeSet<StreamId>, stream: &StreamId) -> bool {
+    let takes_users = engine.settings.system_users.is_some();
+    configured.contains(&stream.live()) && (takes_users || !stream.is_users())
 }
 
 /// Goes through the list, and once more if rows may have moved between its pages meanwhile.

@@ -50,13 +50,17 @@ pub async fn collect(fleet: &Fleet, budget: Budget) -> Result<Report, RunError> 
     let all: Vec<_> = all.into_iter().collect();
     // A stream alone is claimed whatever its item says.
     let items = if all.len() > 1 { engine.cursors.get_many(&all).await? } else { Items::new() };
-    let due = due(&configured, &born, &items);
+    // Users are read in their organization's turn.
+    let asked: BTreeSet<_> = configured.iter().cloned().collect();
+    let has_turn = |s: &StreamId| s.is_users() && discover::is_collected(engine, &asked, s);
+    let apart = born.into_iter().filter(|stream| !has_turn(stream)).collect();
+    let due = due(&configured, &apart, &items);
     let mut report = run(fleet, due, &items, budget).await;
     report.discovery = discovery;
     let now_ms = engine.clock.now_ms();
-    let configured: BTreeSet<_> = configured.into_iter().collect();
     let stood = |(stream, item): (&StreamId, &Item)| {
-        StreamStatus::read(stream.clone(), configured.contains(&stream.live()), item, now_ms)
+        let is_collected = discover::is_collected(engine, &asked, stream);
+        StreamStatus::read(stream.clone(), is_collected, item, now_ms)
     };
     report.standing = items.iter().map(stood).collect();
     Ok(report)
@@ -106,9 +110,9 @@ async fn run_each(engine: &Engine, due: &[Message], budget: Budget) -> Vec<Strea
     let mut reports = Vec::new();
     for (done, message) in due.iter().enumerate() {
         let share = share(engine.clock.now_ms(), budget, due.len() - done);
-        let report = engine.run(&message.stream, message.goal(), share).await;
-        report.log();
-        reports.push(report);
+        let lines = engine.turn(&message.stream, message.goal(), share, false).await;
+        lines.iter().for_each(StreamReport::log);
+        reports.extend(lines);
     }
     reports
 }

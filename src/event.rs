@@ -102,6 +102,34 @@ impl<'de> Visitor<'de> for MembersVisitor {
     }
 }
 
+/// The raw JSON of a user's `_id`, the last of several.
+#[derive(Debug)]
+pub struct UserId<'a>(pub Option<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for UserId<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = UserId<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut id = None;
+                while let Some(key) = map.next_key::<&RawValue>()? {
+                    if text(key.get()).unwrap_or_default().as_ref() == b"_id" {
+                        id = Some(map.next_value()?);
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(UserId(id))
+            }
+        }
+        deserializer.deserialize_map(Each)
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {

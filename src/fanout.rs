@@ -133,9 +133,9 @@ pub async fn answer(engine: &Engine, records: &[Record], budget: Budget) -> (Bat
         match Message::read(&record.body) {
             Ok(message) if now_ms < budget.read_until_ms(0) => {
                 let share = share(now_ms, budget, records.len() - done);
-                let line = engine.answer(&message.stream, message.goal(), share).await;
-                line.log();
-                report.streams.push(line);
+                let lines = engine.turn(&message.stream, message.goal(), share, true).await;
+                lines.iter().for_each(StreamReport::log);
+                report.streams.extend(lines);
                 continue;
             }
             Ok(message) => {

@@ -18,6 +18,8 @@ enum Source {
     Names = 1,
     Bytes = 2,
     Position = 3,
+    User = 4,
+    NamelessUser = 5,
 }
 
 impl Identity {
@@ -56,6 +58,28 @@ impl Identity {
         }
         digest.update(ms.to_be_bytes());
         digest.update(ordinal.to_be_bytes());
+        Self::front_of(digest)
+    }
+
+    /// The identity of a user on the day that begins at `day_ms`: by organization and id.
+    #[must_use]
+    pub fn of_user(organization: &str, id: &[u8], day_ms: i64) -> Self {
+        Self::on_day(Source::User, organization, id, day_ms)
+    }
+
+    /// The identity of a user without an id on the day that begins at `day_ms`: by organization
+    /// and bytes.
+    #[must_use]
+    pub fn of_nameless_user(organization: &str, bytes: &[u8], day_ms: i64) -> Self {
+        Self::on_day(Source::NamelessUser, organization, bytes, day_ms)
+    }
+
+    fn on_day(source: Source, organization: &str, what: &[u8], day_ms: i64) -> Self {
+        let mut digest = Sha256::new();
+        digest.update([source as u8]);
+        separated(&mut digest, organization.as_bytes());
+        separated(&mut digest, what);
+        digest.update(day_ms.to_be_bytes());
         Self::front_of(digest)
     }
 

@@ -16,6 +16,7 @@
 //! | [`dispatch`], [`fanout`], [`queue`] | which streams are due, and the work queue |
 //! | [`backfill`], [`preflight`], [`status`], [`audit`], [`verify`] | what tasks and commands do |
 //! | [`discover`], [`list`] | which streams there are |
+//! | [`snapshot`], [`fields`] | daily snapshots of users, and what is kept of each |
 //! | [`collect`] | one run of one stream: the one place with the protocol's order |
 //! | [`plan`], [`sweep`], [`walk`], [`place`] | what to read: windows, late events, paging, places of rows |
 //! | [`page`], [`event`] | one answer of JumpCloud and the rows in it |
@@ -50,6 +51,7 @@ pub mod entry;
 pub mod error;
 pub mod event;
 pub mod fanout;
+pub mod fields;
 pub mod filter;
 pub mod handler;
 pub mod identity;
@@ -70,6 +72,7 @@ pub mod ports;
 pub mod preflight;
 pub mod queue;
 pub mod report;
+pub mod snapshot;
 pub mod standin;
 pub mod status;
 pub mod stream;

@@ -36,6 +36,9 @@ pub const LIST_PASSES_MAX: u32 = 2;
 /// The text of `CUSTOM_FIELDS`: Lambda gives all variables of a function together this much.
 pub const CUSTOM_FIELDS_BYTES_MAX: usize = 4 * 1024;
 
+/// Parts of a day's snapshot of users: their numbers have three digits.
+pub const SNAPSHOT_PARTS_MAX: usize = 1_000;
+
 /// Hours kept in a cursor because their counts differed; if more differ, a full sweep is due.
 pub const HOURS_KEPT_MAX: usize = 16;
 /// Journal entries that a stream without new events may be apart.

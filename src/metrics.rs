@@ -43,6 +43,8 @@ struct Standing {
     last_success_ms: Option<i64>,
     is_failing: bool,
     gaps: usize,
+    /// Its lag is the age of the last whole snapshot.
+    is_users: bool,
 }
 
 /// The metrics of one invocation, in the order they are declared in.
@@ -79,11 +81,17 @@ impl Metrics {
 impl Values {
     fn of_runs(&mut self, runs: &[StreamReport]) {
         let sum = |part: fn(&StreamReport) -> u64| runs.iter().map(part).sum::<u64>();
-        self.count("EventsDelivered", sum(|run| run.written));
-        self.count("EventsDeduplicated", sum(|run| run.seen));
-        self.count("LateEvents", sum(|run| run.late));
-        self.count("EventsFiltered", sum(|run| run.filtered));
-        self.count("EventsQuarantined", sum(|run| run.quarantined));
+        let events = runs.iter().filter(|run| !run.stream.is_users());
+        let sum_events = |part: fn(&StreamReport) -> u64| events.clone().map(part).sum::<u64>();
+        self.count("EventsDelivered", sum_events(|run| run.written));
+        self.count("EventsDeduplicated", sum_events(|run| run.seen));
+        self.count("LateEvents", sum_events(|run| run.late));
+        self.count("EventsFiltered", sum_events(|run| run.filtered));
+        self.count("EventsQuarantined", sum_events(|run| run.quarantined));
+        self.count("EventsOfOthers", sum_events(|run| run.foreign));
+        if runs.iter().any(|run| run.stream.is_users()) {
+            self.count("UsersDelivered", sum(|run| run.written) - sum_events(|run| run.written));
+        }
         self.count("PagesFetched", sum(|run| run.pages));
         self.count("UpstreamRequests", sum(|run| run.requests));
         self.count("UpstreamThrottled", sum(|run| run.answers.throttled));
@@ -102,7 +110,9 @@ impl Values {
     }
 
     fn of_fleet(&mut self, fleet: &BTreeMap<&StreamId, Standing>, at_ms: i64, stale_after_ms: i64) {
+        // Users are read once a day.
         let is_stale = |stream: &Standing| match stream.last_success_ms {
+            _ if stream.is_users => false,
             Some(success_ms) => at_ms - success_ms > stale_after_ms,
             None => stream.is_failing,
         };
@@ -113,7 +123,14 @@ impl Values {
         self.count("StreamsStale", number(&is_stale));
         self.count("StreamsFailed", number(&|stream| stream.is_failing));
         self.count("ReconcileGap", fleet.values().map(|stream| stream.gaps as u64).sum());
-        if let Some(lag_seconds) = fleet.values().filter_map(|stream| stream.lag_seconds).max() {
+        let lag_seconds = |is_users| {
+            let streams = fleet.values().filter(|stream| stream.is_users == is_users);
+            streams.filter_map(|stream| stream.lag_seconds).max()
+        };
+        if let Some(age_seconds) = lag_seconds(true) {
+            self.add("SnapshotAgeSeconds", "Seconds", age_seconds);
+        }
+        if let Some(lag_seconds) = lag_seconds(false) {
             self.add("FreshnessLagSeconds", "Seconds", lag_seconds);
             let days = (RETENTION_MS - lag_seconds.saturating_mul(1_000)).div_euclid(DAY_MS);
             self.add("DaysToDataLoss", "None", days);
@@ -160,10 +177,12 @@ impl Standing {
             last_success_ms: last_success.map(time::floor_ms),
             is_failing: line.failures > 0,
             gaps: line.gaps,
+            is_users: line.stream.is_users(),
         }
     }
 
     fn after(&mut self, run: &StreamReport, now_ms: i64) {
+        self.is_users = run.stream.is_users();
         match run.outcome {
             // Another run has the stream, or it rests: nothing new is known.
             Outcome::Busy => return,
@@ -256,6 +275,26 @@ mod tests {
         assert_eq!(line["StreamsFailed"], 1);
         assert_eq!(line["FreshnessLagSeconds"], 50 * 60);
         assert_eq!(line["DaysToDataLoss"], 89);
+    }
+
+    #[test]
+    fn users_have_an_age_and_are_no_events() {
+        let users = || StreamReport {
+            lag_seconds: Some(80_000),
+            written: 7,
+            ..StreamReport::new(stream(1).users().unwrap())
+        };
+        let before = [StreamStatus {
+            last_success: Some(time::rfc3339(NOW_MS - 1_000 * MINUTE_MS)),
+            ..StreamStatus::read(stream(2).users().unwrap(), true, &BTreeMap::new(), NOW_MS)
+        }];
+        let line = line(&report(vec![run(1), users()]), View::Fleet(&before));
+        assert_eq!((&line["EventsDelivered"], &line["UsersDelivered"]), (&json!(5), &json!(7)));
+        assert_eq!(
+            (&line["SnapshotAgeSeconds"], &line["FreshnessLagSeconds"]),
+            (&json!(80_000), &json!(10))
+        );
+        assert_eq!(line["StreamsStale"], 0);
     }
 
     #[test]

@@ -14,9 +14,11 @@ pub(crate) const OTHER: &str = "_other";
 /// The one pattern that every archive key matches, from its first to its last character. No
 /// segment begins with a dot, so no key can climb out of its prefix.
 const KEY_PATTERN: &str = concat!(
-    "^(?:[A-Za-z0-9_=-][A-Za-z0-9_.=-]*/)+",
-    "(?:self|(?:provider-)?[0-9a-f]{24})(?:[.]backfill-[0-9]{4}-[0-9]{2}-[0-9]{2})?",
-    "-[0-9a-f]{8}-[0-9]{20}-[0-9]{3}[.](?:ndjson|json)[.]gz$"
+    "^(?:[A-Za-z0-9_=-][A-Za-z0-9_.=-]*/)+(?:",
+    "(?:self|(?:provider-)?[0-9a-f]{24})(?:[.]backfill-[0-9]{4}-[0-9]{2}-[0-9]{2}|[.]users)?",
+    "-[0-9a-f]{8}-[0-9]{20}-[0-9]{3}[.](?:ndjson|json)[.]gz",
+    "|(?:self|[0-9a-f]{24})[.]users-[0-9]{4}-[0-9]{2}-[0-9]{2}",
+    "(?:-[0-9]{3}[.]ndjson[.]gz|[.]complete[.]json))$"
 );
 
 /// S3's limit.
@@ -217,6 +219,19 @@ pub fn quarantine_key(stream: &StreamId, epoch: &str, seq: u64, part: usize) -> 
     format!("quarantine/{stream}/{}", object_name(stream, epoch, seq, part, "json"))
 }
 
+/// The key of a part of the snapshot that the stream `users` takes on a day.
+#[must_use]
+pub fn users_key(prefix: &str, folders: &str, users: &StreamId, day: &str, part: usize) -> String {
+    format!("{prefix}{folders}{users}-{day}-{part:03}.ndjson.gz")
+}
+
+/// The key of the record that says how the snapshot of a day ended: outside the prefix SIEMs are
+/// notified of.
+#[must_use]
+pub fn record_key(users: &StreamId, day: &str) -> String {
+    format!("snapshots/{users}-{day}.complete.json")
+}
+
 fn object_name(stream: &StreamId, epoch: &str, seq: u64, part: usize, kind: &str) -> String {
     format!("{stream}-{epoch}-{seq:020}-{part:03}.{kind}.gz")
 }
@@ -274,6 +289,36 @@ mod tests {
             good.replace("events/", "events//"),
             good.replace("sso", "s s"),
             good.replace("self", "else"),
+        ] {
+            assert!(!is_archive_key(&bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn snapshots_are_named_by_their_day() {
+        let users = StreamId::own().users().unwrap();
+        let layout = KeyLayout::default();
+        let folders = layout.folders(&layout.partition(Some(b"systemusers"), MS, "self"));
+        let part = users_key("events/", &folders, &users, "2026-11-20", 7);
+        assert_eq!(
+            part,
+            "events/service=systemusers/date=2026-11-20/self.users-2026-11-20-007.ndjson.gz"
+        );
+        let record = record_key(&users, "2026-11-20");
+        assert_eq!(record, "snapshots/self.users-2026-11-20.complete.json");
+        let quarantined = quarantine_key(&users, "0a1b2c3d", 7, 3);
+        for good in [&part, &record, &quarantined] {
+            assert!(is_archive_key(good), "{good}");
+        }
+        for bad in [
+            part.replace(".users", ""),
+            part.replace("-007", "-1007"),
+            part.replace("-007", ""),
+            part.replace("self.", "provider-0123456789abcdef01234567."),
+            record.replace("complete", "done"),
+            record.replace(".users", ""),
+            format!("{record}\n"),
+            format!("../{record}"),
         ] {
             assert!(!is_archive_key(&bad), "{bad}");
         }

@@ -1,6 +1,7 @@
 //! What to read next at the head, and how a reading moves through its queries to its end.
 
 use crate::cursor::{Cursor, Reading, ReadingState};
+use crate::fields::Projection;
 use crate::filter::Filter;
 use crate::limits::{MIB, RESERVE_MS_MAX, RESERVE_MS_PER_MIB};
 use crate::output::Output;
@@ -24,6 +25,8 @@ pub struct Settings {
     pub filter: Option<Filter>,
     /// What their lines hold.
     pub output: Output,
+    /// What is kept of users in daily snapshots; none where none are taken.
+    pub system_users: Option<Projection>,
     /// One or two service lists, read one after the other.
     pub queries: Vec<Query>,
     /// How far back a new stream starts.
@@ -229,6 +232,7 @@ pub(crate) mod tests {
             layout: KeyLayout::default(),
             filter: None,
             output: Output::default(),
+            system_users: None,
             queries: vec![vec!["all".to_owned()], vec!["pam".to_owned()]],
             start_lookback_ms: 60 * MINUTE,
             settle_lag_ms: 10_000,

@@ -72,6 +72,8 @@ pub enum List {
     Organizations,
     /// The organizations of a provider. Takes no organization.
     ProviderOrganizations(String),
+    /// The users of an organization, which is named where it is not the key's own.
+    Users(Scope),
 }
 
 /// One question to the console.

@@ -12,7 +12,7 @@ use crate::discover::{self, Who};
 use crate::lease;
 use crate::limits::HOUR_MS;
 use crate::plan::{Budget, Query};
-use crate::ports::{About, Meter, PageRequest};
+use crate::ports::{About, List, ListRequest, Meter, PageRequest};
 use crate::report::Discovery;
 use crate::stream::StreamId;
 use crate::walk::Ask;
@@ -116,8 +116,23 @@ async fn answers(engine: &Engine, streams: &[StreamId], budget: Budget) -> Vec<C
         for query in &engine.settings.queries {
             checks.push(ask(engine, stream, query, budget).await);
         }
+        if engine.settings.system_users.is_some() && stream.is_organization() {
+            checks.push(users(engine, stream, budget).await);
+        }
     }
     checks
+}
+
+async fn users(engine: &Engine, stream: &StreamId, budget: Budget) -> Check {
+    let request = ListRequest {
+        list: List::Users(stream.scope()),
+        skip: 0,
+        deadline_ms: budget.read_until_ms(0),
+        meter: Arc::new(Meter::default()),
+    };
+    let page = engine.console.list(request).await;
+    let result = page.map(|page| format!("JumpCloud answers: {} users", page.total));
+    Check::new(format!("JumpCloud, users of {stream}"), result.map_err(|error| error.to_string()))
 }
 
 async fn ask(engine: &Engine, stream: &StreamId, query: &Query, budget: Budget) -> Check {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::RunError;
 use crate::lateness::Lateness;
+use crate::snapshot::Snapshot;
 use crate::status::StreamStatus;
 use crate::stream::StreamId;
 
@@ -97,6 +98,9 @@ pub struct StreamReport {
     pub frontier: Option<String>,
     /// How far that is behind now, in seconds.
     pub lag_seconds: Option<i64>,
+    /// The last snapshot begun; none for a stream of events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotReport>,
     /// Why it failed.
     pub error: Option<String>,
     /// Requests to JumpCloud that were not answered as asked.
@@ -125,6 +129,35 @@ pub struct Answers {
     pub broken: u64,
     /// With 401 or 403.
     pub denied: u64,
+}
+
+/// Where a snapshot of users stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotReport {
+    /// The UTC day.
+    pub day: String,
+    /// Users written so far.
+    pub users: u64,
+    /// Users JumpCloud counts; none before the first page.
+    pub total_count: Option<u64>,
+    /// Times the list was gone through, the one under way included.
+    pub passes: u32,
+    /// Whether it ended with users and count in agreement; none while it goes on.
+    pub complete: Option<bool>,
+}
+
+impl SnapshotReport {
+    /// Where `snapshot` stands.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot) -> Self {
+        Self {
+            day: snapshot.date(),
+            users: snapshot.users,
+            total_count: snapshot.total,
+            passes: snapshot.pass,
+            complete: snapshot.ended.map(|ended| ended.complete),
+        }
+    }
 }
 
 /// What a batch holds; counted when it is archived.
@@ -220,6 +253,7 @@ impl StreamReport {
             objects: 0,
             frontier: None,
             lag_seconds: None,
+            snapshot: None,
             error: None,
             answers: Answers::default(),
             gaps: None,

@@ -1,5 +1,7 @@
 //! `status`: where every stream stands, from its cursor.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::collect::Engine;
@@ -10,7 +12,7 @@ use crate::lateness::Lateness;
 use crate::lease;
 use crate::limits::{DAY_MS, RETENTION_MS};
 use crate::plan::Budget;
-use crate::report::Discovery;
+use crate::report::{Discovery, SnapshotReport};
 use crate::stream::StreamId;
 use crate::time;
 use crate::update::{Item, number, text};
@@ -62,6 +64,9 @@ pub struct StreamStatus {
     /// How late events arrived so far, a service: what to choose `LATE_HORIZON` from.
     #[serde(skip_deserializing)]
     pub lateness: Lateness,
+    /// The last snapshot begun, of a stream of users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotReport>,
     /// Entries decided so far.
     pub entries: Option<u64>,
 }
@@ -75,12 +80,13 @@ pub async fn status(engine: &Engine, who: &Who, budget: Budget) -> Result<Status
     let Asked { streams: configured, discovery } =
         discover::streams(engine, who, &all, budget).await;
     all.extend(configured.iter().cloned());
+    let asked: BTreeSet<_> = configured.into_iter().collect();
     let all: Vec<_> = all.into_iter().collect();
     let mut items = engine.cursors.get_many(&all).await?;
     let now_ms = engine.clock.now_ms();
     let line = |stream: StreamId| {
         let item = items.remove(&stream).unwrap_or_default();
-        let is_configured = configured.contains(&stream.live());
+        let is_configured = discover::is_collected(engine, &asked, &stream);
         StreamStatus::read(stream, is_configured, &item, now_ms)
     };
     Ok(Status { streams: all.into_iter().map(line).collect(), discovery })
@@ -94,6 +100,7 @@ impl StreamStatus {
         let lane_end_ms = cursor.and_then(|cursor| cursor.end_ms);
         let behind_ms = state.map(|state| (now_ms - state.frontier_ms).max(0));
         let is_read = lane_end_ms.zip(state).map(|(end_ms, state)| state.read_to_ms == end_ms);
+        let is_users = stream.is_users();
         Self {
             stream,
             configured,
@@ -110,9 +117,10 @@ impl StreamStatus {
             queued: lease::is_queued(item, now_ms),
             gaps: state.map_or(0, crate::cursor::ReadingState::gaps),
             days_until_loss: behind_ms
-                .filter(|_| is_read != Some(true))
+                .filter(|_| is_read != Some(true) && !is_users)
                 .map(|behind_ms| (RETENTION_MS - behind_ms) / DAY_MS),
             lateness: lease::lateness(item),
+            snapshot: state.and_then(|state| state.snapshot.as_ref()).map(SnapshotReport::of),
             entries: cursor.map(|cursor| cursor.seq),
         }
     }

@@ -13,10 +13,13 @@ const LANE: &str = ".backfill-";
 /// The name of a stream, safe to stand in keys, headers and logs by construction.
 ///
 /// One of `self`, `<24 hex>`, `provider-<24 hex>`, and each of the first two with
-/// `.backfill-YYYY-MM-DD` behind it.
+/// `.backfill-YYYY-MM-DD` or `.users` behind it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StreamId(String);
+
+/// What an organization's stream of users has behind its name.
+const USERS: &str = ".users";
 
 /// Whose events a stream's requests ask JumpCloud for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +76,7 @@ impl StreamId {
     /// Whose events this stream asks for.
     #[must_use]
     pub fn scope(&self) -> Scope {
-        let organization = self.0.split_once('.').map_or(self.0.as_str(), |(head, _)| head);
+        let organization = self.organization();
         if organization == "self" {
             Scope::Own
         } else if let Some(provider) = organization.strip_prefix("provider-") {
@@ -83,16 +86,34 @@ impl StreamId {
         }
     }
 
-    /// The live stream of one organization: not a lane, not a provider's own trail.
+    /// The organization as it stands in keys: `self`, 24 hex digits, or a provider's name.
+    #[must_use]
+    pub fn organization(&self) -> &str {
+        self.0.split_once('.').map_or(self.0.as_str(), |(head, _)| head)
+    }
+
+    /// The live stream of one organization: not a lane, not its users, not a provider's own trail.
     #[must_use]
     pub fn is_organization(&self) -> bool {
-        !self.is_lane() && !matches!(self.scope(), Scope::Provider(_))
+        self.live() == *self && !matches!(self.scope(), Scope::Provider(_))
     }
 
     /// A backfill lane, which ends; every other stream goes on for ever.
     #[must_use]
     pub fn is_lane(&self) -> bool {
         self.lane_day_ms().is_some()
+    }
+
+    /// Snapshots of an organization's users.
+    #[must_use]
+    pub fn is_users(&self) -> bool {
+        self.0.ends_with(USERS)
+    }
+
+    /// The stream of this organization's users; `None` for what is no organization's live stream.
+    #[must_use]
+    pub fn users(&self) -> Option<Self> {
+        self.is_organization().then(|| Self(format!("{}{USERS}", self.0)))
     }
 
     /// The first millisecond of the UTC day that a lane archives.
@@ -110,10 +131,11 @@ impl StreamId {
         Self::try_from(format!("{self}{LANE}{}", day.get(..10)?)).ok()
     }
 
-    /// The live stream beside which a lane was opened; any other stream is its own.
+    /// The live stream beside which a lane was opened, or in whose turn its users are read; any
+    /// other stream is its own.
     #[must_use]
     pub fn live(&self) -> Self {
-        Self(self.0.split_once(LANE).map_or(self.as_str(), |(live, _)| live).to_owned())
+        Self(self.organization().to_owned())
     }
 }
 
@@ -127,8 +149,9 @@ impl TryFrom<String> for StreamId {
         };
         let organization = head == "self" || is_object_id(head);
         let provider = head.strip_prefix("provider-").is_some_and(is_object_id);
-        let lane_ok = lane
-            .is_none_or(|lane| organization && lane.strip_prefix("backfill-").is_some_and(is_date));
+        let is_lane = |lane: &str| lane.strip_prefix("backfill-").is_some_and(is_date);
+        let lane_ok =
+            lane.is_none_or(|lane| organization && (lane == &USERS[1..] || is_lane(lane)));
         if (organization || provider) && lane_ok { Ok(Self(text)) } else { Err(NotAStream(text)) }
     }
 }
@@ -187,6 +210,22 @@ mod tests {
     }
 
     #[test]
+    fn users_have_a_stream_beside_their_organization() {
+        let id = "0123456789abcdef01234567";
+        let users = stream(id).users().unwrap();
+        assert_eq!(
+            (users.as_str(), users.is_users(), users.is_lane()),
+            ("0123456789abcdef01234567.users", true, false)
+        );
+        assert_eq!(stream(users.as_str()), users);
+        assert_eq!((users.live(), users.scope()), (stream(id), Scope::Organization(id.to_owned())));
+        assert_eq!(StreamId::own().users().unwrap().scope(), Scope::Own);
+        for other in ["self.users", "self.backfill-2026-10-01", &format!("provider-{id}")] {
+            assert_eq!(stream(other).users(), None);
+        }
+    }
+
+    #[test]
     fn what_could_leave_its_place_in_a_key_is_refused() {
         for text in [
             "",
@@ -197,6 +236,8 @@ mod tests {
             "self.backfill-2026-13-01",
             "self.x",
             "provider-self",
+            "self.users.users",
+            "provider-0123456789abcdef01234567.users",
             "provider-0123456789abcdef01234567.backfill-2026-10-01",
             "0123456789abcdef0123456\n",
         ] {

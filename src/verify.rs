@@ -238,25 +238,34 @@ async fn foreign_objects(
     written: &BTreeSet<String>,
     verdict: &mut Verdict,
 ) -> Result<(), StoreError> {
-    let seqs = |key: &str| -> Option<(String, u64)> {
-        let name = key.rsplit_once('/')?.1;
-        let (stem, _) = name.split_once(".ndjson.gz").or_else(|| name.split_once(".json.gz"))?;
-        let (rest, _part) = stem.rsplit_once('-')?;
-        let (stream, seq) = rest.rsplit_once('-')?;
-        Some((stream.to_owned(), seq.parse().ok()?))
-    };
-    let mut oldest: BTreeMap<String, u64> = BTreeMap::new();
-    for (stream, seq) in written.iter().filter_map(|key| seqs(key)) {
-        let least = oldest.entry(stream).or_insert(seq);
-        *least = seq.min(*least);
+    let mut oldest: BTreeMap<String, String> = BTreeMap::new();
+    for (stream, age) in written.iter().filter_map(|key| age(key)) {
+        let least = oldest.entry(stream).or_insert_with(|| age.clone());
+        *least = age.min(least.clone());
     }
     for key in buckets.objects.list(buckets.archive, "", "", usize::MAX).await? {
-        let Some((stream, seq)) = seqs(&key) else { continue };
-        if !written.contains(&key) && oldest.get(&stream).is_none_or(|least| seq >= *least) {
+        let Some((stream, age)) = age(&key) else { continue };
+        if !written.contains(&key) && oldest.get(&stream).is_none_or(|least| age >= *least) {
             verdict.problems.push(format!("{key}: no entry holds it"));
         }
     }
     Ok(())
+}
+
+/// The stream that a key of ours names, and what orders its keys by age: the day of a snapshot, the
+/// number of an entry.
+fn age(key: &str) -> Option<(String, String)> {
+    let name = key.rsplit_once('/')?.1;
+    if let Some((users, rest)) = name.split_once(".users-")
+        && rest.split_once('.').is_some_and(|(day, _)| day.len() <= "2026-11-24-000".len())
+    {
+        return Some((format!("{users}.users-"), rest.get(..10)?.to_owned()));
+    }
+    let (stem, _) = name.split_once(".ndjson.gz").or_else(|| name.split_once(".json.gz"))?;
+    let (rest, _part) = stem.rsplit_once('-')?;
+    let (stream, seq) = rest.rsplit_once('-')?;
+    let is_seq = seq.len() == 20 && seq.bytes().all(|b| b.is_ascii_digit());
+    is_seq.then(|| (stream.to_owned(), seq.to_owned()))
 }
 
 fn epoch(certificate: &[u8]) -> Option<String> {

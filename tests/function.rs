@@ -33,5 +33,6 @@ mod function {
     mod peers;
     mod reading;
     mod secret;
+    mod users;
     mod weather;
 }

@@ -61,7 +61,9 @@ impl Engine {
         let bytes = match self.certificate(stream).await? {
             Some(bytes) => bytes,
             None => {
-                self.ask_the_time(stream, meter, budget).await?;
+                if !stream.is_users() {
+                    self.ask_the_time(stream, meter, budget).await?;
+                }
                 self.certify(stream).await?
             }
         };
@@ -89,6 +91,8 @@ impl Engine {
     async fn certify(&self, stream: &StreamId) -> Result<Bytes, RunError> {
         let now_ms = self.now_ms();
         let (origin_ms, end_ms) = match stream.lane_day_ms() {
+            // Who users were before cannot be asked.
+            None if stream.is_users() => (now_ms, None),
             None => (now_ms - self.settings.start_lookback_ms, None),
             Some(day_ms) => {
                 let live = stream.live();

@@ -4,19 +4,18 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use jiff::Timestamp;
 use libdeflater::CompressionLvl;
 
 use super::Run;
+use super::parts::content_type;
 use super::slots::Held;
-use crate::batch::{Sealed, SealedPart};
+use crate::batch::Sealed;
 use crate::cursor::{self, ReadingState};
-use crate::entry::{Entry, Header, PartRecord, SlotRecord, entry_key};
+use crate::entry::{Entry, Header, SlotRecord, entry_key};
 use crate::error::{RunError, unusable_entry};
 use crate::identity::Slot;
 use crate::index::slot_key;
 use crate::limits::{CREATE_TRIES_MAX, WRITES_AT_ONCE};
-use crate::partition::{event_key, is_archive_key, quarantine_key};
 use crate::ports::{About, Created, StoreError};
 use crate::time;
 use crate::update::number;
@@ -79,6 +78,8 @@ impl Run<'_> {
             });
             slots.insert(*slot, Held { key: Some(key), ids });
         }
+        let mut state = ReadingState { last_entry_ms: decided_ms, ..self.cursor.raised(state) };
+        let (parts, bodies) = self.parts(parts, seq, &mut state)?;
         let header = Header {
             stream: self.stream.clone(),
             epoch: self.cursor.epoch.clone(),
@@ -86,36 +87,12 @@ impl Run<'_> {
             previous: self.cursor.head_hash.clone(),
             nonce: hex::encode(self.engine.clock.random()),
             decided_ms,
-            state: ReadingState { last_entry_ms: decided_ms, ..self.cursor.raised(state) },
+            state,
             bucket: settings.archive_bucket.clone(),
-            parts: self.part_records(&parts, seq)?,
+            parts,
             slots: records,
         };
-        let bodies: Vec<Vec<u8>> = parts.into_iter().map(|part| part.gzip).collect();
         Ok((Entry::encode(header, &identities, bodies), slots))
-    }
-
-    fn part_records(&self, parts: &[SealedPart], seq: u64) -> Result<Vec<PartRecord>, RunError> {
-        let (prefix, epoch) = (&self.engine.settings.archive_prefix, &self.cursor.epoch);
-        let record = |(number, part): (usize, &SealedPart)| {
-            let key = match &part.folders {
-                Some(folders) => event_key(prefix, folders, self.stream, epoch, seq, number),
-                None => quarantine_key(self.stream, epoch, seq, number),
-            };
-            if !is_archive_key(&key) {
-                return Err(RunError::Mend(format!("`{key}` may not be an archive key")));
-            }
-            Ok(PartRecord {
-                key,
-                offset: 0,
-                length: part.gzip.len(),
-                sha256: hex::encode(part.sha256),
-                events: part.events,
-                first_timestamp: rfc3339_ns(part.first_ns),
-                last_timestamp: rfc3339_ns(part.last_ns),
-            })
-        };
-        parts.iter().enumerate().map(record).collect()
     }
 
     /// Creates the entry. `false`: another writer's stands there.
@@ -174,7 +151,7 @@ impl Run<'_> {
         let writes = entry.header.parts.iter().map(|part| {
             let about = About {
                 sha256: unhex(&part.sha256),
-                content_type: "application/gzip",
+                content_type: content_type(&part.key),
                 metadata: vec![
                     ("event-count", part.events.to_string()),
                     ("first-timestamp", part.first_timestamp.clone()),
@@ -295,9 +272,4 @@ fn unhex(text: &str) -> [u8; 32] {
     let mut hash = [0; 32];
     let _ = hex::decode_to_slice(text, &mut hash);
     hash
-}
-
-/// The digits that are there, at least to the second.
-fn rfc3339_ns(ns: i128) -> String {
-    Timestamp::from_nanosecond(ns).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
 }

@@ -9,9 +9,11 @@ mod birth;
 mod counts;
 mod decide;
 mod pages;
+mod parts;
 mod read;
 mod recover;
 mod slots;
+mod users;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,7 +27,6 @@ use crate::plan::{self, Budget, Settings};
 use crate::ports::{Clock, Console, Cursors, Insights, Meter, Objects};
 use crate::report::{Answers, Outcome, StreamReport, Tally};
 use crate::stream::StreamId;
-use crate::time;
 use crate::update::{Item, Update, number, text};
 pub(crate) use decide::unplaced_day;
 use pages::Rows;
@@ -57,6 +58,8 @@ pub enum Goal<'a> {
     Collect,
     /// Finish what was decided of a stream that is no longer collected, and read nothing.
     Recover,
+    /// Read what is due of the day's snapshot of users.
+    Snapshot,
     /// Read these hours again, by their first milliseconds.
     Repair(&'a [i64]),
 }
@@ -137,11 +140,6 @@ impl Engine {
     /// One run over `stream`. Never fails as such: what went wrong is in the report.
     pub async fn run(&self, stream: &StreamId, goal: Goal<'_>, budget: Budget) -> StreamReport {
         self.make(Order { stream, goal, budget, is_from_queue: false }).await
-    }
-
-    /// The same for a message of the work queue: the stream may be queued again afterwards.
-    pub async fn answer(&self, stream: &StreamId, goal: Goal<'_>, budget: Budget) -> StreamReport {
-        self.make(Order { stream, goal, budget, is_from_queue: true }).await
     }
 
     async fn make(&self, order: Order<'_>) -> StreamReport {
@@ -271,12 +269,8 @@ impl Engine {
             Ok(_) => {}
             Err(error) => report.fail(&error),
         }
-        let frontier_ms = cursor.state.frontier_ms;
-        report.frontier = Some(time::rfc3339(frontier_ms));
         report.gaps = Some(cursor.state.gaps());
-        // A lane ends in the past: how far that is says nothing.
-        let is_lane = cursor.end_ms.is_some();
-        report.lag_seconds = (!is_lane).then(|| (self.now_ms() - frontier_ms).max(0) / 1_000);
+        report.stands(&cursor, self.now_ms());
         slots.set_head(&cursor.head_hash);
         self.warm.lock().unwrap_or_else(PoisonError::into_inner).keep(stream, slots);
         let is_finished = plan::is_finished(&cursor, self.settings.late_horizon_ms);
@@ -344,6 +338,7 @@ impl Run<'_> {
             let end = match goal {
                 Goal::Collect => self.read().await?,
                 Goal::Recover => ReadEnd::Complete,
+                Goal::Snapshot => self.snapshot().await?,
                 Goal::Repair(hours_ms) => self.repair(hours_ms).await?,
             };
             match end {

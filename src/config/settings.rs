@@ -1,12 +1,17 @@
 //! What the engine needs of the configuration.
 
 use super::reader::Reader;
+use crate::fields::{Fields, Projection};
 use crate::filter::Filter;
 use crate::limits::{DAY_MS, PAGE_LIMIT_MAX};
 use crate::metrics::Metrics;
 use crate::output::{CustomFields, Ecs, Format, Output};
 use crate::partition::KeyLayout;
 use crate::plan::{Query, Settings};
+
+/// What snapshots of users leave out unless they are told otherwise: what no audit trail needs
+/// and every reader of the archive would see.
+const EXCLUDED: &str = "public_key,ssh_keys,phoneNumbers,addresses";
 
 impl Reader<'_> {
     pub(super) fn settings(&mut self, archive_bucket: String, state_bucket: String) -> Settings {
@@ -17,6 +22,7 @@ impl Reader<'_> {
             layout: self.layout(),
             filter: self.parsed("EVENT_FILTER", Filter::parse),
             output: self.output(),
+            system_users: self.system_users(),
             queries: self.queries(),
             start_lookback_ms: self.duration("START_LOOKBACK", "24h", 1_000..=90 * DAY_MS),
             settle_lag_ms: self.duration("SETTLE_LAG", "10s", 0..=DAY_MS),
@@ -42,7 +48,7 @@ impl Reader<'_> {
 
     fn archive_prefix(&mut self) -> String {
         let prefix = self.text("ARCHIVE_PREFIX").unwrap_or_else(|| "events/".to_owned());
-        let beside = ["quarantine/", "preflight/"];
+        let beside = ["quarantine/", "preflight/", "snapshots/"];
         if !prefix.ends_with('/') || KeyLayout::parse(&prefix).is_err() || prefix.contains('{') {
             self.problem(
                 "ARCHIVE_PREFIX",
@@ -66,6 +72,38 @@ impl Reader<'_> {
                 KeyLayout::default()
             }
         }
+    }
+
+    /// What is kept of users. Fields that are named one by one are kept as they are named, and the
+    /// id with them: without it nothing leads from an event to its user.
+    fn system_users(&mut self) -> Option<Projection> {
+        let only = self.list("SYSTEM_USERS_FIELDS", "");
+        let excluded = if only.is_empty() { EXCLUDED } else { "none" };
+        let mut without = self.list("SYSTEM_USERS_EXCLUDE", excluded);
+        if without == ["none"] {
+            without.clear();
+        }
+        if without.iter().any(|name| name == "_id") {
+            self.problem("SYSTEM_USERS_EXCLUDE", "names `_id`, by which events name their users");
+        }
+        let only = (!only.is_empty()).then(|| [only, vec!["_id".to_owned()]].concat());
+        let only = only.map(|names| self.fields("SYSTEM_USERS_FIELDS", &names));
+        let without = self.fields("SYSTEM_USERS_EXCLUDE", &without);
+        match self.text("SYSTEM_USERS").as_deref() {
+            None | Some("off") => None,
+            Some("daily") => Some(Projection { only, without }),
+            Some(other) => {
+                self.problem("SYSTEM_USERS", format!("is `{other}`: expected off or daily"));
+                None
+            }
+        }
+    }
+
+    fn fields(&mut self, name: &str, names: &[String]) -> Fields {
+        Fields::parse(names).unwrap_or_else(|| {
+            self.problem(name, "has a name with an empty part: expected names like mfa.configured");
+            Fields::default()
+        })
     }
 
     fn output(&mut self) -> Output {

@@ -12,6 +12,7 @@ use super::exchange::{Exchange, Question};
 use super::http::{Answer, BodyLimits};
 use crate::limits::{LIST_BYTES_MAX, LIST_PAGE_ROWS};
 use crate::ports::{Console, InsightsError, List, ListPage, ListRequest};
+use crate::stream::Scope;
 
 /// Asks JumpCloud's console. Cheap to clone.
 #[derive(Clone)]
@@ -44,6 +45,7 @@ impl ConsoleClient {
             List::ProviderOrganizations(id) => {
                 (format!("/api/v2/providers/{id}/organizations"), "id", None)
             }
+            List::Users(scope) => ("/api/systemusers".to_owned(), "_id", Some(scope)),
         };
         let url = format!(
             "{}{path}?limit={LIST_PAGE_ROWS}&skip={}&sort={sort}",
@@ -81,6 +83,10 @@ fn meaning(code: u16, list: &List) -> String {
         List::Organizations => ("the organizations of the administrator".to_owned(), ""),
         List::ProviderOrganizations(id) => {
             (format!("the organizations of provider {id}"), "JUMPCLOUD_PROVIDER_ID and ")
+        }
+        List::Users(Scope::Own) => ("the users of its own organization".to_owned(), ""),
+        List::Users(scope) => {
+            (format!("the users of organization {}", scope.id()), "JUMPCLOUD_ORG_IDS and ")
         }
     };
     match code {

@@ -77,6 +77,9 @@ pub struct Behaviours {
     pub token_lifetime_s: u32,
     /// Whether lists of the console come in another order each time when no `sort` is asked for.
     pub unstable_lists: bool,
+    /// On so many pages of lists behind the first, sorted or not, a row has changed its place with
+    /// one of a page before.
+    pub moved_rows: u32,
     /// The most rows a console list gives at once, whatever was asked; `None` for no such cap.
     pub list_cap: Option<usize>,
     /// How long the server waits before each answer. The core, which has no clock, ignores it.
@@ -110,6 +113,7 @@ impl Default for Behaviours {
             date_header: true,
             token_lifetime_s: 3_600,
             unstable_lists: false,
+            moved_rows: 0,
             list_cap: None,
             latency: Duration::ZERO,
         }

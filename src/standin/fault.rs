@@ -68,6 +68,20 @@ pub enum Fault {
         /// The key that is valid from now on.
         new: String,
     },
+    /// An organization has this user from this request on.
+    UserAdded {
+        /// The organization.
+        organization: String,
+        /// The user as lists hold it.
+        user: serde_json::Value,
+    },
+    /// An organization's user with this `_id` is gone from this request on.
+    UserRemoved {
+        /// The organization.
+        organization: String,
+        /// The user's `_id`.
+        id: String,
+    },
     /// A query that names this service gets 400 with the list of supported ones.
     ServiceRejected(String),
 }

@@ -6,6 +6,7 @@ mod devices;
 mod json;
 mod logins;
 mod scene;
+mod users;
 mod vocabulary;
 
 use std::ops::{Range, RangeInclusive};
@@ -172,6 +173,12 @@ impl Generator {
             cast: Cast::draw(&mut random),
             random,
         }
+    }
+
+    /// The users of the organization, as `/api/systemusers` lists them: those whom its events
+    /// name. Fields come and go from user to user.
+    pub fn users(&self) -> Vec<serde_json::Value> {
+        users::of(&self.cast.people, &self.organization)
     }
 
     /// Makes up `count` events that happen within a half-open range of UTC milliseconds, evenly

@@ -265,7 +265,7 @@ impl World {
         due
     }
 
-    /// Does what a fault does to credentials.
+    /// Does what a fault does to credentials and directories.
     fn change(&mut self, fault: &Fault) {
         match fault {
             Fault::TokensRevoked => self.revoke_tokens(),
@@ -273,6 +273,16 @@ impl World {
                 self.remove_key(key);
             }
             Fault::KeyRotated { old, new } => self.rotate_key(old, new),
+            Fault::UserAdded { organization, user } => {
+                if let Some(organization) = self.organization_mut(organization) {
+                    organization.users.push(user.clone());
+                }
+            }
+            Fault::UserRemoved { organization, id } => {
+                if let Some(organization) = self.organization_mut(organization) {
+                    organization.users.retain(|user| user["_id"] != id.as_str());
+                }
+            }
             _ => {}
         }
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::event::{event, now_ms, series};
 use crate::support::function::Function;
-use crate::support::stage::{API_KEY, Stage, only_stream};
+use crate::support::stage::{API_KEY, Stage};
 use crate::template_reading::{logical_ids, properties, template, text};
 
 /// The lines of the embedded metric format in an output, checked for what CloudWatch asks of them.
@@ -59,11 +59,11 @@ fn named_by_the_template() -> BTreeSet<String> {
 async fn every_metric_that_an_alarm_or_the_dashboard_names_is_emitted() {
     let stage = Stage::start().await;
     stage.load(&series(1, 25, now_ms() - 600_000, 1_000));
-    let function = Function::spawn(&stage, &[]).await;
+    let function = Function::spawn(&stage, &[("SYSTEM_USERS", "daily")]).await;
     function.run("{}").await;
     stage.load(&[event(99, "sso", now_ms() - 300_000)]);
     let report = function.run("{}").await;
-    assert_eq!(only_stream(&report)["late"], 1, "{report}");
+    assert_eq!(report["streams"][0]["late"], 1, "{report}");
     let emitted = emitted(&function.output());
     assert_eq!(emitted.len(), 2, "a line an invocation");
     let last = emitted[1]["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();

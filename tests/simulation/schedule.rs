@@ -109,6 +109,7 @@ fn settings(chance: &mut Chance, tick_ms: i64) -> Settings {
         layout: KeyLayout::default(),
         filter: None,
         output: Output::default(),
+        system_users: None,
         queries: queries(chance),
         start_lookback_ms: *chance.pick(&[0, tick_ms, 10 * tick_ms]),
         settle_lag_ms: *chance.pick(&[0, 10 * SECOND]),

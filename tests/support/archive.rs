@@ -53,7 +53,7 @@ impl Archive {
     /// Reads and checks every object; panics on the first broken promise.
     pub async fn read(buckets: &Buckets) -> Self {
         let mut archive = Self::default();
-        for key in buckets.keys(ARCHIVE).into_iter().filter(|key| !is_preflight(key)) {
+        for key in buckets.keys(ARCHIVE).into_iter().filter(|key| holds_events(key)) {
             let object = buckets.get(ARCHIVE, &key).await;
             let lines = split(&key, &inflate(&key, &object.body));
             archive.admit(&key, &object, lines).unwrap_or_else(|| panic!("odd key {key}"));
@@ -128,9 +128,10 @@ impl Archive {
     }
 }
 
-/// What the task `validate` writes to see that it may.
-fn is_preflight(key: &str) -> bool {
-    key == "preflight/written-by-validate"
+/// Not what the task `validate` writes to see that it may, and not snapshots of users.
+fn holds_events(key: &str) -> bool {
+    let is_snapshot = key.starts_with("snapshots/") || key.contains("/service=systemusers/");
+    key != "preflight/written-by-validate" && !is_snapshot
 }
 
 impl Name {
@@ -254,7 +255,7 @@ impl Quarantined {
 }
 
 /// The bytes of one gzip member without a time or a name.
-fn inflate(key: &str, body: &[u8]) -> Vec<u8> {
+pub(super) fn inflate(key: &str, body: &[u8]) -> Vec<u8> {
     assert_eq!(body[..8], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0], "gzip header of {key}");
     let word = |end: usize| {
         u32::from_le_bytes(body[body.len() - end..][..4].try_into().expect("four bytes"))
@@ -270,7 +271,7 @@ fn inflate(key: &str, body: &[u8]) -> Vec<u8> {
     raw
 }
 
-fn split(key: &str, body: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn split(key: &str, body: &[u8]) -> Vec<Vec<u8>> {
     let body = body.strip_suffix(b"\n").unwrap_or_else(|| panic!("no final line feed in {key}"));
     let text = str::from_utf8(body).unwrap_or_else(|e| panic!("{e} in {key}"));
     assert!(

@@ -13,6 +13,7 @@ pub mod function;
 pub mod http;
 pub mod runtime;
 pub mod secrets;
+pub mod snapshot;
 pub mod sqs;
 pub mod stage;
 pub mod table;

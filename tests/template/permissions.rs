@@ -241,7 +241,7 @@ fn archive_bucket_policy_denies_exactly_this() {
       if NumericLessThan s3:TlsVersion: 1.2
     DenyOverwrite: Deny s3:PutObject
       to *
-      on ${ArchiveBucket.Arn}/${ArchivePrefix}* ${ArchiveBucket.Arn}/quarantine/*
+      on ${ArchiveBucket.Arn}/${ArchivePrefix}* ${ArchiveBucket.Arn}/quarantine/* ${ArchiveBucket.Arn}/snapshots/*
       if Null s3:if-none-match: true
     DenyDeleteByCollector: Deny s3:DeleteObject s3:DeleteObjectVersion
       to *

@@ -19,6 +19,7 @@ const PURE: &[&str] = &[
     "cursor",
     "entry",
     "event",
+    "fields",
     "filter",
     "identity",
     "index",
@@ -32,6 +33,7 @@ const PURE: &[&str] = &[
     "place",
     "plan",
     "report",
+    "snapshot",
     "stream",
     "sweep",
     "task",
@@ -48,7 +50,7 @@ const NOT_OURS: [&str; 8] =
 const GIVEN: [&str; 6] =
     ["Sync", "sync_all", "SecretsManager", "PasswordManager", "password_manager", "byte_offset"];
 const GIVEN_IN: [(&str, &str); 2] =
-    [("src/entry.rs", "offset"), ("src/collect/decide.rs", "offset")];
+    [("src/entry.rs", "offset"), ("src/collect/parts.rs", "offset")];
 
 /// Proper nouns with which a message may begin.
 const PROPER: [&str; 9] =

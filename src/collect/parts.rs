@@ -1,0 +1,111 @@
+//! What the parts of an entry are called, and what is said of each.
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use super::Run;
+use crate::batch::SealedPart;
+use crate::cursor::ReadingState;
+use crate::entry::PartRecord;
+use crate::error::RunError;
+use crate::limits::SNAPSHOT_PARTS_MAX;
+use crate::partition::{event_key, is_archive_key, quarantine_key, record_key, users_key};
+use crate::snapshot;
+
+impl Run<'_> {
+    /// The records and the bytes of an entry's parts. A snapshot's state takes note of those that
+    /// hold users; the state of one that has ended makes its completion record a part.
+    pub(super) fn parts(
+        &self,
+        sealed: Vec<SealedPart>,
+        seq: u64,
+        state: &mut ReadingState,
+    ) -> Result<(Vec<PartRecord>, Vec<Vec<u8>>), RunError> {
+        let mut records = Vec::new();
+        for (number, part) in sealed.iter().enumerate() {
+            let key = self.key(part, seq, number, state)?;
+            let record = PartRecord {
+                key: checked(key)?,
+                offset: 0,
+                length: part.gzip.len(),
+                sha256: hex::encode(part.sha256),
+                events: part.events,
+                first_timestamp: rfc3339_ns(part.first_ns),
+                last_timestamp: rfc3339_ns(part.last_ns),
+            };
+            if let Some(snapshot) = state.snapshot.as_mut().filter(|_| part.folders.is_some()) {
+                let (key, sha256) = (record.key.clone(), record.sha256.clone());
+                snapshot.parts.push(snapshot::Part { key, users: part.events as u64, sha256 });
+            }
+            records.push(record);
+        }
+        let mut bodies: Vec<_> = sealed.into_iter().map(|part| part.gzip).collect();
+        if let Some((record, body)) = self.completion(state)? {
+            records.push(record);
+            bodies.push(body);
+        }
+        Ok((records, bodies))
+    }
+
+    fn key(
+        &self,
+        part: &SealedPart,
+        seq: u64,
+        number: usize,
+        state: &ReadingState,
+    ) -> Result<String, RunError> {
+        let (prefix, epoch) = (&self.engine.settings.archive_prefix, &self.cursor.epoch);
+        match (&part.folders, &state.snapshot) {
+            (None, _) => Ok(quarantine_key(self.stream, epoch, seq, number)),
+            (Some(folders), None) => {
+                Ok(event_key(prefix, folders, self.stream, epoch, seq, number))
+            }
+            (Some(folders), Some(snapshot)) => match snapshot.parts.len() {
+                part if part < SNAPSHOT_PARTS_MAX => {
+                    Ok(users_key(prefix, folders, self.stream, &snapshot.date(), part))
+                }
+                parts => Err(RunError::Mend(format!(
+                    "the snapshot of {} has {parts} parts already, more have no name",
+                    snapshot.date()
+                ))),
+            },
+        }
+    }
+
+    /// The completion record of a snapshot that has ended.
+    fn completion(&self, state: &ReadingState) -> Result<Option<(PartRecord, Vec<u8>)>, RunError> {
+        let Some(snapshot) = &state.snapshot else { return Ok(None) };
+        let (Some(body), Some(ended)) = (snapshot.record(self.stream), snapshot.ended) else {
+            return Ok(None);
+        };
+        let ended_ns = i128::from(ended.at_ms) * 1_000_000;
+        let record = PartRecord {
+            key: checked(record_key(self.stream, &snapshot.date()))?,
+            offset: 0,
+            length: body.len(),
+            sha256: hex::encode(Sha256::digest(&body)),
+            events: 0,
+            first_timestamp: rfc3339_ns(ended_ns),
+            last_timestamp: rfc3339_ns(ended_ns),
+        };
+        Ok(Some((record, body)))
+    }
+}
+
+/// The content type of a part, by its key.
+pub(super) fn content_type(key: &str) -> &'static str {
+    if key.ends_with(".gz") { "application/gzip" } else { "application/json" }
+}
+
+fn checked(key: String) -> Result<String, RunError> {
+    if is_archive_key(&key) {
+        Ok(key)
+    } else {
+        Err(RunError::Mend(format!("`{key}` may not be an archive key")))
+    }
+}
+
+/// The digits that are there, at least to the second.
+fn rfc3339_ns(ns: i128) -> String {
+    Timestamp::from_nanosecond(ns).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
+}

@@ -1,0 +1,262 @@
+//! Which members of a JSON object are kept. What is kept is the object's own bytes: values are
+//! never read as numbers or texts and written again.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::event;
+
+/// Members by name, deeper ones in dot notation. An array's members are those of its elements.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields {
+    /// Empty: the member as a whole.
+    below: BTreeMap<Vec<u8>, Self>,
+}
+
+/// What is kept of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Projection {
+    /// Nothing but these; everything if there are none.
+    pub only: Option<Fields>,
+    /// Not these, whatever is kept otherwise.
+    pub without: Fields,
+}
+
+/// The members of an object in their order, each as the raw JSON of name and value.
+struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+
+/// The elements of an array, each as its raw JSON.
+struct Elements<'a>(Vec<&'a RawValue>);
+
+impl Fields {
+    /// Reads names in dot notation. `None` if one has an empty part.
+    #[must_use]
+    pub fn parse<T: AsRef<str>>(names: &[T]) -> Option<Self> {
+        let mut fields = Self::default();
+        for name in names {
+            let parts: Vec<_> = name.as_ref().split('.').collect();
+            if parts.contains(&"") {
+                return None;
+            }
+            fields.insert(&parts);
+        }
+        Some(fields)
+    }
+
+    /// A member that is named as a whole stays so, whatever else is named below it.
+    fn insert(&mut self, parts: &[&str]) {
+        let [first, rest @ ..] = parts else { return };
+        match self.below.get_mut(first.as_bytes()) {
+            Some(known) if known.is_whole() => {}
+            Some(known) if rest.is_empty() => known.below.clear(),
+            Some(known) => known.insert(rest),
+            None => {
+                let mut new = Self::default();
+                new.insert(rest);
+                self.below.insert(first.as_bytes().to_vec(), new);
+            }
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.below.is_empty()
+    }
+}
+
+impl Projection {
+    /// What is kept of `object`, which is valid JSON: its own bytes where everything is.
+    #[must_use]
+    pub fn of<'a>(&self, object: &'a str) -> Cow<'a, str> {
+        let kept = match &self.only {
+            Some(only) => keep(object, only),
+            None => Cow::Borrowed(object),
+        };
+        match kept {
+            Cow::Borrowed(object) => drop_from(object, &self.without),
+            Cow::Owned(object) => Cow::Owned(drop_from(&object, &self.without).into_owned()),
+        }
+    }
+}
+
+/// `json` with nothing but `fields`.
+fn keep<'a>(json: &'a str, fields: &Fields) -> Cow<'a, str> {
+    rewritten(
+        json,
+        &|name| match fields.below.get(name) {
+            None => Fate::Dropped,
+            Some(below) if below.is_whole() => Fate::Kept,
+            Some(below) => Fate::Entered(below),
+        },
+        &|inner, below| keep(inner, below),
+    )
+}
+
+/// `json` without `fields`.
+fn drop_from<'a>(json: &'a str, fields: &Fields) -> Cow<'a, str> {
+    rewritten(
+        json,
+        &|name| match fields.below.get(name) {
+            None => Fate::Kept,
+            Some(below) if below.is_whole() => Fate::Dropped,
+            Some(below) => Fate::Entered(below),
+        },
+        &|inner, below| drop_from(inner, below),
+    )
+}
+
+/// What becomes of a member.
+enum Fate<'f> {
+    Kept,
+    Dropped,
+    /// Its value is looked into with these fields.
+    Entered(&'f Fields),
+}
+
+/// An object or the objects of an array, member by member; any other value as it is. Borrowed if
+/// nothing was dropped. Depth is that of the fields, not that of the JSON.
+fn rewritten<'a, 'f>(
+    json: &'a str,
+    fate: &dyn Fn(&[u8]) -> Fate<'f>,
+    enter: &dyn Fn(&'a str, &'f Fields) -> Cow<'a, str>,
+) -> Cow<'a, str> {
+    match json.as_bytes().first() {
+        Some(b'{') => {
+            let Ok(Members(members)) = serde_json::from_str(json) else { return json.into() };
+            let all = members.len();
+            let kept = members.into_iter().filter_map(|(name, value)| {
+                let value = match fate(&event::text(name.get()).unwrap_or_default()) {
+                    Fate::Kept => Cow::Borrowed(value.get()),
+                    Fate::Dropped => return None,
+                    Fate::Entered(below) => enter(value.get(), below),
+                };
+                Some((name.get(), value))
+            });
+            let kept: Vec<_> = kept.collect();
+            if kept.len() == all && kept.iter().all(|(_, value)| matches!(value, Cow::Borrowed(_)))
+            {
+                return json.into();
+            }
+            let members: Vec<_> =
+                kept.iter().map(|(name, value)| format!("{name}:{value}")).collect();
+            format!("{{{}}}", members.join(",")).into()
+        }
+        Some(b'[') => {
+            let Ok(Elements(elements)) = serde_json::from_str(json) else { return json.into() };
+            let elements: Vec<_> =
+                elements.iter().map(|element| rewritten(element.get(), fate, enter)).collect();
+            if elements.iter().all(|element| matches!(element, Cow::Borrowed(_))) {
+                return json.into();
+            }
+            format!("[{}]", elements.join(",")).into()
+        }
+        _ => json.into(),
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Each)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = Elements<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON array")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut elements = Vec::new();
+                while let Some(element) = seq.next_element()? {
+                    elements.push(element);
+                }
+                Ok(Elements(elements))
+            }
+        }
+        deserializer.deserialize_seq(Each)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn fields(names: &[&str]) -> Fields {
+        Fields::parse(names).unwrap()
+    }
+
+    fn only(names: &[&str], json: &str) -> String {
+        let projection = Projection { only: Some(fields(names)), without: Fields::default() };
+        projection.of(json).into_owned()
+    }
+
+    fn without(names: &[&str], json: &str) -> String {
+        Projection { only: None, without: fields(names) }.of(json).into_owned()
+    }
+
+    const USER: &str = r#"{"_id": "a", "n":1.50,"mfa":{"configured": true ,"x":[1, 2]},"keys":[{"name":"k","key":"s"},7]}"#;
+
+    #[test]
+    fn an_object_that_loses_nothing_is_its_own_bytes() {
+        assert!(matches!(Projection::default().of(USER), Cow::Borrowed(_)));
+        assert_eq!(without(&["phoneNumbers", "mfa.secret", "n.x", "keys.z"], USER), USER);
+        assert_eq!(only(&["_id", "n", "mfa", "keys"], USER), USER);
+    }
+
+    #[test]
+    fn what_is_kept_keeps_its_bytes() {
+        assert_eq!(
+            without(&["_id", "mfa.configured", "keys.key"], USER),
+            r#"{"n":1.50,"mfa":{"x":[1, 2]},"keys":[{"name":"k"},7]}"#
+        );
+        assert_eq!(
+            only(&["n", "mfa.x", "keys.name"], USER),
+            r#"{"n":1.50,"mfa":{"x":[1, 2]},"keys":[{"name":"k"},7]}"#
+        );
+        assert_eq!(only(&["none"], USER), "{}");
+        assert_eq!(without(&["a"], r#"{"\u0061":1,"a":2,"b":3}"#), r#"{"b":3}"#, "by its value");
+    }
+
+    #[test]
+    fn what_is_left_out_is_left_out_of_what_is_kept() {
+        let projection =
+            Projection { only: Some(fields(&["mfa", "n"])), without: fields(&["mfa.x"]) };
+        assert_eq!(projection.of(USER), r#"{"n":1.50,"mfa":{"configured":true}}"#);
+    }
+
+    #[test]
+    fn a_member_named_as_a_whole_stays_so() {
+        assert_eq!(fields(&["a", "a.b"]), fields(&["a"]));
+        assert_eq!(fields(&["a.b", "a"]), fields(&["a"]));
+        assert_eq!(Fields::parse(&["a..b"]), None);
+        assert_eq!(Fields::parse(&[""]), None);
+    }
+
+    #[test]
+    fn depth_and_odd_values_are_no_matter() {
+        let deep = format!(r#"{{"a":{}1{},"b":"\ud800"}}"#, "[".repeat(5_000), "]".repeat(5_000));
+        assert_eq!(without(&["b"], &deep).len(), deep.len() - r#","b":"\ud800""#.len());
+        assert_eq!(without(&["a"], &deep), r#"{"b":"\ud800"}"#);
+    }
+}
