@@ -21,6 +21,7 @@ mod adapters {
     mod lost;
     mod memory;
     mod objects;
+    mod queue;
     mod secrets;
     mod stage;
     mod trouble;

@@ -44,6 +44,7 @@ macro_rules! cursors {
             streams_are_apart,
             of_racing_claims_one_wins,
             no_addition_is_lost,
+            many_items_are_read_at_once,
         );)+
     };
 }

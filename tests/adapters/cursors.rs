@@ -209,3 +209,20 @@ pub async fn no_addition_is_lost(cursors: &Subject) {
     let sum = cursors.get(&stream(1)).await.unwrap();
     assert_eq!(sum, Some(item(&[("fence", Value::N(32))])));
 }
+
+/// Over the limits of one request; streams without an item are left out.
+pub async fn many_items_are_read_at_once(cursors: &Subject) {
+    let streams: Vec<_> = (0..230).map(stream).collect();
+    for (number, stream) in streams.iter().enumerate().filter(|(number, _)| number % 3 != 0) {
+        let number = i64::try_from(number).unwrap();
+        cursors.update(stream, &set(vec![("seq", Value::N(number))])).await.unwrap();
+    }
+    let found = cursors.get_many(&streams).await.unwrap();
+    assert_eq!(found.len(), 153);
+    for (number, stream) in streams.iter().enumerate() {
+        let expected =
+            (number % 3 != 0).then(|| item(&[("seq", Value::N(i64::try_from(number).unwrap()))]));
+        assert_eq!(found.get(stream), expected.as_ref(), "{stream}");
+    }
+    assert!(cursors.get_many(&[]).await.unwrap().is_empty());
+}

@@ -10,6 +10,7 @@ use aws_sdk_s3::config::Credentials;
 use jumpcloud_collector::aws::dynamodb::DynamoDb;
 use jumpcloud_collector::aws::s3::S3;
 use jumpcloud_collector::aws::secrets::SecretsManager;
+use jumpcloud_collector::aws::sqs::Sqs;
 use jumpcloud_collector::local::{FolderCursors, FolderObjects};
 use jumpcloud_collector::ports::{Cursors, Objects};
 use tempfile::TempDir;
@@ -69,6 +70,11 @@ pub async fn dynamodb(url: &str, table: &str) -> DynamoDb {
 /// The stage's secret at a URL.
 pub async fn secrets_manager(url: &str) -> SecretsManager {
     SecretsManager::new(&config(url).await, SECRET_ID.to_owned())
+}
+
+/// The stage's work queue, or another one, at a URL.
+pub async fn sqs(url: &str, queue: &str) -> Sqs {
+    Sqs::new(&config(url).await, queue.to_owned())
 }
 
 /// Where a service of the account is.

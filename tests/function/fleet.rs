@@ -199,7 +199,10 @@ async fn a_queue_that_takes_nothing_fails_the_invocation_and_leaves_no_place_tak
         assert_eq!(stage.aws.table.number(&id(number), "queued_until_ms"), None);
     }
     let function = Function::spawn(&stage, &settings(&ids)).await;
-    assert_eq!(function.run("{}").await["queued"]["sent"], 3);
+    stage.aws.queue.leave([1].into());
+    assert!(function.fail("{}").await.contains("did not take it"));
+    stage.aws.queue.leave([].into());
+    assert_eq!(function.run("{}").await["queued"]["sent"], 1, "the one that was left");
     stage.aws.queue.deliver(3);
     assert_eq!(function.run("{}").await["queued"]["sent"], 0, "its messages may still come");
     for number in 0..3 {

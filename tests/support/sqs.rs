@@ -15,6 +15,8 @@ pub const QUEUE_URL: &str = "https://sqs.us-east-1.amazonaws.com/111122223333/wo
 #[derive(Default)]
 pub struct Queue {
     bodies: Mutex<Vec<String>>,
+    /// Places in a batch of messages that are not taken.
+    left: Mutex<Vec<usize>>,
 }
 
 impl Queue {
@@ -25,6 +27,11 @@ impl Queue {
         let count = most.min(bodies.len());
         let taken: Vec<_> = bodies.drain(..count).collect();
         (!taken.is_empty()).then(|| event(&taken))
+    }
+
+    /// Takes every message of a batch but these.
+    pub fn leave(&self, left: Vec<usize>) {
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = left;
     }
 
     /// How many messages there are.
@@ -46,15 +53,20 @@ impl Queue {
         if !is_fine {
             return json(400, json!({"__type": "com.amazonaws.sqs#InvalidAddress"}));
         }
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = entries.iter().map(|entry| {
-            let body = entry["MessageBody"].as_str().expect("a body");
-            bodies.push(body.to_owned());
-            let md5 = "00000000000000000000000000000000";
-            json!({"Id": entry["Id"], "MessageId": "1", "MD5OfMessageBody": md5})
-        });
-        let taken: Vec<_> = taken.collect();
-        json(200, json!({"Successful": taken, "Failed": []}))
+        let (mut taken, mut failed) = (Vec::new(), Vec::new());
+        for (number, entry) in entries.iter().enumerate() {
+            if left.contains(&number) {
+                let code = "InternalError";
+                failed.push(json!({"Id": entry["Id"], "SenderFault": false, "Code": code}));
+            } else {
+                bodies.push(entry["MessageBody"].as_str().expect("a body").to_owned());
+                let md5 = "00000000000000000000000000000000";
+                taken.push(json!({"Id": entry["Id"], "MessageId": "1", "MD5OfMessageBody": md5}));
+            }
+        }
+        json(200, json!({"Successful": taken, "Failed": failed}))
     }
 }
 
