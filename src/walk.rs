@@ -194,6 +194,8 @@ impl Walk {
     fn restart(&mut self, start_ms: i64) -> Step {
         self.start_ms = start_ms;
         self.token = None;
+        // What was given up from here on comes again, and is counted from the first again.
+        self.given_up = (i64::MIN, 0);
         Step::Next
     }
 }
@@ -321,6 +323,39 @@ mod tests {
                 assert_eq!(given_up, [(big, 0)]);
                 assert_eq!(seen.len() as i64, total - 1);
                 assert_eq!(walk.limit, 16, "the limit has grown back");
+                return;
+            }
+        }
+        unreachable!("the walk did not end");
+    }
+
+    /// A walk that begins anew inside a millisecond counts its positions from the first again: a
+    /// row would be quarantined under two positions otherwise.
+    #[test]
+    fn a_row_too_large_has_one_position() {
+        // Milliseconds of the rows; the second and the fourth are too large.
+        let rows = [1, 5, 5, 5, 5, 5, 5, 7, 8, 9, 9];
+        let (mut walk, mut given_up, mut place) = (Walk::new(0, 1_000, 4), vec![], 0);
+        for _ in 0..100 {
+            let ask = walk.ask();
+            let after =
+                ask.token.as_ref().map_or(0, |token| token.json().get().matches('x').count());
+            let from = rows.iter().position(|ms| *ms >= ask.start_ms).unwrap().max(after);
+            let to = (from + ask.limit as usize).min(rows.len());
+            let last_ms = rows[to - 1];
+            let token = token(last_ms, &"x".repeat(to));
+            if (from..to).any(|row| row == 1 || row == 3) {
+                if let Narrower::GiveUp { ms, ordinal } = walk.too_large(token, place).unwrap() {
+                    given_up.push((ms, ordinal));
+                }
+                continue;
+            }
+            place = last_ms;
+            let page = Held { rows: to - from, count: None, limit: None, token, last_ms };
+            if walk.passed(&page) == Ok(Step::End) {
+                given_up.sort_unstable();
+                given_up.dedup();
+                assert_eq!(given_up, [(5, 0), (5, 1)]);
                 return;
             }
         }

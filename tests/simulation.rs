@@ -41,13 +41,14 @@ mod truth;
 mod world;
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use schedule::Schedule;
-use simulate::{Ending, Simulation};
-use tally::Tally;
+use simulate::{Ending, Script, Simulation};
+use tally::{Fault, Tally};
 
 /// Schedules of the test command: about a minute on two cores.
 const SCHEDULES: u64 = 2_000;
@@ -104,6 +105,7 @@ fn report(seeds: Range<u64>, every_step: bool) {
         println!("seed {seed}: {}", wrong.join("\n    "));
     }
     if let Some((seed, _)) = failed.first() {
+        keep_regression(*seed);
         panic!("SIM_SEED={seed} cargo test --test simulation replay -- --nocapture");
     }
     assert!(!every_step || tally.never().is_empty(), "never met: {:?}", tally.never());
@@ -125,9 +127,69 @@ fn many() {
     report(first..first + number("SIM_SCHEDULES").unwrap_or(SCHEDULES), true);
 }
 
+/// Crashes before and after each effect, and a zombie that comes back after it.
+const MOMENTS: [Fault; 4] =
+    [Fault::CrashBefore, Fault::CrashAfter, Fault::PausedBefore, Fault::PausedAfter];
+
+/// Every crash point of whole schedules, one after the other.
+#[test]
+fn every_crash_point() {
+    let mut tried = 0;
+    for seed in 0..4 {
+        let effects = scripted(seed, u64::MAX, Fault::CrashBefore).effects;
+        assert!(effects > 50, "seed {seed} has {effects} effects");
+        for effect in 0..effects {
+            for fault in MOMENTS {
+                let wrong = scripted(seed, effect, fault).wrong;
+                let which = format!("SIM_SEED={seed} SIM_EFFECT={effect} SIM_FAULT={fault:?}");
+                assert!(wrong.is_empty(), "{which}: {}", wrong.join("\n    "));
+                tried += 1;
+            }
+        }
+    }
+    println!("{tried} crash points, 0 violations");
+}
+
+fn scripted(seed: u64, effect: u64, fault: Fault) -> Ending {
+    Simulation::scripted(seed, Script { effect, fault }, false).run()
+}
+
+/// Seeds that failed once.
+#[test]
+fn regressions() {
+    let text = regressions_file().map(|path| std::fs::read_to_string(path).unwrap());
+    let text = text.unwrap_or_default();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    for seed in lines.filter_map(|line| line.split_whitespace().next()) {
+        let wrong = simulate(seed.parse().unwrap()).wrong;
+        assert!(wrong.is_empty(), "seed {seed}: {}", wrong.join("\n    "));
+    }
+}
+
+/// Where failing seeds are kept; also when the engine is built alone, see `tests/engine`.
+fn regressions_file() -> Option<PathBuf> {
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    above.map(|folder| folder.join("tests/simulation/regressions.txt")).find(|path| path.exists())
+}
+
+fn keep_regression(seed: u64) {
+    let Some(path) = regressions_file() else { return };
+    let kept = std::fs::read_to_string(&path).unwrap();
+    if !kept.lines().any(|line| line.split_whitespace().next() == Some(&seed.to_string())) {
+        std::fs::write(path, format!("{kept}{seed}\n")).unwrap();
+    }
+}
+
 #[test]
 fn replay() {
     let Some(seed) = number("SIM_SEED") else { return };
+    if let Some(effect) = number("SIM_EFFECT") {
+        let name = std::env::var("SIM_FAULT").unwrap_or_default();
+        let fault = MOMENTS.into_iter().find(|fault| format!("{fault:?}") == name).unwrap();
+        let ending = Simulation::scripted(seed, Script { effect, fault }, true).run();
+        assert!(ending.wrong.is_empty(), "{}", ending.wrong.join("\n    "));
+        return;
+    }
     let ending = Simulation::new(Schedule::draw(seed), true).run();
     assert!(ending.wrong.is_empty(), "seed {seed}: {}", ending.wrong.join("\n    "));
 }

@@ -134,6 +134,9 @@ impl Run<'_> {
         ordinal: u32,
         limit_bytes: usize,
     ) -> Result<(), RunError> {
+        if !(self.cursor.origin_ms..reading.end_ms).contains(&ms) {
+            return Ok(());
+        }
         self.load(&BTreeSet::from([Slot::Unplaced])).await?;
         let identity = Identity::of_position(self.stream.as_str(), &reading.query, ms, ordinal);
         if self.batch.contains(&identity) || self.slots.contains(Slot::Unplaced, &identity) {

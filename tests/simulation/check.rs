@@ -1,6 +1,6 @@
 //! What must hold of everything that happened, once it is quiet.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use base64::Engine as _;
 use jiff::Timestamp;
@@ -22,7 +22,10 @@ pub(crate) fn whole_history(world: &World, schedule: &Schedule) -> Vec<String> {
         wrong.extend(index(world, stream).err());
     }
     match archive(world, schedule) {
-        Ok(held) => wrong.extend(against_truth(world, schedule, &held)),
+        Ok(held) => {
+            wrong.extend(against_truth(world, schedule, &held));
+            wrong.extend(positions(world, schedule, &held));
+        }
         Err(finding) => wrong.push(finding),
     }
     wrong
@@ -81,6 +84,8 @@ fn index(world: &World, stream: &StreamId) -> Result<(), String> {
 struct Held {
     /// How often each row of the truth is there.
     times: Vec<usize>,
+    /// Rows that were not fetched, by stream, query and time.
+    given_up: BTreeMap<(StreamId, String, String), usize>,
     wrong: Vec<String>,
 }
 
@@ -88,18 +93,17 @@ struct Held {
 fn archive(world: &World, schedule: &Schedule) -> Result<Held, String> {
     let by_line = world.truth.by_line();
     let mut decompressor = Decompressor::new();
-    let mut held = Held { times: vec![0; world.truth.events.len()], wrong: Vec::new() };
+    let mut held = Held {
+        times: vec![0; world.truth.events.len()],
+        given_up: BTreeMap::new(),
+        wrong: Vec::new(),
+    };
     for (key, object) in world.store.archived() {
         let lines =
             gunzip(&mut decompressor, &object.body).ok_or_else(|| format!("{key} is no gzip"))?;
         let stream = schedule.streams.iter().find(|stream| key.contains(stream.as_str()));
-        let Scope::Organization(organization) =
-            stream.ok_or_else(|| format!("{key} is of no stream"))?.scope()
-        else {
-            held.object(world, &by_line, key, &lines, None);
-            continue;
-        };
-        held.object(world, &by_line, key, &lines, Some(&organization));
+        let stream = stream.ok_or_else(|| format!("{key} is of no stream"))?;
+        held.object(world, &by_line, key, &lines, stream);
     }
     Ok(held)
 }
@@ -111,19 +115,31 @@ impl Held {
         by_line: &HashMap<Vec<u8>, Vec<usize>>,
         key: &str,
         lines: &[u8],
-        organization: Option<&str>,
+        stream: &StreamId,
     ) {
+        let organization = match stream.scope() {
+            Scope::Organization(id) => Some(id),
+            _ => None,
+        };
         if lines.last() != Some(&b'\n') {
             self.wrong.push(format!("{key} does not end with a line feed"));
             return;
         }
         let mut before = i128::MIN;
         for line in lines[..lines.len() - 1].split(|byte| *byte == b'\n') {
-            let row =
-                if key.starts_with("quarantine/") { quarantined(line) } else { line.to_vec() };
+            let row = match key.starts_with("quarantine/").then(|| quarantined(line)) {
+                Some(Quarantined::Row(row)) => row,
+                Some(Quarantined::Position(query, time)) => {
+                    *self.given_up.entry((stream.clone(), query, time)).or_default() += 1;
+                    continue;
+                }
+                None => line.to_vec(),
+            };
             let found = by_line.get(&row).and_then(|rows| {
                 rows.iter().find(|at| {
-                    organization.is_none_or(|id| world.truth.events[**at].organization == id)
+                    organization
+                        .as_ref()
+                        .is_none_or(|id| world.truth.events[**at].organization == id)
                 })
             });
             let Some(at) = found else {
@@ -189,9 +205,7 @@ fn against_truth(world: &World, schedule: &Schedule, held: &Held) -> Vec<String>
         let queries = &schedule.settings.queries;
         let is_asked_for =
             queries.iter().any(|query| world.truth.is_asked_for(event, &scope, query));
-        let lateness_ms = event.visible_ms - event.place_ms;
-        let in_time = lateness_ms <= schedule.promised_lateness_ms() || event.visible_ms <= born_ms;
-        if is_asked_for && in_time && event.place_ms >= origin_ms {
+        if is_asked_for && !event.is_giant && is_promised(schedule, event, origin_ms, born_ms) {
             *promised = Some(event);
         }
     }
@@ -209,6 +223,43 @@ fn against_truth(world: &World, schedule: &Schedule, held: &Held) -> Vec<String>
     wrong
 }
 
+/// Whether an event that a stream asks for must be in the archive.
+fn is_promised(schedule: &Schedule, event: &Event, origin_ms: i64, born_ms: i64) -> bool {
+    let lateness_ms = event.visible_ms - event.place_ms;
+    let in_time = lateness_ms <= schedule.promised_lateness_ms() || event.visible_ms <= born_ms;
+    in_time && event.place_ms >= origin_ms
+}
+
+/// Every row too large to fetch has its position in quarantine once, a query; nothing else has.
+fn positions(world: &World, schedule: &Schedule, held: &Held) -> Vec<String> {
+    let mut rows: BTreeMap<(StreamId, String, String), (usize, usize)> = BTreeMap::new();
+    for stream in &schedule.streams {
+        let Some((origin_ms, born_ms)) = birth(world, stream) else { continue };
+        for query in &schedule.settings.queries {
+            let asked = |event: &&Event| {
+                event.is_giant && world.truth.is_asked_for(event, &stream.scope(), query)
+            };
+            for event in world.truth.events.iter().filter(asked) {
+                let time = jumpcloud_collector::time::rfc3339(event.place_ms);
+                let (all, promised) =
+                    rows.entry((stream.clone(), query.join(","), time)).or_default();
+                *all += usize::from(event.place_ms >= origin_ms);
+                *promised += usize::from(is_promised(schedule, event, origin_ms, born_ms));
+            }
+        }
+    }
+    let names: BTreeSet<_> = rows.keys().chain(held.given_up.keys()).cloned().collect();
+    let wrong = names.into_iter().filter_map(|name| {
+        let found = held.given_up.get(&name).copied().unwrap_or(0);
+        let (all, promised) = rows.get(&name).copied().unwrap_or((0, 0));
+        let (stream, query, time) = name;
+        (!(promised..=all).contains(&found)).then(|| {
+            format!("{stream}: {promised} to {all} of {query} at {time} cannot be fetched, {found} are in quarantine")
+        })
+    });
+    wrong.collect()
+}
+
 /// Origin and time of birth, as certified.
 fn birth(world: &World, stream: &StreamId) -> Option<(i64, i64)> {
     let object = world.store.get("state", &format!("streams/v1/{stream}.json"))?;
@@ -222,10 +273,27 @@ fn shown(event: &Event) -> String {
     format!("{} at {place_ms}, visible {late_ms} ms later", String::from_utf8_lossy(raw))
 }
 
-fn quarantined(line: &[u8]) -> Vec<u8> {
+/// What a line of the quarantine stands for.
+enum Quarantined {
+    Row(Vec<u8>),
+    /// A row that was not fetched, by query and time.
+    Position(String, String),
+}
+
+fn quarantined(line: &[u8]) -> Quarantined {
     let record: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
-    let bytes = record.get("bytes").and_then(serde_json::Value::as_str).unwrap_or_default();
-    base64::engine::general_purpose::STANDARD.decode(bytes).unwrap_or_default()
+    let text = |name| record.get(name).and_then(serde_json::Value::as_str);
+    match text("bytes") {
+        Some(bytes) => Quarantined::Row(
+            base64::engine::general_purpose::STANDARD.decode(bytes).unwrap_or_default(),
+        ),
+        None => {
+            // event 0 of all at 2026-11-21T08:00:00.000Z is larger than …
+            let words: Vec<_> = text("reason").unwrap_or_default().split(' ').collect();
+            let word = |at: usize| (*words.get(at).unwrap_or(&"")).to_owned();
+            Quarantined::Position(word(3), word(5))
+        }
+    }
 }
 
 fn gunzip(decompressor: &mut Decompressor, gzip: &[u8]) -> Option<Vec<u8>> {

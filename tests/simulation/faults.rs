@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use jumpcloud_collector::limits::LEASE_MS_MAX;
+use jumpcloud_collector::ports::InsightsError;
+
 use crate::schedule::{DAY, DELAY_MS_MAX, HOUR, MINUTE, SECOND};
 use crate::simulate::{Simulation, WORKERS};
 use crate::tally::Fault;
 use crate::truth::Flaw;
-use crate::world::{Request, World, lock};
+use crate::world::{Answer, Request, World, lock};
 
 impl Simulation {
     /// Answers a request, well or badly.
@@ -56,6 +59,7 @@ impl Simulation {
         let answer = match fault {
             Fault::CrashBefore | Fault::PausedBefore => return,
             Fault::NotMade | Fault::PageUnavailable => request.unclear("throttled"),
+            Fault::PageTooLate => Answer::Page(Box::new(Err(InsightsError::OutOfTime))),
             Fault::AnswerLost => {
                 world.make(worker, request, none);
                 request.unclear("timed out")
@@ -87,6 +91,11 @@ impl Simulation {
     }
 
     fn pause(&mut self, at: usize) {
+        if self.is_scripted() {
+            // Longer than any lease: the others go on without it, and then it comes back.
+            self.workers[at].resume_ms = lock(&self.world).now_ms + 2 * LEASE_MS_MAX;
+            return;
+        }
         let longest_ms = *self.chance.pick(&[MINUTE, 20 * MINUTE, DELAY_MS_MAX]);
         self.workers[at].resume_ms = lock(&self.world).now_ms + self.chance.between(1, longest_ms);
     }
@@ -110,6 +119,9 @@ impl Simulation {
 
     /// The fault a request meets, if any.
     fn fault(&mut self, request: &Request) -> Option<Fault> {
+        if let Some(fault) = self.scripted_fault(request) {
+            return fault;
+        }
         if !self.troubled || !self.chance.per_mille(self.schedule.faults) {
             return None;
         }
@@ -117,7 +129,8 @@ impl Simulation {
             Fault::LimitLowered
             | Fault::TokenAbsent
             | Fault::TokenRepeated
-            | Fault::CountTooHigh => request.is_page(),
+            | Fault::CountTooHigh
+            | Fault::PageTooLate => request.is_page(),
             Fault::PageUnavailable => request.is_for_jumpcloud(),
             Fault::AnswerLost | Fault::MadeLater | Fault::MadeTwice => request.changes_something(),
             Fault::NotMade => !request.is_for_jumpcloud(),

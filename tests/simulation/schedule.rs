@@ -36,6 +36,8 @@ pub(crate) struct Schedule {
     pub(crate) streams: Vec<StreamId>,
     pub(crate) settings: Settings,
     pub(crate) batch_limits: BatchLimits,
+    /// A larger page cannot be fetched; where there is a limit, some rows alone are larger.
+    pub(crate) page_bytes: Option<usize>,
     pub(crate) ways: Ways,
     pub(crate) start_ms: i64,
     /// Between two invocations.
@@ -64,6 +66,7 @@ impl Schedule {
             streams: streams(&mut chance),
             settings: settings(&mut chance, tick_ms),
             batch_limits: batch_limits(&mut chance),
+            page_bytes: if chance.percent(20) { Some(*chance.pick(&[900, 2_500])) } else { None },
             ways: Ways {
                 end_inclusive: chance.percent(50),
                 all_excludes_pam: chance.percent(50),
@@ -118,18 +121,19 @@ fn settings(chance: &mut Chance, tick_ms: i64) -> Settings {
         sweep_every_ms: 2 * tick_ms,
         page_limit: *chance.pick(&[5, 8, 20, 100]),
         pages_per_run: *chance.pick(&[3, 6, 100]),
-        compression_level: 1,
+        // Stored, not compressed: the same bytes each time is all that matters here.
+        compression_level: 0,
     }
 }
 
 /// Mostly one of the three is small, so that batches close in the middle of pages.
 fn batch_limits(chance: &mut Chance) -> BatchLimits {
     let wide = BatchLimits { raw_bytes: 1 << 20, events: 1_000, partitions: 64 };
-    match chance.below(20) {
+    match chance.below(100) {
         0 => BatchLimits { events: 1, ..wide },
-        1..8 => BatchLimits { events: *chance.pick(&[5, 12, 30]), ..wide },
-        8..12 => BatchLimits { raw_bytes: *chance.pick(&[600, 2_000]), ..wide },
-        12..16 => BatchLimits { partitions: *chance.pick(&[2, 3]), ..wide },
+        1..20 => BatchLimits { events: *chance.pick(&[5, 12, 30]), ..wide },
+        20..35 => BatchLimits { raw_bytes: *chance.pick(&[600, 2_000]), ..wide },
+        35..50 => BatchLimits { partitions: *chance.pick(&[2, 3]), ..wide },
         _ => wide,
     }
 }
@@ -147,7 +151,8 @@ fn queries(chance: &mut Chance) -> Vec<Query> {
 fn kinds(chance: &mut Chance) -> Vec<Fault> {
     use Fault::{
         AnswerLost, CountTooHigh, CrashAfter, CrashBefore, LimitLowered, MadeLater, MadeTwice,
-        NotMade, PageUnavailable, PausedAfter, PausedBefore, TokenAbsent, TokenRepeated,
+        NotMade, PageTooLate, PageUnavailable, PausedAfter, PausedBefore, TokenAbsent,
+        TokenRepeated,
     };
     let all = [
         CrashBefore,
@@ -159,6 +164,7 @@ fn kinds(chance: &mut Chance) -> Vec<Fault> {
         PausedBefore,
         PausedAfter,
         PageUnavailable,
+        PageTooLate,
         LimitLowered,
         TokenAbsent,
         TokenRepeated,

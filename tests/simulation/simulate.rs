@@ -14,7 +14,7 @@ use crate::check;
 use crate::ports::Ports;
 use crate::schedule::{SKEW_MS_MAX, Schedule};
 use crate::tally::{Fault, Step, Tally};
-use crate::world::{Call, Local, Shared, World, lock};
+use crate::world::{Call, Local, Request, Shared, World, lock};
 
 /// Workers that every schedule has.
 pub(crate) const WORKERS: usize = 3;
@@ -32,6 +32,8 @@ pub(crate) struct Ending {
     pub(crate) tally: Tally,
     /// What must not have been; empty if all is well.
     pub(crate) wrong: Vec<String>,
+    /// Requests that leave something behind.
+    pub(crate) effects: u64,
 }
 
 /// One schedule, under way.
@@ -43,7 +45,18 @@ pub(crate) struct Simulation {
     pub(crate) troubled: bool,
     pub(crate) jumpcloud_down_until_ms: i64,
     pub(crate) stores_down_until_ms: i64,
+    /// The one thing that goes wrong, instead of what chance brings.
+    script: Option<Script>,
+    /// Effects so far: requests that leave something behind.
+    pub(crate) effects: u64,
     last_outcomes: Vec<Outcome>,
+}
+
+/// What goes wrong with which effect.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Script {
+    pub(crate) effect: u64,
+    pub(crate) fault: Fault,
 }
 
 /// A process: an engine with its warm slots, and at most one invocation at a time.
@@ -66,9 +79,20 @@ impl Simulation {
             troubled: true,
             jumpcloud_down_until_ms: 0,
             stores_down_until_ms: 0,
+            script: None,
+            effects: 0,
             last_outcomes: Vec::new(),
         };
         (0..WORKERS).for_each(|_| simulation.add_worker());
+        simulation
+    }
+
+    /// A schedule in which nothing goes wrong but what `script` says.
+    pub(crate) fn scripted(seed: u64, script: Script, traced: bool) -> Self {
+        let schedule =
+            Schedule { ticks: 8, skewed: false, surroundings: 0, ..Schedule::draw(seed) };
+        let mut simulation = Self::new(schedule, traced);
+        simulation.script = Some(script);
         simulation
     }
 
@@ -82,14 +106,16 @@ impl Simulation {
         findings.into_iter().for_each(|finding| world.wrong(finding));
         let mut tally = std::mem::take(&mut world.tally);
         tally.fewest_faults = tally.faults();
-        Ending { tally, wrong: std::mem::take(&mut world.wrong) }
+        Ending { tally, wrong: std::mem::take(&mut world.wrong), effects: self.effects }
     }
 
     /// Invocations with faults.
     fn trouble(&mut self) {
         let mut tick = 0;
         while tick < self.schedule.ticks
-            || (lock(&self.world).tally.faults() < FAULTS_MIN && tick < 100)
+            || (self.script.is_none()
+                && lock(&self.world).tally.faults() < FAULTS_MIN
+                && tick < 100)
         {
             tick += 1;
             let asleep_ms = self.surroundings();
@@ -177,6 +203,18 @@ impl Simulation {
         );
         engine.batch_limits = self.schedule.batch_limits;
         Arc::new(engine)
+    }
+
+    pub(crate) fn is_scripted(&self) -> bool {
+        self.script.is_some()
+    }
+
+    /// What goes wrong with a request, where a script says so and not chance.
+    pub(crate) fn scripted_fault(&mut self, request: &Request) -> Option<Option<Fault>> {
+        let Script { effect, fault } = self.script?;
+        let at = self.effects;
+        self.effects += u64::from(self.troubled && request.changes_something());
+        Some((at == effect && self.effects > at).then_some(fault))
     }
 
     pub(crate) fn skew(&mut self) -> i64 {

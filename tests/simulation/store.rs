@@ -94,8 +94,10 @@ impl Store {
             let step = kind.found(&found.body, body);
             return Creation { created: Created::Taken, step, wrong };
         }
-        let wrong = self.check_new(kind, key, body, sha256).err();
-        let step = kind.step(body);
+        let (step, wrong) = match self.check_new(kind, key, body, sha256) {
+            Ok(step) => (step, None),
+            Err(wrong) => (Step::Decided, Some(wrong)),
+        };
         let object = Object { body: body.clone(), sha256, created_ms: now_ms, removed: false };
         let objects = if bucket == "archive" { &mut self.archive } else { &mut self.state };
         objects.insert(key.to_owned(), object);
@@ -110,9 +112,9 @@ impl Store {
         key: &str,
         body: &Bytes,
         sha256: [u8; 32],
-    ) -> Result<(), String> {
+    ) -> Result<Step, String> {
         match kind {
-            Kind::Birth => Ok(()),
+            Kind::Birth => Ok(Step::Born),
             Kind::Entry => self.check_entry(key, body),
             Kind::Part | Kind::Slot => {
                 let (hash, stream, seq) = self
@@ -122,17 +124,16 @@ impl Store {
                 if *hash != hex::encode(sha256) || Sha256::digest(body) != sha256.into() {
                     return Err(format!("{key} is not what was decided"));
                 }
-                match kind {
-                    Kind::Slot => {
-                        self.check_parts(stream, *seq).map_err(|e| format!("{key} is there, {e}"))
-                    }
-                    _ => Ok(()),
+                if matches!(kind, Kind::Part) {
+                    return Ok(Step::PartCreated);
                 }
+                self.check_parts(stream, *seq).map_err(|e| format!("{key} is there, {e}"))?;
+                Ok(Step::SlotCreated)
             }
         }
     }
 
-    fn check_entry(&mut self, key: &str, body: &Bytes) -> Result<(), String> {
+    fn check_entry(&mut self, key: &str, body: &Bytes) -> Result<Step, String> {
         let entry = Entry::decode(body.clone()).map_err(|error| format!("{key}: {error}"))?;
         let (stream, seq) = (entry.header.stream.clone(), entry.header.seq);
         if entry_key(&stream, seq) != key {
@@ -151,13 +152,15 @@ impl Store {
             }
         }
         let previous = header.previous.clone();
+        let step = if header.parts.is_empty() { Step::DecidedNothing } else { Step::Decided };
         self.entries.insert((stream.clone(), seq), entry);
         let head =
             self.head_hash(&stream, seq - 1).ok_or_else(|| format!("{key} follows nothing"))?;
         if previous != head {
             return Err(format!("{key} follows {previous}, before it is {head}"));
         }
-        self.check_published(&stream, seq - 1).map_err(|e| format!("{key} is decided, {e}"))
+        self.check_published(&stream, seq - 1).map_err(|e| format!("{key} is decided, {e}"))?;
+        Ok(step)
     }
 
     /// The hash that entry `seq + 1` and a cursor at `seq` hold.
@@ -221,16 +224,6 @@ impl Kind {
         }
     }
 
-    fn step(self, body: &Bytes) -> Step {
-        match self {
-            Self::Birth => Step::Born,
-            Self::Entry if is_empty_entry(body) => Step::DecidedNothing,
-            Self::Entry => Step::Decided,
-            Self::Slot => Step::SlotCreated,
-            Self::Part => Step::PartCreated,
-        }
-    }
-
     fn found(self, there: &Bytes, body: &Bytes) -> Step {
         match self {
             Self::Birth => Step::BirthLost,
@@ -240,8 +233,4 @@ impl Kind {
             Self::Part => Step::PartFound,
         }
     }
-}
-
-fn is_empty_entry(body: &Bytes) -> bool {
-    Entry::decode(body.clone()).is_ok_and(|entry| entry.header.parts.is_empty())
 }

@@ -80,7 +80,10 @@ counted! {
         PausedBefore,
         /// A zombie: the worker stands still between request and answer.
         PausedAfter,
+        /// JumpCloud answers 429 or 5xx, or nothing, as often as the client asks.
         PageUnavailable,
+        /// The run's time is over before an answer came.
+        PageTooLate,
         LimitLowered,
         TokenAbsent,
         TokenRepeated,
@@ -99,6 +102,35 @@ counted! {
     }
 }
 
+counted! {
+    /// What a schedule has by itself.
+    Circumstance {
+        EndInclusive,
+        EndExclusive,
+        TwoStreams,
+        TwoQueries,
+        /// An event that appears later than it happened, as late as is promised.
+        Late,
+        /// Later than is promised: it may be archived, once.
+        TooLate,
+        /// Dated later than it appears.
+        Future,
+        SameRowAgain,
+        ChangedRow,
+        SameIdOtherTime,
+        SameMillisecond,
+        WithoutId,
+        WithoutTime,
+        NoEvent,
+        /// A row larger than a page may be.
+        Giant,
+        /// An answer larger than a page may be.
+        PageTooLarge,
+        /// An event that appears between two pages of a reading, before or behind where it is.
+        InsertedWhilePaging,
+    }
+}
+
 /// Counts over one schedule or many.
 #[derive(Clone, Debug)]
 pub(crate) struct Tally {
@@ -109,6 +141,7 @@ pub(crate) struct Tally {
     pub(crate) fewest_faults: u64,
     steps: Vec<u64>,
     faults: Vec<u64>,
+    circumstances: Vec<u64>,
 }
 
 impl Default for Tally {
@@ -121,6 +154,7 @@ impl Default for Tally {
             fewest_faults: u64::MAX,
             steps: vec![0; Step::ALL.len()],
             faults: vec![0; Fault::ALL.len()],
+            circumstances: vec![0; Circumstance::ALL.len()],
         }
     }
 }
@@ -139,6 +173,10 @@ impl Tally {
         self.faults[fault as usize] += 1;
     }
 
+    pub(crate) fn met(&mut self, circumstance: Circumstance) {
+        self.circumstances[circumstance as usize] += 1;
+    }
+
     pub(crate) fn faults(&self) -> u64 {
         self.faults.iter().sum()
     }
@@ -154,9 +192,10 @@ impl Tally {
         };
         sum(&mut self.steps, &other.steps);
         sum(&mut self.faults, &other.faults);
+        sum(&mut self.circumstances, &other.circumstances);
     }
 
-    /// Steps and faults that were never met.
+    /// Steps, faults and circumstances that were never met.
     pub(crate) fn never(&self) -> Vec<String> {
         self.lines().filter(|(_, n)| *n == 0).map(|(name, _)| name).collect()
     }
@@ -167,7 +206,10 @@ impl Tally {
         let faults = Fault::ALL
             .iter()
             .map(|fault| (format!("fault {fault:?}"), self.faults[*fault as usize]));
-        steps.chain(faults)
+        let circumstances = Circumstance::ALL
+            .iter()
+            .map(|met| (format!("met   {met:?}"), self.circumstances[*met as usize]));
+        steps.chain(faults).chain(circumstances)
     }
 }
 

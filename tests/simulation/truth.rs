@@ -1,14 +1,16 @@
 //! What happened at JumpCloud, and how it answers questions about it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 use jiff::Timestamp;
 use jumpcloud_collector::page::{Page, PageHeaders, Token};
-use jumpcloud_collector::ports::PageRequest;
+use jumpcloud_collector::ports::{InsightsError, PageRequest};
 use jumpcloud_collector::stream::Scope;
 
 use crate::chance::Chance;
 use crate::schedule::{HOUR, ORGANIZATIONS, Schedule};
+use crate::tally::Circumstance;
 
 const SECOND: i64 = 1_000;
 const NS_A_MS: i128 = 1_000_000;
@@ -31,6 +33,8 @@ pub(crate) struct Event {
     pub(crate) class: usize,
     /// A row that is no event: it goes into quarantine.
     pub(crate) is_broken: bool,
+    /// A row that no page can hold: its position goes into quarantine.
+    pub(crate) is_giant: bool,
     /// It was part of an answer.
     pub(crate) served: bool,
 }
@@ -57,6 +61,7 @@ pub(crate) struct Flaw {
 pub(crate) struct Truth {
     pub(crate) events: Vec<Event>,
     pub(crate) ways: Ways,
+    page_bytes: Option<usize>,
     pub(crate) last_place_ms: i64,
     pub(crate) last_visible_ms: i64,
 }
@@ -74,7 +79,8 @@ impl Truth {
         events.sort_by_key(|event| (event.place_ms, event.doc));
         let last = |key: fn(&Event) -> i64| events.iter().map(key).max().unwrap_or(0);
         let (last_place_ms, last_visible_ms) = (last(|e| e.place_ms), last(|e| e.visible_ms));
-        Self { events, ways: schedule.ways, last_place_ms, last_visible_ms }
+        let (ways, page_bytes) = (schedule.ways, schedule.page_bytes);
+        Self { events, ways, page_bytes, last_place_ms, last_visible_ms }
     }
 
     /// Whether a query would ever serve the event.
@@ -93,7 +99,12 @@ impl Truth {
     }
 
     /// Answers a request for a page.
-    pub(crate) fn page(&mut self, now_ms: i64, request: &PageRequest, flaw: Flaw) -> Page {
+    pub(crate) fn page(
+        &mut self,
+        now_ms: i64,
+        request: &PageRequest,
+        flaw: Flaw,
+    ) -> Result<Page, InsightsError> {
         let ask = &request.ask;
         let full =
             if flaw.limit_lowered { (ask.limit as usize).div_ceil(2) } else { ask.limit as usize };
@@ -103,7 +114,7 @@ impl Truth {
                 || after.is_some_and(|after| (event.place_ms, event.doc) <= after)
         });
         let mut body = vec![b'['];
-        let (mut rows, mut last) = (0, None);
+        let (mut rows, mut last, mut sent) = (0, None, Vec::new());
         for at in first..self.events.len() {
             let event = &self.events[at];
             let is_beyond = event.place_ms > ask.end_ms
@@ -122,7 +133,7 @@ impl Truth {
             body.extend_from_slice(&event.raw);
             last = Some((event.place_ms, event.doc));
             rows += 1;
-            self.events[at].served = true;
+            sent.push(at);
         }
         body.push(b']');
         let own = last.filter(|_| rows == full || self.ways.token_on_last_page);
@@ -132,8 +143,56 @@ impl Truth {
             _ => own.and_then(|(ms, doc)| Token::parse(&format!("[{ms},\"{doc}\"]"))),
         };
         let count = rows as u64 + if flaw.count_too_high { u64::from(ask.limit) } else { 0 };
+        if let Some(limit_bytes) = self.page_bytes.filter(|limit| body.len() > *limit) {
+            return Err(InsightsError::TooLarge { limit_bytes, token });
+        }
+        sent.into_iter().for_each(|at| self.events[at].served = true);
         let headers = PageHeaders { limit: Some(full as u64), count: Some(count), token };
-        Page::parse(body, headers).unwrap()
+        Ok(Page::parse(body, headers).unwrap())
+    }
+
+    /// Whether a row of what is asked for became visible within `span`.
+    pub(crate) fn appeared(&self, span: Range<i64>, request: &PageRequest) -> bool {
+        let window = request.ask.start_ms..request.ask.end_ms;
+        self.events.iter().any(|event| {
+            span.contains(&event.visible_ms)
+                && window.contains(&event.place_ms)
+                && self.is_asked_for(event, &request.scope, &request.query)
+        })
+    }
+
+    /// What is odd about each row.
+    pub(crate) fn kinds(&self, promised_ms: i64) -> impl Iterator<Item = Circumstance> {
+        use Circumstance::{
+            ChangedRow, Future, Giant, Late, NoEvent, SameIdOtherTime, SameMillisecond,
+            SameRowAgain, TooLate, WithoutId, WithoutTime,
+        };
+        let mut before: Option<&Event> = None;
+        let mut classes: HashMap<usize, &[u8]> = HashMap::new();
+        let mut ids: HashMap<&[u8], i64> = HashMap::new();
+        self.events.iter().flat_map(move |event| {
+            let late_ms = event.visible_ms - event.place_ms;
+            let has_id = event.raw.starts_with(b"{\"id\"");
+            let known = classes.insert(event.class, &event.raw);
+            let id = event.raw.get(..23).filter(|_| has_id);
+            let other = id.and_then(|id| ids.insert(id, event.place_ms));
+            let same_ms = before.replace(event).is_some_and(|b| b.place_ms == event.place_ms);
+            [
+                (Late, (SECOND..=promised_ms).contains(&late_ms)),
+                (TooLate, late_ms > promised_ms),
+                (Future, late_ms < 0),
+                (SameRowAgain, known == Some(&event.raw)),
+                (ChangedRow, known.is_some_and(|raw| raw != event.raw)),
+                (SameIdOtherTime, other.is_some_and(|ms| ms != event.place_ms)),
+                (SameMillisecond, same_ms),
+                (WithoutId, !has_id && !event.is_broken),
+                (WithoutTime, event.time_ns.is_none() && !event.is_broken),
+                (NoEvent, event.is_broken),
+                (Giant, event.is_giant),
+            ]
+            .into_iter()
+            .filter_map(|(kind, is)| is.then_some(kind))
+        })
     }
 
     /// How many rows each hour of a window holds.
@@ -218,6 +277,7 @@ impl Draw<'_> {
             (6..9, _) => self.unreadable(doc),
             (9..11, _) => self.broken(doc),
             (11..14, _) => self.without_id(doc),
+            (16..18, _) if self.schedule.page_bytes.is_some() => self.giant(doc),
             // The same id at another time is another event.
             (14..16, Some(earlier)) if earlier.raw.starts_with(b"{\"id\"") => {
                 let id = String::from_utf8_lossy(&earlier.raw[7..23]).into_owned();
@@ -272,6 +332,16 @@ impl Draw<'_> {
         }
     }
 
+    fn giant(self, doc: u32) -> Event {
+        let pad = "x".repeat(self.schedule.page_bytes.unwrap_or(0));
+        let id = format!("{:016x}", self.chance.below(u64::MAX));
+        let mut event = self.plain(doc, &id);
+        event.raw.truncate(event.raw.len() - 1);
+        event.raw.extend_from_slice(format!(",\"pad\":\"{pad}\"}}").as_bytes());
+        event.is_giant = true;
+        event
+    }
+
     fn row(
         mut self,
         doc: u32,
@@ -292,6 +362,7 @@ impl Draw<'_> {
             time_ns: Some(time_ns),
             class: 0,
             is_broken: false,
+            is_giant: false,
             served: false,
         }
     }

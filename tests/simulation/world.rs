@@ -14,7 +14,7 @@ use crate::chance::Chance;
 use crate::schedule::{DELAY_MS_MAX, SECOND, Schedule};
 use crate::store::Store;
 use crate::table::{self, Table};
-use crate::tally::{Fault, Step, Tally};
+use crate::tally::{Circumstance, Fault, Step, Tally};
 use crate::truth::{Flaw, Truth};
 
 /// What the engine asks of the world.
@@ -92,6 +92,8 @@ pub(crate) struct World {
     pub(crate) traced: bool,
     page_limit: u32,
     next_call: u64,
+    /// When the last page was served.
+    paged_ms: i64,
     start_ms: i64,
 }
 
@@ -105,7 +107,8 @@ pub(crate) fn lock(world: &Shared) -> MutexGuard<'_, World> {
 impl World {
     pub(crate) fn new(schedule: &Schedule, chance: &mut Chance, traced: bool) -> Self {
         let truth = Truth::draw(schedule, &mut chance.branch());
-        let tally = Tally::of_one(truth.events.len());
+        let mut tally = Tally::of_one(truth.events.len());
+        circumstances(schedule, &truth, &mut tally);
         Self {
             now_ms: schedule.start_ms,
             chance: chance.branch(),
@@ -121,6 +124,7 @@ impl World {
             traced,
             page_limit: schedule.settings.page_limit,
             next_call: 0,
+            paged_ms: schedule.start_ms,
             start_ms: schedule.start_ms,
         }
     }
@@ -294,13 +298,34 @@ impl World {
         if request.query.iter().any(|name| name == "ldap") {
             self.tally.step(Step::SecondQueryRead);
         }
-        Ok(self.truth.page(self.now_ms, request, flaw))
+        if ask.token.is_some() && self.truth.appeared(self.paged_ms..self.now_ms, request) {
+            self.tally.met(Circumstance::InsertedWhilePaging);
+        }
+        self.paged_ms = self.now_ms;
+        let page = self.truth.page(self.now_ms, request, flaw);
+        if matches!(page, Err(InsightsError::TooLarge { .. })) {
+            self.tally.met(Circumstance::PageTooLarge);
+        }
+        page
     }
 
     /// A number of a stream's cursor.
     pub(crate) fn cursor_number(&self, stream: &StreamId, name: &'static str) -> Option<i64> {
         number(self.table.get(stream)?, name).ok()
     }
+}
+
+/// Counts what a schedule has by itself.
+fn circumstances(schedule: &Schedule, truth: &Truth, tally: &mut Tally) {
+    use Circumstance::{EndExclusive, EndInclusive, TwoQueries, TwoStreams};
+    tally.met(if truth.ways.end_inclusive { EndInclusive } else { EndExclusive });
+    if schedule.streams.len() > 1 {
+        tally.met(TwoStreams);
+    }
+    if schedule.settings.queries.len() > 1 {
+        tally.met(TwoQueries);
+    }
+    truth.kinds(schedule.promised_lateness_ms()).for_each(|kind| tally.met(kind));
 }
 
 impl Request {
