@@ -19,6 +19,8 @@
 mod chance;
 #[path = "simulation/check.rs"]
 mod check;
+#[path = "simulation/draw.rs"]
+mod draw;
 #[path = "simulation/faults.rs"]
 mod faults;
 #[path = "simulation/ports.rs"]
@@ -27,6 +29,8 @@ mod ports;
 mod schedule;
 #[path = "simulation/simulate.rs"]
 mod simulate;
+#[path = "simulation/starved.rs"]
+mod starved;
 #[path = "simulation/store.rs"]
 mod store;
 #[path = "simulation/table.rs"]
@@ -51,8 +55,10 @@ use simulate::{Ending, Script, Simulation};
 use tally::{Fault, Tally};
 
 /// Schedules of the test command: about a minute on two cores.
-const SCHEDULES: u64 = 2_000;
+const SCHEDULES: u64 = 10_000;
 const THREADS: usize = 2;
+/// A thread that has found so many failing seeds has found enough.
+const FAILED_MAX: usize = 10;
 
 fn simulate(seed: u64) -> Ending {
     Simulation::new(Schedule::draw(seed), false).run()
@@ -66,7 +72,7 @@ fn simulate_all(seeds: Range<u64>) -> (Tally, Vec<(u64, Vec<String>)>) {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 let (mut tally, mut failed) = (Tally::default(), Vec::new());
-                loop {
+                while failed.len() < FAILED_MAX {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= seeds.end {
                         break;

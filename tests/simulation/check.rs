@@ -1,6 +1,7 @@
 //! What must hold of everything that happened, once it is quiet.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Range;
 
 use base64::Engine as _;
 use jiff::Timestamp;
@@ -101,7 +102,8 @@ fn archive(world: &World, schedule: &Schedule) -> Result<Held, String> {
     for (key, object) in world.store.archived() {
         let lines =
             gunzip(&mut decompressor, &object.body).ok_or_else(|| format!("{key} is no gzip"))?;
-        let stream = schedule.streams.iter().find(|stream| key.contains(stream.as_str()));
+        let named = schedule.streams.iter().filter(|stream| key.contains(stream.as_str()));
+        let stream = named.max_by_key(|stream| stream.as_str().len());
         let stream = stream.ok_or_else(|| format!("{key} is of no stream"))?;
         held.object(world, &by_line, key, &lines, stream);
     }
@@ -177,11 +179,11 @@ fn misplaced(event: &Event, key: &str) -> Option<String> {
     (!key.starts_with(&folder)).then(|| format!("{key} holds an event of {folder}"))
 }
 
-/// Every promised event is there once, none twice, none that was not served, none from before the
-/// origin.
+/// Every promised event is there once, none twice, none that was not served, none that no stream
+/// owns.
 fn against_truth(world: &World, schedule: &Schedule, held: &Held) -> Vec<String> {
     let mut wrong = held.wrong.clone();
-    let born: BTreeMap<&StreamId, (i64, i64)> = schedule
+    let born: Vec<(&StreamId, Birth)> = schedule
         .streams
         .iter()
         .filter_map(|stream| Some((stream, birth(world, stream)?)))
@@ -190,22 +192,24 @@ fn against_truth(world: &World, schedule: &Schedule, held: &Held) -> Vec<String>
     for (at, event) in world.truth.events.iter().enumerate() {
         let (times, promised) = classes.entry(event.class).or_default();
         *times += held.times[at];
-        let owner = schedule.streams.iter().find(|stream| match stream.scope() {
-            Scope::Organization(id) => event.organization == id,
-            _ => true,
+        let owner = born.iter().find(|(stream, birth)| {
+            let is_of = match stream.scope() {
+                Scope::Organization(id) => event.organization == id,
+                _ => true,
+            };
+            is_of && birth.owns(event)
         });
-        let Some((stream, (origin_ms, born_ms))) = owner.and_then(|s| Some((s, *born.get(s)?)))
-        else {
+        let Some((stream, birth)) = owner else {
+            if held.times[at] > 0 && !born.is_empty() {
+                wrong.push(format!("archived and owned by no stream: {}", shown(event)));
+            }
             continue;
         };
-        if held.times[at] > 0 && event.place_ms < origin_ms {
-            wrong.push(format!("archived from before the origin {origin_ms}: {}", shown(event)));
-        }
         let scope = stream.scope();
         let queries = &schedule.settings.queries;
         let is_asked_for =
             queries.iter().any(|query| world.truth.is_asked_for(event, &scope, query));
-        if is_asked_for && !event.is_giant && is_promised(schedule, event, origin_ms, born_ms) {
+        if is_asked_for && !event.is_giant && birth.promises(schedule, event) {
             *promised = Some(event);
         }
     }
@@ -223,18 +227,26 @@ fn against_truth(world: &World, schedule: &Schedule, held: &Held) -> Vec<String>
     wrong
 }
 
-/// Whether an event that a stream asks for must be in the archive.
-fn is_promised(schedule: &Schedule, event: &Event, origin_ms: i64, born_ms: i64) -> bool {
-    let lateness_ms = event.visible_ms - event.place_ms;
-    let in_time = lateness_ms <= schedule.promised_lateness_ms() || event.visible_ms <= born_ms;
-    in_time && event.place_ms >= origin_ms
+impl Birth {
+    /// Whether it is this stream that archives what lies where the event does.
+    fn owns(&self, event: &Event) -> bool {
+        self.owned.contains(&event.place_ms)
+    }
+
+    /// Whether an event that the stream asks for must be in the archive.
+    fn promises(&self, schedule: &Schedule, event: &Event) -> bool {
+        let lateness_ms = event.visible_ms - event.place_ms;
+        let in_time =
+            lateness_ms <= schedule.promised_lateness_ms() || event.visible_ms <= self.born_ms;
+        in_time && self.owns(event)
+    }
 }
 
 /// Every row too large to fetch has its position in quarantine once, a query; nothing else has.
 fn positions(world: &World, schedule: &Schedule, held: &Held) -> Vec<String> {
     let mut rows: BTreeMap<(StreamId, String, String), (usize, usize)> = BTreeMap::new();
     for stream in &schedule.streams {
-        let Some((origin_ms, born_ms)) = birth(world, stream) else { continue };
+        let Some(birth) = birth(world, stream) else { continue };
         for query in &schedule.settings.queries {
             let asked = |event: &&Event| {
                 event.is_giant && world.truth.is_asked_for(event, &stream.scope(), query)
@@ -243,8 +255,8 @@ fn positions(world: &World, schedule: &Schedule, held: &Held) -> Vec<String> {
                 let time = jumpcloud_collector::time::rfc3339(event.place_ms);
                 let (all, promised) =
                     rows.entry((stream.clone(), query.join(","), time)).or_default();
-                *all += usize::from(event.place_ms >= origin_ms);
-                *promised += usize::from(is_promised(schedule, event, origin_ms, born_ms));
+                *all += usize::from(birth.owns(event));
+                *promised += usize::from(birth.promises(schedule, event));
             }
         }
     }
@@ -260,11 +272,19 @@ fn positions(world: &World, schedule: &Schedule, held: &Held) -> Vec<String> {
     wrong.collect()
 }
 
-/// Origin and time of birth, as certified.
-fn birth(world: &World, stream: &StreamId) -> Option<(i64, i64)> {
+/// A stream's birth, as certified.
+struct Birth {
+    /// The event time that the stream owns.
+    owned: Range<i64>,
+    born_ms: i64,
+}
+
+fn birth(world: &World, stream: &StreamId) -> Option<Birth> {
     let object = world.store.get("state", &format!("streams/v1/{stream}.json"))?;
     let certificate: serde_json::Value = serde_json::from_slice(&object.body).ok()?;
-    Some((certificate.get("origin_ms")?.as_i64()?, certificate.get("born_ms")?.as_i64()?))
+    let number = |name| certificate.get(name).and_then(serde_json::Value::as_i64);
+    let owned = number("origin_ms")?..number("end_ms").unwrap_or(i64::MAX);
+    Some(Birth { owned, born_ms: number("born_ms")? })
 }
 
 fn shown(event: &Event) -> String {

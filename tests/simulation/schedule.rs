@@ -60,11 +60,17 @@ impl Schedule {
         let mut chance = Chance::new(seed);
         let tick_ms = *chance.pick(&[20 * SECOND, MINUTE, 5 * MINUTE, 5 * MINUTE, HOUR]);
         let start_ms = NOON + chance.between(0, 6 * HOUR);
+        let (mut streams, settings) = (streams(&mut chance), settings(&mut chance, tick_ms));
+        if chance.percent(20) {
+            // The day before the live stream begins, however wrong the clock it is born by.
+            let day_ms = start_ms - settings.start_lookback_ms - SKEW_MS_MAX - 1;
+            streams.extend(streams[0].lane(day_ms));
+        }
         Self {
             seed,
             events: 200 + chance.below(60) as usize,
-            streams: streams(&mut chance),
-            settings: settings(&mut chance, tick_ms),
+            streams,
+            settings,
             batch_limits: batch_limits(&mut chance),
             page_bytes: if chance.percent(20) { Some(*chance.pick(&[900, 2_500])) } else { None },
             ways: Ways {
@@ -85,8 +91,14 @@ impl Schedule {
 
     /// Event time from before the birth to the end of the faults.
     pub(crate) fn event_span_ms(&self) -> Range<i64> {
-        let before_ms = self.settings.start_lookback_ms + 2 * self.tick_ms;
+        let owned_by_lanes = if self.streams.iter().any(StreamId::is_lane) { 6 } else { 0 };
+        let before_ms = self.settings.start_lookback_ms + (2 + owned_by_lanes) * self.tick_ms;
         self.start_ms - before_ms..self.start_ms + i64::from(self.ticks) * self.tick_ms
+    }
+
+    /// The streams that are no lanes.
+    pub(crate) fn live(&self) -> usize {
+        self.streams.iter().filter(|stream| !stream.is_lane()).count()
     }
 
     /// An event that appears this late is archived for certain.

@@ -8,11 +8,13 @@ use futures_util::future::LocalBoxFuture;
 use jumpcloud_collector::collect::{Engine, Goal};
 use jumpcloud_collector::plan::Budget;
 use jumpcloud_collector::report::{Outcome, StreamReport};
+use jumpcloud_collector::stream::StreamId;
 
 use crate::chance::Chance;
 use crate::check;
 use crate::ports::Ports;
 use crate::schedule::{SKEW_MS_MAX, Schedule};
+use crate::starved::Sweeps;
 use crate::tally::{Fault, Step, Tally};
 use crate::world::{Call, Local, Request, Shared, World, lock};
 
@@ -49,6 +51,7 @@ pub(crate) struct Simulation {
     script: Option<Script>,
     /// Effects so far: requests that leave something behind.
     pub(crate) effects: u64,
+    sweeps: Sweeps,
     last_outcomes: Vec<Outcome>,
 }
 
@@ -81,6 +84,7 @@ impl Simulation {
             stores_down_until_ms: 0,
             script: None,
             effects: 0,
+            sweeps: Sweeps::default(),
             last_outcomes: Vec::new(),
         };
         (0..WORKERS).for_each(|_| simulation.add_worker());
@@ -174,6 +178,9 @@ impl Simulation {
         let idle =
             self.workers.iter().all(|worker| worker.run.is_none()) && world.stragglers.is_empty();
         let read = self.schedule.streams.iter().all(|stream| {
+            if stream.is_lane() {
+                return world.is_finished(stream);
+            }
             let past =
                 |name, ms: i64| world.cursor_number(stream, name).is_some_and(|found| found > ms);
             let swept = past("sweep_mark_ms", visible_ms);
@@ -242,11 +249,16 @@ impl Simulation {
             world.now_ms + world.locals[at].skew_ms
         };
         let budget = Budget { started_ms, deadline_ms: started_ms + self.schedule.run_ms };
-        let (engine, streams) =
-            (Arc::clone(&self.workers[at].engine), self.schedule.streams.clone());
+        let engine = Arc::clone(&self.workers[at].engine);
+        let streams: Vec<StreamId> = {
+            let world = lock(&self.world);
+            let due = |stream: &&StreamId| recover_only || !world.is_finished(stream);
+            self.schedule.streams.iter().filter(due).cloned().collect()
+        };
         self.workers[at].run = Some(Box::pin(async move {
             let mut reports = Vec::new();
-            for stream in &streams {
+            for (done, stream) in streams.iter().enumerate() {
+                let budget = share(engine.clock.now_ms(), budget, streams.len() - done);
                 reports.push(match recover_only {
                     true => engine.run(stream, Goal::Recover, budget).await,
                     false => engine.run(stream, Goal::Collect, budget).await,
@@ -268,6 +280,7 @@ impl Simulation {
         let mut world = lock(&self.world);
         self.last_outcomes = reports.iter().map(|report| report.outcome).collect();
         for report in reports {
+            self.sweeps.watch(&mut world, &self.schedule, &report);
             world.tally.step(match report.outcome {
                 Outcome::Ok => Step::EndedOk,
                 Outcome::Behind => Step::EndedBehind,
@@ -326,4 +339,10 @@ impl Simulation {
             }
         }
     }
+}
+
+/// A stream's part of an invocation's time, as the function shares it.
+fn share(now_ms: i64, budget: Budget, streams_left: usize) -> Budget {
+    let left_ms = (budget.deadline_ms - now_ms).max(0) / streams_left.max(1) as i64;
+    Budget { started_ms: now_ms, deadline_ms: now_ms + left_ms }
 }

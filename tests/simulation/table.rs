@@ -112,6 +112,9 @@ pub(crate) fn steps(update: &Update, allowed: bool) -> Vec<Step> {
     } else if has(|c| matches!(c, Condition::AtMost("frontier_ms", _))) {
         steps.push(or(Step::Progressed, Step::ProgressRefused));
     }
+    if sets("finished_ms").is_some() && allowed {
+        steps.push(Step::Finished);
+    }
     if update.remove.contains(&"lease_owner") && allowed {
         steps.push(if sets("last_error").is_some() {
             Step::ReleasedAfterFailure

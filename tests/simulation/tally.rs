@@ -51,6 +51,8 @@ counted! {
         ProgressRefused,
         Released,
         ReleasedAfterFailure,
+        /// A lane is read for good.
+        Finished,
         EndedOk,
         EndedBehind,
         EndedBusy,
@@ -109,6 +111,7 @@ counted! {
         EndExclusive,
         TwoStreams,
         TwoQueries,
+        LaneBesideLive,
         /// An event that appears later than it happened, as late as is promised.
         Late,
         /// Later than is promised: it may be archived, once.

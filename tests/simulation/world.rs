@@ -309,6 +309,11 @@ impl World {
         page
     }
 
+    /// Whether a stream is a lane that was read for good.
+    pub(crate) fn is_finished(&self, stream: &StreamId) -> bool {
+        self.cursor_number(stream, "finished_ms").is_some()
+    }
+
     /// A number of a stream's cursor.
     pub(crate) fn cursor_number(&self, stream: &StreamId, name: &'static str) -> Option<i64> {
         number(self.table.get(stream)?, name).ok()
@@ -317,10 +322,13 @@ impl World {
 
 /// Counts what a schedule has by itself.
 fn circumstances(schedule: &Schedule, truth: &Truth, tally: &mut Tally) {
-    use Circumstance::{EndExclusive, EndInclusive, TwoQueries, TwoStreams};
+    use Circumstance::{EndExclusive, EndInclusive, LaneBesideLive, TwoQueries, TwoStreams};
     tally.met(if truth.ways.end_inclusive { EndInclusive } else { EndExclusive });
-    if schedule.streams.len() > 1 {
+    if schedule.live() > 1 {
         tally.met(TwoStreams);
+    }
+    if schedule.live() < schedule.streams.len() {
+        tally.met(LaneBesideLive);
     }
     if schedule.settings.queries.len() > 1 {
         tally.met(TwoQueries);
