@@ -1,0 +1,117 @@
+//! The simulation is only worth what it catches: each of these changes to the source breaks a rule
+//! of the protocol, and a thousand schedules must show it.
+//!
+//! ```text
+//! cargo test --test mutants -- --ignored --nocapture       all of them, a few minutes
+//! MUTANT=nonce cargo test --test mutants -- --ignored      those whose name holds a word
+//! ```
+//!
+//! A mutant is an edit of a copy of the source, below `target`; the engine has no switches. The
+//! copy is built alone, see `tests/engine`, so that each takes seconds.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, reason = "tests")]
+
+#[path = "mutants/list.rs"]
+mod list;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use list::{MUTANTS, Mutant};
+
+/// Schedules within which each must be caught.
+const SCHEDULES: u64 = 1_000;
+
+/// A copy of what the engine and the simulation are built from.
+struct Copy(PathBuf);
+
+impl Copy {
+    fn make() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let copy = root.join("target/mutants/copy");
+        for folder in ["src", "tests/engine", "tests/simulation"] {
+            copy_folder(&root.join(folder), &copy.join(folder));
+        }
+        fs::copy(root.join("tests/simulation.rs"), copy.join("tests/simulation.rs")).unwrap();
+        Self(copy)
+    }
+
+    /// Makes each edit where its text is found, once, and nowhere else.
+    fn edit(&self, mutant: &Mutant) -> Vec<(PathBuf, String)> {
+        let mut originals = Vec::new();
+        for (file, from, to) in mutant.edits {
+            let path = self.0.join(file);
+            let text = fs::read_to_string(&path).unwrap();
+            assert_eq!(text.matches(from).count(), 1, "{}: {file} has `{from}`", mutant.name);
+            fs::write(&path, text.replace(from, to)).unwrap();
+            originals.push((path, text));
+        }
+        originals.reverse();
+        originals
+    }
+
+    /// What the simulation of this copy prints.
+    fn simulate(&self) -> String {
+        let output = Command::new(env!("CARGO"))
+            .args(["test", "--offline", "--quiet", "--test", "simulation"])
+            .arg("--manifest-path")
+            .arg(self.0.join("tests/engine/Cargo.toml"))
+            .args(["--", "many", "--ignored", "--nocapture"])
+            .env("CARGO_TARGET_DIR", self.0.with_file_name("build"))
+            .env("SIM_SCHEDULES", SCHEDULES.to_string())
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        text(&output.stdout) + &text(&output.stderr)
+    }
+}
+
+/// Copies what is new, so that only what a mutant changes is built again.
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (path, copy) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy_folder(&path, &copy);
+        } else if fs::read(&copy).ok() != Some(fs::read(&path).unwrap()) {
+            fs::copy(&path, &copy).unwrap();
+        }
+    }
+}
+
+/// Schedules tried and violations found, as the simulation's last line says.
+fn verdict(output: &str) -> Option<(u64, u64)> {
+    let line = output.lines().find(|line| line.contains(" violations, seeds "))?;
+    let number = |text: &str| text.split_whitespace().next()?.parse().ok();
+    let fields: Vec<&str> = line.split(", ").collect();
+    Some((number(fields.first()?)?, number(fields.get(3)?)?))
+}
+
+#[test]
+#[ignore = "builds the engine once a mutant"]
+fn each_is_caught_within_a_thousand_schedules() {
+    let wanted = std::env::var("MUTANT").unwrap_or_default();
+    let copy = Copy::make();
+    let sound = copy.simulate();
+    assert_eq!(verdict(&sound), Some((SCHEDULES, 0)), "the engine as it is: {sound}");
+    let mut survived = Vec::new();
+    for mutant in MUTANTS.iter().filter(|mutant| mutant.name.contains(&wanted)) {
+        let started = Instant::now();
+        let originals = copy.edit(mutant);
+        let output = copy.simulate();
+        for (path, text) in originals {
+            fs::write(path, text).unwrap();
+        }
+        let Some((_, violations)) = verdict(&output) else {
+            panic!("{} does not build or run: {output}", mutant.name);
+        };
+        let first = output.lines().find(|line| line.starts_with("seed ")).unwrap_or("survived");
+        println!("{:>5.1} s  {}: {first}", started.elapsed().as_secs_f64(), mutant.name);
+        if violations == 0 {
+            survived.push(mutant.name);
+        }
+    }
+    assert!(survived.is_empty(), "survived: {survived:?}");
+}

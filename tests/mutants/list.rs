@@ -1,0 +1,178 @@
+//! The mutants, and what each breaks.
+
+/// A change that must not survive.
+pub(crate) struct Mutant {
+    pub(crate) name: &'static str,
+    /// File, text that stands there once, text in its place.
+    pub(crate) edits: &'static [(&'static str, &'static str, &'static str)],
+}
+
+pub(crate) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "create without the condition",
+        edits: &[(
+            "tests/simulation/store.rs",
+            "if let Some(found) = self.bucket(bucket).get(key) {",
+            "if let Some(found) = self.bucket(bucket).get(key).filter(|_| false) {",
+        )],
+    },
+    Mutant {
+        name: "sweep from now minus horizon",
+        edits: &[(
+            "src/sweep.rs",
+            "    let from_ms = sweep_from_ms(cursor, settings);
+    let kept",
+            "    let from_ms = (now_ms - settings.late_horizon_ms).max(cursor.origin_ms);
+    let kept",
+        )],
+    },
+    Mutant {
+        name: "`at` past the last decided row",
+        edits: &[(
+            "src/plan.rs",
+            "let at_ms = at_ms.max(reading.at_ms);",
+            "let at_ms = (at_ms + 1).max(reading.at_ms);",
+        )],
+    },
+    Mutant {
+        name: "publish before decide",
+        edits: &[(
+            "src/collect/decide.rs",
+            "        if !self.create_entry(&entry).await? {",
+            "        self.publish_parts(&entry).await?;
+        if !self.create_entry(&entry).await? {",
+        )],
+    },
+    Mutant {
+        name: "advance before publish",
+        edits: &[(
+            "src/collect/decide.rs",
+            "        self.publish_parts(&entry).await?;
+        self.publish_slots(&entry, &slots).await?;
+        self.advance(&entry).await?;",
+            "        self.advance(&entry).await?;
+        self.publish_parts(&entry).await?;
+        self.publish_slots(&entry, &slots).await?;",
+        )],
+    },
+    Mutant {
+        name: "a 412 taken for failure",
+        edits: &[(
+            "src/collect/decide.rs",
+            "return self.check_same(bucket, key, &about).await.map(|()| false);",
+            "return Err(RunError::Pass(format!(\"412: {key}\")));",
+        )],
+    },
+    Mutant {
+        name: "nonce ignored",
+        edits: &[(
+            "src/collect/decide.rs",
+            "return Ok(found.header.nonce == entry.header.nonce);",
+            "return Ok(!found.header.nonce.is_empty());",
+        )],
+    },
+    Mutant {
+        name: "a last page recognised by `<=`",
+        edits: &[(
+            "src/walk.rs",
+            "if rows < full && count < full {",
+            "if rows <= full && count <= full {",
+        )],
+    },
+    Mutant {
+        name: "warm slots used without comparing head_hash",
+        edits: &[(
+            "src/collect/mod.rs",
+            "kept.filter(|slots| slots.is_at(head_hash))",
+            "kept.filter(|slots| slots.is_at(head_hash) || !head_hash.is_empty())",
+        )],
+    },
+    Mutant {
+        name: "rebuild at the largest entry",
+        edits: &[(
+            "src/collect/birth.rs",
+            "Ok(Cursor { seq: seq.saturating_sub(1), head_hash: entry.header.previous, ..newborn })",
+            "Ok(Cursor { seq, head_hash: entry.hash(), state: entry.header.state, ..newborn })",
+        )],
+    },
+    Mutant {
+        name: "readings not cut at the origin",
+        edits: &[
+            (
+                "src/plan.rs",
+                "state.read_to_ms.min(state.read_at_ms - settings.overlap_ms).max(cursor.origin_ms),",
+                "state.read_to_ms.min(state.read_at_ms - settings.overlap_ms),",
+            ),
+            (
+                "src/sweep.rs",
+                "(cursor.state.sweep_mark_ms - settings.late_horizon_ms).max(cursor.origin_ms)",
+                "cursor.state.sweep_mark_ms - settings.late_horizon_ms",
+            ),
+            (
+                "src/collect/admit.rs",
+                "if ms < self.cursor.origin_ms || ms >= reading.end_ms {",
+                "if ms >= reading.end_ms {",
+            ),
+        ],
+    },
+    Mutant {
+        name: "sweep without its own share",
+        edits: &[
+            (
+                "src/collect/read.rs",
+                "let kept_ms = if is_more_due { (end_ms - local_ms).max(0) / 4 } else { 0 };",
+                "let kept_ms = if is_more_due { (end_ms - local_ms).max(0) / 4_000 } else { 0 };",
+            ),
+            (
+                "src/collect/read.rs",
+                "        let wish = self.compare().await?;",
+                "        if self.report.pages >= u64::from(engine.settings.pages_per_run) {
+            return Ok(head);
+        }
+        let wish = self.compare().await?;",
+            ),
+        ],
+    },
+    Mutant {
+        name: "slots written before parts are confirmed",
+        edits: &[(
+            "src/collect/decide.rs",
+            "        self.publish_parts(&entry).await?;
+        self.publish_slots(&entry, &slots).await?;
+        self.advance",
+            "        self.publish_slots(&entry, &slots).await?;
+        self.publish_parts(&entry).await?;
+        self.advance",
+        )],
+    },
+    Mutant {
+        name: "a sweep that forgets its query",
+        edits: &[(
+            "src/sweep.rs",
+            "        return Some(sweep.clone());",
+            "        let query = settings.queries.last()?.clone();
+        return Some(Reading { query, ..sweep.clone() });",
+        )],
+    },
+    Mutant {
+        name: "identity by id alone",
+        edits: &[(
+            "src/identity.rs",
+            "        separated(&mut digest, &page.organization(fields).unwrap_or_default());
+        separated(&mut digest, &page.service(fields).unwrap_or_default());
+        separated(&mut digest, &id);
+        timestamp(&mut digest, page, fields);",
+            "        separated(&mut digest, &id);",
+        )],
+    },
+    // Holes that the simulation found itself.
+    Mutant {
+        name: "positions counted on when a walk begins anew",
+        edits: &[(
+            "src/walk.rs",
+            "        self.given_up = (i64::MIN, 0);
+    }",
+            "    }",
+        )],
+    },
+];
