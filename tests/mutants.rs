@@ -9,7 +9,13 @@
 //! A mutant is an edit of a copy of the source, below `target`; the engine has no switches. The
 //! copy is built alone, see `tests/engine`, so that each takes seconds.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
 
 #[path = "mutants/list.rs"]
 mod list;

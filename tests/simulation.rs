@@ -2,9 +2,9 @@
 //! engine in a simulated world, thousands of seeded schedules of it.
 //!
 //! ```text
-//! cargo test --test simulation                                   about a minute of schedules
+//! cargo test --test simulation                                   a minute of schedules
 //! SIM_SEED=42 cargo test --test simulation replay -- --nocapture one schedule, with its trace
-//! SIM_SCHEDULES=1000000 cargo test --release --test simulation many -- --ignored --nocapture
+//! infra/simulate 1000000                                         so many, with the engine alone
 //! ```
 
 #![expect(
@@ -48,14 +48,17 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use schedule::Schedule;
 use simulate::{Ending, Script, Simulation};
 use tally::{Fault, Tally};
 
-/// Schedules of the test command: about a minute on two cores.
-const SCHEDULES: u64 = 10_000;
+/// Schedules of the test command: as many as fit in a minute, at most this many,
+const SCHEDULES: u64 = 20_000;
+/// and however slow the machine is, enough to meet every step and fault.
+const SCHEDULES_MIN: u64 = 2_000;
+const MINUTE: Duration = Duration::from_secs(60);
 const THREADS: usize = 2;
 /// A thread that has found so many failing seeds has found enough.
 const FAILED_MAX: usize = 10;
@@ -64,8 +67,12 @@ fn simulate(seed: u64) -> Ending {
     Simulation::new(Schedule::draw(seed), false).run()
 }
 
-/// Runs every seed; returns what was tried, and the seeds that failed with why.
-fn simulate_all(seeds: Range<u64>) -> (Tally, Vec<(u64, Vec<String>)>) {
+/// Runs every seed, or as many as `enough` allows; returns what was tried, and the seeds that
+/// failed with why.
+fn simulate_all(
+    seeds: &Range<u64>,
+    enough: &(dyn Fn(u64) -> bool + Sync),
+) -> (Tally, Vec<(u64, Vec<String>)>) {
     let next = AtomicU64::new(seeds.start);
     let total = Mutex::new((Tally::default(), Vec::new()));
     std::thread::scope(|scope| {
@@ -73,10 +80,14 @@ fn simulate_all(seeds: Range<u64>) -> (Tally, Vec<(u64, Vec<String>)>) {
             scope.spawn(|| {
                 let (mut tally, mut failed) = (Tally::default(), Vec::new());
                 while failed.len() < FAILED_MAX {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
+                    // Drawn one after the other, so that what was tried is one range.
+                    let draw = |seed| {
+                        (seed < seeds.end && !enough(seed - seeds.start)).then_some(seed + 1)
+                    };
+                    let Ok(seed) = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, draw)
+                    else {
                         break;
-                    }
+                    };
                     let ending = simulate(seed);
                     tally.add(&ending.tally);
                     if !ending.wrong.is_empty() {
@@ -94,9 +105,12 @@ fn simulate_all(seeds: Range<u64>) -> (Tally, Vec<(u64, Vec<String>)>) {
     (tally, failed)
 }
 
-fn report(seeds: Range<u64>, every_step: bool) {
+/// Runs the seeds for as long as `time` allows, and tells what was tried.
+fn report(seeds: &Range<u64>, time: Option<Duration>) {
     let started = Instant::now();
-    let (tally, failed) = simulate_all(seeds.clone());
+    let enough =
+        |done: u64| time.is_some_and(|time| done >= SCHEDULES_MIN && started.elapsed() >= time);
+    let (tally, failed) = simulate_all(seeds, &enough);
     let Tally { schedules, events, .. } = tally;
     print!("{tally}");
     println!(
@@ -104,7 +118,7 @@ fn report(seeds: Range<u64>, every_step: bool) {
         tally.faults(),
         failed.len(),
         seeds.start,
-        seeds.end,
+        seeds.start + schedules,
         started.elapsed().as_secs_f64(),
     );
     for (seed, wrong) in failed.iter().take(100) {
@@ -114,7 +128,7 @@ fn report(seeds: Range<u64>, every_step: bool) {
         keep_regression(*seed);
         panic!("SIM_SEED={seed} cargo test --test simulation replay -- --nocapture");
     }
-    assert!(!every_step || tally.never().is_empty(), "never met: {:?}", tally.never());
+    assert!(tally.never().is_empty(), "never met: {:?}", tally.never());
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -123,14 +137,15 @@ fn number(name: &str) -> Option<u64> {
 
 #[test]
 fn a_minute_of_schedules() {
-    report(0..SCHEDULES, true);
+    report(&(0..SCHEDULES), Some(MINUTE));
 }
 
 #[test]
-#[ignore = "as many as SIM_SCHEDULES says"]
+#[ignore = "as many as SIM_SCHEDULES says, in SIM_SECONDS"]
 fn many() {
     let first = number("SIM_SEED").unwrap_or(0);
-    report(first..first + number("SIM_SCHEDULES").unwrap_or(SCHEDULES), true);
+    let seeds = first..first + number("SIM_SCHEDULES").unwrap_or(SCHEDULES);
+    report(&seeds, number("SIM_SECONDS").map(Duration::from_secs));
 }
 
 /// Crashes before and after each effect, and a zombie that comes back after it.
