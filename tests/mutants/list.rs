@@ -171,8 +171,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         edits: &[(
             "src/walk.rs",
             "        self.given_up = (i64::MIN, 0);
-    }",
-            "    }",
+        Step::Next",
+            "        Step::Next",
         )],
     },
 ];
