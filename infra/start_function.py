@@ -1,5 +1,10 @@
-"""Starts a function's program as Lambda would, with the template's environment, until it asks for its first invocation."""
+"""Starts a function's program as Lambda would, with the template's environment, and has it answer an invocation.
 
+The invocation asks for a task that there is not: the answer must be the refusal that lists what is accepted. So the
+program has read its settings, made its clients and understood an event, and has asked nothing of AWS or JumpCloud.
+"""
+
+import json
 import os
 import subprocess
 import sys
@@ -11,22 +16,35 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from samcli.yamlhelper import yaml_parse
 
 SECONDS_MAX = 10
-asked = threading.Event()
+EVENT = {"task": "nothing"}
+asked, answered = threading.Event(), threading.Event()
+answers = []
 
 
 class Runtime(BaseHTTPRequestHandler):
-    """As much of Lambda's runtime API as a program sees before its first invocation."""
+    """Lambda's runtime API, with one invocation."""
 
     def do_GET(self):
-        if self.path.endswith("/runtime/invocation/next"):
-            asked.set()
-        time.sleep(SECONDS_MAX)
+        if asked.is_set():
+            time.sleep(SECONDS_MAX)
+            return
+        asked.set()
+        body = json.dumps(EVENT).encode()
+        self.send_response(200)
+        self.send_header("Lambda-Runtime-Aws-Request-Id", "check")
+        self.send_header("Lambda-Runtime-Deadline-Ms", str(int(time.time() + SECONDS_MAX) * 1000))
+        self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:111122223333:function:check")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        print(f"{self.path}: {body.decode(errors='replace')}", file=sys.stderr)
+        answers.append((self.path, body.decode(errors="replace")))
         self.send_response(202)
+        self.send_header("Content-Length", "0")
         self.end_headers()
+        answered.set()
 
     def log_message(self, *_):
         pass
@@ -36,11 +54,16 @@ def environment(template):
     """The function's variables: parameters at their defaults, everything else by its logical name."""
 
     def value(node):
-        if isinstance(node, dict):
-            ((function, argument),) = node.items()
-            node = argument if function == "Ref" else argument[1]["Ref"]
-            node = template["Parameters"].get(node, {}).get("Default", node.lower())
-        return str(node)
+        if not isinstance(node, dict):
+            return str(node)
+        ((function, argument),) = node.items()
+        if function == "Fn::FindInMap":
+            table, row, column = argument
+            return str(template["Mappings"][table][value(row)][column])
+        name = argument if function == "Ref" else argument[1]["Ref"]
+        if template["Resources"].get(name, {}).get("Type") == "AWS::SQS::Queue":
+            return f"https://sqs.us-east-1.amazonaws.com/111122223333/{name}"
+        return str(template["Parameters"].get(name, {}).get("Default", name.lower()))
 
     variables = template["Resources"]["Collector"]["Properties"]["Environment"]["Variables"]
     return {name: value(node) for name, node in variables.items()}
@@ -64,20 +87,27 @@ def main(template_path, program):
         "AWS_SECRET_ACCESS_KEY": "none",
         "PATH": os.environ["PATH"],
     }
-    started = time.monotonic()
+    began = time.monotonic()
     with tempfile.TemporaryFile() as output:
         child = subprocess.Popen([program], env=lambda_sets | environment(template), stdout=output, stderr=output)
-        while not asked.wait(0.005) and child.poll() is None and time.monotonic() - started < SECONDS_MAX:
-            pass
-        took_ms = (time.monotonic() - started) * 1000
+
+        def wait_for(event):
+            while not event.wait(0.005) and child.poll() is None and time.monotonic() - began < SECONDS_MAX:
+                pass
+            return (time.monotonic() - began) * 1000
+
+        asked_ms, answered_ms = wait_for(asked), wait_for(answered)
         ended = child.poll()
         child.kill()
         child.wait()
-        if not asked.is_set():
+        if not answers:
             output.seek(0)
-            state = "did not ask for an invocation" if ended is None else f"ended with {ended}"
+            state = "did not answer" if ended is None else f"ended with {ended}"
             sys.exit(f"{program} {state}:\n{output.read().decode(errors='replace')}")
-    print(f"bootstrap: asked for its first invocation after {took_ms:.0f} ms")
+    path, body = answers[0]
+    if not path.endswith("/check/error") or "accepted are" not in json.loads(body).get("errorMessage", ""):
+        sys.exit(f"{program} answered {path}: {body}")
+    print(f"bootstrap: asked for its first invocation after {asked_ms:.0f} ms, answered it after {answered_ms:.0f} ms")
 
 
 main(*sys.argv[1:])

@@ -19,6 +19,7 @@ mod template_reading;
 
 mod function {
     mod backfill;
+    mod cost;
     mod crash;
     mod deployment;
     mod fleet;

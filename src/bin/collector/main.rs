@@ -6,6 +6,7 @@ mod collect;
 mod demo;
 mod place;
 mod show;
+mod stand_in;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -55,6 +56,8 @@ enum Command {
     #[command(after_help = "Events of one day are made up, collected and shown; then late events \
         appear, a second run collects them, and everything is compared with what was served.")]
     Demo(demo::Options),
+    /// Serve the built-in stand-in for JumpCloud on a loopback port, until standard input ends
+    StandIn(stand_in::Options),
     /// Collect from JumpCloud into a folder, from where the last run ended
     #[command(
         after_help = "Example:\n  JUMPCLOUD_API_KEY=… collector collect --to ./jumpcloud\n\n\
@@ -148,6 +151,7 @@ fn complain(error: &impl std::fmt::Display) {
 async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
     match command {
         Command::Demo(options) => demo::run(&options, &terminal).await,
+        Command::StandIn(options) => stand_in::run(&options).await,
         Command::Collect { folder } => collect::run(&folder.fleet(&terminal)?, folder.json).await,
         Command::Validate { place } => {
             let preflight: Preflight = match place.whom(&terminal).await? {

@@ -1,0 +1,88 @@
+//! `collector stand-in`: the built-in stand-in for JumpCloud as a server, for whoever tries a
+//! deployment without JumpCloud.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use clap::Args;
+use jumpcloud_collector::clock::SystemClock;
+use jumpcloud_collector::ports::Clock as _;
+use jumpcloud_collector::standin::{Generator, Key, StandIn, World};
+use jumpcloud_collector::time;
+use serde_json::{Value, json};
+
+/// The server's options.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// How many events it makes up, over the last 23 hours
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    events: u32,
+    /// The same seed makes up the same events
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+const ORGANIZATION: &str = "5f3c1d2e4b6a79880c1d2e3f";
+const API_KEY: &str = "a-key-of-the-stand-in-0001";
+const HOUR_MS: i64 = 60 * 60_000;
+
+/// Serves on a loopback port until standard input ends. One line on standard output says where, as
+/// JSON: the three addresses, the key, and how many events there are.
+pub(crate) async fn run(options: &Options) -> anyhow::Result<bool> {
+    let standin =
+        StandIn::start(World::new(options.seed), Arc::new(|| SystemClock.now_ms())).await?;
+    let now_ms = SystemClock.now_ms();
+    let events = {
+        let mut world = standin.world();
+        world.add_key(API_KEY, Key::single("stand-in", ORGANIZATION));
+        let range = now_ms - 23 * HOUR_MS..now_ms - HOUR_MS;
+        let mut generator = Generator::new(options.seed, ORGANIZATION);
+        let count = usize::try_from(options.events)?;
+        for event in generator.events(range, count).collect::<Vec<_>>() {
+            world.load(event.raw, event.visible_at_ms.min(now_ms))?;
+        }
+        for event in asked_for(now_ms - 2 * HOUR_MS) {
+            world.load(event.to_string(), now_ms)?;
+        }
+        world.event_count()
+    };
+    println!(
+        "{}",
+        json!({
+            "insights_url": standin.insights_url(),
+            "console_url": standin.console_url(),
+            "token_url": standin.token_url(),
+            "api_key": API_KEY,
+            "organization": ORGANIZATION,
+            "events": events,
+        })
+    );
+    tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
+    Ok(true)
+}
+
+/// What security teams ask an archive for and the generator seldom makes up; and an event with
+/// every character at which some reader would split its line.
+fn asked_for(at_ms: i64) -> impl Iterator<Item = Value> {
+    let change = |field, from, to| json!([{"field": field, "from": from, "to": to}]);
+    let events = [
+        ("user_lockout", json!([])),
+        ("admin_update", change("apiKeyUpdatedAt", "", "2026-11-21T08:00:00Z")),
+        ("policy_update", change("values", "old", "new")),
+        ("user_update", change("totp_enabled", "true", "false")),
+        ("user_update", change("description", "", "\u{2028}\u{2029}\u{85}")),
+    ];
+    events.into_iter().zip(0..).map(move |((event_type, changes), nth)| {
+        json!({
+            "id": format!("{nth:024x}"),
+            "service": "directory",
+            "event_type": event_type,
+            "organization": ORGANIZATION,
+            "timestamp": time::rfc3339(at_ms + nth),
+            "initiated_by": {"type": "admin", "email": "ada@example.com"},
+            "resource": {"type": "user", "username": "bram"},
+            "changes": changes,
+            "success": true,
+        })
+    })
+}
