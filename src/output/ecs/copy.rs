@@ -181,7 +181,7 @@ impl<'a> Copier<'a> {
             self.copied.unfit += usize::from(!does_fit);
             self.copied.found[slot] = Found { range: start..self.at, fits: does_fit };
         }
-        !member.is_duplicate || !does_fit || self.keeps_duplicates
+        !member.is_left_out(false) || !does_fit || self.keeps_duplicates
     }
 
     fn write_key(&mut self, key: Option<(&[u8], Option<&str>)>) {
@@ -238,7 +238,7 @@ impl<'a> Copier<'a> {
                 self.copied.found[*slot] = Found { range: closed.start..self.at, fits: false };
                 true
             }
-            Some(Member { is_duplicate: true, .. }) => {
+            Some(member) if member.is_left_out(closed.is_object) => {
                 self.keeps_duplicates || closed.unfit != self.copied.unfit
             }
             _ => true,

@@ -1,7 +1,5 @@
 //! One document: the fields of the mapping, filled from one event.
 
-use std::borrow::Cow;
-
 use super::copy::{self, Copied, Found};
 use super::fit::{is_within, write_text, write_time};
 use super::table::{Column, Kind, Listed, Rule, Source};
@@ -52,7 +50,7 @@ impl<'a> Document<'a> {
         let mut document = Self { mapping, ecs, original, event, copied, listed, at_ms, problems };
         document.listed = document.listing();
         if document.copied.unfit > 0 {
-            document.look_for_problems();
+            document.problems.extend(document.misfits());
         }
         document
     }
@@ -246,10 +244,11 @@ impl<'a> Document<'a> {
         })
     }
 
-    /// Puts into words which members no field can hold that should.
-    fn look_for_problems(&mut self) {
+    /// In words: the members that should stand in a field that cannot hold them.
+    fn misfits(&self) -> Vec<String> {
         let table = &self.mapping.table;
-        let mut problems: Vec<Cow<'_, str>> = Vec::new();
+        let mut misfits = Vec::new();
+        let mut known = Vec::new();
         for rule in table.rules.iter().filter(|rule| self.applies(rule)) {
             let unfit = match &rule.source {
                 Source::First(slots) => {
@@ -258,18 +257,16 @@ impl<'a> Document<'a> {
                 Source::Point(slots) => slots
                     .iter()
                     .copied()
-                    .find(|slot| !self.value(*slot).is_empty() && !self.found(*slot).fits),
+                    .find(|slot| !self.value(*slot).is_empty() && self.held(*slot, rule).is_none()),
                 _ => None,
             };
-            if let Some(slot) = unfit {
-                let (name, field) = (&table.names[slot], &rule.field);
-                let is_known = problems.iter().any(|known| known.starts_with(&format!("`{name}`")));
-                if !is_known {
-                    problems.push(format!("`{name}` is nothing that {field} can hold").into());
-                }
+            if let Some(slot) = unfit.filter(|slot| !known.contains(slot)) {
+                let (member, field) = (&table.names[slot], &rule.field);
+                known.push(slot);
+                misfits.push(format!("`{member}` is nothing that {field} can hold"));
             }
         }
-        self.problems.extend(problems.into_iter().map(Cow::into_owned));
+        misfits
     }
 }
 

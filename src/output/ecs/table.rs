@@ -87,8 +87,8 @@ pub(super) struct Member {
     below: Vec<(Vec<u8>, Self)>,
     pub(super) slot: Option<usize>,
     pub(super) fit: Fit,
-    /// Left out of what is kept of the event.
-    pub(super) is_duplicate: bool,
+    /// Listed as a duplicate of ECS fields.
+    is_duplicate: bool,
     /// Its name there, if it is another.
     pub(super) renamed: Option<String>,
 }
@@ -98,6 +98,12 @@ impl Member {
     pub(super) fn get(&self, name: &[u8]) -> Option<&Self> {
         let order = |(known, _): &(Vec<u8>, Self)| (known.len(), &**known).cmp(&(name.len(), name));
         self.below.binary_search_by(order).ok().map(|at| &self.below[at].1)
+    }
+
+    /// Whether a value is left out of what is kept of the event. Of a member that holds others only
+    /// an object is: nothing else of it stands in a field.
+    pub(super) fn is_left_out(&self, is_object: bool) -> bool {
+        self.is_duplicate && (is_object || self.below.is_empty())
     }
 
     /// The member at `path`, which may be new.

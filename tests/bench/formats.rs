@@ -1,0 +1,167 @@
+//! `cargo bench --bench formats`: what the formats of lines cost, side by side in one run.
+//!
+//! The whole engine reads the same pages into a new folder, once a round with each format in turn:
+//! parsing, identities, index, lines, compression, hashes, journal and objects; all but the network.
+//! It compares processor time, and fails if `ecs` takes more than three times as much as `raw`.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a program for people, run by hand"
+)]
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, ready};
+use jumpcloud_collector::clock::SystemClock;
+use jumpcloud_collector::collect::{Engine, Goal};
+use jumpcloud_collector::config::Config;
+use jumpcloud_collector::local::{ARCHIVE, FolderCursors, FolderObjects, STATE};
+use jumpcloud_collector::page::{Page, PageHeaders, Token};
+use jumpcloud_collector::plan::Budget;
+use jumpcloud_collector::ports::{
+    Clock as _, Console, Insights, InsightsError, ListPage, ListRequest, PageRequest,
+};
+use jumpcloud_collector::report::{Outcome, StreamReport};
+use jumpcloud_collector::standin::{Generator, MadeUpEvent};
+use jumpcloud_collector::stream::StreamId;
+
+const EVENTS: usize = 60_000;
+const PAGE_ROWS: usize = 10_000;
+const ROUNDS: usize = 5;
+const RATIO_MAX: f64 = 3.0;
+const HOUR_MS: i64 = 3_600_000;
+
+/// The settings that are compared, the first with each of the others.
+const CASES: [(&str, &[(&str, &str)]); 3] = [
+    ("raw", &[]),
+    ("ecs", &[("OUTPUT_FORMAT", "ecs")]),
+    (
+        "ecs, all kept",
+        &[("OUTPUT_FORMAT", "ecs"), ("ECS_KEEP_DUPLICATES", "true"), ("ECS_KEEP_ORIGINAL", "true")],
+    ),
+];
+
+/// Pages of made-up events, served from memory.
+struct Pages(Vec<(Vec<u8>, PageHeaders)>);
+
+impl Pages {
+    fn of(now_ms: i64) -> Self {
+        let mut generator = Generator::new(1, "5d0a1b2c3d4e5f60718293a4");
+        let mut events: Vec<_> =
+            generator.events(now_ms - 20 * HOUR_MS..now_ms - HOUR_MS, EVENTS).collect();
+        events.sort_by_key(|event| event.timestamp_ms);
+        let page = |events: &[MadeUpEvent]| {
+            let rows: Vec<&[u8]> = events.iter().map(|event| &*event.raw).collect();
+            let body = [&b"["[..], &rows.join(&b','), b"]"].concat();
+            let last = events.last().unwrap();
+            let token = Token::parse(&format!(r#"[{},"{}"]"#, last.timestamp_ms, rows.len()));
+            let (limit, count) = (Some(PAGE_ROWS as u64), Some(rows.len() as u64));
+            (body, PageHeaders { limit, count, token })
+        };
+        let mut pages: Vec<_> = events.chunks(PAGE_ROWS).map(page).collect();
+        pages.push((b"[]".to_vec(), PageHeaders { count: Some(0), ..PageHeaders::default() }));
+        Self(pages)
+    }
+}
+
+impl Insights for Pages {
+    fn page(&self, request: PageRequest) -> BoxFuture<'static, Result<Page, InsightsError>> {
+        let token = request.ask.token;
+        let at = token.and_then(|token| {
+            self.0.iter().position(|(_, headers)| headers.token.as_ref() == Some(&token))
+        });
+        let (body, headers) = self.0[at.map_or(0, |at| at + 1)].clone();
+        async move { Ok(Page::parse(body, headers).unwrap()) }.boxed()
+    }
+
+    fn count(&self, _: PageRequest) -> BoxFuture<'static, Result<u64, InsightsError>> {
+        ready(Err(InsightsError::Unavailable("no counts".to_owned()))).boxed()
+    }
+
+    fn hourly(
+        &self,
+        _: PageRequest,
+    ) -> BoxFuture<'static, Result<BTreeMap<i64, i64>, InsightsError>> {
+        ready(Err(InsightsError::Unavailable("no counts".to_owned()))).boxed()
+    }
+
+    fn ahead_ms(&self) -> Option<i64> {
+        Some(0)
+    }
+}
+
+impl Console for Pages {
+    fn list(&self, _: ListRequest) -> BoxFuture<'static, Result<ListPage, InsightsError>> {
+        ready(Err(InsightsError::Unavailable("no lists".to_owned()))).boxed()
+    }
+}
+
+/// One run over all pages into a new folder.
+async fn run(pages: &Arc<Pages>, variables: &[(&str, &str)]) -> StreamReport {
+    let least = [
+        ("ARCHIVE_BUCKET", ARCHIVE),
+        ("STATE_BUCKET", STATE),
+        ("CURSOR_TABLE", "cursors"),
+        ("JUMPCLOUD_SECRET_ID", "none"),
+    ];
+    let all: BTreeMap<_, _> = least.iter().chain(variables).copied().collect();
+    let config = Config::read(&|name| all.get(name).map(|text| (*text).to_owned())).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::new(
+        Arc::clone(pages) as Arc<dyn Insights>,
+        Arc::clone(pages) as Arc<dyn Console>,
+        Arc::new(FolderObjects::new(folder.path().to_owned())),
+        Arc::new(FolderCursors::new(folder.path().join("cursors"))),
+        Arc::new(SystemClock),
+        config.settings,
+    );
+    let started_ms = SystemClock.now_ms();
+    let budget = Budget { started_ms, deadline_ms: started_ms + 600_000 };
+    engine.run(&StreamId::own(), Goal::Collect, budget).await
+}
+
+/// Seconds of processor time this process has used; of the clock where the system does not tell.
+fn used(since: Instant) -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<_> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split(' ').collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
+    match (ticks(12), ticks(13)) {
+        (Some(user), Some(system)) => (user + system) / 100.0,
+        _ => since.elapsed().as_secs_f64(),
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let since = Instant::now();
+    let pages = Arc::new(Pages::of(SystemClock.now_ms()));
+    let bytes: usize = pages.0.iter().map(|(body, _)| body.len()).sum();
+    println!("{EVENTS} events, {bytes} bytes; the median of {ROUNDS} rounds\n");
+    let mut seconds = CASES.map(|_| Vec::new());
+    let mut written = CASES.map(|_| 0);
+    for _ in 0..ROUNDS {
+        for (case, (_, variables)) in CASES.iter().enumerate() {
+            let before = used(since);
+            let report = run(&pages, variables).await;
+            seconds[case].push(used(since) - before);
+            assert_eq!((report.outcome, report.written), (Outcome::Ok, EVENTS as u64));
+            written[case] = report.bytes_out;
+        }
+    }
+    let median = |seconds: &mut Vec<f64>| {
+        seconds.sort_by(f64::total_cmp);
+        seconds[seconds.len() / 2]
+    };
+    let medians = seconds.each_mut().map(median);
+    for (case, (name, _)) in CASES.iter().enumerate() {
+        let (each, ratio) = (medians[case] / EVENTS as f64 * 1e6, medians[case] / medians[0]);
+        println!("{name:14} {each:6.2} µs an event, {ratio:.2} times raw, {} bytes", written[case]);
+    }
+    if medians[1] > RATIO_MAX * medians[0] { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
