@@ -75,31 +75,47 @@ fn is_plain(text: &[u8]) -> bool {
 /// Appends `text` as a JSON string that no reader splits.
 pub(super) fn write_text(json: &mut Vec<u8>, text: &[u8]) {
     json.push(b'"');
-    let mut copied = 0;
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        let (escape, length): (Cow<'_, str>, _) = match (byte, &text[at..]) {
-            (b'"', _) => ("\\\"".into(), 1),
-            (b'\\', _) => ("\\\\".into(), 1),
-            (b'\n', _) => ("\\n".into(), 1),
-            (b'\r', _) => ("\\r".into(), 1),
-            (b'\t', _) => ("\\t".into(), 1),
-            (0..0x20, _) => (format!("\\u{byte:04x}").into(), 1),
-            (0xc2, [_, 0x85, ..]) => ("\\u0085".into(), 2),
-            (0xe2, [_, 0x80, 0xa8, ..]) => ("\\u2028".into(), 3),
-            (0xe2, [_, 0x80, 0xa9, ..]) => ("\\u2029".into(), 3),
-            _ => {
-                at += 1;
-                continue;
-            }
+    let mut rest = text;
+    while let Some(plain) = rest.iter().position(|byte| MAY_NEED_ESCAPE[usize::from(*byte)]) {
+        json.extend_from_slice(&rest[..plain]);
+        rest = &rest[plain..];
+        let (escape, length): (&[u8], _) = match rest {
+            [b'"', ..] => (b"\\\"", 1),
+            [b'\\', ..] => (b"\\\\", 1),
+            [b'\n', ..] => (b"\\n", 1),
+            [b'\r', ..] => (b"\\r", 1),
+            [b'\t', ..] => (b"\\t", 1),
+            [control @ 0..0x20, ..] => (&unicode_escape(*control), 1),
+            [0xc2, 0x85, ..] => (b"\\u0085", 2),
+            [0xe2, 0x80, 0xa8, ..] => (b"\\u2028", 3),
+            [0xe2, 0x80, 0xa9, ..] => (b"\\u2029", 3),
+            other => (&other[..1], 1),
         };
-        json.extend_from_slice(&text[copied..at]);
-        json.extend_from_slice(escape.as_bytes());
-        at += length;
-        copied = at;
+        json.extend_from_slice(escape);
+        rest = &rest[length..];
     }
-    json.extend_from_slice(&text[copied..]);
+    json.extend_from_slice(rest);
     json.push(b'"');
+}
+
+/// The bytes at which something begins that may have to be escaped.
+const MAY_NEED_ESCAPE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        table[byte] = true;
+        byte += 1;
+    }
+    table[b'"' as usize] = true;
+    table[b'\\' as usize] = true;
+    table[0xc2] = true;
+    table[0xe2] = true;
+    table
+};
+
+fn unicode_escape(control: u8) -> [u8; 6] {
+    let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble & 15)];
+    [b'\\', b'u', b'0', b'0', digit(control >> 4), digit(control)]
 }
 
 /// The event as a document can hold it: on one line, and U+FFFD where a text holds half of a
