@@ -8,6 +8,8 @@ use crate::collect::{Engine, Goal};
 use crate::cursor::Cursor;
 use crate::discover::{self, Asked, Who};
 use crate::error::RunError;
+use crate::hours::{Hours, Looked};
+use crate::lease;
 use crate::limits::HOUR_MS;
 use crate::plan::Budget;
 use crate::ports::Meter;
@@ -24,6 +26,8 @@ pub struct Range {
     pub end_ms: i64,
     /// Whether hours that differ are read again.
     pub repair: bool,
+    /// Whether the hours are told service by service.
+    pub by_service: bool,
 }
 
 /// What was found.
@@ -53,6 +57,9 @@ pub struct StreamAudit {
     pub differing: Vec<DifferingHour>,
     /// What reading them again did.
     pub repair: Option<StreamReport>,
+    /// The hours service by service, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
     /// Why it could not be audited.
     pub error: Option<String>,
 }
@@ -131,6 +138,7 @@ impl StreamAudit {
             archived: 0,
             differing: Vec::new(),
             repair: None,
+            hours: None,
             error: None,
         }
     }
@@ -161,6 +169,12 @@ impl StreamAudit {
                 let hour = time::rfc3339(from_ms);
                 self.differing.push(DifferingHour { hour, counted, archived, from_ms });
             }
+        }
+        if range.by_service {
+            let range = (first_ms, end_ms);
+            let looked = Looked { stream: &self.stream, cursor: &cursor, range, budget };
+            let lateness = lease::lateness(&item);
+            self.hours = Some(engine.hours(looked, &theirs, &ours, &lateness).await?);
         }
         Ok(())
     }

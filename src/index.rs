@@ -4,6 +4,7 @@
 //! `unplaced` slot four more for the day it was decided (whole days since the epoch, big-endian).
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
@@ -163,6 +164,20 @@ pub fn hourly_counts(stream: &StreamId, keys: &[String], head: u64) -> BTreeMap<
         *found = (*found).max((seq, count));
     }
     latest.into_iter().map(|(hour_ms, (_, count))| (hour_ms, count)).collect()
+}
+
+/// The numbers of the entries that added to the hours which begin in `range`, in milliseconds.
+pub fn entries_of(
+    stream: &StreamId,
+    keys: &[String],
+    range: Range<i64>,
+) -> impl Iterator<Item = u64> {
+    let prefix = index_prefix(stream);
+    keys.iter().filter_map(move |key| {
+        let (name, _) = key.strip_prefix(&prefix)?.split_once('/')?;
+        let Some(Slot::Hour(hour)) = Slot::parse(name) else { return None };
+        named(key).filter(|_| range.contains(&(hour * HOUR_MS))).map(|(seq, _)| seq)
+    })
 }
 
 /// The number and the count that a slot object's key names.

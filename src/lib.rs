@@ -14,7 +14,7 @@
 //! | [`task`], [`handler`] | an event in, an answer out |
 //! | [`custom_resource`] | CloudFormation asks at deployment, and is always answered |
 //! | [`dispatch`], [`fanout`], [`queue`] | which streams are due, and the work queue |
-//! | [`backfill`], [`preflight`], [`status`], [`audit`], [`verify`] | what tasks and commands do |
+//! | [`backfill`], [`preflight`], [`status`], [`audit`], [`hours`], [`verify`] | what tasks and commands do |
 //! | [`discover`], [`list`] | which streams there are |
 //! | [`snapshot`], [`fields`] | daily snapshots of users, and what is kept of each |
 //! | [`collect`] | one run of one stream: the one place with the protocol's order |
@@ -54,6 +54,7 @@ pub mod fanout;
 pub mod fields;
 pub mod filter;
 pub mod handler;
+pub mod hours;
 pub mod identity;
 pub mod index;
 pub mod jumpcloud;

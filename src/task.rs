@@ -87,7 +87,12 @@ fn messages(records: &Value) -> Result<Vec<Record>, String> {
 
 fn audit(event: &Map<String, Value>) -> Result<Range, String> {
     let (start_ms, end_ms) = range(event)?;
-    Ok(Range { start_ms, end_ms, repair: flag(event, "repair")? })
+    Ok(Range {
+        start_ms,
+        end_ms,
+        repair: flag(event, "repair")?,
+        by_service: flag(event, "by_service")?,
+    })
 }
 
 fn backfill(event: &Map<String, Value>) -> Result<Wish, String> {
@@ -148,8 +153,12 @@ mod tests {
 
     use super::*;
 
-    const NOVEMBER_20: Range =
-        Range { start_ms: 1_795_132_800_000, end_ms: 1_795_219_200_000, repair: false };
+    const NOVEMBER_20: Range = Range {
+        start_ms: 1_795_132_800_000,
+        end_ms: 1_795_219_200_000,
+        repair: false,
+        by_service: false,
+    };
 
     fn october() -> Wish {
         Wish {

@@ -27,6 +27,7 @@ mod function {
     mod late;
     mod memory;
     mod metrics;
+    mod mix;
     mod odd;
     mod oracle;
     mod organizations;

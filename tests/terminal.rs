@@ -150,6 +150,54 @@ async fn an_audit_finds_what_came_too_late_and_repairs_it() {
     assert!(collector(&["verify", "--to", to], &[]).status.success());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_writes_a_page_that_needs_nothing_else() {
+    let (stand_in, variables) = stand_in(400).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (to, file) = (argument(folder.path()), folder.path().join("audit.html"));
+    let variables = with(&variables, &[("JUMPCLOUD_API_KEY", API_KEY), ("SWEEP_EVERY", "90d")]);
+    assert!(collector(&["collect", "--to", to], &variables).status.success());
+    let late_ms = SystemClock.now_ms() - 5 * HOUR_MS;
+    let late = Generator::new(2, ORGANIZATION).events(late_ms..late_ms + 1, 1).next().unwrap();
+    stand_in.world().load(late.raw, 0).unwrap();
+    let day = |ms| jumpcloud_collector::time::rfc3339(ms);
+    let (start, end) = (day(late_ms - 30 * HOUR_MS), day(late_ms + 10 * HOUR_MS));
+    let audit = ["audit", "--to", to, "--start", &start, "--end", &end, "--html", argument(&file)];
+
+    let found = collector(&audit, &variables);
+    assert_eq!(found.status.code(), Some(1), "{}", text(&found));
+    let (page, before) = page(&file);
+    for elsewhere in ["http:", "https:", "src=", "@import", API_KEY] {
+        assert!(!page.contains(elsewhere), "{elsewhere}");
+    }
+    let counted = sum(&before["counted"]);
+    assert_eq!(sum(&before["archived"]), counted - 1, "one hour differs");
+    assert_eq!(services(&before, "archived"), counted - 1, "every event has a service");
+    assert_eq!(services(&before, "late"), 0);
+
+    collector(&[&audit[..], &["--repair"]].concat(), &variables);
+    assert!(collector(&audit, &variables).status.success());
+    let (_, after) = self::page(&file);
+    assert_eq!((services(&after, "archived"), services(&after, "late")), (counted, 1));
+}
+
+/// The page, and the hours of its one stream.
+fn page(file: &Path) -> (String, serde_json::Value) {
+    let page = std::fs::read_to_string(file).unwrap();
+    let (_, data) = page.split_once("<script id=\"data\" type=\"application/json\">").unwrap();
+    let data: serde_json::Value = serde_json::from_str(data.split_once('<').unwrap().0).unwrap();
+    let hours = data["streams"][0]["hours"].clone();
+    (page, hours)
+}
+
+fn sum(counts: &serde_json::Value) -> i64 {
+    counts.as_array().unwrap().iter().map(|count| count.as_i64().unwrap()).sum()
+}
+
+fn services(hours: &serde_json::Value, name: &str) -> i64 {
+    hours["services"].as_array().unwrap().iter().map(|service| sum(&service[name])).sum()
+}
+
 fn first_file(folder: &Path) -> std::path::PathBuf {
     let path = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
     if path.is_dir() { first_file(&path) } else { path }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Engine;
 use crate::identity::Slot;
 use crate::index;
+use crate::plan::Query;
 use crate::ports::{InsightsError, Meter, PageRequest, StoreError};
 use crate::stream::StreamId;
 use crate::time;
@@ -20,12 +21,24 @@ impl Engine {
     pub(crate) async fn counted(
         &self,
         stream: &StreamId,
+        range: (i64, i64),
+        deadline_ms: i64,
+        meter: &Arc<Meter>,
+    ) -> Result<Counts, InsightsError> {
+        self.counted_by(&self.settings.queries, stream, range, deadline_ms, meter).await
+    }
+
+    /// The same of other queries than those configured.
+    pub(crate) async fn counted_by(
+        &self,
+        queries: &[Query],
+        stream: &StreamId,
         (first_ms, end_ms): (i64, i64),
         deadline_ms: i64,
         meter: &Arc<Meter>,
     ) -> Result<Counts, InsightsError> {
         let mut most = Counts::new();
-        for query in &self.settings.queries {
+        for query in queries {
             let request = PageRequest {
                 scope: stream.scope(),
                 query: query.clone(),

@@ -28,6 +28,7 @@ use crate::ports::{Clock, Console, Cursors, Insights, Meter, Objects};
 use crate::report::{Answers, Outcome, StreamReport, Tally};
 use crate::stream::StreamId;
 use crate::update::{Item, Update, number, text};
+pub(crate) use counts::Counts;
 pub(crate) use decide::unplaced_day;
 use pages::Rows;
 use slots::{Slots, Warm};

@@ -20,7 +20,7 @@ async fn stage() -> (Stage, Vec<Vec<u8>>) {
 }
 
 /// Everything that a later try may find mended.
-fn passing() -> Vec<Fault> {
+pub(super) fn passing() -> Vec<Fault> {
     let soon_ms = u64::try_from(now_ms() + 2_000).expect("a clock after 1970");
     vec![
         Fault::too_many_requests(RetryAfter::Seconds(1)),

@@ -4,6 +4,7 @@
 mod backfill;
 mod collect;
 mod demo;
+mod page;
 mod place;
 mod show;
 mod stand_in;
@@ -91,6 +92,9 @@ enum Command {
         /// Read hours again in which JumpCloud counts more
         #[arg(long)]
         repair: bool,
+        /// Write a page with every hour, service by service, and how late events came
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
     },
     /// Prove, offline, that the archive is what the journal says: nothing missing, nothing twice
     #[command(after_help = "Checks the journal's chain of hashes, each entry's and each part's \
@@ -171,8 +175,11 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
             let whom = options.place.whom(&terminal).await?;
             backfill::run(&options, &whom).await
         }
-        Command::Audit { place, start, end, repair } => {
-            let event = json!({ "task": "audit", "start": start, "end": end, "repair": repair });
+        Command::Audit { place, start, end, repair, html } => {
+            let event = json!({
+                "task": "audit", "start": start, "end": end, "repair": repair,
+                "by_service": html.is_some(),
+            });
             let Task::Audit(range) = Task::of(&event)? else { anyhow::bail!("not an audit") };
             let audit: Audit = match place.whom(&terminal).await? {
                 Whom::Folder(fleet) => {
@@ -180,6 +187,9 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
                 }
                 whom @ Whom::Stack(_) => whom.ask(&event).await?,
             };
+            if let Some(file) = &html {
+                page::write(file, &audit, range, &terminal.settings)?;
+            }
             if place.json {
                 show::json(&audit)?;
             } else {

@@ -1,0 +1,39 @@
+//! The audit as one page for people: no other file, no network.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+use jumpcloud_collector::audit::{Audit, Range};
+use jumpcloud_collector::clock::SystemClock;
+use jumpcloud_collector::lateness::BOUNDS_SECONDS;
+use jumpcloud_collector::plan::Settings;
+use jumpcloud_collector::ports::Clock as _;
+use serde_json::json;
+
+const PAGE: &str = include_str!("audit.html");
+/// Where the data go.
+const PLACE: &str = "/*DATA*/";
+
+/// Writes the page.
+pub(crate) fn write(
+    file: &Path,
+    audit: &Audit,
+    range: Range,
+    settings: &Settings,
+) -> anyhow::Result<()> {
+    let data = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "audited_ms": SystemClock.now_ms(),
+        "start_ms": range.start_ms,
+        "end_ms": range.end_ms,
+        "bounds_seconds": BOUNDS_SECONDS,
+        "overlap_seconds": settings.overlap_ms / 1_000,
+        "late_horizon_seconds": settings.late_horizon_ms / 1_000,
+        "streams": audit.streams,
+    });
+    // Inside a script element only `<` could end it; in JSON it stands only in texts.
+    let data = data.to_string().replace('<', "\\u003c");
+    fs::write(file, PAGE.replacen(PLACE, &data, 1))
+        .with_context(|| format!("write {}", file.display()))
+}

@@ -1,0 +1,88 @@
+//! Everything at once: faults of JumpCloud and of AWS, kills, late events, cursors lost and sweeps
+//! set back, in thirty mixes of chance. Nothing lost, nothing twice.
+
+use fastrand::Rng;
+use futures_util::{StreamExt, stream};
+use jumpcloud_collector::standin::When;
+
+use super::weather::passing;
+use crate::support::event::{event, now_ms, spread};
+use crate::support::front::{Fault, Way};
+use crate::support::function::{Function, Outcome};
+use crate::support::stage::{INVOCATION_LIMIT, STREAM, Stage, only_stream};
+
+const MIXES: u64 = 30;
+/// Mixes at a time: they mostly wait.
+const AT_ONCE: usize = 6;
+/// Interrupted runs a mix.
+const ROUNDS: usize = 5;
+const HOUR_MS: i64 = 3_600_000;
+
+const SETTINGS: [(&str, &str); 3] =
+    [("PAGE_LIMIT", "20"), ("AWS_MAX_ATTEMPTS", "2"), ("SWEEP_EVERY", "1s")];
+const WAYS: [Way; 5] = [Way::Kill, Way::KillAfter, Way::Cut, Way::CutAfter, Way::Answer500];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_mixes_lose_nothing_and_repeat_nothing() {
+    let mixes = stream::iter(0..MIXES).map(mix).buffer_unordered(AT_ONCE);
+    let met: usize = mixes.fold(0, async |all, met| all + met).await;
+    println!("{met} faults of AWS in {MIXES} mixes");
+    assert!(met > 30, "only {met} faults were met");
+}
+
+/// One mix. Says how many of its faults of AWS were met.
+async fn mix(seed: u64) -> usize {
+    let mut chance = Rng::with_seed(seed);
+    let stage = Stage::start().await;
+    let front = &stage.aws.front;
+    let mut events = spread(40);
+    stage.load(&events);
+    let mut met = 0;
+    for round in 0..ROUNDS {
+        let number = 1_000 * (round + 1);
+        // Up to hours late, and some of the last minutes.
+        let late: Vec<_> = (0..chance.usize(..12))
+            .map(|nth| event(number + nth, "sso", now_ms() - chance.i64(1_000..12 * HOUR_MS)))
+            .collect();
+        stage.load(&late);
+        events.extend(late);
+        let weather = passing();
+        stage.fault(weather[chance.usize(..weather.len())].clone(), When::Next(chance.u64(..4)));
+        let (at, lasting) = (front.count() + chance.usize(..25), chance.u8(..4) == 0);
+        let way = WAYS[chance.usize(..WAYS.len())];
+        front.arm(Fault {
+            at,
+            way,
+            lasting: lasting && !matches!(way, Way::Kill | Way::KillAfter),
+        });
+        match chance.u8(..6) {
+            0 => stage.aws.table.empty(),
+            1 | 2 => {
+                let back_ms = now_ms() - chance.i64(HOUR_MS..30 * HOUR_MS);
+                stage.aws.table.set_number(STREAM, "sweep_mark_ms", back_ms);
+            }
+            _ => {}
+        }
+        let function = Function::spawn(&stage, &SETTINGS).await;
+        for _ in 0..2 {
+            let outcome = function.invoke("{}", INVOCATION_LIMIT).await;
+            assert!(!matches!(outcome, Outcome::TimedOut), "{seed}: {}", function.output());
+            if matches!(outcome, Outcome::Died) {
+                break;
+            }
+        }
+        drop(function);
+        met += front.met();
+        front.heal();
+        stage.jumpcloud.world().clear_faults();
+        stage.aws.table.expire_leases();
+    }
+    // What came within the last hours is found by a comparison or a sweep.
+    let function = Function::spawn(&stage, &SETTINGS).await;
+    function.run("{}").await;
+    stage.aws.table.set_number(STREAM, "sweep_mark_ms", now_ms() - 13 * HOUR_MS);
+    let report = function.run("{}").await;
+    assert_eq!(only_stream(&report)["outcome"], "ok", "{seed}: {report}");
+    stage.archive().await.assert_holds(&events);
+    met
+}
