@@ -56,3 +56,50 @@ async fn the_sweep_finds_what_came_later_than_the_overlap() {
     stage.archive().await.assert_holds(&events);
     stage.assert_disciplined();
 }
+
+/// An event dated an hour ahead is not read before its time, and takes the frontier nowhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_the_future_moves_no_frontier() {
+    let stage = Stage::start().await;
+    let events = spread(10);
+    stage.load(&events);
+    stage.load(&[event(1_000, "sso", now_ms() + HOUR_MS)]);
+    let function = Function::spawn(&stage, &[]).await;
+    for _ in 0..2 {
+        assert_eq!(only_stream(&function.run("{}").await)["outcome"], "ok");
+    }
+    let frontier_ms = stage.aws.table.number(STREAM, "frontier_ms");
+    assert!(frontier_ms.is_some_and(|ms| ms <= now_ms()), "{frontier_ms:?}");
+    stage.archive().await.assert_holds(&events);
+    stage.assert_disciplined();
+}
+
+/// The same organization, service, id and time with other members: the first stays, alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_change_of_an_event_is_no_other_event() {
+    let stage = Stage::start().await;
+    let events = vec![event(1, "sso", now_ms() - 5 * MINUTE_MS)];
+    stage.load(&events);
+    let function = Function::spawn(&stage, &[]).await;
+    function.run("{}").await;
+    let changed =
+        String::from_utf8_lossy(&events[0]).replace("\"success\":true", "\"success\":false");
+    assert_ne!(changed.as_bytes(), events[0]);
+    stage.load(&[changed.into_bytes()]);
+    function.run("{}").await;
+    stage.archive().await.assert_holds(&events);
+    stage.assert_disciplined();
+}
+
+/// A look-back to the edge of what JumpCloud keeps is no error, whatever it no longer has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_may_begin_where_retention_ends() {
+    let stage = Stage::start().await;
+    let day_ms = 24 * HOUR_MS;
+    let events = series(1, 6, now_ms() - 89 * day_ms, 15 * day_ms);
+    stage.load(&events);
+    let function = Function::spawn(&stage, &[("START_LOOKBACK", "90d")]).await;
+    assert_eq!(only_stream(&function.run("{}").await)["outcome"], "ok");
+    stage.archive().await.assert_holds(&events);
+    stage.assert_disciplined();
+}
