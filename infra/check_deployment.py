@@ -90,30 +90,47 @@ def split_environment(template):
     return template[: place.start()], template[place.start() :]
 
 
-def deploy(sam, template, environment, jumpcloud):
+def deploy(sam, template, environment, stack, key):
+    """Deploys with parameters at their defaults but for the key and the shortest schedule."""
     command = [
         sam,
         "deploy",
         "--template-file",
         template,
         "--stack-name",
-        STACK,
+        stack,
         "--resolve-s3",
         "--capabilities",
         "CAPABILITY_IAM",
         "--no-confirm-changeset",
         "--no-progressbar",
         "--parameter-overrides",
-        f"JumpCloudApiKey={jumpcloud['api_key']}",
+        f"JumpCloudApiKey={key}",
         "ScheduleMinutes=1",
     ]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DEPLOYED_SECONDS_MAX)
+
+
+def deploy_well(*arguments):
     began = time.monotonic()
-    result = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=DEPLOYED_SECONDS_MAX
-    )
+    result = deploy(*arguments)
     if result.returncode != 0:
         sys.exit(f"sam deploy failed:\n{result.stdout[-6000:]}\n{result.stderr[-3000:]}")
     print(f"deployed in {time.monotonic() - began:.0f} s")
+
+
+def deploy_in_vain(cloudformation, sam, template, environment):
+    """With a key that JumpCloud does not know, the stack fails with JumpCloud's reason, and is taken back whole."""
+    stack = f"{STACK}-refused"
+    result = deploy(sam, template, environment, stack, "a-key-that-nobody-has-given")
+    assert result.returncode != 0, "a stack that cannot work was deployed"
+    events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    reasons = [event.get("ResourceStatusReason", "") for event in events if event["LogicalResourceId"] == "Preflight"]
+    refused = [reason for reason in reasons if "JumpCloud refuses the credential (401" in reason]
+    assert refused, reasons
+    status = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+    assert status == "ROLLBACK_COMPLETE", status
+    print(f"a wrong key fails the stack: {refused[0]}")
 
 
 def outputs(cloudformation):
@@ -295,9 +312,10 @@ def main(build, collector, sam, scratch):
         wait_for("MiniStack", 60, lambda: answers(port))
         template = with_stand_in(Path(build), jumpcloud)
         try:
-            deploy(sam, template, os.environ | aws, jumpcloud)
             session = boto3.Session("test", "test", region_name="us-east-1")
             client = lambda name: session.client(name, endpoint_url=endpoint)
+            deploy_in_vain(client("cloudformation"), sam, template, os.environ | aws)
+            deploy_well(sam, template, os.environ | aws, STACK, jumpcloud["api_key"])
             found = outputs(client("cloudformation"))
             bucket = found["ArchiveBucketName"]
             messages = Messages(client("sqs"), found["SiemQueue1Url"])

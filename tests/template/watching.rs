@@ -1,10 +1,8 @@
 //! Who is told what: alarms, dashboard, readers' queues, the check at deployment.
 
-use std::collections::BTreeSet;
-use std::fs;
-
 use serde_json::{Value, json};
 
+use crate::pages::headings;
 use crate::reading::{logical_ids, path, properties, template, text};
 
 fn alarms(template: &Value) -> Vec<(String, Value)> {
@@ -12,17 +10,10 @@ fn alarms(template: &Value) -> Vec<(String, Value)> {
     ids.into_iter().map(|id| (id.clone(), properties(template, &id).clone())).collect()
 }
 
-/// The headings of the runbook, as links name them.
-fn sections() -> BTreeSet<String> {
-    let runbook = fs::read_to_string(path("infra/runbook.md")).unwrap();
-    let headings = runbook.lines().filter_map(|line| line.strip_prefix("## "));
-    headings.map(|heading| heading.trim().to_lowercase().replace(' ', "-")).collect()
-}
-
 #[test]
 fn every_alarm_reaches_somebody_and_names_its_section_of_the_runbook() {
     let template = template();
-    let sections = sections();
+    let sections = headings(&path("infra/runbook.md"));
     for (id, alarm) in alarms(&template) {
         for actions in ["AlarmActions", "OKActions"] {
             assert_eq!(alarm[actions], json!([{"Ref": "AlarmTopic"}]), "{id}");

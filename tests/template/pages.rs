@@ -1,0 +1,81 @@
+//! The pages of `infra/`: links lead somewhere, and what is said about a reader is cited.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::reading::path;
+
+/// Every page of `infra/`, and the README.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = vec![path("README.md")];
+    for folder in ["infra", "infra/siem"] {
+        let files = fs::read_dir(path(folder)).unwrap().map(|file| file.unwrap().path());
+        pages.extend(files.filter(|file| file.extension().is_some_and(|end| end == "md")));
+    }
+    pages
+}
+
+/// The targets of a page's links, in order.
+fn links(page: &str) -> Vec<&str> {
+    let ends = page.split("](").skip(1);
+    ends.filter_map(|rest| rest.split_once(')').map(|(target, _)| target)).collect()
+}
+
+/// A page's headings, as links name them.
+pub(crate) fn headings(page: &Path) -> BTreeSet<String> {
+    let text = fs::read_to_string(page).unwrap();
+    let headings = text.lines().filter_map(|line| line.strip_prefix("## "));
+    let named = |heading: &str| {
+        let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-');
+        heading.trim().to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")
+    };
+    headings.map(named).collect()
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let mut dead = Vec::new();
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in links(&text).into_iter().filter(|link| !link.starts_with("http")) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target =
+                if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            let is_there =
+                target.is_file() && (heading.is_empty() || headings(&target).contains(heading));
+            if !is_there {
+                dead.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert_eq!(dead, Vec::<String>::new());
+}
+
+/// What could not be read in a reader's own documentation is left out, and named.
+#[test]
+fn every_setting_of_a_reader_cites_its_documentation() {
+    let mut uncited = Vec::new();
+    for page in pages().iter().filter(|page| page.parent().unwrap().ends_with("siem")) {
+        let name = page.file_name().unwrap().to_str().unwrap();
+        if name == "README.md" {
+            continue;
+        }
+        let text = fs::read_to_string(page).unwrap();
+        let rows = text
+            .lines()
+            .filter(|line| line.starts_with("| ") && !line.contains("where it is documented"));
+        for row in rows {
+            let cited =
+                ["](http", "the same page", "the page above"].iter().any(|by| row.contains(by));
+            if !cited {
+                uncited.push(format!("{name}: {row}"));
+            }
+        }
+        let says = text.contains("**Left out**") || text.contains("We could read no page");
+        assert!(says, "{name} does not say what it leaves out");
+        let index = fs::read_to_string(path("infra/siem/README.md")).unwrap();
+        assert!(index.contains(&format!("({name})")), "{name} is in no list");
+    }
+    assert_eq!(uncited, Vec::<String>::new());
+}
