@@ -24,6 +24,7 @@ import sqlglot
 import yaml
 
 STACK = "jumpcloud-collector"
+FLEET_STACK = "jumpcloud-collector-fleet"
 EVENTS = 3000
 DEPLOYED_SECONDS_MAX = 300
 COLLECTED_SECONDS_MAX = 240
@@ -90,8 +91,8 @@ def split_environment(template):
     return template[: place.start()], template[place.start() :]
 
 
-def deploy(sam, template, environment, stack, key):
-    """Deploys with parameters at their defaults but for the key and the shortest schedule."""
+def deploy(sam, template, environment, stack, key, *parameters):
+    """Deploys with parameters at their defaults but for the key, the shortest schedule, and those that are given."""
     command = [
         sam,
         "deploy",
@@ -107,6 +108,7 @@ def deploy(sam, template, environment, stack, key):
         "--parameter-overrides",
         f"JumpCloudApiKey={key}",
         "ScheduleMinutes=1",
+        *parameters,
     ]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DEPLOYED_SECONDS_MAX)
 
@@ -133,8 +135,8 @@ def deploy_in_vain(cloudformation, sam, template, environment):
     print(f"a wrong key fails the stack: {refused[0]}")
 
 
-def outputs(cloudformation):
-    stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
+def outputs(cloudformation, stack):
+    stack = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
@@ -283,6 +285,21 @@ def look_at_log(logs, group, secret):
     return delivered
 
 
+def through_the_queue(client, found, fleet):
+    """A provider's organizations are found, queued, and worked on message by message, and nothing is left over."""
+    messages = Messages(client("sqs"), found["SiemQueue1Url"])
+    objects = collected(client("s3"), found["ArchiveBucketName"], messages, fleet["events"])
+    ids = [json.loads(line)["id"] for body in objects.values() for line in lines_of(body)]
+    assert len(ids) == len(set(ids)) == fleet["events"], "an event is there twice, or one too many"
+    pages = client("logs").get_paginator("filter_log_events").paginate(logGroupName=found["CollectorLogGroupName"])
+    lines = [event["message"] for page in pages for event in page["events"]]
+    assert any("answered the work queue" in line for line in lines), "nothing went through the queue"
+    for name in ("WorkDeadLetterQueueUrl", "FailureQueueUrl", "ScheduleDeadLetterQueueUrl"):
+        left = client("sqs").get_queue_attributes(QueueUrl=found[name], AttributeNames=["ApproximateNumberOfMessages"])
+        assert left["Attributes"]["ApproximateNumberOfMessages"] == "0", name
+    print(f"a provider's {fleet['organizations']} organizations: {len(ids)} events through the work queue")
+
+
 def main(build, collector, sam, scratch):
     scratch = Path(scratch)
     port = free_port()
@@ -316,7 +333,10 @@ def main(build, collector, sam, scratch):
             client = lambda name: session.client(name, endpoint_url=endpoint)
             deploy_in_vain(client("cloudformation"), sam, template, os.environ | aws)
             deploy_well(sam, template, os.environ | aws, STACK, jumpcloud["api_key"])
-            found = outputs(client("cloudformation"))
+            fleet = jumpcloud["fleet"]
+            many = f"JumpCloudProviderId={fleet['provider']}"
+            deploy_well(sam, template, os.environ | aws, FLEET_STACK, fleet["api_key"], many)
+            found = outputs(client("cloudformation"), STACK)
             bucket = found["ArchiveBucketName"]
             messages = Messages(client("sqs"), found["SiemQueue1Url"])
             s3 = client("s3")
@@ -327,6 +347,7 @@ def main(build, collector, sam, scratch):
             ask(scratch / "archive", jumpcloud["events"])
             delivered = look_at_log(client("logs"), found["CollectorLogGroupName"], jumpcloud["api_key"])
             assert delivered == jumpcloud["events"], "metrics and archive differ"
+            through_the_queue(client, outputs(client("cloudformation"), FLEET_STACK), fleet)
         except BaseException:
             print((scratch / "ministack.log").read_text(errors="replace")[-6000:], file=sys.stderr)
             raise

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::ports::Clock as _;
-use jumpcloud_collector::standin::{Generator, Key, StandIn, World};
+use jumpcloud_collector::standin::{Generator, Key, Organization, StandIn, World};
 use jumpcloud_collector::time;
 use serde_json::{Value, json};
 
@@ -24,28 +24,22 @@ pub(crate) struct Options {
 
 const ORGANIZATION: &str = "5f3c1d2e4b6a79880c1d2e3f";
 const API_KEY: &str = "a-key-of-the-stand-in-0001";
+/// A provider, the key of its administrator, and how many organizations it has with how many
+/// events each.
+const PROVIDER: &str = "5f3c1d2e4b6a79880c1d2e40";
+const PROVIDER_KEY: &str = "a-key-of-the-stand-in-0002";
+const FLEET: usize = 5;
+const FLEET_EVENTS: usize = 100;
 const HOUR_MS: i64 = 60 * 60_000;
 
 /// Serves on a loopback port until standard input ends. One line on standard output says where, as
-/// JSON: the three addresses, the key, and how many events there are.
+/// JSON: the three addresses, and for an organization and for a provider a key, and how many
+/// events it may see.
 pub(crate) async fn run(options: &Options) -> anyhow::Result<bool> {
     let standin =
         StandIn::start(World::new(options.seed), Arc::new(|| SystemClock.now_ms())).await?;
-    let now_ms = SystemClock.now_ms();
-    let events = {
-        let mut world = standin.world();
-        world.add_key(API_KEY, Key::single("stand-in", ORGANIZATION));
-        let range = now_ms - 23 * HOUR_MS..now_ms - HOUR_MS;
-        let mut generator = Generator::new(options.seed, ORGANIZATION);
-        let count = usize::try_from(options.events)?;
-        for event in generator.events(range, count).collect::<Vec<_>>() {
-            world.load(event.raw, event.visible_at_ms.min(now_ms))?;
-        }
-        for event in asked_for(now_ms - 2 * HOUR_MS) {
-            world.load(event.to_string(), now_ms)?;
-        }
-        world.event_count()
-    };
+    let events = organization(&standin, options)?;
+    let fleet_events = fleet(&standin, options.seed)?;
     println!(
         "{}",
         json!({
@@ -55,10 +49,47 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<bool> {
             "api_key": API_KEY,
             "organization": ORGANIZATION,
             "events": events,
+            "fleet": {"api_key": PROVIDER_KEY, "provider": PROVIDER, "organizations": FLEET, "events": fleet_events},
         })
     );
     tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
     Ok(true)
+}
+
+/// One organization with a day's events. Returns how many there are.
+fn organization(standin: &StandIn, options: &Options) -> anyhow::Result<usize> {
+    let now_ms = SystemClock.now_ms();
+    let mut world = standin.world();
+    world.add_key(API_KEY, Key::single("stand-in", ORGANIZATION));
+    make_up(&mut world, ORGANIZATION, options.seed, usize::try_from(options.events)?)?;
+    for event in asked_for(now_ms - 2 * HOUR_MS) {
+        world.load(event.to_string(), now_ms)?;
+    }
+    Ok(world.event_count())
+}
+
+/// A provider's organizations. Returns how many events they have together.
+fn fleet(standin: &StandIn, seed: u64) -> anyhow::Result<usize> {
+    let mut world = standin.world();
+    world.add_key(PROVIDER_KEY, Key::provider("stand-in", PROVIDER));
+    let before = world.event_count();
+    for nth in 1..=FLEET {
+        let id = format!("{nth:024x}");
+        world.add_organization(
+            Organization::new(&id, &format!("Organization {nth}")).managed_by(PROVIDER),
+        );
+        make_up(&mut world, &id, seed.wrapping_add(nth as u64), FLEET_EVENTS)?;
+    }
+    Ok(world.event_count() - before)
+}
+
+fn make_up(world: &mut World, organization: &str, seed: u64, count: usize) -> anyhow::Result<()> {
+    let now_ms = SystemClock.now_ms();
+    let range = now_ms - 23 * HOUR_MS..now_ms - HOUR_MS;
+    for event in Generator::new(seed, organization).events(range, count).collect::<Vec<_>>() {
+        world.load(event.raw, event.visible_at_ms.min(now_ms))?;
+    }
+    Ok(())
 }
 
 /// What security teams ask an archive for and the generator seldom makes up; and an event with
