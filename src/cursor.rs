@@ -310,6 +310,18 @@ mod tests {
         assert_eq!(Cursor::read(&born()).unwrap(), cursor());
     }
 
+    /// Cursors of events have no such attribute, and neither has what entries repeat of them.
+    #[test]
+    fn a_snapshot_is_kept_where_there_is_one() {
+        assert!(!born().contains_key("snapshot"));
+        assert!(!serde_json::to_string(&cursor().state).unwrap().contains("snapshot"));
+        let mut users = cursor();
+        users.state.snapshot = Some(Snapshot::of_day(20_781));
+        let mut item = Item::new();
+        users.create().apply(&mut item);
+        assert_eq!(Cursor::read(&item).unwrap(), users);
+    }
+
     #[test]
     fn a_born_cursor_is_not_written_again() {
         assert!(

@@ -176,6 +176,10 @@ mod tests {
         );
         let position = Identity::of_position("self", &["all".to_owned()], 1_700_000_000_000, 2);
         assert_eq!(hex::encode(position.0), "e14faf2a5e1d2cb3518df5e0362f9a78");
+        let user = Identity::of_user("self", b"63c264c6c1bd55c1b7e901a4", 1_795_478_400_000);
+        assert_eq!(hex::encode(user.0), "99832540228a2aba83b50abe5a955243");
+        let nameless = Identity::of_nameless_user("self", b"{}", 1_795_478_400_000);
+        assert_eq!(hex::encode(nameless.0), "63282c3825362ec84ec9ed2f1515f508");
     }
 
     #[test]

@@ -7,10 +7,21 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fields::{Fields, Projection};
 use crate::limits::LIST_PASSES_MAX;
 use crate::list::{ListWalk, Next};
 use crate::stream::StreamId;
 use crate::time;
+
+/// What snapshots leave out of users unless they are told otherwise: what no audit trail needs and
+/// every reader of the archive would see.
+pub const EXCLUDED: [&str; 4] = ["public_key", "ssh_keys", "phoneNumbers", "addresses"];
+
+/// What is kept of users unless the configuration says otherwise.
+#[must_use]
+pub fn usual() -> Projection {
+    Projection { only: None, without: Fields::parse(&EXCLUDED).unwrap_or_default() }
+}
 
 /// Where the snapshot of one UTC day stands: what an entry holds and a cursor repeats.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -82,6 +82,14 @@ fn the_demo_shows_every_event_archived_once() {
         "{}",
         text(&output)
     );
+    assert!(text(&output).contains("self.users: 600 of 600 users"), "{}", text(&output));
+    assert!(text(&output).contains(", complete"), "{}", text(&output));
+    let verdict = collector(&["verify", "--to", argument(folder.path())], &[]);
+    assert!(verdict.status.success(), "with snapshots of users: {}", text(&verdict));
+    let record = folder.path().join("archive/snapshots");
+    std::fs::write(record.join("self.users-2026-11-25.complete.json"), "{}").unwrap();
+    let verdict = collector(&["verify", "--to", argument(folder.path())], &[]);
+    assert!(text(&verdict).contains("no entry holds it"), "{}", text(&verdict));
     let again = collector(&["demo", "--to", argument(folder.path())], &[]);
     assert_eq!(again.status.code(), Some(1), "a folder in use is left alone");
 }

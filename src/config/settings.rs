@@ -8,10 +8,7 @@ use crate::metrics::Metrics;
 use crate::output::{CustomFields, Ecs, Format, Output};
 use crate::partition::KeyLayout;
 use crate::plan::{Query, Settings};
-
-/// What snapshots of users leave out unless they are told otherwise: what no audit trail needs
-/// and every reader of the archive would see.
-const EXCLUDED: &str = "public_key,ssh_keys,phoneNumbers,addresses";
+use crate::snapshot;
 
 impl Reader<'_> {
     pub(super) fn settings(&mut self, archive_bucket: String, state_bucket: String) -> Settings {
@@ -78,8 +75,9 @@ impl Reader<'_> {
     /// id with them: without it nothing leads from an event to its user.
     fn system_users(&mut self) -> Option<Projection> {
         let only = self.list("SYSTEM_USERS_FIELDS", "");
-        let excluded = if only.is_empty() { EXCLUDED } else { "none" };
-        let mut without = self.list("SYSTEM_USERS_EXCLUDE", excluded);
+        let excluded =
+            if only.is_empty() { snapshot::EXCLUDED.join(",") } else { "none".to_owned() };
+        let mut without = self.list("SYSTEM_USERS_EXCLUDE", &excluded);
         if without == ["none"] {
             without.clear();
         }

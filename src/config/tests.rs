@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::*;
+use crate::fields::{Fields, Projection};
 use crate::jumpcloud::Region;
 use crate::stream::StreamId;
 
@@ -69,6 +70,11 @@ fn every_bad_value_names_its_variable() {
         ("JUMPCLOUD_ORG_IDS", "../../x"),
         ("JUMPCLOUD_ORG_IDS", "discover,0123456789abcdef01234567"),
         ("JUMPCLOUD_PROVIDER_ID", "the msp"),
+        ("SYSTEM_USERS", "hourly"),
+        ("SYSTEM_USERS_FIELDS", "username,mfa."),
+        ("SYSTEM_USERS_EXCLUDE", "a..b"),
+        ("SYSTEM_USERS_EXCLUDE", "_id"),
+        ("ARCHIVE_PREFIX", "snapshots/"),
         ("STATE_BUCKET", "archive"),
         ("OUTPUT_FORMAT", "ECS"),
         ("ECS_KEEP_ORIGINAL", "yes"),
@@ -103,6 +109,21 @@ fn who_is_asked_follows_from_two_variables() {
     ] {
         assert_eq!(read(&variables).unwrap().source.who, who, "{variables:?}");
     }
+}
+
+#[test]
+fn users_are_read_on_request_without_keys_telephones_and_addresses() {
+    let kept = |variables: &[(&str, &str)]| {
+        let daily = [&[("SYSTEM_USERS", "daily")], variables].concat();
+        read(&daily).unwrap().settings.system_users.unwrap()
+    };
+    assert_eq!(read(&[]).unwrap().settings.system_users, None);
+    assert_eq!(read(&[("SYSTEM_USERS", "off")]).unwrap().settings.system_users, None);
+    assert_eq!(kept(&[]), crate::snapshot::usual());
+    assert_eq!(kept(&[("SYSTEM_USERS_EXCLUDE", "none")]), Projection::default());
+    let named = kept(&[("SYSTEM_USERS_FIELDS", "username, addresses")]);
+    let only = Fields::parse(&["username", "addresses", "_id"]);
+    assert_eq!(named, Projection { only, without: Fields::default() });
 }
 
 #[test]

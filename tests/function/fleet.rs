@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::event::{ORGANIZATION, event, now_ms};
 use crate::support::function::Function;
+use crate::support::snapshot;
 use crate::support::sqs::{QUEUE_URL, event as messages};
 use crate::support::stage::{API_KEY, Stage};
 
@@ -209,4 +210,34 @@ async fn a_queue_that_takes_nothing_fails_the_invocation_and_leaves_no_place_tak
         stage.aws.table.set_number(&id(number), "queued_until_ms", now_ms() - 1);
     }
     assert_eq!(function.run("{}").await["queued"]["sent"], 3, "they are taken for lost");
+}
+
+/// Users are read in their organization's turn: no message of their own, and a snapshot each.
+#[tokio::test(flavor = "multi_thread")]
+async fn users_are_read_in_their_organizations_turn() {
+    let stage = Stage::start().await;
+    let events = organizations(&stage, 3);
+    for number in 0..3 {
+        let mut world = stage.jumpcloud.world();
+        let organization = world.organization_mut(&id(number)).expect("the organization");
+        organization.users = (0..120).map(|user| json!({"_id": id(1_000 + user)})).collect();
+    }
+    let ids = list(0..3);
+    let [ids, queue] = settings(&ids);
+    let function = Function::spawn(&stage, &[ids, queue, ("SYSTEM_USERS", "daily")]).await;
+    for _ in 0..2 {
+        let report = function.run("{}").await;
+        assert_eq!(report["queued"]["sent"], 3, "{report}");
+        work(&stage, &function).await;
+    }
+    stage.archive().await.assert_holds(&events);
+    let snapshots = snapshot::read(&stage.aws.buckets).await;
+    assert_eq!(snapshots.len(), 3);
+    for (name, snapshot) in snapshots {
+        assert_eq!(snapshot.lines().len(), 120, "{name}");
+        assert_eq!(snapshot.record.expect("a record")["complete"], true, "{name}");
+    }
+    let world = stage.jumpcloud.world();
+    let asked = world.log().iter().filter(|record| record.path.starts_with("/api/systemusers"));
+    assert_eq!(asked.count(), 6, "two pages each, once");
 }

@@ -15,6 +15,7 @@ use jumpcloud_collector::jumpcloud::Endpoints;
 use jumpcloud_collector::local::{self, FolderObjects, KeySource};
 use jumpcloud_collector::plan::Settings;
 use jumpcloud_collector::ports::{Clock as _, Objects as _};
+use jumpcloud_collector::snapshot;
 use jumpcloud_collector::standin::{Generator, Key, StandIn, World};
 use jumpcloud_collector::stream::StreamId;
 
@@ -46,12 +47,12 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
     let late = fill(&standin, options)?;
     let engine = demo_engine(&standin, &folder, terminal)?;
 
-    println!("The stand-in for JumpCloud serves made-up events of the last 24 hours.\n");
+    println!("The stand-in for JumpCloud serves made-up events of the last 24 hours, and users.\n");
     collect(&engine).await?;
     let first = archive(&folder).await?;
     println!("\nObjects below {}:", folder.join(local::ARCHIVE).display());
     objects(&first, &[]);
-    println!("\nEvents per service:");
+    println!("\nEvents per service, and the day's snapshot of users:");
     per_service(&first);
 
     println!("\nNow {} late events appear, minutes after their time.\n", late.len());
@@ -84,6 +85,9 @@ fn fill(standin: &StandIn, options: &Options) -> anyhow::Result<Vec<Bytes>> {
     let day = now_ms - 24 * 60 * MINUTE_MS + MINUTE_MS..now_ms - MINUTE_MS;
     let mut late = Vec::new();
     let mut generator = Generator::new(options.seed, ORGANIZATION);
+    if let Some(organization) = world.organization_mut(ORGANIZATION) {
+        organization.users = generator.users();
+    }
     let count = usize::try_from(options.events)?;
     let recent = now_ms - 13 * MINUTE_MS..now_ms - 2 * MINUTE_MS;
     for event in generator.events(day, count).collect::<Vec<_>>() {
@@ -102,17 +106,21 @@ fn demo_engine(standin: &StandIn, folder: &Path, terminal: &Terminal) -> anyhow:
         console: standin.console_url(),
         token: standin.token_url(),
     };
-    let settings = Settings { start_lookback_ms: 24 * 60 * MINUTE_MS, ..terminal.settings.clone() };
+    let settings = terminal.settings.clone();
+    let system_users = settings.system_users.clone().or_else(|| Some(snapshot::usual()));
+    let start_lookback_ms = 24 * 60 * MINUTE_MS;
+    let settings = Settings { start_lookback_ms, system_users, ..settings };
     engine(folder, KeySource::Environment(API_KEY.into()), &endpoints, settings)
 }
 
 async fn collect(engine: &Engine) -> anyhow::Result<()> {
-    let report = engine.run(&StreamId::own(), Goal::Collect, budget()).await;
-    println!("{}", show::run_line(&report));
-    match report.error {
-        Some(error) => bail!("{error}"),
-        None => Ok(()),
+    for report in engine.turn(&StreamId::own(), Goal::Collect, budget(), false).await {
+        println!("{}", show::run_line(&report));
+        if let Some(error) = report.error {
+            bail!("{error}");
+        }
     }
+    Ok(())
 }
 
 /// An object of the archive and its lines.
@@ -126,7 +134,8 @@ struct Object {
 async fn archive(folder: &Path) -> anyhow::Result<Vec<Object>> {
     let store = FolderObjects::new(folder.to_owned());
     let mut objects = Vec::new();
-    for key in store.list(local::ARCHIVE, "", "", usize::MAX).await? {
+    let keys = store.list(local::ARCHIVE, "", "", usize::MAX).await?;
+    for key in keys.into_iter().filter(|key| key.ends_with(".gz")) {
         let gzip = store.get(local::ARCHIVE, &key).await?.unwrap_or_default();
         let raw = gunzip(&gzip).with_context(|| key.clone())?;
         let lines = raw.split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec).collect();

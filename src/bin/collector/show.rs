@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use jumpcloud_collector::audit::{Audit, StreamAudit};
 use jumpcloud_collector::lateness::Summary;
 use jumpcloud_collector::preflight::Preflight;
-use jumpcloud_collector::report::{Outcome, StreamReport};
+use jumpcloud_collector::report::{Outcome, SnapshotReport, StreamReport};
 use jumpcloud_collector::status::{Status, StreamStatus};
 use serde::Serialize;
 
@@ -18,6 +18,16 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
 pub(crate) fn run_line(stream: &StreamReport) -> String {
     let name = &stream.stream;
     let frontier = stream.frontier.as_deref().unwrap_or("nothing yet");
+    if let (Some(snapshot), None) = (&stream.snapshot, &stream.error) {
+        let SnapshotReport { day, users, total_count, complete, .. } = snapshot;
+        let total = total_count.map_or_else(|| "?".to_owned(), |total| total.to_string());
+        let state = match complete {
+            Some(true) => "complete",
+            Some(false) => "the directory changed meanwhile",
+            None => "more to come",
+        };
+        return format!("{name}: {users} of {total} users of {day}, {state}");
+    }
     let counts = format!(
         "{} new events in {} objects, {} seen before, {} pages; read up to {frontier}",
         stream.written, stream.objects, stream.seen, stream.pages
