@@ -118,6 +118,32 @@ async fn the_status_of_a_stack_is_a_table_or_json() {
     assert_eq!(*account.events.lock().unwrap(), vec![json!({"task": "status"}); 2]);
 }
 
+/// As other AWS tools do: a profile names the Region and a program that knows the credentials.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_leads_to_the_stack() {
+    let account = Account::start(vec![Ok(json!({"streams": []}))]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (config, credentials) = (folder.path().join("config"), folder.path().join("credentials"));
+    let known = json!({"Version": 1, "AccessKeyId": "AKIDPROFILE", "SecretAccessKey": "s3cr3t"});
+    std::fs::write(&credentials, known.to_string()).unwrap();
+    let profile = format!(
+        "[profile audit]\nregion = eu-central-1\ncredential_process = cat {}\n",
+        credentials.display()
+    );
+    std::fs::write(&config, profile).unwrap();
+    let variables = [
+        ("AWS_ENDPOINT_URL", account.server.url()),
+        ("AWS_CONFIG_FILE", config.display().to_string()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+    ];
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let status = ["status", "--stack", "audit-trail"];
+    let output = collector(&[&status[..], &["--profile", "audit"]].concat(), &variables);
+    assert!(output.status.success(), "{}", text(&output));
+    let output = collector(&status, &variables);
+    assert_eq!(output.status.code(), Some(1), "without it nobody knows the Region");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_function_or_aws_says_is_told() {
     let account = Account::start(vec![Err("validation failed: JumpCloud, self: 401")]).await;
