@@ -1,5 +1,6 @@
 //! `audit`: JumpCloud's hourly counts beside the archive's, and the repair of hours that differ.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use crate::discover::{self, Asked, Who};
 use crate::error::RunError;
 use crate::hours::{Hours, Looked};
 use crate::lease;
-use crate::limits::HOUR_MS;
+use crate::limits::{DAY_MS, HOUR_MS};
 use crate::plan::Budget;
 use crate::ports::Meter;
 use crate::report::{Discovery, Outcome, StreamReport};
@@ -77,7 +78,7 @@ pub struct DifferingHour {
     from_ms: i64,
 }
 
-/// Audits each stream. What goes wrong with one is in its line.
+/// Audits each stream, and the lanes of past days in the range. What goes wrong with one is in its line.
 ///
 /// # Errors
 /// [`RunError`] if it cannot be told which streams there are.
@@ -90,18 +91,32 @@ pub async fn audit(
     let born = engine.born().await?;
     let Asked { streams, discovery } = discover::streams(engine, who, &born, budget).await;
     let mut lines = Vec::new();
-    for stream in &streams {
+    for stream in with_lanes(&streams, &born, range) {
         let mut line = StreamAudit::new(stream.clone());
         if let Err(error) = line.compare(engine, range, budget).await {
             line.error = Some(error.to_string());
         }
         if range.repair && !line.differing.is_empty() {
             let hours_ms: Vec<i64> = line.differing.iter().map(|hour| hour.from_ms).collect();
-            line.repair = Some(engine.run(stream, Goal::Repair(&hours_ms), budget).await);
+            line.repair = Some(engine.run(&stream, Goal::Repair(&hours_ms), budget).await);
         }
         lines.push(line);
     }
     Ok(Audit { streams: lines, discovery })
+}
+
+/// The live streams, each with its lanes of days in the range behind it.
+fn with_lanes(live: &[StreamId], born: &BTreeSet<StreamId>, range: Range) -> Vec<StreamId> {
+    let is_in = |lane: &StreamId| {
+        lane.lane_day_ms().is_some_and(|day_ms| {
+            day_ms < range.end_ms && range.start_ms < day_ms.saturating_add(DAY_MS)
+        })
+    };
+    let lanes = |stream: &StreamId| {
+        let own = born.iter().filter(move |lane| lane.live() == *stream && is_in(lane));
+        own.cloned().collect::<Vec<_>>()
+    };
+    live.iter().flat_map(|stream| std::iter::once(stream.clone()).chain(lanes(stream))).collect()
 }
 
 impl Audit {

@@ -69,6 +69,15 @@ async fn a_past_week_is_archived_once_beside_what_is_live() {
     let finished = lanes.filter(|line| line["finished"].is_string()).count();
     assert!(finished >= 6, "read a late horizon after their end: {status}");
 
+    let (start, end) = (date(past.start_ms), date(now_ms() + DAY_MS));
+    let audit = json!({"task": "audit", "start": start, "end": end}).to_string();
+    let audit = function.run(&audit).await;
+    let lines = audit["streams"].as_array().unwrap().iter();
+    let compared = lines.map(|line| (line["counted"].as_i64(), line["archived"].as_i64()));
+    let compared: Vec<_> = compared.collect();
+    assert_eq!(compared.len(), 8, "{audit}");
+    assert!(compared[1..7].iter().all(|line| *line == (Some(48), Some(48))), "{audit}");
+
     let requests = stage.event_requests();
     function.run("{}").await;
     assert!(stage.event_requests() <= requests + 2, "a finished lane is asked for no more");
