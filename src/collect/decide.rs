@@ -11,7 +11,7 @@ use super::parts::content_type;
 use super::slots::Held;
 use crate::batch::Sealed;
 use crate::cursor::{self, ReadingState};
-use crate::entry::{Entry, Header, SlotRecord, entry_key};
+use crate::entry::{Entry, Header, PartRecord, SlotRecord, entry_key};
 use crate::error::{RunError, unusable_entry};
 use crate::identity::Slot;
 use crate::index::slot_key;
@@ -119,7 +119,9 @@ impl Run<'_> {
                 Err(error) => return Err(error.into()),
             }
             if let Some(found) = self.read_entry(entry.header.seq).await? {
-                return Ok(found.header.nonce == entry.header.nonce);
+                let is_own = found.header.nonce == entry.header.nonce;
+                tracing::info!(stream = %self.stream, key, is_own, "entry was there already");
+                return Ok(is_own);
             }
         }
         Err(RunError::Pass(format!("{key} could not be created: {open}")))
@@ -160,7 +162,7 @@ impl Run<'_> {
                     ("seq", entry.header.seq.to_string()),
                 ],
             };
-            self.create_same(&entry.header.bucket, &part.key, entry.part(part), about)
+            self.write_part(entry, part, about)
         });
         let new: Vec<bool> =
             stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).try_collect().await?;
@@ -168,6 +170,24 @@ impl Run<'_> {
         self.report.bytes_out +=
             entry.header.parts.iter().map(|part| part.length as u64).sum::<u64>();
         Ok(())
+    }
+
+    /// Writes one part. Returns whether it is new.
+    async fn write_part(
+        &self,
+        entry: &Entry,
+        part: &PartRecord,
+        about: About,
+    ) -> Result<bool, RunError> {
+        let PartRecord { key, events, length: bytes, .. } = part;
+        let (stream, seq) = (self.stream, entry.header.seq);
+        let is_new = self.create_same(&entry.header.bucket, key, entry.part(part), about).await?;
+        if is_new {
+            tracing::info!(%stream, seq, key, events, bytes, "part written");
+        } else {
+            tracing::info!(%stream, seq, key, "part was there already");
+        }
+        Ok(is_new)
     }
 
     /// Writes the slot objects the entry results in; only when all of its parts are there.

@@ -1,5 +1,8 @@
 //! Who is told what: alarms, dashboard, readers' queues, the check at deployment.
 
+use std::collections::BTreeSet;
+use std::fs;
+
 use serde_json::{Value, json};
 
 use crate::pages::headings;
@@ -116,5 +119,26 @@ fn outputs_name_everything_that_people_use() {
     }
     for output in template["Outputs"].as_object().unwrap().values() {
         assert!(output["Description"].is_string(), "{output}");
+    }
+}
+
+/// The messages by which the dashboard's queries find lines of the log are those of the source.
+#[test]
+fn the_dashboard_asks_for_messages_that_are_logged() {
+    let template = template();
+    let body = text(&properties(&template, "OperationsDashboard")["DashboardBody"]);
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let mut messages = BTreeSet::new();
+    for widget in body["widgets"].as_array().unwrap() {
+        let query = widget["properties"]["query"].as_str().unwrap_or("");
+        let filter = query.split('|').find(|part| part.trim().starts_with("filter message"));
+        messages.extend(filter.into_iter().flat_map(|part| part.split('\'').skip(1).step_by(2)));
+    }
+    let source: String = ["src/report.rs", "src/collect/decide.rs"]
+        .map(|file| fs::read_to_string(path(file)).unwrap())
+        .concat();
+    assert_eq!(messages.len(), 4, "{messages:?}");
+    for message in messages {
+        assert!(source.contains(&format!("\"{message}\"")), "nobody logs `{message}`");
     }
 }
