@@ -95,6 +95,17 @@ fn verdict(output: &str) -> Option<(u64, u64)> {
     Some((number(fields.first()?)?, number(fields.get(3)?)?))
 }
 
+/// Told at once, and not only when the engine is built for it.
+#[test]
+fn each_edit_finds_its_place() {
+    for (mutant, (file, from, _)) in
+        MUTANTS.iter().flat_map(|mutant| mutant.edits.iter().map(move |edit| (mutant, edit)))
+    {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        assert_eq!(text.matches(from).count(), 1, "{}: {file} has `{from}`", mutant.name);
+    }
+}
+
 #[test]
 #[ignore = "builds the engine once a mutant"]
 fn each_is_caught_within_a_thousand_schedules() {

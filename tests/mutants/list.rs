@@ -67,8 +67,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "nonce ignored",
         edits: &[(
             "src/collect/decide.rs",
-            "return Ok(found.header.nonce == entry.header.nonce);",
-            "return Ok(!found.header.nonce.is_empty());",
+            "let is_own = found.header.nonce == entry.header.nonce;",
+            "let is_own = !found.header.nonce.is_empty();",
         )],
     },
     Mutant {
