@@ -48,6 +48,11 @@ impl Places {
         self.ms[number]
     }
 
+    /// Puts row `number` where it is known to lie.
+    pub fn put(&mut self, number: usize, ms: i64) {
+        self.ms[number] = ms;
+    }
+
     /// Where a reading goes on that has decided the rows before `number`: never behind the last
     /// decided row, nor behind any that is still to come.
     #[must_use]
@@ -71,6 +76,19 @@ pub fn last_ms(page: &Page, before_ms: i64) -> i64 {
         (None, Some(token)) => token,
         (None, None) => last_readable(),
     }
+}
+
+/// Rows of which the page leaves open whether they lie before `end_ms`: without a readable time,
+/// and with no row behind them that lies before it.
+#[must_use]
+pub fn doubtful(page: &Page, end_ms: i64) -> Vec<usize> {
+    if page.headers.token.as_ref().is_some_and(|token| token.ms < end_ms) {
+        return Vec::new();
+    }
+    let ms: Vec<_> = readable(page).collect();
+    let before_it = ms.iter().rposition(|ms| ms.is_some_and(|ms| ms < end_ms));
+    let first = before_it.map_or(0, |last| last + 1);
+    (first..ms.len()).filter(|number| ms[*number].is_none()).collect()
 }
 
 fn readable(page: &Page) -> impl Iterator<Item = Option<i64>> {
@@ -115,6 +133,21 @@ mod tests {
         assert_eq!(places.at_ms(0), 0, "nothing of this page is decided");
         let dark = Places::of(&page(&[None, None], None), 500);
         assert_eq!((dark.at_ms(0), dark.at_ms(1)), (500, 500));
+    }
+
+    #[test]
+    fn a_page_leaves_open_where_its_last_rows_without_a_time_lie() {
+        let rows = [None, Some(2), None, Some(4), None, None];
+        let open = |rows: &[_], token_ms, end_ms| doubtful(&page(rows, token_ms), end_ms);
+        assert_eq!(open(&rows, None, 5_000), [4, 5]);
+        assert_eq!(open(&rows, Some(5_000), 5_000), [4, 5]);
+        assert!(open(&rows, Some(4_999), 5_000).is_empty(), "the token says where it ends");
+        assert_eq!(open(&rows, None, 4_000), [2, 4, 5]);
+        assert_eq!(open(&[None], None, 4_000), [0]);
+        assert!(open(&[Some(3)], None, 4_000).is_empty());
+        let mut places = Places::of(&page(&rows, None), 0);
+        places.put(5, 5_000);
+        assert_eq!((places.ms(4), places.ms(5)), (4_000, 5_000));
     }
 
     #[test]

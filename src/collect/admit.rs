@@ -29,7 +29,8 @@ impl Run<'_> {
         let layout = &engine.settings.layout;
         let scope = self.stream.scope();
         let now_ms = engine.now_ms();
-        let places = Places::of(page, before_ms);
+        let mut places = Places::of(page, before_ms);
+        self.settle_border(&mut places, page, reading).await?;
         let touched: BTreeSet<Slot> = page.rows().iter().map(slot_of).collect();
         self.load(&touched).await?;
         self.report.read += page.rows().len() as u64;

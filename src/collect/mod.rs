@@ -6,6 +6,7 @@
 
 mod admit;
 mod birth;
+mod border;
 mod counts;
 mod decide;
 mod pages;

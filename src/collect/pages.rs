@@ -117,7 +117,7 @@ impl Run<'_> {
         }
     }
 
-    fn ask(&self, walk: &Walk, reading: &Reading) -> NextPage {
+    pub(super) fn ask(&self, walk: &Walk, reading: &Reading) -> NextPage {
         self.engine.insights.page(PageRequest {
             scope: self.stream.scope(),
             query: reading.query.clone(),
@@ -141,7 +141,7 @@ impl Run<'_> {
 }
 
 /// What paging needs to know of a page.
-fn held(page: &Page, last_ms: i64) -> Held {
+pub(super) fn held(page: &Page, last_ms: i64) -> Held {
     Held {
         rows: page.rows().len(),
         count: page.headers.count,

@@ -66,6 +66,8 @@ pub(crate) struct Script {
 pub(crate) struct Worker {
     pub(crate) engine: Arc<Engine>,
     pub(crate) run: Option<LocalBoxFuture<'static, Vec<StreamReport>>>,
+    /// When it must have ended, by the world's clock; later, it has stood still.
+    pub(crate) due_ms: i64,
     /// It stands still until then.
     pub(crate) resume_ms: i64,
 }
@@ -194,7 +196,7 @@ impl Simulation {
         let skew_ms = if self.schedule.skewed && self.troubled { self.skew() } else { 0 };
         lock(&self.world).locals.push(Local { skew_ms, ahead_ms: None });
         let engine = self.engine(worker);
-        self.workers.push(Worker { engine, run: None, resume_ms: 0 });
+        self.workers.push(Worker { engine, run: None, due_ms: 0, resume_ms: 0 });
     }
 
     pub(crate) fn engine(&self, worker: usize) -> Arc<Engine> {
@@ -243,6 +245,7 @@ impl Simulation {
         let at = *self.chance.pick(&idle);
         let started_ms = {
             let mut world = lock(&self.world);
+            self.workers[at].due_ms = world.now_ms + self.schedule.run_ms;
             world.tally.runs += 1;
             world
                 .say(|| format!("w{at}  invoked{}", if recover_only { " to recover" } else { "" }));
@@ -279,8 +282,11 @@ impl Simulation {
         self.workers[at].run = None;
         let mut world = lock(&self.world);
         self.last_outcomes = reports.iter().map(|report| report.outcome).collect();
+        let has_stood_still = world.now_ms > self.workers[at].due_ms;
         for report in reports {
-            self.sweeps.watch(&mut world, &self.schedule, &report);
+            if !has_stood_still {
+                self.sweeps.watch(&mut world, &self.schedule, &report);
+            }
             world.tally.step(match report.outcome {
                 Outcome::Ok => Step::EndedOk,
                 Outcome::Behind => Step::EndedBehind,
