@@ -1,14 +1,17 @@
 //! The events decided together: their lines by partition, their identities by slot, and the gzip
 //! bytes of the parts they become.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use libdeflater::{CompressionLvl, Compressor};
 use sha2::{Digest, Sha256};
 
-use crate::identity::{Identity, Slot};
-use crate::limits::{BATCH_EVENTS_MAX, BATCH_PARTITIONS_MAX, BATCH_RAW_BYTES_MAX};
+use crate::gzip::gzip;
+use crate::identity::{Identities, Identity, Slot};
+use crate::limits::{
+    BATCH_BUFFER_BYTES_MAX, BATCH_EVENTS_MAX, BATCH_PARTITIONS_MAX, BATCH_RAW_BYTES_MAX,
+};
 use crate::output::Output;
 use crate::partition::{KeyLayout, Partition};
 
@@ -39,8 +42,11 @@ pub struct Batch {
     parts: Vec<Lines>,
     identities: BTreeMap<Slot, Vec<Identity>>,
     /// The same identities, to drop what comes twice.
-    known: HashSet<Identity>,
-    raw_bytes: usize,
+    known: Identities,
+    /// The lines of all parts, in the order they came.
+    raw: Vec<u8>,
+    /// Room for the lines of one part, side by side.
+    room: Vec<u8>,
 }
 
 /// Which part an event goes into.
@@ -54,9 +60,16 @@ enum Target {
 #[derive(Debug)]
 struct Lines {
     target: Target,
-    raw: Vec<u8>,
-    /// Per line: its time in nanoseconds and where it ends.
-    lines: Vec<(i128, usize)>,
+    lines: Vec<Line>,
+}
+
+/// Where a line lies in the batch.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    /// Its time, in nanoseconds.
+    order_ns: i128,
+    start: usize,
+    end: usize,
 }
 
 /// Who an event is to the batch.
@@ -112,7 +125,7 @@ impl Batch {
     /// Bytes of raw lines held.
     #[must_use]
     pub fn raw_bytes(&self) -> usize {
-        self.raw_bytes
+        self.raw.len()
     }
 
     /// Whether this identity is in the batch already.
@@ -139,7 +152,7 @@ impl Batch {
     ) -> bool {
         self.is_empty()
             || (self.has_room_for_identity(limits)
-                && self.raw_bytes + length < limits.raw_bytes
+                && self.raw.len() + length < limits.raw_bytes
                 && (self.parts.len() < limits.partitions || self.find(layout, admission).is_some()))
     }
 
@@ -186,27 +199,31 @@ impl Batch {
     }
 
     fn open(&mut self, target: Target) -> usize {
-        self.parts.push(Lines { target, raw: Vec::new(), lines: Vec::new() });
+        self.parts.push(Lines { target, lines: Vec::new() });
         self.parts.len() - 1
     }
 
     fn add(&mut self, part: usize, admission: &Admission<'_>, write: impl FnOnce(&mut Vec<u8>)) {
-        let part = &mut self.parts[part];
-        let before = part.raw.len();
-        write(&mut part.raw);
-        part.lines.push((admission.order_ns, part.raw.len()));
-        self.raw_bytes += part.raw.len() - before;
+        let start = self.raw.len();
+        write(&mut self.raw);
+        let line = Line { order_ns: admission.order_ns, start, end: self.raw.len() };
+        self.parts[part].lines.push(line);
         self.add_identity(admission);
     }
 
-    /// Closes the batch: sorts each part's lines by time, compresses them, frees the raw bytes.
+    /// Closes the batch, which is empty then: sorts each part's lines by time and compresses them.
     /// The same batch always gives the same bytes.
+    ///
+    /// The buffers stay for the next batch: memory that the system has just given costs more than
+    /// the copy into it.
     #[must_use]
-    pub fn seal(self, layout: &KeyLayout, level: CompressionLvl) -> Sealed {
+    pub fn seal(&mut self, layout: &KeyLayout, level: CompressionLvl) -> Sealed {
+        let Self { parts, mut identities, mut known, raw, mut room } = std::mem::take(self);
         let mut compressor = Compressor::new(level);
-        let parts =
-            self.parts.into_iter().map(|lines| lines.seal(layout, &mut compressor)).collect();
-        let mut identities = self.identities;
+        let seal = |lines: Lines| lines.seal(layout, &mut compressor, &raw, &mut room);
+        let parts = parts.into_iter().map(seal).collect();
+        known.clear();
+        (self.known, self.raw, self.room) = (known, emptied(raw), emptied(room));
         for ids in identities.values_mut() {
             ids.sort_unstable();
         }
@@ -214,54 +231,37 @@ impl Batch {
     }
 }
 
+/// A buffer to be used again, or none if it has grown beyond what batches need.
+fn emptied(mut buffer: Vec<u8>) -> Vec<u8> {
+    buffer.clear();
+    if buffer.capacity() > BATCH_BUFFER_BYTES_MAX { Vec::new() } else { buffer }
+}
+
 impl Lines {
-    fn seal(self, layout: &KeyLayout, compressor: &mut Compressor) -> SealedPart {
+    /// `raw` holds the lines, `room` is where they are put in order.
+    fn seal(
+        mut self,
+        layout: &KeyLayout,
+        compressor: &mut Compressor,
+        raw: &[u8],
+        room: &mut Vec<u8>,
+    ) -> SealedPart {
         let folders = match &self.target {
             Target::Partition(partition) => Some(layout.folders(partition)),
             Target::Quarantine => None,
         };
-        let times = || self.lines.iter().map(|(ns, _)| *ns);
-        let (first_ns, last_ns) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
-        let events = self.lines.len();
-        let raw = self.sorted();
-        let gzip = gzip(compressor, &raw);
+        // Nearly always they came so: JumpCloud sorts by millisecond.
+        self.lines.sort_by_key(|line| line.order_ns);
+        room.clear();
+        for line in &self.lines {
+            room.extend_from_slice(&raw[line.start..line.end]);
+        }
+        let ns = |line: Option<&Line>| line.map_or(0, |line| line.order_ns);
+        let (first_ns, last_ns) = (ns(self.lines.first()), ns(self.lines.last()));
+        let gzip = gzip(compressor, room);
         let sha256 = Sha256::digest(&gzip).into();
-        SealedPart { folders, gzip, sha256, events, first_ns, last_ns }
+        SealedPart { folders, gzip, sha256, events: self.lines.len(), first_ns, last_ns }
     }
-
-    /// The lines ascending by time. They nearly always came so: JumpCloud sorts by millisecond.
-    fn sorted(self) -> Vec<u8> {
-        if self.lines.is_sorted_by_key(|(ns, _)| *ns) {
-            return self.raw;
-        }
-        let starts = std::iter::once(0).chain(self.lines.iter().map(|(_, end)| *end));
-        let mut order: Vec<_> =
-            starts.zip(&self.lines).map(|(start, (ns, end))| (*ns, start, *end)).collect();
-        order.sort_by_key(|(ns, ..)| *ns);
-        let mut sorted = Vec::with_capacity(self.raw.len());
-        for (_, start, end) in order {
-            sorted.extend_from_slice(&self.raw[start..end]);
-        }
-        sorted
-    }
-}
-
-/// One gzip member with modification time 0 and no file name (libdeflate writes neither).
-///
-/// Tried into a quarter of the raw length first: events compress to a sixth, and a buffer that
-/// might hold them uncompressed would be the largest there is.
-fn gzip(compressor: &mut Compressor, raw: &[u8]) -> Vec<u8> {
-    let bound = compressor.gzip_compress_bound(raw.len());
-    for room in [(raw.len() / 4 + 1024).min(bound), bound] {
-        let mut gzip = vec![0; room];
-        if let Ok(length) = compressor.gzip_compress(raw, &mut gzip) {
-            gzip.truncate(length);
-            gzip.shrink_to_fit();
-            return gzip;
-        }
-    }
-    // The bound is the library's own: what it compresses to always fits.
-    Vec::new()
 }
 
 #[cfg(test)]
@@ -315,16 +315,6 @@ mod tests {
         add(&mut batch, &admission(1, b"sso", 0), b"{}");
         let gzip = batch.seal(&layout(), CompressionLvl::default()).parts.remove(0).gzip;
         assert_eq!(gzip[..8], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
-    }
-
-    #[test]
-    fn what_does_not_compress_is_held_all_the_same() {
-        let mut noise = vec![0; 100_000];
-        fastrand::Rng::with_seed(1).fill(&mut noise);
-        let packed = gzip(&mut Compressor::new(CompressionLvl::default()), &noise);
-        let mut raw = vec![0; noise.len()];
-        libdeflater::Decompressor::new().gzip_decompress(&packed, &mut raw).unwrap();
-        assert_eq!(raw, noise);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -27,10 +28,10 @@ pub struct Members<'a> {
 ///
 /// Bytes and not `str`: an escaped lone surrogate is legal JSON and no legal UTF-8.
 #[must_use]
-pub fn text(raw: &str) -> Option<Cow<'_, [u8]>> {
-    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
-        return Some(Cow::Borrowed(inner.as_bytes()));
+pub fn text(raw: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let inner = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if memchr::memchr(b'\\', inner).is_none() {
+        return Some(Cow::Borrowed(inner));
     }
     struct Bytes;
     impl Visitor<'_> for Bytes {
@@ -42,7 +43,7 @@ pub fn text(raw: &str) -> Option<Cow<'_, [u8]>> {
             Ok(bytes.to_vec())
         }
     }
-    let mut deserializer = serde_json::Deserializer::from_str(raw);
+    let mut deserializer = serde_json::Deserializer::from_slice(raw);
     deserializer.deserialize_bytes(Bytes).ok().map(Cow::Owned)
 }
 
@@ -57,7 +58,7 @@ pub fn for_each_member<'e>(object: &'e str, each: &mut dyn FnMut(&[u8], &'e RawV
         }
         fn visit_map<A: MapAccess<'e>>(self, mut map: A) -> Result<(), A::Error> {
             while let Some(key) = map.next_key::<&RawValue>()? {
-                let key = text(key.get()).unwrap_or_default();
+                let key = text(key.get().as_bytes()).unwrap_or_default();
                 (self.0)(&key, map.next_value()?);
             }
             Ok(())
@@ -67,15 +68,99 @@ pub fn for_each_member<'e>(object: &'e str, each: &mut dyn FnMut(&[u8], &'e RawV
     deserializer.deserialize_map(Each(each)).is_ok() && deserializer.end().is_ok()
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
+/// Reads the object at the front of `text`; returns its members and its length. `None` if it is no
+/// JSON.
+#[must_use]
+pub fn members(text: &str) -> Option<(Members<'_>, usize)> {
+    front::<Members<'_>>(text)
+        .or_else(|| front(text).map(|(Exact(members), length)| (members, length)))
+}
+
+fn front<'a, T: Deserialize<'a>>(text: &'a str) -> Option<(T, usize)> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<T>();
+    let value = values.next()?.ok()?;
+    Some((value, values.byte_offset()))
+}
+
+/// A key of an event.
+enum Key {
+    Organization,
+    Service,
+    Id,
+    Timestamp,
+    Other,
+}
+
+impl Key {
+    fn named(name: &[u8]) -> Self {
+        match name {
+            b"organization" => Self::Organization,
+            b"service" => Self::Service,
+            b"id" => Self::Id,
+            b"timestamp" => Self::Timestamp,
+            _ => Self::Other,
+        }
     }
 }
 
-struct MembersVisitor;
+/// Reads keys as nearly all are: without an escape. Any other is an error, and then the object is
+/// read again as [`Exact`].
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Plain;
+        impl<'de> Visitor<'de> for Plain {
+            type Value = Key;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key without escapes")
+            }
+            fn visit_borrowed_bytes<E: Error>(self, name: &'de [u8]) -> Result<Key, E> {
+                // Where bytes are asked for, control characters are not refused.
+                match name.iter().any(|byte| *byte < b' ') {
+                    true => Err(E::custom("a control character")),
+                    false => Ok(Key::named(name)),
+                }
+            }
+        }
+        deserializer.deserialize_bytes(Plain)
+    }
+}
 
-impl<'de> Visitor<'de> for MembersVisitor {
+/// A key as raw JSON: one with a lone surrogate is a key like any other, and one with a raw
+/// control character is no JSON.
+struct ExactKey(Key);
+
+impl<'de> Deserialize<'de> for ExactKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        Ok(Self(Key::named(&text(raw.get().as_bytes()).unwrap_or_default())))
+    }
+}
+
+impl From<ExactKey> for Key {
+    fn from(ExactKey(key): ExactKey) -> Self {
+        key
+    }
+}
+
+/// Members of an object whose keys may be any.
+struct Exact<'a>(Members<'a>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Each::<Key>(PhantomData))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Exact<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Each::<ExactKey>(PhantomData)).map(Self)
+    }
+}
+
+/// Reads each member, with keys as `K` reads them.
+struct Each<K>(PhantomData<K>);
+
+impl<'de, K: Deserialize<'de> + Into<Key>> Visitor<'de> for Each<K> {
     type Value = Members<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,19 +169,18 @@ impl<'de> Visitor<'de> for MembersVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
         let mut members = Members::default();
-        // As raw JSON: a key with a lone surrogate is a key like any other, and one with a raw
-        // control character is no JSON.
-        while let Some(key) = map.next_key::<&RawValue>()? {
-            let key = text(key.get()).unwrap_or_default();
-            match &*key {
-                b"organization" => members.organization = Some(map.next_value()?),
-                b"service" => members.service = Some(map.next_value()?),
-                b"id" => members.id = Some(map.next_value()?),
-                b"timestamp" => members.timestamp = Some(map.next_value()?),
-                _ => {
+        while let Some(key) = map.next_key::<K>()? {
+            let member = match key.into() {
+                Key::Organization => &mut members.organization,
+                Key::Service => &mut members.service,
+                Key::Id => &mut members.id,
+                Key::Timestamp => &mut members.timestamp,
+                Key::Other => {
                     map.next_value::<IgnoredAny>()?;
+                    continue;
                 }
-            }
+            };
+            *member = Some(map.next_value()?);
         }
         Ok(members)
     }
@@ -117,7 +201,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for UserId<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut id = None;
                 while let Some(key) = map.next_key::<&RawValue>()? {
-                    if text(key.get()).unwrap_or_default().as_ref() == b"_id" {
+                    if text(key.get().as_bytes()).unwrap_or_default().as_ref() == b"_id" {
                         id = Some(map.next_value()?);
                     } else {
                         map.next_value::<IgnoredAny>()?;
@@ -136,7 +220,9 @@ mod tests {
     use super::*;
 
     fn members(json: &str) -> Members<'_> {
-        serde_json::from_str(json).unwrap()
+        let (members, length) = super::members(json).unwrap();
+        assert_eq!(length, json.len());
+        members
     }
 
     #[test]
@@ -148,7 +234,7 @@ mod tests {
     #[test]
     fn raw_control_characters_are_no_json_in_keys_either() {
         for json in ["{\"\0id\":1}", "{\"i\nd\":1}", "{\"i\td\":1}", "{\"a\":{\"\0\":1}}"] {
-            assert!(serde_json::from_str::<Members<'_>>(json).is_err(), "{json:?}");
+            assert!(super::members(json).is_none(), "{json:?}");
         }
         assert!(members(r#"{"\u0000id":1}"#).id.is_none());
     }
@@ -164,10 +250,10 @@ mod tests {
 
     #[test]
     fn text_is_decoded_only_where_it_must_be() {
-        assert!(matches!(text(r#""abc""#), Some(Cow::Borrowed(b"abc"))));
-        assert_eq!(text(r#""a\u0062c""#).unwrap().as_ref(), b"abc");
-        assert_eq!(text(r#""\ud800""#).unwrap().len(), 3);
-        assert_eq!(text("12"), None);
-        assert_eq!(text("null"), None);
+        assert!(matches!(text(br#""abc""#), Some(Cow::Borrowed(b"abc"))));
+        assert_eq!(text(br#""a\u0062c""#).unwrap().as_ref(), b"abc");
+        assert_eq!(text(br#""\ud800""#).unwrap().len(), 3);
+        assert_eq!(text(b"12"), None);
+        assert_eq!(text(b"null"), None);
     }
 }

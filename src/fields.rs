@@ -128,7 +128,7 @@ fn rewritten<'a, 'f>(
             let Ok(Members(members)) = serde_json::from_str(json) else { return json.into() };
             let all = members.len();
             let kept = members.into_iter().filter_map(|(name, value)| {
-                let value = match fate(&event::text(name.get()).unwrap_or_default()) {
+                let value = match fate(&event::text(name.get().as_bytes()).unwrap_or_default()) {
                     Fate::Kept => Cow::Borrowed(value.get()),
                     Fate::Dropped => return None,
                     Fate::Entered(below) => enter(value.get(), below),

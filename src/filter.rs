@@ -194,7 +194,7 @@ impl Literal {
             "null" => Self::Null,
             "true" => Self::Bool(true),
             "false" => Self::Bool(false),
-            text if text.starts_with('"') => Self::Text(event::text(text)?.into_owned()),
+            text if text.starts_with('"') => Self::Text(event::text(text.as_bytes())?.into_owned()),
             text if text.starts_with(['{', '[']) => return None,
             number => Self::Number(number.to_owned()),
         })
@@ -205,7 +205,7 @@ impl Literal {
             Self::Null => raw.get() == "null",
             Self::Bool(value) => raw.get() == if *value { "true" } else { "false" },
             Self::Number(number) => same_number(number, raw.get()),
-            Self::Text(text) => event::text(raw.get()).is_some_and(|own| *own == *text),
+            Self::Text(text) => event::text(raw.get().as_bytes()).is_some_and(|own| *own == *text),
         }
     }
 }

@@ -195,7 +195,7 @@ fn place(part: &PartRecord, line: &[u8]) -> Option<(String, i64)> {
     }
     let members: Members<'_> = serde_json::from_slice(line).ok()?;
     let text = |raw: Option<&serde_json::value::RawValue>| {
-        event::text(raw?.get()).map(std::borrow::Cow::into_owned)
+        event::text(raw?.get().as_bytes()).map(std::borrow::Cow::into_owned)
     };
     let timestamp = match text(members.timestamp) {
         Some(text) => String::from_utf8(text).ok()?,

@@ -1,8 +1,11 @@
 //! The 16 bytes that stand for an event, and the slot of the index they are kept in.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
+
 use sha2::{Digest, Sha256};
 
-use crate::page::{Fields, Page, Row, RowKind};
+use crate::page::{Fields, Names, Page, Row, RowKind};
 use crate::time;
 
 /// 16 bytes that stand for an event: the front of a SHA-256 over who it belongs to, what it is
@@ -11,6 +14,26 @@ use crate::time;
 /// Not the id alone: the same id has been seen with two timestamps.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Identity(pub [u8; 16]);
+
+/// A set of identities.
+pub type Identities = HashSet<Identity, BuildHasherDefault<Front>>;
+
+/// The front of an identity: it is a hash already, and nobody chooses what SHA-256 makes of an
+/// event.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Front(u64);
+
+impl Hasher for Front {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(front) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*front);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// Tells apart what an identity was made from, so that no two ways can meet.
 #[derive(Clone, Copy)]
@@ -27,13 +50,20 @@ impl Identity {
     /// has no id (JumpCloud's LDAP schema lists none) or is no JSON object.
     #[must_use]
     pub fn of_row(page: &Page, row: &Row) -> Self {
-        let RowKind::Event(fields) = &row.kind else { return Self::of_bytes(page.bytes(row)) };
-        let Some(id) = page.id(fields) else { return Self::of_bytes(page.bytes(row)) };
+        Self::of_named(page, row, &page.names(row))
+    }
+
+    /// The same, where the row's names are known.
+    #[must_use]
+    pub fn of_named(page: &Page, row: &Row, names: &Names<'_>) -> Self {
+        let (RowKind::Event(fields), Some(id)) = (&row.kind, &names.id) else {
+            return Self::of_bytes(page.bytes(row));
+        };
         let mut digest = Sha256::new();
         digest.update([Source::Names as u8]);
-        separated(&mut digest, &page.organization(fields).unwrap_or_default());
-        separated(&mut digest, &page.service(fields).unwrap_or_default());
-        separated(&mut digest, &id);
+        separated(&mut digest, names.organization.as_deref().unwrap_or_default());
+        separated(&mut digest, names.service.as_deref().unwrap_or_default());
+        separated(&mut digest, id);
         timestamp(&mut digest, page, fields);
         Self::front_of(digest)
     }
@@ -194,7 +224,7 @@ mod tests {
                 {"id":"as","service":"","timestamp":"2023-01-14T08:16:06Z"}]"#,
         );
         assert_eq!(ids[0], ids[1]);
-        let distinct: std::collections::HashSet<_> = ids[1..].iter().collect();
+        let distinct: HashSet<_> = ids[1..].iter().collect();
         assert_eq!(distinct.len(), 6);
     }
 

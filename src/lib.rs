@@ -21,7 +21,7 @@
 //! | [`plan`], [`sweep`], [`walk`], [`place`] | what to read: windows, late events, paging, places of rows |
 //! | [`page`], [`event`] | one answer of JumpCloud and the rows in it |
 //! | [`identity`], [`index`] | what was decided already |
-//! | [`filter`], [`partition`], [`batch`], [`output`] | which events and bytes go where |
+//! | [`filter`], [`partition`], [`batch`], [`gzip`], [`output`] | which events and bytes go where |
 //! | [`entry`], [`cursor`], [`lease`], [`update`] | what is stored |
 //! | [`stream`], [`time`], [`limits`], [`error`], [`report`], [`lateness`] | words used everywhere |
 //! | [`ports`] | what the engine needs of the world |
@@ -53,6 +53,7 @@ pub mod event;
 pub mod fanout;
 pub mod fields;
 pub mod filter;
+pub mod gzip;
 pub mod handler;
 pub mod hours;
 pub mod identity;

@@ -8,6 +8,9 @@ pub const BATCH_EVENTS_MAX: usize = 50_000;
 /// A batch closes before the event that would open one more partition than this.
 pub const BATCH_PARTITIONS_MAX: usize = 64;
 
+/// A larger buffer for lines is not kept from one batch to the next. It grows by doubling.
+pub const BATCH_BUFFER_BYTES_MAX: usize = 2 * BATCH_RAW_BYTES_MAX;
+
 /// The largest page limit JumpCloud accepts (its API description).
 pub const PAGE_LIMIT_MAX: u32 = 10_000;
 /// A page as it comes over the wire, perhaps compressed.
@@ -17,6 +20,8 @@ pub const PAGE_INFLATED_BYTES_MAX: usize = 256 * MIB;
 /// Above this size of a page the next one is not requested before this one is used up, so that
 /// two large pages are never held together.
 pub const PAGE_AHEAD_BYTES_MAX: usize = 24 * MIB;
+/// Buffers for pages that a process keeps: of the one that is worked on and the one ahead.
+pub const SPARE_PAGES_BYTES_MAX: usize = 2 * PAGE_AHEAD_BYTES_MAX;
 /// A larger event is quarantined: readers of the archive refuse such lines.
 pub const EVENT_BYTES_MAX: usize = 16 * MIB;
 /// An error or token answer is read up to here; nothing longer is worth keeping.

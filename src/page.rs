@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::event::{self, Members};
+use crate::event;
+use crate::limits::PAGE_LIMIT_MAX;
 use crate::time;
 
 /// One answer of `POST /events`.
@@ -67,6 +68,17 @@ pub struct Fields {
     pub timestamp_ns: Option<i128>,
 }
 
+/// What an event's members say, each where it is text that is not empty.
+#[derive(Debug, Default)]
+pub struct Names<'a> {
+    /// `organization`.
+    pub organization: Option<Cow<'a, [u8]>>,
+    /// `service`.
+    pub service: Option<Cow<'a, [u8]>>,
+    /// `id`.
+    pub id: Option<Cow<'a, [u8]>>,
+}
+
 /// Byte positions in the body; a page is shorter than 4 GiB.
 #[derive(Debug, Clone, Copy)]
 struct Span {
@@ -123,7 +135,8 @@ impl Page {
     /// # Errors
     /// [`PageError`] if it is anything but one JSON array.
     pub fn parse(body: Vec<u8>, headers: PageHeaders) -> Result<Self, PageError> {
-        let rows = split(&body)?;
+        let announced = headers.count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
+        let rows = split(&body, announced.min(PAGE_LIMIT_MAX as usize))?;
         Ok(Self { body, rows, headers })
     }
 
@@ -145,28 +158,27 @@ impl Page {
         self.rows.is_empty()
     }
 
+    /// The body, for its memory to be used again.
+    #[must_use]
+    pub fn into_body(self) -> Vec<u8> {
+        self.body
+    }
+
     /// The row's own bytes, as sent.
     #[must_use]
     pub fn bytes(&self, row: &Row) -> &[u8] {
         self.slice(row.range)
     }
 
-    /// The event's `organization`, where it is text that is not empty.
+    /// What the row's members say; nothing for what is no event.
     #[must_use]
-    pub fn organization(&self, fields: &Fields) -> Option<Cow<'_, [u8]>> {
-        self.text(fields.organization)
-    }
-
-    /// The event's `service`, where it is text that is not empty.
-    #[must_use]
-    pub fn service(&self, fields: &Fields) -> Option<Cow<'_, [u8]>> {
-        self.text(fields.service)
-    }
-
-    /// The event's `id`, where it is text that is not empty.
-    #[must_use]
-    pub fn id(&self, fields: &Fields) -> Option<Cow<'_, [u8]>> {
-        self.text(fields.id)
+    pub fn names(&self, row: &Row) -> Names<'_> {
+        let RowKind::Event(fields) = &row.kind else { return Names::default() };
+        Names {
+            organization: self.text(fields.organization),
+            service: self.text(fields.service),
+            id: self.text(fields.id),
+        }
     }
 
     /// The raw JSON of the event's `timestamp`; empty if there is none.
@@ -176,8 +188,7 @@ impl Page {
     }
 
     fn text(&self, span: Option<Span>) -> Option<Cow<'_, [u8]>> {
-        let raw = std::str::from_utf8(self.slice(span?)).ok()?;
-        event::text(raw).filter(|text| !text.is_empty())
+        event::text(self.slice(span?)).filter(|text| !text.is_empty())
     }
 
     fn slice(&self, span: Span) -> &[u8] {
@@ -185,7 +196,8 @@ impl Page {
     }
 }
 
-fn split(body: &[u8]) -> Result<Vec<Row>, PageError> {
+/// The rows of `body`; there are probably `announced`.
+fn split(body: &[u8], announced: usize) -> Result<Vec<Row>, PageError> {
     let garbled = |at| PageError::Garbled { at, length: body.len() };
     // Asked once for the whole page: nearly always yes, and then no row needs to be asked again.
     let text = std::str::from_utf8(body).ok();
@@ -193,7 +205,7 @@ fn split(body: &[u8]) -> Result<Vec<Row>, PageError> {
     if body.get(at) != Some(&b'[') {
         return Err(PageError::NotAnArray(first_character(&body[at..])));
     }
-    let mut rows = Vec::new();
+    let mut rows = Vec::with_capacity(announced);
     at = skip_space(body, at + 1);
     if body.get(at) == Some(&b']') {
         return end_of(body, at + 1).map(|()| rows);
@@ -235,14 +247,13 @@ fn element(body: &[u8], text: Option<&str>, at: usize) -> Option<(usize, RowKind
 
 /// Reads the object at the front of `text`, which lies in `body`; returns its length.
 fn fields(text: &str, body: &[u8]) -> Option<(usize, Fields)> {
-    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Members<'_>>();
-    let members = values.next()?.ok()?;
+    let (members, length) = event::members(text)?;
     let span = |raw: &RawValue| {
         let start = raw.get().as_ptr().addr() - body.as_ptr().addr();
         Span::of(start, start + raw.get().len())
     };
     let timestamp_ns = members.timestamp.and_then(|raw| {
-        let text = event::text(raw.get())?;
+        let text = event::text(raw.get().as_bytes())?;
         time::parse_ns(std::str::from_utf8(&text).ok()?)
     });
     let fields = Fields {
@@ -252,7 +263,7 @@ fn fields(text: &str, body: &[u8]) -> Option<(usize, Fields)> {
         timestamp: members.timestamp.map(span),
         timestamp_ns,
     };
-    Some((values.byte_offset(), fields))
+    Some((length, fields))
 }
 
 /// Length of the JSON value at the front of `bytes`, whose strings need not be UTF-8.
@@ -285,7 +296,7 @@ impl Span {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -299,8 +310,7 @@ mod tests {
         let page = page(body).unwrap();
         let rows: Vec<_> = page.rows().iter().map(|r| page.bytes(r)).collect();
         assert_eq!(rows, [&b"{\"id\" : \"a\"}"[..], b"{\"id\":\"b\",\"n\":1.50}"]);
-        let RowKind::Event(fields) = &page.rows()[1].kind else { panic!("an event") };
-        assert_eq!(page.id(fields).unwrap().as_ref(), b"b");
+        assert_eq!(page.names(&page.rows()[1]).id.unwrap().as_ref(), b"b");
     }
 
     #[test]

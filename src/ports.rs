@@ -35,6 +35,9 @@ pub trait Insights: Send + Sync {
         request: PageRequest,
     ) -> BoxFuture<'static, Result<BTreeMap<i64, i64>, InsightsError>>;
 
+    /// Gives the bytes of a page back that is used up: another may be read into them.
+    fn give_back(&self, _body: Vec<u8>) {}
+
     /// How far the local clock was ahead of the `Date` of the last answer, in milliseconds, never
     /// below 0; `None` before the first answer of this process.
     fn ahead_ms(&self) -> Option<i64>;

@@ -1,7 +1,11 @@
 //! [`Objects`] on S3.
 
 use async_trait::async_trait;
+use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::BoxError;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::primitives::ByteStream;
 use base64::Engine as _;
@@ -21,6 +25,26 @@ impl S3 {
     pub fn new(config: &aws_config::SdkConfig, path_style: bool) -> Self {
         let config = aws_sdk_s3::config::Builder::from(config).force_path_style(path_style).build();
         Self(Client::from_conf(config))
+    }
+}
+
+/// The body's SHA-256, signed as it is known: the signer would read the body for it once more.
+#[derive(Debug)]
+struct KnownHash(String);
+
+impl Intercept for KnownHash {
+    fn name(&self) -> &'static str {
+        "KnownHash"
+    }
+
+    fn modify_before_signing(
+        &self,
+        _: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        state: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        state.interceptor_state().store_put(PayloadSigningOverride::Precomputed(self.0.clone()));
+        Ok(())
     }
 }
 
@@ -50,7 +74,8 @@ impl Objects for S3 {
         for (name, value) in &about.metadata {
             put = put.metadata(*name, value);
         }
-        match put.send().await {
+        let signed = put.customize().interceptor(KnownHash(hex::encode(about.sha256)));
+        match signed.send().await {
             Ok(_) => Ok(Created::New),
             Err(error) if status(&error) == Some(412) => Ok(Created::Taken),
             Err(error) => {

@@ -1,6 +1,5 @@
 //! The rows of a page: what is new goes into the batch, and the batch is decided when it is full.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::Run;
@@ -10,7 +9,7 @@ use crate::cursor::Reading;
 use crate::error::RunError;
 use crate::identity::{Identity, Slot};
 use crate::limits::EVENT_BYTES_MAX;
-use crate::page::{Fields, Page, Row, RowKind};
+use crate::page::{Fields, Names, Page, Row, RowKind};
 use crate::place::Places;
 use crate::plan::Kind;
 use crate::stream::{Scope, is_object_id};
@@ -40,23 +39,24 @@ impl Run<'_> {
                 continue;
             }
             self.rows.came(ms);
-            let (identity, slot) = (Identity::of_row(page, row), slot_of(row));
+            let names = page.names(row);
+            let (identity, slot) = (Identity::of_named(page, row, &names), slot_of(row));
             if self.batch.contains(&identity) || self.slots.contains(slot, &identity) {
                 self.report.seen += 1;
                 continue;
             }
-            let (service, organization) = names(page, row);
+            let organization = names.organization.as_deref();
             let timestamp_ns = timestamp_ns(row);
             let admission = Admission {
                 identity,
                 slot,
                 order_ns: timestamp_ns.unwrap_or(i128::from(ms) * 1_000_000),
                 partition_ms: timestamp_ns.map_or(now_ms, time::floor_ms),
-                service: service.as_deref(),
-                organization: label(organization.as_deref()).unwrap_or(self.stream.as_str()),
+                service: names.service.as_deref(),
+                organization: label(organization).unwrap_or(self.stream.as_str()),
             };
             let bytes = page.bytes(row);
-            let fate = self.fate(row, bytes, organization.as_deref(), &scope);
+            let fate = self.fate(row, bytes, organization, &scope);
             let has_room = match fate {
                 Fate::Filtered => self.batch.has_room_for_identity(&engine.batch_limits),
                 _ => self.batch.has_room(&engine.batch_limits, layout, bytes.len(), &admission),
@@ -80,7 +80,7 @@ impl Run<'_> {
                 }
                 Fate::Archived => {
                     self.batch.add_event(layout, &engine.settings.output, &admission, bytes);
-                    self.count(page, row, now_ms);
+                    self.count(row, &names, now_ms);
                 }
             }
         }
@@ -109,10 +109,10 @@ impl Run<'_> {
         }
     }
 
-    fn count(&mut self, page: &Page, row: &Row, now_ms: i64) {
+    fn count(&mut self, row: &Row, names: &Names<'_>, now_ms: i64) {
         let Some(fields) = fields(row) else { return };
         self.tally.written += 1;
-        self.tally.without_id += u64::from(page.id(fields).is_none());
+        self.tally.without_id += u64::from(names.id.is_none());
         let Some(ms) = fields.timestamp_ns.map(time::floor_ms) else {
             self.tally.without_timestamp += 1;
             return;
@@ -122,8 +122,8 @@ impl Run<'_> {
         // A lane reads what is long past.
         let measured = lateness::measured_ms(state, ms, now_ms).filter(|_| !self.stream.is_lane());
         if let Some(late_ms) = measured {
-            let service = page.service(fields);
-            self.tally.lateness.add(partition::service_label(service.as_deref()), late_ms);
+            let service = partition::service_label(names.service.as_deref());
+            self.tally.lateness.add(service, late_ms);
         }
     }
 
@@ -182,13 +182,6 @@ fn timestamp_ns(row: &Row) -> Option<i128> {
 
 fn slot_of(row: &Row) -> Slot {
     Slot::of(timestamp_ns(row))
-}
-
-type Name<'a> = Option<Cow<'a, [u8]>>;
-
-/// The row's own service and organization.
-fn names<'a>(page: &'a Page, row: &Row) -> (Name<'a>, Name<'a>) {
-    fields(row).map_or((None, None), |fields| (page.service(fields), page.organization(fields)))
 }
 
 /// The organization as it may stand in keys.

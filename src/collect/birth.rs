@@ -13,7 +13,7 @@ use crate::entry::{Entry, entry_key, journal_prefix, seq_of};
 use crate::error::{RunError, unusable_entry};
 use crate::limits::{DAY_MS, RETENTION_MS};
 use crate::plan::Budget;
-use crate::ports::{About, Created, Meter, PageRequest, StoreError};
+use crate::ports::{About, Created, InsightsError, Meter, PageRequest, StoreError};
 use crate::stream::StreamId;
 use crate::walk::Ask;
 
@@ -61,8 +61,11 @@ impl Engine {
         let bytes = match self.certificate(stream).await? {
             Some(bytes) => bytes,
             None => {
-                if !stream.is_users() {
-                    self.ask_the_time(stream, meter, budget).await?;
+                // A birth's time lasts, and the clock may have been set since the last answer.
+                match stream.lane_day_ms() {
+                    _ if stream.is_users() => {}
+                    None => self.ask_the_time_anew(stream, meter, budget).await?,
+                    Some(_) => self.ask_the_time(stream, meter, budget).await?,
                 }
                 self.certify(stream).await?
             }
@@ -167,19 +170,27 @@ impl Engine {
         Ok(Cursor { seq: seq.saturating_sub(1), head_hash: entry.header.previous, ..newborn })
     }
 
-    /// Asks for one row if JumpCloud has answered nothing yet in this process: its `Date` is the
-    /// better clock.
+    /// Asks one row of JumpCloud, if this process has had no answer yet: an answer tells the time.
     pub(super) async fn ask_the_time(
         &self,
         stream: &StreamId,
         meter: &Arc<Meter>,
         budget: &Budget,
     ) -> Result<(), RunError> {
-        let Some(query) =
-            self.settings.queries.first().filter(|_| self.insights.ahead_ms().is_none())
-        else {
-            return Ok(());
-        };
+        match self.insights.ahead_ms() {
+            Some(_) => Ok(()),
+            None => self.ask_the_time_anew(stream, meter, budget).await,
+        }
+    }
+
+    /// Asks one row of JumpCloud, for the time that its answer tells.
+    async fn ask_the_time_anew(
+        &self,
+        stream: &StreamId,
+        meter: &Arc<Meter>,
+        budget: &Budget,
+    ) -> Result<(), RunError> {
+        let Some(query) = self.settings.queries.first() else { return Ok(()) };
         let now_ms = self.clock.now_ms();
         let ask = Ask { start_ms: now_ms - DAY_MS, end_ms: now_ms, limit: 1, token: None };
         let request = PageRequest {
@@ -189,9 +200,11 @@ impl Engine {
             deadline_ms: budget.read_until_ms(0),
             meter: Arc::clone(meter),
         };
+        let is_told = || self.insights.ahead_ms().is_some();
         match self.insights.page(request).await {
             // A clock that is days ahead makes JumpCloud refuse the question, and tells by how much.
             Err(_) if self.insights.ahead_ms().is_some_and(|ahead_ms| ahead_ms > DAY_MS) => Ok(()),
+            Err(InsightsError::TooLarge { .. }) if is_told() => Ok(()),
             answer => answer.map(|_| ()).map_err(RunError::from),
         }
     }

@@ -56,8 +56,7 @@ impl Run<'_> {
     fn seal(&mut self, state: &ReadingState) -> Result<(Entry, BTreeMap<Slot, Held>), RunError> {
         let settings = &self.engine.settings;
         let level = CompressionLvl::new(settings.compression_level).unwrap_or_default();
-        let Sealed { parts, identities } =
-            std::mem::take(&mut self.batch).seal(&settings.layout, level);
+        let Sealed { parts, identities } = self.batch.seal(&settings.layout, level);
         let seq = self.cursor.seq + 1;
         let decided_ms = self.engine.now_ms();
         let mut slots = BTreeMap::new();

@@ -275,7 +275,9 @@ impl Engine {
         report.stands(&cursor, self.now_ms());
         slots.set_head(&cursor.head_hash);
         self.warm.lock().unwrap_or_else(PoisonError::into_inner).keep(stream, slots);
-        let is_finished = plan::is_finished(&cursor, self.settings.late_horizon_ms);
+        // A run that failed may have decided what nobody has published yet: it must be seen again.
+        let is_finished =
+            report.error.is_none() && plan::is_finished(&cursor, self.settings.late_horizon_ms);
         (report, Worked { unwritten: has_unwritten.then_some(cursor), is_finished })
     }
 

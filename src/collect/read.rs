@@ -1,8 +1,11 @@
 //! Read: what a run asks JumpCloud for, and in which order: the head, a comparison of counts, the
 //! full sweep, hours whose counts differ.
 
-use futures_util::future::BoxFuture;
+use std::sync::Arc;
 
+use futures_util::future::{self, BoxFuture};
+
+use super::counts::Counts;
 use super::decide::Decided;
 use super::{ReadEnd, Run};
 use crate::batch::Batch;
@@ -30,7 +33,10 @@ pub(super) enum Ended {
     Lost,
 }
 
-impl Run<'_> {
+/// JumpCloud's hourly counts, or why there are none.
+type Counted = Result<Counts, InsightsError>;
+
+impl<'e> Run<'e> {
     /// Reads what is due. The sweep has its own share of the run, so that neither starves the
     /// other.
     pub(super) async fn read(&mut self) -> Result<ReadEnd, RunError> {
@@ -40,11 +46,13 @@ impl Run<'_> {
             return Ok(ReadEnd::Interrupted);
         }
         engine.ask_the_time(self.stream, &self.meter, &self.budget).await?;
-        let head = self.read_head().await?;
+        let ahead = self.counts_ahead();
+        let (head, counted) = future::join(self.read_head(), ahead).await;
+        let head = head?;
         if matches!(head, ReadEnd::Lost) || self.stream.is_lane() {
             return Ok(head);
         }
-        let wish = self.compare().await?;
+        let wish = self.compare(counted).await?;
         Ok(match self.read_again(wish).await? {
             Ended::Lost => ReadEnd::Lost,
             Ended::Complete | Ended::Interrupted => head,
@@ -113,22 +121,51 @@ impl Run<'_> {
         Ok(Ended::Complete)
     }
 
+    /// Asks for hourly counts while the head is read, if they are to be compared once it has been:
+    /// counts of a little earlier are no larger. Where a reading was interrupted, how far this run
+    /// gets is open.
+    fn counts_ahead(&self) -> impl Future<Output = Option<Counted>> + use<'e> {
+        let now_ms = self.engine.now_ms();
+        let mut read = self.cursor.clone();
+        let is_wanted = self.is_comparison_due(now_ms)
+            && read.state.reading.is_none()
+            && !self.stream.is_lane();
+        read.state.read_to_ms = now_ms - self.engine.settings.settle_lag_ms;
+        let range = sweep::comparable(&read, &self.engine.settings).filter(|_| is_wanted);
+        let counted = range.map(|range| self.counted(range));
+        async { Some(counted?.await) }
+    }
+
+    fn counted(&self, range: (i64, i64)) -> impl Future<Output = Counted> + use<'e> {
+        let (engine, stream, meter) = (self.engine, self.stream, Arc::clone(&self.meter));
+        let deadline_ms = self.budget.read_until_ms(0);
+        async move { engine.counted(stream, range, deadline_ms, &meter).await }
+    }
+
+    fn is_comparison_due(&self, now_ms: i64) -> bool {
+        let last_ms = self.cursor.state.compared_at_ms.unwrap_or(i64::MIN / 2);
+        now_ms - last_ms >= self.engine.settings.sweep_every_ms
+    }
+
     /// Compares hourly counts, if that is due; returns how much a full sweep is wanted then. If
     /// JumpCloud gives no counts, that fails no run.
-    async fn compare(&mut self) -> Result<Wish, RunError> {
+    async fn compare(&mut self, ahead: Option<Counted>) -> Result<Wish, RunError> {
         let settings = &self.engine.settings;
         let now_ms = self.engine.now_ms();
-        let last_ms = self.cursor.state.compared_at_ms.unwrap_or(i64::MIN / 2);
-        let is_due = now_ms - last_ms >= settings.sweep_every_ms;
+        let is_due = self.is_comparison_due(now_ms);
         let Some((first_ms, end_ms)) = sweep::comparable(&self.cursor, settings).filter(|_| is_due)
         else {
             return Ok(Wish::Usual);
         };
-        let deadline_ms = self.budget.read_until_ms(0);
-        let counted =
-            self.engine.counted(self.stream, (first_ms, end_ms), deadline_ms, &self.meter);
-        let theirs = match counted.await {
-            Ok(counts) => counts,
+        let counted = match ahead {
+            Some(counted) => counted,
+            None => self.counted((first_ms, end_ms)).await,
+        };
+        let theirs = match counted {
+            Ok(mut counts) => {
+                counts.retain(|hour_ms, _| (first_ms..end_ms).contains(hour_ms));
+                counts
+            }
             Err(error) => {
                 tracing::warn!(stream = %self.stream, %error, "hourly counts cannot be compared");
                 return Ok(Wish::Often);

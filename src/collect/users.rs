@@ -247,7 +247,7 @@ impl Run<'_> {
 /// Who a row is on a day: by organization and `_id`, over its bytes where it has none.
 fn identity(organization: &str, row: &str, day_ms: i64) -> Identity {
     let id = serde_json::from_str(row).ok().and_then(|event::UserId(id)| id);
-    let id = id.and_then(|raw| event::text(raw.get())).filter(|id| !id.is_empty());
+    let id = id.and_then(|raw| event::text(raw.get().as_bytes())).filter(|id| !id.is_empty());
     match id {
         Some(id) => Identity::of_user(organization, &id, day_ms),
         None => Identity::of_nameless_user(organization, row.as_bytes(), day_ms),

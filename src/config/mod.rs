@@ -66,7 +66,7 @@ pub fn gives_memory_back() -> bool {
 }
 
 /// The allocator's variable, and the size in bytes from which a buffer is given back.
-pub const MALLOC_THRESHOLD: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "131072");
+pub const MALLOC_THRESHOLD: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "1048576");
 
 impl Config {
     /// Reads the function's environment.

@@ -168,6 +168,10 @@ impl Insights for Client {
         })
     }
 
+    fn give_back(&self, body: Vec<u8>) {
+        self.exchange.give_back(body);
+    }
+
     fn ahead_ms(&self) -> Option<i64> {
         self.exchange.ahead_ms()
     }

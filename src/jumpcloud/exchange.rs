@@ -66,6 +66,11 @@ impl Exchange {
         Some(self.ahead_ms.load(Ordering::Relaxed)).filter(|ahead_ms| *ahead_ms != NEVER)
     }
 
+    /// Keeps the bytes of an answer for another.
+    pub(super) fn give_back(&self, body: Vec<u8>) {
+        self.http.give_back(body);
+    }
+
     /// Asks until `read` has its answer: again after a passing failure or an answer that cannot be
     /// read, and once more with a new proof after a 401.
     pub(super) async fn answer<T>(

@@ -1,16 +1,23 @@
 //! One HTTP exchange: headers in, a bounded body out, no redirect followed.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use libdeflater::{DecompressionError, Decompressor};
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use reqwest::{RequestBuilder, Response, StatusCode};
 
-use crate::limits::{ANSWER_BYTES_MAX, CONNECT_SECONDS, MESSAGE_BYTES_MAX, READ_SECONDS};
+use super::spare::Spare;
+use crate::limits::{
+    ANSWER_BYTES_MAX, CONNECT_SECONDS, MESSAGE_BYTES_MAX, MIB, READ_SECONDS, SPARE_PAGES_BYTES_MAX,
+};
 
-/// The HTTP client; one a process.
+/// The HTTP client; one a process. Clones share connections and buffers.
 #[derive(Clone, Debug)]
-pub struct Http(reqwest::Client);
+pub struct Http {
+    client: reqwest::Client,
+    spare: Arc<Mutex<Spare>>,
+}
 
 /// A whole answer with status 200.
 #[derive(Debug)]
@@ -65,30 +72,44 @@ impl Http {
     /// # Errors
     /// If TLS cannot be set up.
     pub fn new() -> Result<Self, HttpError> {
-        reqwest::Client::builder()
+        let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
             .read_timeout(Duration::from_secs(READ_SECONDS))
             .user_agent(concat!("jumpcloud-collector/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map(Self)
-            .map_err(|error| HttpError::Broken(chain(&error)))
+            .map_err(|error| HttpError::Broken(chain(&error)))?;
+        Ok(Self { client, spare: Arc::new(Mutex::new(Spare::new(SPARE_PAGES_BYTES_MAX))) })
     }
 
     /// Begins a request for what is at `url`.
     pub fn get(&self, url: &str) -> RequestBuilder {
-        self.0.get(url)
+        self.client.get(url)
     }
 
     /// Begins a request that puts something at `url`.
     pub fn put(&self, url: &str) -> RequestBuilder {
-        self.0.put(url)
+        self.client.put(url)
     }
 
     /// Begins a request with a body.
     pub fn post(&self, url: &str) -> RequestBuilder {
-        self.0.post(url)
+        self.client.post(url)
+    }
+
+    /// Keeps the bytes of an answer for another.
+    pub(super) fn give_back(&self, body: Vec<u8>) {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).give(body);
+    }
+
+    /// A buffer for an answer of this length, as far as that is known. Small ones are not worth
+    /// keeping.
+    fn room(&self, length: Option<usize>) -> Vec<u8> {
+        match length {
+            Some(length) if length < MIB => Vec::with_capacity(length),
+            _ => self.spare.lock().unwrap_or_else(PoisonError::into_inner).take(),
+        }
     }
 
     /// Sends a request and takes its answer. `date` is given the `Date` header of any answer.
@@ -111,15 +132,20 @@ impl Http {
         let headers = response.headers().clone();
         let too_large =
             |limit_bytes| HttpError::TooLarge { limit_bytes, headers: Box::new(headers.clone()) };
-        let wire = match read(response, limits.wire_bytes).await? {
+        let encoding = encoding(&headers);
+        let is_plain = matches!(encoding.as_str(), "" | "identity");
+        let room = if is_plain { self.room(announced(&response)) } else { Vec::new() };
+        let wire = match read(response, limits.wire_bytes, room).await? {
             Some(wire) => wire,
             None => return Err(too_large(limits.wire_bytes)),
         };
         let wire_bytes = wire.len();
-        let body = match encoding(&headers).as_str() {
-            "" | "identity" => wire,
-            "gzip" | "x-gzip" => inflate(&wire, limits.inflated_bytes)?
-                .ok_or_else(|| too_large(limits.inflated_bytes))?,
+        let body = match encoding.as_str() {
+            _ if is_plain => wire,
+            "gzip" | "x-gzip" => {
+                inflate(&wire, limits.inflated_bytes, self.room(Some(inflated_length(&wire))))?
+                    .ok_or_else(|| too_large(limits.inflated_bytes))?
+            }
             other => {
                 return Err(HttpError::Broken(format!(
                     "content encoding `{other}` was not asked for"
@@ -130,13 +156,22 @@ impl Http {
     }
 }
 
-/// Reads a body to its end; `None` if it is longer than `limit`.
-async fn read(mut response: Response, limit: usize) -> Result<Option<Vec<u8>>, HttpError> {
-    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+fn announced(response: &Response) -> Option<usize> {
+    response.content_length().and_then(|length| usize::try_from(length).ok())
+}
+
+/// Reads a body to its end, into `body`; `None` if it is longer than `limit`.
+async fn read(
+    mut response: Response,
+    limit: usize,
+    mut body: Vec<u8>,
+) -> Result<Option<Vec<u8>>, HttpError> {
+    let announced = announced(&response);
     if announced.is_some_and(|length| length > limit) {
         return Ok(None);
     }
-    let mut body = Vec::with_capacity(announced.unwrap_or(0));
+    body.clear();
+    body.reserve_exact(announced.unwrap_or(0));
     while let Some(chunk) =
         response.chunk().await.map_err(|error| HttpError::Broken(chain(&error)))?
     {
@@ -154,16 +189,19 @@ fn encoding(headers: &HeaderMap) -> String {
     name.unwrap_or("").trim().to_ascii_lowercase()
 }
 
-/// Inflates one gzip member; `None` if it is longer than `limit`.
-///
-/// The member's last four bytes say how long it is. They are a hint and no promise: where they
-/// are wrong, the buffer grows up to the limit.
-fn inflate(wire: &[u8], limit: usize) -> Result<Option<Vec<u8>>, HttpError> {
-    let hint = wire.last_chunk::<4>().map_or(0, |size| u32::from_le_bytes(*size) as usize);
+/// How long a gzip member says it is. That is a hint and no promise.
+fn inflated_length(wire: &[u8]) -> usize {
+    wire.last_chunk::<4>().map_or(0, |size| u32::from_le_bytes(*size) as usize)
+}
+
+/// Inflates one gzip member into `body`; `None` if it is longer than `limit`. Where the member is
+/// wrong about its length, the buffer grows up to the limit.
+fn inflate(wire: &[u8], limit: usize, mut body: Vec<u8>) -> Result<Option<Vec<u8>>, HttpError> {
     // An empty buffer is no buffer to libdeflate.
-    let mut size = hint.clamp(1, limit);
+    let mut size = inflated_length(wire).clamp(1, limit);
     loop {
-        let mut body = vec![0; size];
+        // What the buffer held before is written over.
+        body.resize(size, 0);
         match Decompressor::new().gzip_decompress(wire, &mut body) {
             Ok(length) => {
                 body.truncate(length);
@@ -184,7 +222,8 @@ fn inflate(wire: &[u8], limit: usize) -> Result<Option<Vec<u8>>, HttpError> {
 
 async fn refused(response: Response) -> HttpError {
     let (status, headers) = (response.status(), Box::new(response.headers().clone()));
-    let body = read(response, ANSWER_BYTES_MAX).await.ok().flatten().unwrap_or_default();
+    let body =
+        read(response, ANSWER_BYTES_MAX, Vec::new()).await.ok().flatten().unwrap_or_default();
     HttpError::Status { status, message: message(&body), headers }
 }
 
@@ -235,9 +274,9 @@ mod tests {
     #[test]
     fn gzip_is_inflated_within_its_limit() {
         for raw in [&b""[..], b"[]", &[7; 100_000]] {
-            assert_eq!(inflate(&gzip(raw), 100_000).unwrap().unwrap(), raw);
+            assert_eq!(inflate(&gzip(raw), 100_000, vec![7; 10]).unwrap().unwrap(), raw);
         }
-        assert!(inflate(&gzip(&[7; 100_001]), 100_000).unwrap().is_none());
+        assert!(inflate(&gzip(&[7; 100_001]), 100_000, Vec::new()).unwrap().is_none());
     }
 
     #[test]
@@ -245,8 +284,8 @@ mod tests {
         let mut bomb = gzip(&[7; 10_000_000]);
         let at = bomb.len() - 4;
         bomb[at..].copy_from_slice(&[1, 0, 0, 0]);
-        assert!(!matches!(inflate(&bomb, 100_000), Ok(Some(_))));
-        assert!(inflate(&gzip(&[7; 1_000])[..20], 100_000).is_err());
+        assert!(!matches!(inflate(&bomb, 100_000, Vec::new()), Ok(Some(_))));
+        assert!(inflate(&gzip(&[7; 1_000])[..20], 100_000, Vec::new()).is_err());
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod http;
 mod pace;
 pub mod retry;
 mod secret;
+mod spare;
 
 pub use auth::{Auth, AuthError, Proof};
 pub use client::Client;

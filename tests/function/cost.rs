@@ -1,14 +1,20 @@
-//! What a tick asks of AWS, and what that costs: the figures of `infra/cost.md`, which this test
-//! computes anew from the calls that the built function makes.
+//! What a tick and a million events ask of AWS, and what that costs: the figures of `infra/cost.md`,
+//! which these tests compute anew from the calls that the built function makes.
 
 use std::collections::BTreeMap;
 
-use crate::support::event::{event, now_ms};
+use jumpcloud_collector::standin::Generator;
+
+use crate::support::event::{ORGANIZATION, event, now_ms};
 use crate::support::function::Function;
 use crate::support::stage::{Stage, only_stream};
 
-/// Ticks of five minutes in 30 days.
-const TICKS: f64 = 30.0 * 24.0 * 12.0;
+/// Minutes in 30 days.
+const MONTH: f64 = 30.0 * 24.0 * 60.0;
+/// Minutes between two ticks.
+const SCHEDULES: [f64; 3] = [1.0, 5.0, 15.0];
+/// A process reads its secret anew after so many minutes.
+const SECRET_MINUTES: f64 = 5.0;
 const SERVICES: [&str; 4] = ["directory", "sso", "systems", "radius"];
 
 /// List prices in us-east-1, in dollars a call.
@@ -35,29 +41,53 @@ async fn tick(stage: &Stage, function: &Function) -> BTreeMap<String, usize> {
     for seen in &stage.aws.front.seen()[before..] {
         *calls.entry(seen.operation.clone()).or_default() += 1;
     }
-    // The process of this test is seconds old. One that lives longer reads its secret every five
-    // minutes.
-    calls.entry("GetSecretValue".to_owned()).or_insert(1);
+    // How often the secret is read depends on the schedule, not on the tick.
+    calls.remove("GetSecretValue");
     let logged = function.output().len() - logged;
     assert!(logged < 5_000, "{logged} bytes of log");
     calls
 }
 
-/// A row of the table in `infra/cost.md`.
-fn row(name: &str, calls: &BTreeMap<String, usize>, seconds: f64) -> String {
+/// What Lambda asks for so many seconds of an invocation, x86_64 with 512 MB.
+fn lambda(seconds: f64) -> f64 {
+    0.2 / 1e6 + seconds * 0.5 * 0.000_016_666_7
+}
+
+/// `1 GetObject, 2 UpdateItem`.
+fn listed(calls: &BTreeMap<String, usize>) -> String {
     let listed: Vec<_> = calls.iter().map(|(name, count)| format!("{count} {name}")).collect();
-    let services: f64 = calls.iter().map(|(name, count)| price(name) * *count as f64).sum();
-    let lambda = 0.2 / 1e6 + seconds * 0.5 * 0.000_016_666_7;
+    listed.join(", ")
+}
+
+fn dollars(calls: &BTreeMap<String, usize>) -> f64 {
+    calls.iter().map(|(name, count)| price(name) * *count as f64).sum()
+}
+
+/// Rows of the first table in `infra/cost.md`: one a schedule.
+fn rows(name: &str, calls: &BTreeMap<String, usize>, seconds: f64) -> Vec<String> {
     let logs = LOG_KILOBYTES * 1e3 / 1e9 * 0.5;
-    let month = |each: f64| format!("${:.2}", each * TICKS);
-    format!(
-        "| {name} | {} | {} | {} | {} | **{}** |",
-        listed.join(", "),
-        month(services),
-        month(lambda),
-        month(logs),
-        month(services + lambda + logs)
-    )
+    let row = |minutes: f64| {
+        let ticks = MONTH / minutes;
+        let secrets = price("GetSecretValue") * (minutes / SECRET_MINUTES).min(1.0);
+        let (services, lambda) = (dollars(calls) + secrets, lambda(seconds));
+        let month = |each: f64| format!("${:.2}", each * ticks);
+        format!(
+            "| {name}, {minutes} min | {ticks} | {} | {} | {} | **{}** |",
+            month(services),
+            month(lambda),
+            month(logs),
+            month(services + lambda + logs)
+        )
+    };
+    SCHEDULES.map(row).to_vec()
+}
+
+/// Tells which of `rows` the page lacks.
+fn assert_told(rows: &[String]) {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/infra/cost.md"));
+    let page = page.unwrap();
+    let is_there = rows.iter().all(|row| page.contains(row));
+    assert!(is_there, "infra/cost.md does not have these rows:\n{}", rows.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,9 +113,46 @@ async fn the_page_on_cost_has_the_figures_of_the_calls_that_are_made() {
     let report = function.run("{}").await;
     assert_eq!(only_stream(&report)["written"], 0);
 
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/infra/cost.md"));
-    let page = page.unwrap();
-    let rows = [row("idle", &idle, 0.5), row("active", &active, 1.0)];
-    let is_there = rows.iter().all(|row| page.contains(row));
-    assert!(is_there, "infra/cost.md does not have these rows:\n{}", rows.join("\n"));
+    let mut told = [rows("idle", &idle, 0.5), rows("active", &active, 1.0)].concat();
+    told.extend([("idle", idle), ("active", active)].map(|(name, calls)| {
+        format!("| {name} | {} | ${:.2} |", listed(&calls), dollars(&calls) * 1e6)
+    }));
+    assert_told(&told);
+}
+
+/// Events at once of which there are as many as a million's tenth, from all services over 23 hours.
+const BULK: usize = 100_000;
+/// Raw bytes of such an event, and how many of them become one in the archive.
+const EVENT_BYTES: f64 = 1_020.0;
+const RATIO: f64 = 6.5;
+/// How many calls there are depends on where midnight lies; they cost no more than this.
+const CALLS_DOLLARS: f64 = 0.01;
+/// What a run over a page of 10,000 takes, most of it JumpCloud's answer.
+const PAGE_SECONDS: f64 = 3.0;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_on_cost_tells_what_a_million_events_cost() {
+    let stage = Stage::start().await;
+    let to_ms = now_ms() - 60_000;
+    let mut generator = Generator::new(1, ORGANIZATION);
+    for event in generator.events(to_ms - 23 * 3_600_000..to_ms, BULK) {
+        stage.jumpcloud.world().load(event.raw, i64::MIN).expect("it tells its place");
+    }
+    let function = Function::spawn(&stage, &[("PAGE_LIMIT", "10000")]).await;
+    let report = function.run("{}").await;
+    assert_eq!(only_stream(&report)["outcome"], "ok");
+    let mut calls = BTreeMap::new();
+    for seen in stage.aws.front.seen() {
+        *calls.entry(seen.operation).or_default() += 1_000_000 / BULK;
+    }
+    let services = dollars(&calls);
+    let lambda = lambda(1_000_000.0 / 10_000.0 * PAGE_SECONDS);
+    let storage = 1e6 * EVENT_BYTES / RATIO / 1e9 * 0.023;
+    println!("{}: ${services:.4}", listed(&calls));
+    assert!(services <= CALLS_DOLLARS, "{}: ${services:.4}", listed(&calls));
+    assert_told(&[
+        format!("| calls to AWS | at most ${CALLS_DOLLARS} |"),
+        format!("| Lambda: 100 pages of {PAGE_SECONDS} seconds | ${lambda:.3} |"),
+        format!("| a month of the archive's storage | ${storage:.3} |"),
+    ]);
 }

@@ -46,7 +46,7 @@ fn row(page: &Page, row: &Row) {
     let ms = fields.timestamp_ns.map_or(0, time::floor_ms);
     for layout in LAYOUTS {
         let layout = KeyLayout::parse(layout).unwrap();
-        let service = page.service(fields);
+        let service = page.names(row).service;
         let partition = layout.partition(service.as_deref(), ms, "self");
         assert!(layout.is_in(&partition, service.as_deref(), ms, "self"), "in its own partition");
         let folders = layout.folders(&partition);

@@ -125,11 +125,11 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             ),
             (
                 "src/collect/read.rs",
-                "        let wish = self.compare().await?;",
+                "        let wish = self.compare(counted).await?;",
                 "        if self.report.pages >= u64::from(engine.settings.pages_per_run) {
             return Ok(head);
         }
-        let wish = self.compare().await?;",
+        let wish = self.compare(counted).await?;",
             ),
         ],
     },
@@ -158,11 +158,11 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "identity by id alone",
         edits: &[(
             "src/identity.rs",
-            "        separated(&mut digest, &page.organization(fields).unwrap_or_default());
-        separated(&mut digest, &page.service(fields).unwrap_or_default());
-        separated(&mut digest, &id);
+            "        separated(&mut digest, names.organization.as_deref().unwrap_or_default());
+        separated(&mut digest, names.service.as_deref().unwrap_or_default());
+        separated(&mut digest, id);
         timestamp(&mut digest, page, fields);",
-            "        separated(&mut digest, &id);",
+            "        separated(&mut digest, id);",
         )],
     },
     // Holes that the simulation found itself.

@@ -146,8 +146,9 @@ impl Simulation {
             world.orphans = false;
         }
         (self.jumpcloud_down_until_ms, self.stores_down_until_ms) = (0, 0);
-        for _ in 0..QUIET_TICKS_MAX {
-            if self.is_settled() {
+        for tick in 0..QUIET_TICKS_MAX {
+            // What the last crash left is found by the next run.
+            if tick > 0 && self.is_settled() {
                 return;
             }
             let now_ms = lock(&self.world).now_ms;

@@ -187,7 +187,8 @@ impl Store {
         missing.map_or(Ok(()), |part| Err(format!("part {} of entry {seq} is not", part.key)))
     }
 
-    /// Removes what a reader may remove: older than `before_ms`, its entry's slots there.
+    /// Removes what a reader may remove: older than `before_ms`, as are its entry's slots. A request
+    /// to write it that is still under way would make it again.
     pub(crate) fn remove_read(&mut self, before_ms: i64) -> usize {
         let (state, entries, decided) = (&self.state, &self.entries, &self.decided);
         let has_slots = |key: &String| {
@@ -195,7 +196,9 @@ impl Store {
                 .get(key)
                 .and_then(|(_, stream, seq)| entries.get(&(stream.clone(), *seq)))
                 .is_some_and(|entry| {
-                    entry.header.slots.iter().all(|slot| state.contains_key(&slot.key))
+                    entry.header.slots.iter().all(|slot| {
+                        state.get(&slot.key).is_some_and(|slot| slot.created_ms < before_ms)
+                    })
                 })
         };
         let readable = self.archive.iter_mut().filter(|(key, object)| {

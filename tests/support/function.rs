@@ -1,5 +1,6 @@
 //! The built function as a child process.
 
+use std::ffi::OsString;
 use std::io::{Read, pipe};
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,7 +41,7 @@ impl Function {
     pub async fn spawn(stage: &Stage, overrides: &[(&str, &str)]) -> Self {
         let runtime = Runtime::start().await;
         let (mut reader, writer) = pipe().expect("a pipe");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bootstrap"));
+        let mut command = Command::new(program());
         command
             .env_clear()
             .envs(stage.environment())
@@ -119,9 +120,14 @@ impl Function {
         first.unwrap_or_else(|_| panic!("never asked for work\n{}", self.output())) - self.spawned
     }
 
+    /// The process's number.
+    pub fn process(&self) -> u32 {
+        lock(&self.child).id()
+    }
+
     /// The most memory the process has had resident so far, in bytes.
     pub fn peak_resident_bytes(&self) -> u64 {
-        let status = format!("/proc/{}/status", lock(&self.child).id());
+        let status = format!("/proc/{}/status", self.process());
         let status = std::fs::read_to_string(status).expect("the process is running");
         let line =
             status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a VmHWM line");
@@ -138,6 +144,11 @@ impl Function {
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&lock(&self.output)).into_owned()
     }
+}
+
+/// The function that Cargo built beside the tests, or the one `FUNCTION_PROGRAM` names.
+fn program() -> OsString {
+    std::env::var_os("FUNCTION_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_bootstrap").into())
 }
 
 impl Drop for Function {

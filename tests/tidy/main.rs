@@ -21,6 +21,7 @@ const PURE: &[&str] = &[
     "event",
     "fields",
     "filter",
+    "gzip",
     "identity",
     "index",
     "metrics",

@@ -257,7 +257,7 @@ fn decoded(text: &[u8], has_escapes: bool) -> Cow<'_, [u8]> {
     if !has_escapes {
         return inner;
     }
-    std::str::from_utf8(text).ok().and_then(event::text).unwrap_or(inner)
+    event::text(text).unwrap_or(inner)
 }
 
 /// Made from both ends and the length, which tells most keys of an object apart.

@@ -30,7 +30,7 @@ pub(super) fn is_within(number: &[u8], limit: f64) -> bool {
 
 /// The text that a JSON string stands for; `None` for other values.
 fn text(value: &[u8]) -> Option<Cow<'_, str>> {
-    match event::text(std::str::from_utf8(value).ok()?)? {
+    match event::text(value)? {
         Cow::Borrowed(text) => std::str::from_utf8(text).ok().map(Cow::Borrowed),
         Cow::Owned(text) => String::from_utf8(text).ok().map(Cow::Owned),
     }

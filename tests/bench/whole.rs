@@ -1,0 +1,246 @@
+//! `infra/benchmark`: what the built function costs, beside the least that it could.
+//!
+//! The function reads made-up events from a stand-in for JumpCloud and writes to stand-ins for AWS,
+//! all on loopback. Its processor time is user and system from the first invocation until nothing
+//! is left. The floor is measured in the same round: the same parts through the same compressor at
+//! the same level, and nothing else.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    dead_code,
+    reason = "a program for people, run by hand, on the tests' stage"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::time::{Duration, Instant};
+
+use jumpcloud_collector::standin::Generator;
+use libdeflater::{CompressionLvl, Compressor, Decompressor};
+use support::aws::ARCHIVE;
+use support::event::{ORGANIZATION, now_ms};
+use support::function::{Function, Outcome};
+use support::stage::{Stage, only_stream};
+
+const HOUR_MS: i64 = 3_600_000;
+const SPAN_MS: i64 = 23 * HOUR_MS;
+const EVENTS: usize = 200_000;
+const FEW_EVENTS: usize = 10_000;
+const MANY_EVENTS: usize = 1_000_000;
+const DISTANT_EVENTS: usize = 100_000;
+const PAGE_ROWS: &str = "10000";
+const LATENCY: Duration = Duration::from_millis(300);
+const LEVEL: i32 = 6;
+const ROUNDS: usize = 5;
+const STARTS: usize = 21;
+/// What Lambda allows.
+const LIMIT: Duration = Duration::from_secs(900);
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// What is asked of the stage.
+#[derive(Clone, Copy)]
+struct Case {
+    events: usize,
+    is_gzip: bool,
+    latency: Duration,
+}
+
+/// What one process took to archive everything.
+struct Taken {
+    seconds: f64,
+    processor_seconds: f64,
+    floor_seconds: f64,
+    resident_bytes: f64,
+    raw_bytes: f64,
+    gzip_bytes: f64,
+    pages: f64,
+}
+
+/// A stage whose JumpCloud holds a case's events.
+async fn stage(case: Case) -> Stage {
+    let stage = Stage::start().await;
+    let from_ms = now_ms() - SPAN_MS - HOUR_MS / 2;
+    let mut generator = Generator::new(1, ORGANIZATION);
+    // Huge events cost little beside their bytes; here there are none.
+    generator.settings.huge = 0.0;
+    {
+        let mut world = stage.jumpcloud.world();
+        world.behaviours.gzip = case.is_gzip;
+        world.behaviours.latency = case.latency;
+        for event in generator.events(from_ms..from_ms + SPAN_MS, case.events) {
+            world.load(event.raw, i64::MIN).expect("a made-up event tells its place");
+        }
+    }
+    stage
+}
+
+/// Lets a new process archive everything.
+async fn archive(case: Case) -> Taken {
+    let stage = stage(case).await;
+    let function = Function::spawn(&stage, &[("PAGE_LIMIT", PAGE_ROWS)]).await;
+    function.start_time().await;
+    let (started, before) = (Instant::now(), processor_seconds(&function.process().to_string()));
+    let mut written = 0;
+    loop {
+        let Outcome::Response(report) = function.invoke("{}", LIMIT).await else {
+            panic!("{}", function.output())
+        };
+        let stream = only_stream(&report);
+        written += stream["written"].as_u64().unwrap();
+        match stream["outcome"].as_str() {
+            Some("ok") => break,
+            Some("behind") => {}
+            _ => panic!("{report}"),
+        }
+    }
+    let (seconds, after) =
+        (started.elapsed().as_secs_f64(), processor_seconds(&function.process().to_string()));
+    // Made-up events without an id may be equal to the last byte: those are one.
+    assert!(written > case.events as u64 * 999 / 1000, "{written} of {}", case.events);
+    let parts = parts(&stage).await;
+    Taken {
+        seconds,
+        processor_seconds: after - before,
+        floor_seconds: floor_seconds(&parts),
+        resident_bytes: function.peak_resident_bytes() as f64,
+        raw_bytes: parts.iter().map(|part| part.raw.len()).sum::<usize>() as f64,
+        gzip_bytes: parts.iter().map(|part| part.gzip_bytes).sum::<usize>() as f64,
+        pages: stage.event_requests() as f64,
+    }
+}
+
+/// A part of the archive: its lines, and how long it is compressed.
+struct Part {
+    raw: Vec<u8>,
+    gzip_bytes: usize,
+}
+
+async fn parts(stage: &Stage) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for key in stage.aws.buckets.keys(ARCHIVE).iter().filter(|key| key.ends_with(".ndjson.gz")) {
+        let gzip = stage.aws.buckets.get(ARCHIVE, key).await.body;
+        let length = gzip[gzip.len() - 4..].try_into().expect("four bytes");
+        let mut raw = vec![0; u32::from_le_bytes(length) as usize];
+        Decompressor::new().gzip_decompress(&gzip, &mut raw).expect("a gzip member");
+        parts.push(Part { raw, gzip_bytes: gzip.len() });
+    }
+    parts
+}
+
+/// The least: each part through the compressor, into memory that is there already.
+fn floor_seconds(parts: &[Part]) -> f64 {
+    let mut compressor = Compressor::new(CompressionLvl::new(LEVEL).expect("a level"));
+    let longest = parts.iter().map(|part| part.raw.len()).max().unwrap_or(0);
+    let mut room = vec![0; compressor.gzip_compress_bound(longest)];
+    let before = processor_seconds("thread-self");
+    for Part { raw, gzip_bytes } in parts {
+        let written = compressor.gzip_compress(raw, &mut room).expect("there is room");
+        assert_eq!(written, *gzip_bytes, "the function compresses at another level");
+    }
+    processor_seconds("thread-self") - before
+}
+
+/// Processor time, user and system, in seconds, of what `/proc` has under this name. The system
+/// counts in hundredths.
+fn processor_seconds(name: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{name}/stat")).expect("a running process");
+    let (_, fields) = stat.rsplit_once(')').expect("a name in brackets");
+    let field = |at| fields.split(' ').nth(at).and_then(|field| field.parse::<f64>().ok());
+    let (user, system) = (field(12).expect("user time"), field(13).expect("system time"));
+    (user + system) / 100.0
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// A row of results, and what it is measured against.
+fn row(name: &str, value: &str) {
+    println!("| {name} | {value} |");
+}
+
+async fn rounds(case: Case) -> Vec<Taken> {
+    let mut taken = Vec::new();
+    for _ in 0..ROUNDS {
+        taken.push(archive(case).await);
+    }
+    taken
+}
+
+fn of(taken: &[Taken], value: impl Fn(&Taken) -> f64) -> f64 {
+    median(taken.iter().map(value).collect())
+}
+
+/// Processor time against the floor of the same round.
+async fn cost() -> f64 {
+    let case = Case { events: EVENTS, is_gzip: false, latency: Duration::ZERO };
+    let plain = rounds(case).await;
+    let ratio = |taken: &Taken| taken.processor_seconds / taken.floor_seconds;
+    let per_million = |taken: &Taken| taken.processor_seconds * 1e6 / EVENTS as f64;
+    let megabytes = |taken: &Taken| taken.raw_bytes / 1e6 / taken.processor_seconds;
+    row("processor time / the compressor's alone", &format!("{:.2}", of(&plain, ratio)));
+    let gzip = rounds(Case { is_gzip: true, ..case }).await;
+    row("the same, answers compressed", &format!("{:.2}", of(&gzip, ratio)));
+    row("processor seconds a million events", &format!("{:.1}", of(&plain, per_million)));
+    row("MB of events a processor second", &format!("{:.0}", of(&plain, megabytes)));
+    row(
+        "events a second, end to end",
+        &format!("{:.0}", of(&plain, |taken| EVENTS as f64 / taken.seconds)),
+    );
+    row(
+        "bytes of events / bytes written",
+        &format!("{:.2}", of(&plain, |taken| taken.raw_bytes / taken.gzip_bytes)),
+    );
+    of(&plain, |taken| taken.resident_bytes)
+}
+
+/// Memory from ten thousand to a million events.
+async fn growth(resident_bytes: f64) {
+    let case = Case { events: FEW_EVENTS, is_gzip: false, latency: Duration::ZERO };
+    let few = archive(case).await;
+    let many = archive(Case { events: MANY_EVENTS, ..case }).await;
+    let mib = |bytes: f64| format!("{:.0} MiB", bytes / MIB);
+    row("peak resident, 10,000 events", &mib(few.resident_bytes));
+    row("peak resident, 200,000 events", &mib(resident_bytes));
+    row("peak resident, 1,000,000 events", &mib(many.resident_bytes));
+    let growth = |taken: &Taken, events: usize| taken.processor_seconds / events as f64;
+    let growth = growth(&many, MANY_EVENTS) / growth(&few, FEW_EVENTS);
+    row("processor time an event, 1,000,000 / 10,000", &format!("{growth:.2}"));
+}
+
+/// Time against what the latency of the pages alone takes.
+async fn distance() {
+    let case = Case { events: DISTANT_EVENTS, is_gzip: false, latency: LATENCY };
+    let distant = rounds(case).await;
+    let ratio = |taken: &Taken| taken.seconds / (taken.pages * LATENCY.as_secs_f64());
+    row(
+        "time / pages x latency, at 300 ms a page",
+        &format!("{:.2} ({} pages)", of(&distant, ratio), of(&distant, |taken| taken.pages)),
+    );
+}
+
+/// From the start of the process to its first request for an invocation.
+async fn start() {
+    let stage = Stage::start().await;
+    let mut starts = Vec::new();
+    for _ in 0..STARTS {
+        starts.push(Function::spawn(&stage, &[]).await.start_time().await.as_secs_f64());
+    }
+    row("start to the first request for work, median", &format!("{:.1} ms", median(starts) * 1e3));
+}
+
+#[tokio::main]
+async fn main() {
+    println!("| what | measured |\n|---|---|");
+    start().await;
+    let resident_bytes = cost().await;
+    distance().await;
+    growth(resident_bytes).await;
+}
