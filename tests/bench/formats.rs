@@ -11,6 +11,8 @@
     reason = "a program for people, run by hand"
 )]
 
+mod measure;
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -128,13 +130,7 @@ async fn run(pages: &Arc<Pages>, variables: &[(&str, &str)]) -> StreamReport {
 
 /// Seconds of processor time this process has used; of the clock where the system does not tell.
 fn used(since: Instant) -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<_> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split(' ').collect();
-    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
-    match (ticks(12), ticks(13)) {
-        (Some(user), Some(system)) => (user + system) / 100.0,
-        _ => since.elapsed().as_secs_f64(),
-    }
+    measure::processor_seconds("self").unwrap_or_else(|| since.elapsed().as_secs_f64())
 }
 
 #[tokio::main]
@@ -154,11 +150,7 @@ async fn main() -> ExitCode {
             written[case] = report.bytes_out;
         }
     }
-    let median = |seconds: &mut Vec<f64>| {
-        seconds.sort_by(f64::total_cmp);
-        seconds[seconds.len() / 2]
-    };
-    let medians = seconds.each_mut().map(median);
+    let medians = seconds.map(measure::median);
     for (case, (name, _)) in CASES.iter().enumerate() {
         let (each, ratio) = (medians[case] / EVENTS as f64 * 1e6, medians[case] / medians[0]);
         println!("{name:14} {each:6.2} µs an event, {ratio:.2} times raw, {} bytes", written[case]);

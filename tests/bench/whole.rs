@@ -16,6 +16,7 @@
     reason = "a program for people, run by hand, on the tests' stage"
 )]
 
+mod measure;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use jumpcloud_collector::standin::Generator;
 use libdeflater::{CompressionLvl, Compressor, Decompressor};
+use measure::median;
 use support::aws::ARCHIVE;
 use support::event::{ORGANIZATION, now_ms};
 use support::function::{Function, Outcome};
@@ -146,22 +148,12 @@ fn floor_seconds(parts: &[Part]) -> f64 {
     processor_seconds("thread-self") - before
 }
 
-/// Processor time, user and system, in seconds, of what `/proc` has under this name. The system
-/// counts in hundredths.
+/// Processor time of what `/proc` has under this name.
 fn processor_seconds(name: &str) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{name}/stat")).expect("a running process");
-    let (_, fields) = stat.rsplit_once(')').expect("a name in brackets");
-    let field = |at| fields.split(' ').nth(at).and_then(|field| field.parse::<f64>().ok());
-    let (user, system) = (field(12).expect("user time"), field(13).expect("system time"));
-    (user + system) / 100.0
+    measure::processor_seconds(name).expect("a system with /proc")
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// A row of results, and what it is measured against.
+/// A row of results.
 fn row(name: &str, value: &str) {
     println!("| {name} | {value} |");
 }
