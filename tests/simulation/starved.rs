@@ -29,9 +29,12 @@ impl Sweeps {
     /// Looks at a stream whose run has ended.
     pub(crate) fn watch(&mut self, world: &mut World, schedule: &Schedule, report: &StreamReport) {
         let stream = &report.stream;
+        // One that another has overtaken may write nothing down.
+        let was_its_own = world.table.take_released(stream);
         let item = world.table.get(stream);
         let Some(Ok(cursor)) = item.map(Cursor::read).filter(|_| !stream.is_lane()) else { return };
-        let has_read = matches!(report.outcome, Outcome::Ok | Outcome::Behind) && report.pages > 0;
+        let has_ended_well = matches!(report.outcome, Outcome::Ok | Outcome::Behind);
+        let has_read = was_its_own && has_ended_well && report.pages > 0;
         // By any clock: one that is behind may not know yet.
         let now_ms = world.now_ms - if schedule.skewed { SKEW_MS_MAX } else { 0 };
         let is_due = sweep::sweep(&cursor, now_ms, &schedule.settings, Wish::Usual).is_some();

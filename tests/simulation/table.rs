@@ -1,6 +1,6 @@
 //! DynamoDB in memory: items, conditional updates, and what must hold of a cursor after each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jumpcloud_collector::stream::StreamId;
 use jumpcloud_collector::update::{Condition, Item, Update, Value, number, text};
@@ -18,6 +18,8 @@ pub(crate) struct Table {
     snapshots: BTreeMap<StreamId, Vec<Item>>,
     /// The furthest each frontier has been since the cursor was last lost or restored.
     frontiers: BTreeMap<StreamId, i64>,
+    /// Whose run has released its own lease since that was last asked.
+    released: BTreeSet<StreamId>,
 }
 
 impl Table {
@@ -37,6 +39,9 @@ impl Table {
             return (None, Ok(()));
         }
         update.apply(&mut item);
+        if update.remove.contains(&"lease_owner") {
+            self.released.insert(stream.clone());
+        }
         let sound = self.check(stream, &item, store);
         self.items.insert(stream.clone(), item.clone());
         if update.set.iter().any(|(name, _)| *name == "frontier_ms") {
@@ -47,6 +52,11 @@ impl Table {
             kept.push(item.clone());
         }
         (Some(item), sound)
+    }
+
+    /// Whether a run has released its own lease since the last call.
+    pub(crate) fn take_released(&mut self, stream: &StreamId) -> bool {
+        self.released.remove(stream)
     }
 
     /// The item is gone.
