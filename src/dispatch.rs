@@ -54,7 +54,7 @@ pub async fn collect(fleet: &Fleet, budget: Budget) -> Result<Report, RunError> 
     let asked: BTreeSet<_> = configured.iter().cloned().collect();
     let has_turn = |s: &StreamId| s.is_users() && discover::is_collected(engine, &asked, s);
     let apart = born.into_iter().filter(|stream| !has_turn(stream)).collect();
-    let due = due(&configured, &apart, &items);
+    let due = due(&configured, &apart, &items, engine.clock.now_ms());
     let mut report = run(fleet, due, &items, budget).await;
     report.discovery = discovery;
     let now_ms = engine.clock.now_ms();
@@ -67,17 +67,27 @@ pub async fn collect(fleet: &Fleet, budget: Budget) -> Result<Report, RunError> 
 }
 
 /// What is to be done about each stream: the live ones first, then lanes.
-fn due(configured: &[StreamId], born: &BTreeSet<StreamId>, items: &Items) -> Vec<Message> {
+fn due(
+    configured: &[StreamId],
+    born: &BTreeSet<StreamId>,
+    items: &Items,
+    now_ms: i64,
+) -> Vec<Message> {
+    let is_over =
+        |lane: &StreamId| items.get(lane).is_some_and(|item| lease::is_over_for_good(item, now_ms));
     let is_finished =
         |lane: &StreamId| items.get(lane).is_some_and(|item| item.contains_key("finished_ms"));
     let others = born.iter().filter(|stream| !configured.contains(stream));
     let (lanes, gone): (Vec<_>, Vec<_>) = others.partition(|stream| stream.is_lane());
-    let lanes = lanes.into_iter().filter(|lane| !is_finished(lane));
+    let lanes = lanes.into_iter().filter(|lane| !is_over(lane));
     let message = |stream: &StreamId, is_recovery| Message { stream: stream.clone(), is_recovery };
     let configured_ones = configured.iter().map(|stream| message(stream, false));
     configured_ones
         .chain(gone.into_iter().map(|stream| message(stream, true)))
-        .chain(lanes.map(|lane| message(lane, !configured.contains(&lane.live()))))
+        .chain(
+            lanes
+                .map(|lane| message(lane, is_finished(lane) || !configured.contains(&lane.live()))),
+        )
         .collect()
 }
 
@@ -169,6 +179,7 @@ pub(crate) fn share(now_ms: i64, budget: Budget, streams_left: usize) -> Budget 
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::limits::FINISHED_MS_MIN;
     use crate::update::Value;
 
     fn organization(n: u8) -> StreamId {
@@ -194,14 +205,17 @@ mod tests {
         let (here, gone) = (organization(1), organization(2));
         let day = 1_790_812_800_000_i64;
         let lane = |stream: &StreamId, days: i64| stream.lane(day + days * 86_400_000).unwrap();
-        let born = [here.clone(), gone.clone(), lane(&here, 0), lane(&here, 1), lane(&gone, 0)];
-        let finished = Item::from([("finished_ms".to_owned(), Value::N(1))]);
-        let items = Items::from([(lane(&here, 0), finished)]);
-        let due = due(std::slice::from_ref(&here), &born.clone().into(), &items);
+        let lanes = [lane(&here, 0), lane(&here, 1), lane(&here, 2), lane(&gone, 0)];
+        let born = [here.clone(), gone.clone()].into_iter().chain(lanes).collect();
+        let now_ms = FINISHED_MS_MIN + 1;
+        let finished = |ms| Item::from([("finished_ms".to_owned(), Value::N(ms))]);
+        let items = Items::from([(lane(&here, 0), finished(0)), (lane(&here, 2), finished(1))]);
+        let due = due(std::slice::from_ref(&here), &born, &items, now_ms);
         let expected = [
             here.to_string(),
             format!("{gone}!"),
             lane(&here, 1).to_string(),
+            format!("{}!", lane(&here, 2)),
             format!("{}!", lane(&gone, 0)),
         ];
         assert_eq!(names(&due), expected);

@@ -3,7 +3,9 @@
 
 use crate::cursor::SCHEMA;
 use crate::lateness::Lateness;
-use crate::limits::{BREAKER_FAILURES, BREAKER_MS, LEASE_MS_MAX, MESSAGE_BYTES_MAX, QUEUED_MS_MAX};
+use crate::limits::{
+    BREAKER_FAILURES, BREAKER_MS, FINISHED_MS_MIN, LEASE_MS_MAX, MESSAGE_BYTES_MAX, QUEUED_MS_MAX,
+};
 use crate::update::{Condition, Item, Update, Value, number, text};
 
 /// Claims a born stream: sets the lease and adds 1 to `fence`.
@@ -43,6 +45,31 @@ fn is_ahead(item: &Item, name: &'static str, now_ms: i64, ahead_ms_max: i64) -> 
     number(item, name).is_ok_and(|until_ms| (now_ms..=now_ms + ahead_ms_max).contains(&until_ms))
 }
 
+/// A claim, as the run that made it knows it by.
+///
+/// `fence` alone does not tell it from all others: where a cursor was lost or restored, its numbers
+/// come again.
+#[derive(Clone, Debug)]
+pub struct Held {
+    owner: Value,
+    fence: i64,
+}
+
+impl Held {
+    /// The claim that the item was given with.
+    #[must_use]
+    pub fn of(item: &Item) -> Self {
+        let owner = Value::S(text(item, "lease_owner").unwrap_or_default().to_owned());
+        Self { owner, fence: number(item, "fence").unwrap_or(0) }
+    }
+
+    /// The claim's number among those of its stream.
+    #[must_use]
+    pub fn fence(&self) -> i64 {
+        self.fence
+    }
+}
+
 /// How a run went, as its cursor keeps it.
 #[derive(Clone, Copy, Debug)]
 pub enum Ended<'a> {
@@ -66,18 +93,19 @@ pub struct Release<'a> {
     pub ended: Ended<'a>,
     /// The run answers a message of the work queue, which is out of it now.
     pub is_from_queue: bool,
-    /// The run has finished its lane.
-    pub is_finished: bool,
+    /// Since when its lane is finished; `None` if it is not, or is no lane.
+    pub finished_ms: Option<i64>,
 }
 
 /// Adds the release to a run's last update: removes the lease on condition that it is still its
 /// own, and keeps how the run went.
 #[must_use]
-pub fn release(mut update: Update, fence: i64, release: Release<'_>) -> Update {
-    let own = Condition::Is("fence", Value::N(fence));
-    if !update.conditions.contains(&own) {
-        update.conditions.push(own);
+pub fn release(mut update: Update, held: &Held, release: Release<'_>) -> Update {
+    let fence = Condition::Is("fence", Value::N(held.fence));
+    if !update.conditions.contains(&fence) {
+        update.conditions.push(fence);
     }
+    update.conditions.push(Condition::Is("lease_owner", held.owner.clone()));
     update.remove.extend(["lease_owner", "lease_until_ms"]);
     let at_ms = release.at_ms;
     match release.ended {
@@ -93,10 +121,20 @@ pub fn release(mut update: Update, fence: i64, release: Release<'_>) -> Update {
     if release.is_from_queue {
         update.remove.push("queued_until_ms");
     }
-    if release.is_finished {
-        update.set.push(("finished_ms", Value::N(at_ms)));
+    match release.finished_ms {
+        Some(finished_ms) => update.set.push(("finished_ms", Value::N(finished_ms))),
+        None => update.remove.push("finished_ms"),
     }
     update
+}
+
+/// Whether a lane needs no run any more. It is finished; nobody has claimed it since and not come
+/// to a release; and runs that were overtaken before have ended, so none of them decides anything
+/// that nobody would publish.
+#[must_use]
+pub fn is_over_for_good(lane: &Item, now_ms: i64) -> bool {
+    let is_old = |finished_ms| now_ms - finished_ms > FINISHED_MS_MIN;
+    number(lane, "finished_ms").is_ok_and(is_old) && !lane.contains_key("lease_owner")
 }
 
 /// How late events arrived so far; nothing where that was not kept or cannot be read.
@@ -217,7 +255,15 @@ mod tests {
     }
 
     fn well(at_ms: i64) -> Release<'static> {
-        Release { at_ms, ended: Ended::Well, is_from_queue: false, is_finished: false }
+        Release { at_ms, ended: Ended::Well, is_from_queue: false, finished_ms: None }
+    }
+
+    /// Claims and releases.
+    fn run(item: &mut Item, ended: Release<'_>) {
+        claim("me", ended.at_ms, ended.at_ms + 10).apply(item);
+        let update = release(Update::default(), &Held::of(item), ended);
+        assert!(update.allows(item));
+        update.apply(item);
     }
 
     fn badly(at_ms: i64, error: &str, failures: i64) -> Release<'_> {
@@ -240,16 +286,31 @@ mod tests {
     #[test]
     fn the_release_keeps_how_the_run_went() {
         let mut item = born();
-        claim("me", 10, 20).apply(&mut item);
         let long = "é".repeat(200);
-        release(Update::default(), 1, badly(9, &long, 2)).apply(&mut item);
+        run(&mut item, badly(9, &long, 2));
         assert_eq!(number(&item, "failures"), Ok(2));
         assert_eq!(text(&item, "last_error").unwrap().len(), MESSAGE_BYTES_MAX);
         assert!(!item.contains_key("lease_until_ms"));
-        release(Update::default(), 1, well(9)).apply(&mut item);
+        run(&mut item, well(9));
         assert_eq!(number(&item, "failures"), Ok(0));
         assert!(!item.contains_key("last_error") && !item.contains_key("retry_after_ms"));
-        assert!(!release(Update::default(), 2, well(9)).allows(&item));
+    }
+
+    #[test]
+    fn only_the_claim_that_stands_is_released() {
+        let mut item = born();
+        let allows =
+            |held: &Held, item: &Item| release(Update::default(), held, well(9)).allows(item);
+        claim("first", 10, 20).apply(&mut item);
+        let first = Held::of(&item);
+        assert!(allows(&first, &item));
+        claim("second", 30, 40).apply(&mut item);
+        assert!(!allows(&first, &item) && allows(&Held::of(&item), &item));
+        // A cursor that was lost counts from the beginning.
+        let mut item = born();
+        claim("third", 50, 60).apply(&mut item);
+        assert_eq!(number(&item, "fence"), Ok(first.fence()));
+        assert!(!allows(&first, &item) && allows(&Held::of(&item), &item));
     }
 
     #[test]
@@ -259,7 +320,7 @@ mod tests {
         let mut more = Lateness::default();
         more.add("sso", 7_000);
         for count in 1..=2 {
-            let released = release(Update::default(), 1, well(9));
+            let released = release(Update::default(), &Held::of(&item), well(9));
             measured(released, &lateness(&item), &more).apply(&mut item);
             assert_eq!(text(&item, "lateness"), Ok(&*format!("sso=7:{count}")));
         }
@@ -274,28 +335,28 @@ mod tests {
         let mut item = born();
         for failures in 1..=BREAKER_FAILURES {
             assert!(!is_resting(&item, 1_000));
-            release(Update::default(), 0, badly(1_000, "no", failures)).apply(&mut item);
+            run(&mut item, badly(1_000, "no", failures));
         }
         assert!(is_resting(&item, 1_000) && is_resting(&item, 1_000 + BREAKER_MS));
         assert!(!is_resting(&item, 1_001 + BREAKER_MS), "the next probe");
         assert!(!is_resting(&item, 999), "a clock that was ahead set the time of the probe");
-        release(Update::default(), 0, well(2_000)).apply(&mut item);
+        run(&mut item, well(2_000));
         assert!(!is_resting(&item, 2_000));
     }
 
     #[test]
     fn a_stream_has_one_place_in_the_queue() {
-        let mut item = Item::new();
-        assert!(queue(10).allows(&item), "also one that is not born yet");
+        assert!(queue(10).allows(&Item::new()), "also one that is not born yet");
+        let mut item = born();
         queue(10).apply(&mut item);
         assert!(is_queued(&item, 10) && !queue(10).allows(&item));
         assert!(queue(11 + QUEUED_MS_MAX).allows(&item), "its message is lost");
         unqueue().apply(&mut item);
         assert!(!is_queued(&item, 10) && !unqueue().allows(&item));
         queue(10).apply(&mut item);
-        release(Update::default(), 0, well(20)).apply(&mut item);
+        run(&mut item, well(20));
         assert!(is_queued(&item, 20), "a run that answers no message leaves it");
-        release(Update::default(), 0, Release { is_from_queue: true, ..well(20) }).apply(&mut item);
+        run(&mut item, Release { is_from_queue: true, ..well(20) });
         assert!(!is_queued(&item, 20));
         item.insert("schema".to_owned(), Value::N(SCHEMA + 1));
         assert!(!queue(20).allows(&item), "a later version's cursor is not touched");
@@ -305,10 +366,24 @@ mod tests {
     fn a_finished_lane_can_be_opened_again() {
         let mut item = born();
         assert!(!reopen().allows(&item));
-        release(Update::default(), 0, Release { is_finished: true, ..well(20) }).apply(&mut item);
+        run(&mut item, Release { finished_ms: Some(20), ..well(20) });
         assert_eq!(number(&item, "finished_ms"), Ok(20));
         reopen().apply(&mut item);
         assert!(!item.contains_key("finished_ms"));
+    }
+
+    #[test]
+    fn a_lane_is_over_once_nobody_can_have_left_anything_undone() {
+        let late_ms = 21 + FINISHED_MS_MIN;
+        let mut item = born();
+        assert!(!is_over_for_good(&item, late_ms), "it is not finished");
+        run(&mut item, Release { finished_ms: Some(20), ..well(20) });
+        assert!(!is_over_for_good(&item, late_ms - 1), "others may still be at it");
+        assert!(is_over_for_good(&item, late_ms));
+        claim("me", late_ms, late_ms + 10).apply(&mut item);
+        assert!(!is_over_for_good(&item, late_ms + 100), "claimed and not released");
+        run(&mut item, badly(late_ms + 100, "no", 1));
+        assert!(!is_over_for_good(&item, i64::MAX), "what failed is done again");
     }
 
     #[test]

@@ -82,6 +82,9 @@ pub const WRITES_AT_ONCE: usize = 8;
 
 /// The longest lease. A lease that ends later than this from now was written by a wrong clock.
 pub const LEASE_MS_MAX: i64 = 16 * MINUTE_MS;
+/// A lane is recovered for so long after it was finished: by a run of the slowest schedule that
+/// begins when all that were overtaken before have ended.
+pub const FINISHED_MS_MIN: i64 = 32 * MINUTE_MS;
 /// What a lease lasts beyond the run it belongs to.
 pub const LEASE_MARGIN_MS: i64 = MINUTE_MS;
 /// Largest room kept at the end of a run to decide, publish and advance.
@@ -139,6 +142,7 @@ pub const HOUR_MS: i64 = 60 * MINUTE_MS;
 pub const DAY_MS: i64 = 24 * HOUR_MS;
 
 const _: () = assert!(LEASE_MS_MAX >= RUN_MS_MAX + LEASE_MARGIN_MS, "a lease outlives its run");
+const _: () = assert!(FINISHED_MS_MIN >= 2 * LEASE_MS_MAX, "a tick comes after the last run");
 const _: () = assert!(UNPLACED_DAYS as i64 * DAY_MS > RETENTION_MS, "identities outlive events");
 const _: () = assert!(PAGE_WIRE_BYTES_MAX <= PAGE_INFLATED_BYTES_MAX);
 const _: () = assert!(EVENT_BYTES_MAX <= BATCH_RAW_BYTES_MAX, "any event fits an empty batch");

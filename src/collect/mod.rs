@@ -21,8 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::batch::{Batch, BatchLimits};
 use crate::cursor::{self, Cursor, ReadingState};
 use crate::error::RunError;
-use crate::lateness::Lateness;
-use crate::lease::{self, Ended, Release};
+use crate::lease::{self, Ended, Held, Release};
 use crate::limits::{LEASE_MARGIN_MS, LEASE_MS_MAX};
 use crate::plan::{self, Budget, Settings};
 use crate::ports::{Clock, Console, Cursors, Insights, Meter, Objects};
@@ -217,9 +216,7 @@ impl Engine {
     }
 
     async fn claimed(&self, order: Order<'_>, meter: Arc<Meter>, item: &Item) -> StreamReport {
-        let fence = number(item, "fence").unwrap_or(0);
         let failures = number(item, "failures").unwrap_or(0);
-        let before = lease::lateness(item);
         let (mut report, worked) = match Cursor::read(item) {
             Ok(cursor) => self.work(&order, &meter, cursor).await,
             Err(error) => {
@@ -231,7 +228,7 @@ impl Engine {
         if report.outcome == Outcome::Failed {
             report.failures = failures + 1;
         }
-        if let Err(error) = self.release(&order, fence, &before, &report, worked).await {
+        if let Err(error) = self.release(&order, item, &report, worked).await {
             report.fail(&error);
             report.failures = failures + 1;
         }
@@ -286,8 +283,7 @@ impl Engine {
     async fn release(
         &self,
         order: &Order<'_>,
-        fence: i64,
-        before: &Lateness,
+        claimed: &Item,
         report: &StreamReport,
         worked: Worked,
     ) -> Result<(), RunError> {
@@ -296,21 +292,25 @@ impl Engine {
             Some(error) => Ended::Badly { error, failures: report.failures },
             None => Ended::Well,
         };
-        let release =
-            Release { at_ms: self.now_ms(), ended, is_from_queue, is_finished: worked.is_finished };
+        let at_ms = self.now_ms();
+        let since_ms = number(claimed, "finished_ms").unwrap_or(at_ms);
+        let finished_ms = worked.is_finished.then_some(since_ms);
+        let release = Release { at_ms, ended, is_from_queue, finished_ms };
+        let (held, before) = (Held::of(claimed), lease::lateness(claimed));
         let released = |update, release| {
-            let update = lease::release(update, fence, release);
-            lease::measured(update, before, &report.lateness)
+            let update = lease::release(update, &held, release);
+            lease::measured(update, &before, &report.lateness)
         };
         let is_unwritten = worked.unwritten.is_some();
         if let Some(cursor) = worked.unwritten {
-            let update = released(cursor.progress(&cursor.state, fence), release);
+            let update = released(cursor.progress(&cursor.state, held.fence()), release);
             if self.cursors.update(stream, &update).await?.is_some() {
                 return Ok(());
             }
         }
         // Its reading state was not written: whether the lane is finished is open.
-        let release = Release { is_finished: release.is_finished && !is_unwritten, ..release };
+        let finished_ms = release.finished_ms.filter(|_| !is_unwritten);
+        let release = Release { finished_ms, ..release };
         let update = released(Update::default(), release);
         if self.cursors.update(stream, &update).await?.is_none() && is_from_queue {
             self.unqueue(stream).await;

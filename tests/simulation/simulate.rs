@@ -146,11 +146,13 @@ impl Simulation {
             world.orphans = false;
         }
         (self.jumpcloud_down_until_ms, self.stores_down_until_ms) = (0, 0);
-        for tick in 0..QUIET_TICKS_MAX {
-            // What the last crash left is found by the next run.
-            if tick > 0 && self.is_settled() {
+        let mut was_idle = false;
+        for _ in 0..QUIET_TICKS_MAX {
+            // What the last crash, or the last run that was overtaken, left is found by the next.
+            if was_idle && self.is_idle() && self.is_settled() {
                 return;
             }
+            was_idle = self.is_idle();
             let now_ms = lock(&self.world).now_ms;
             let left_ms = self.latest_ms() - now_ms;
             self.invoke(false);
@@ -174,12 +176,16 @@ impl Simulation {
         resumes.chain(late).chain(truth).max().unwrap_or(0)
     }
 
+    /// Whether nobody is at work, and nothing under way.
+    fn is_idle(&self) -> bool {
+        let world = lock(&self.world);
+        self.workers.iter().all(|worker| worker.run.is_none()) && world.stragglers.is_empty()
+    }
+
     /// Whether all that is promised must be in the archive by now.
     fn is_settled(&self) -> bool {
         let world = lock(&self.world);
         let (place_ms, visible_ms) = (world.truth.last_place_ms, world.truth.last_visible_ms);
-        let idle =
-            self.workers.iter().all(|worker| worker.run.is_none()) && world.stragglers.is_empty();
         let read = self.schedule.streams.iter().all(|stream| {
             if stream.is_lane() {
                 return world.is_finished(stream);
@@ -189,7 +195,7 @@ impl Simulation {
             let swept = past("sweep_mark_ms", visible_ms);
             past("read_at_ms", visible_ms) && past("read_to_ms", place_ms) && swept
         });
-        idle && read && self.last_outcomes.iter().all(|outcome| *outcome == Outcome::Ok)
+        read && self.last_outcomes.iter().all(|outcome| *outcome == Outcome::Ok)
     }
 
     fn add_worker(&mut self) {
@@ -254,16 +260,17 @@ impl Simulation {
         };
         let budget = Budget { started_ms, deadline_ms: started_ms + self.schedule.run_ms };
         let engine = Arc::clone(&self.workers[at].engine);
-        let streams: Vec<StreamId> = {
+        let streams: Vec<(StreamId, bool)> = {
             let world = lock(&self.world);
-            let due = |stream: &&StreamId| recover_only || !world.is_finished(stream);
-            self.schedule.streams.iter().filter(due).cloned().collect()
+            let due = |stream: &&StreamId| recover_only || !world.is_over(stream);
+            let goal = |s: &StreamId| (s.clone(), recover_only || world.is_finished(s));
+            self.schedule.streams.iter().filter(due).map(goal).collect()
         };
         self.workers[at].run = Some(Box::pin(async move {
             let mut reports = Vec::new();
-            for (done, stream) in streams.iter().enumerate() {
+            for (done, (stream, is_recovery)) in streams.iter().enumerate() {
                 let budget = share(engine.clock.now_ms(), budget, streams.len() - done);
-                reports.push(match recover_only {
+                reports.push(match is_recovery {
                     true => engine.run(stream, Goal::Recover, budget).await,
                     false => engine.run(stream, Goal::Collect, budget).await,
                 });

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use bytes::Bytes;
+use jumpcloud_collector::lease;
 use jumpcloud_collector::page::Page;
 use jumpcloud_collector::ports::{Created, InsightsError, PageRequest, StoreError};
 use jumpcloud_collector::stream::StreamId;
@@ -312,6 +313,11 @@ impl World {
     /// Whether a stream is a lane that was read for good.
     pub(crate) fn is_finished(&self, stream: &StreamId) -> bool {
         self.cursor_number(stream, "finished_ms").is_some()
+    }
+
+    /// Whether no run is made over a stream any more.
+    pub(crate) fn is_over(&self, stream: &StreamId) -> bool {
+        self.table.get(stream).is_some_and(|item| lease::is_over_for_good(item, self.now_ms))
     }
 
     /// A number of a stream's cursor.
