@@ -7,12 +7,15 @@ use base64::Engine as _;
 use libdeflater::{CompressionLvl, Compressor};
 use sha2::{Digest, Sha256};
 
-use crate::gzip::gzip;
+use crate::gzip::Members;
 use crate::identity::{Identities, Identity, Slot};
 use crate::limits::{
     BATCH_BUFFER_BYTES_MAX, BATCH_EVENTS_MAX, BATCH_PARTITIONS_MAX, BATCH_RAW_BYTES_MAX,
+    PAGE_HELD_QUARTERS_MIN,
 };
+use crate::lines::{Lines, Ordered};
 use crate::output::Output;
+use crate::page::{Page, Row};
 use crate::partition::{KeyLayout, Partition};
 
 /// When a batch closes.
@@ -39,14 +42,18 @@ impl Default for BatchLimits {
 /// Events that are new, not yet decided.
 #[derive(Debug, Default)]
 pub struct Batch {
-    parts: Vec<Lines>,
+    parts: Vec<Part>,
     identities: BTreeMap<Slot, Vec<Identity>>,
     /// The same identities, to drop what comes twice.
     known: Identities,
-    /// The lines of all parts, in the order they came.
-    raw: Vec<u8>,
+    /// Bytes of the lines of all parts.
+    bytes: usize,
+    /// The lines that are not an event's own bytes, of all parts.
+    written: Vec<u8>,
     /// Room for the lines of one part, side by side.
     room: Vec<u8>,
+    /// The parts it last became.
+    members: Members,
 }
 
 /// Which part an event goes into.
@@ -56,20 +63,11 @@ enum Target {
     Quarantine,
 }
 
-/// The lines of one part, in the order they came.
+/// A part that is being filled.
 #[derive(Debug)]
-struct Lines {
+struct Part {
     target: Target,
-    lines: Vec<Line>,
-}
-
-/// Where a line lies in the batch.
-#[derive(Clone, Copy, Debug)]
-struct Line {
-    /// Its time, in nanoseconds.
-    order_ns: i128,
-    start: usize,
-    end: usize,
+    lines: Lines,
 }
 
 /// Who an event is to the batch.
@@ -83,19 +81,19 @@ pub struct Admission<'a> {
     pub order_ns: i128,
     /// Milliseconds by which it is partitioned.
     pub partition_ms: i64,
-    /// Its service, as the event names it.
-    pub service: Option<&'a [u8]>,
+    /// Its service, as it stands in keys.
+    pub service: &'a str,
     /// Its organization, as it stands in keys.
     pub organization: &'a str,
 }
 
 /// A part as it is written: one gzip member.
 #[derive(Debug)]
-pub struct SealedPart {
+pub struct SealedPart<'b> {
     /// The partition's folders; `None` for the part of quarantined rows.
     pub folders: Option<String>,
     /// The final bytes.
-    pub gzip: Vec<u8>,
+    pub gzip: &'b [u8],
     /// Of the final bytes.
     pub sha256: [u8; 32],
     /// Lines.
@@ -106,11 +104,11 @@ pub struct SealedPart {
     pub last_ns: i128,
 }
 
-/// What a batch becomes when it closes.
+/// What a batch becomes when it closes; its bytes lie in the batch.
 #[derive(Debug)]
-pub struct Sealed {
+pub struct Sealed<'b> {
     /// The parts, in the order their partitions were opened.
-    pub parts: Vec<SealedPart>,
+    pub parts: Vec<SealedPart<'b>>,
     /// The new identities, sorted.
     pub identities: BTreeMap<Slot, Vec<Identity>>,
 }
@@ -125,7 +123,7 @@ impl Batch {
     /// Bytes of raw lines held.
     #[must_use]
     pub fn raw_bytes(&self) -> usize {
-        self.raw.len()
+        self.bytes
     }
 
     /// Whether this identity is in the batch already.
@@ -152,8 +150,28 @@ impl Batch {
     ) -> bool {
         self.is_empty()
             || (self.has_room_for_identity(limits)
-                && self.raw.len() + length < limits.raw_bytes
+                && self.bytes + length < limits.raw_bytes
                 && (self.parts.len() < limits.partitions || self.find(layout, admission).is_some()))
+    }
+
+    /// Adds the line of an event that is a row of a page, and holds the page if the line is the
+    /// event's own bytes.
+    pub fn add_row(
+        &mut self,
+        layout: &KeyLayout,
+        output: &Output,
+        admission: &Admission<'_>,
+        page: &Page,
+        row: &Row,
+    ) {
+        let event = page.bytes(row);
+        if !output.is_as_is(event) {
+            return self.add_event(layout, output, admission, event);
+        }
+        let at = self.part_of(layout, admission);
+        self.parts[at].lines.share(admission.order_ns, page.extract(row));
+        self.bytes += event.len() + 1;
+        self.add_identity(admission);
     }
 
     /// Adds an event's line to its partition.
@@ -164,11 +182,19 @@ impl Batch {
         admission: &Admission<'_>,
         event: &[u8],
     ) {
-        let at = self.find(layout, admission).unwrap_or_else(|| {
-            let Admission { service, partition_ms, organization, .. } = *admission;
-            self.open(Target::Partition(layout.partition(service, partition_ms, organization)))
-        });
+        let at = self.part_of(layout, admission);
         self.add(at, admission, |line| output.write_line(line, event, admission.partition_ms));
+    }
+
+    /// Tells that all rows of a page are admitted. A page that brought little else than what was
+    /// known is not held for its few lines: what is held is bounded by the lines.
+    pub fn leave(&mut self, page: &Page) {
+        let lines: usize = self.parts.iter().map(|part| part.lines.bytes_in(page)).sum();
+        if lines < page.len() / 4 * PAGE_HELD_QUARTERS_MIN {
+            for part in &mut self.parts {
+                part.lines.leave(page, &mut self.written);
+            }
+        }
     }
 
     /// Adds a row that cannot be archived as an event: one JSON line with the reason, and the
@@ -198,16 +224,22 @@ impl Batch {
         })
     }
 
+    fn part_of(&mut self, layout: &KeyLayout, admission: &Admission<'_>) -> usize {
+        self.find(layout, admission).unwrap_or_else(|| {
+            let Admission { service, partition_ms, organization, .. } = *admission;
+            self.open(Target::Partition(layout.partition(service, partition_ms, organization)))
+        })
+    }
+
     fn open(&mut self, target: Target) -> usize {
-        self.parts.push(Lines { target, lines: Vec::new() });
+        self.parts.push(Part { target, lines: Lines::default() });
         self.parts.len() - 1
     }
 
     fn add(&mut self, part: usize, admission: &Admission<'_>, write: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.raw.len();
-        write(&mut self.raw);
-        let line = Line { order_ns: admission.order_ns, start, end: self.raw.len() };
-        self.parts[part].lines.push(line);
+        let before = self.written.len();
+        self.parts[part].lines.write(admission.order_ns, &mut self.written, write);
+        self.bytes += self.written.len() - before;
         self.add_identity(admission);
     }
 
@@ -217,51 +249,51 @@ impl Batch {
     /// The buffers stay for the next batch: memory that the system has just given costs more than
     /// the copy into it.
     #[must_use]
-    pub fn seal(&mut self, layout: &KeyLayout, level: CompressionLvl) -> Sealed {
-        let Self { parts, mut identities, mut known, raw, mut room } = std::mem::take(self);
+    pub fn seal(&mut self, layout: &KeyLayout, level: CompressionLvl) -> Sealed<'_> {
         let mut compressor = Compressor::new(level);
-        let seal = |lines: Lines| lines.seal(layout, &mut compressor, &raw, &mut room);
-        let parts = parts.into_iter().map(seal).collect();
-        known.clear();
-        (self.known, self.raw, self.room) = (known, emptied(raw), emptied(room));
+        self.members.clear();
+        let mut closed = Vec::new();
+        for Part { target, lines } in self.parts.drain(..) {
+            let ordered = lines.gather(&self.written, &mut self.room);
+            closed.push((target, ordered, self.members.add(&mut compressor, &self.room)));
+        }
+        let mut identities = std::mem::take(&mut self.identities);
         for ids in identities.values_mut() {
             ids.sort_unstable();
         }
-        Sealed { parts, identities }
+        self.known.clear();
+        self.bytes = 0;
+        for buffer in [&mut self.written, &mut self.room] {
+            *buffer = emptied(std::mem::take(buffer));
+        }
+        let part = |(target, ordered, range)| {
+            let Ordered { count: events, first_ns, last_ns } = ordered;
+            let gzip = self.members.get(range);
+            let sha256 = Sha256::digest(gzip).into();
+            SealedPart {
+                folders: folders(layout, &target),
+                gzip,
+                sha256,
+                events,
+                first_ns,
+                last_ns,
+            }
+        };
+        Sealed { parts: closed.into_iter().map(part).collect(), identities }
+    }
+}
+
+fn folders(layout: &KeyLayout, target: &Target) -> Option<String> {
+    match target {
+        Target::Partition(partition) => Some(layout.folders(partition)),
+        Target::Quarantine => None,
     }
 }
 
 /// A buffer to be used again, or none if it has grown beyond what batches need.
-fn emptied(mut buffer: Vec<u8>) -> Vec<u8> {
+pub(crate) fn emptied(mut buffer: Vec<u8>) -> Vec<u8> {
     buffer.clear();
     if buffer.capacity() > BATCH_BUFFER_BYTES_MAX { Vec::new() } else { buffer }
-}
-
-impl Lines {
-    /// `raw` holds the lines, `room` is where they are put in order.
-    fn seal(
-        mut self,
-        layout: &KeyLayout,
-        compressor: &mut Compressor,
-        raw: &[u8],
-        room: &mut Vec<u8>,
-    ) -> SealedPart {
-        let folders = match &self.target {
-            Target::Partition(partition) => Some(layout.folders(partition)),
-            Target::Quarantine => None,
-        };
-        // Nearly always they came so: JumpCloud sorts by millisecond.
-        self.lines.sort_by_key(|line| line.order_ns);
-        room.clear();
-        for line in &self.lines {
-            room.extend_from_slice(&raw[line.start..line.end]);
-        }
-        let ns = |line: Option<&Line>| line.map_or(0, |line| line.order_ns);
-        let (first_ns, last_ns) = (ns(self.lines.first()), ns(self.lines.last()));
-        let gzip = gzip(compressor, room);
-        let sha256 = Sha256::digest(&gzip).into();
-        SealedPart { folders, gzip, sha256, events: self.lines.len(), first_ns, last_ns }
-    }
 }
 
 #[cfg(test)]
@@ -277,13 +309,13 @@ mod tests {
         batch.add_event(&layout(), &Output::default(), admission, event);
     }
 
-    fn admission(n: u8, service: &[u8], ns: i128) -> Admission<'_> {
+    fn admission(n: u8, service: &str, ns: i128) -> Admission<'_> {
         Admission {
             identity: Identity([n; 16]),
             slot: Slot::of(Some(ns)),
             order_ns: ns,
             partition_ms: crate::time::floor_ms(ns),
-            service: Some(service),
+            service,
             organization: "self",
         }
     }
@@ -298,21 +330,21 @@ mod tests {
     #[test]
     fn lines_are_sorted_by_time_within_their_partition() {
         let mut batch = Batch::default();
-        for (n, service, ns) in [(1, b"sso", 5), (2, b"ssh", 4), (3, b"sso", 3), (4, b"sso", 5)] {
+        for (n, service, ns) in [(1, "sso", 5), (2, "ssh", 4), (3, "sso", 3), (4, "sso", 5)] {
             add(&mut batch, &admission(n, service, ns), format!("{{\"n\":{n}}}").as_bytes());
         }
         let sealed = batch.seal(&layout(), CompressionLvl::default());
         let [sso, ssh] = sealed.parts.as_slice() else { unreachable!("two partitions") };
-        assert_eq!(gunzip(&sso.gzip), "{\"n\":3}\n{\"n\":1}\n{\"n\":4}\n");
+        assert_eq!(gunzip(sso.gzip), "{\"n\":3}\n{\"n\":1}\n{\"n\":4}\n");
         assert_eq!((sso.events, sso.first_ns, sso.last_ns), (3, 3, 5));
-        assert_eq!(gunzip(&ssh.gzip), "{\"n\":2}\n");
+        assert_eq!(gunzip(ssh.gzip), "{\"n\":2}\n");
         assert_eq!(sealed.identities[&Slot::Hour(0)].len(), 4);
     }
 
     #[test]
     fn the_gzip_member_names_no_file_and_no_time() {
         let mut batch = Batch::default();
-        add(&mut batch, &admission(1, b"sso", 0), b"{}");
+        add(&mut batch, &admission(1, "sso", 0), b"{}");
         let gzip = batch.seal(&layout(), CompressionLvl::default()).parts.remove(0).gzip;
         assert_eq!(gzip[..8], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
     }
@@ -322,16 +354,16 @@ mod tests {
         let limits = BatchLimits { raw_bytes: 12, events: 3, partitions: 2 };
         let mut batch = Batch::default();
         assert!(
-            batch.has_room(&limits, &layout(), 1_000, &admission(1, b"a", 0)),
+            batch.has_room(&limits, &layout(), 1_000, &admission(1, "a", 0)),
             "an empty one takes anything"
         );
-        add(&mut batch, &admission(1, b"a", 0), b"{}");
-        assert!(!batch.has_room(&limits, &layout(), 10, &admission(2, b"a", 0)), "bytes");
-        add(&mut batch, &admission(2, b"b", 0), b"{}");
-        assert!(batch.has_room(&limits, &layout(), 2, &admission(3, b"a", 0)));
-        assert!(!batch.has_room(&limits, &layout(), 2, &admission(3, b"c", 0)), "partitions");
-        add(&mut batch, &admission(3, b"a", 0), b"{}");
-        assert!(!batch.has_room(&limits, &layout(), 0, &admission(4, b"a", 0)), "events");
+        add(&mut batch, &admission(1, "a", 0), b"{}");
+        assert!(!batch.has_room(&limits, &layout(), 10, &admission(2, "a", 0)), "bytes");
+        add(&mut batch, &admission(2, "b", 0), b"{}");
+        assert!(batch.has_room(&limits, &layout(), 2, &admission(3, "a", 0)));
+        assert!(!batch.has_room(&limits, &layout(), 2, &admission(3, "c", 0)), "partitions");
+        add(&mut batch, &admission(3, "a", 0), b"{}");
+        assert!(!batch.has_room(&limits, &layout(), 0, &admission(4, "a", 0)), "events");
     }
 
     #[test]
@@ -340,7 +372,7 @@ mod tests {
         let mut batch = Batch::default();
         for n in 1..=2 {
             assert!(batch.has_room_for_identity(&limits));
-            batch.add_identity(&admission(n, b"a", 0));
+            batch.add_identity(&admission(n, "a", 0));
         }
         assert!(!batch.has_room_for_identity(&limits));
         assert!(!batch.is_empty() && batch.contains(&Identity([1; 16])));
@@ -351,12 +383,12 @@ mod tests {
     #[test]
     fn quarantined_rows_keep_their_bytes() {
         let mut batch = Batch::default();
-        batch.add_quarantined(&admission(1, b"", 0), "not UTF-8", Some(b"\xff"));
-        batch.add_quarantined(&admission(2, b"", 0), "too large to fetch", None);
+        batch.add_quarantined(&admission(1, "", 0), "not UTF-8", Some(b"\xff"));
+        batch.add_quarantined(&admission(2, "", 0), "too large to fetch", None);
         let part = batch.seal(&layout(), CompressionLvl::default()).parts.remove(0);
         assert_eq!(part.folders, None);
         assert_eq!(
-            gunzip(&part.gzip),
+            gunzip(part.gzip),
             "{\"bytes\":\"/w==\",\"reason\":\"not UTF-8\"}\n{\"bytes\":null,\"reason\":\"too large to fetch\"}\n"
         );
     }

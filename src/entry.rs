@@ -12,6 +12,7 @@
 //!
 //! Parts and slot objects are pure functions of entries. That is what makes a crash harmless.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -19,6 +20,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::batch::emptied;
 use crate::cursor::ReadingState;
 use crate::identity::{Identity, Slot};
 use crate::stream::StreamId;
@@ -72,6 +74,9 @@ pub struct PartRecord {
     pub last_timestamp: String,
 }
 
+/// The bytes of a part.
+pub type PartBody<'b> = Cow<'b, [u8]>;
+
 /// One slot the entry adds to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotRecord {
@@ -92,6 +97,8 @@ pub struct SlotRecord {
 pub struct Entry {
     /// Its head.
     pub header: Header,
+    /// SHA-256 of the object it is, with its own hash at the end.
+    pub sha256: [u8; 32],
     bytes: Bytes,
     body: Range<usize>,
 }
@@ -109,12 +116,13 @@ pub enum EntryError {
 
 impl Entry {
     /// Puts an entry together. `parts` are the bytes of `header.parts`, whose offsets are set
-    /// here; `identities` those of `header.slots`, in the same order.
+    /// here; `identities` those of `header.slots`, in the same order. `room` is written over.
     #[must_use]
     pub fn encode(
         mut header: Header,
         identities: &BTreeMap<Slot, Vec<Identity>>,
-        parts: Vec<Vec<u8>>,
+        parts: &[PartBody<'_>],
+        room: Vec<u8>,
     ) -> Self {
         let ids: Vec<u8> = identities.values().flatten().flat_map(|identity| identity.0).collect();
         let mut offset = ids.len();
@@ -125,17 +133,17 @@ impl Entry {
         // A struct of strings and numbers always serialises.
         let head = serde_json::to_vec(&header).unwrap_or_default();
         let start = MAGIC.len() + VERSION.len() + head.len() + 2;
-        let mut bytes = Vec::with_capacity(start + offset + HASH_BYTES);
+        let mut bytes = emptied(room);
+        bytes.reserve_exact(start + offset + HASH_BYTES);
         for piece in [MAGIC, VERSION, b"\n", &head, b"\n", &ids] {
             bytes.extend_from_slice(piece);
         }
         for part in parts {
-            // Freed as it is copied: together they are as large as the entry.
-            bytes.extend_from_slice(&part);
+            bytes.extend_from_slice(part);
         }
-        let hash = Sha256::digest(&bytes);
+        let (hash, sha256) = hashes(&bytes);
         bytes.extend_from_slice(&hash);
-        Self { header, bytes: bytes.into(), body: start..start + offset }
+        Self { header, sha256, bytes: bytes.into(), body: start..start + offset }
     }
 
     /// Reads an entry and checks all of it against its own hash.
@@ -155,12 +163,13 @@ impl Entry {
         let start = head.end + 1;
         let end = bytes.len().checked_sub(HASH_BYTES).filter(|end| *end >= start);
         let end = end.ok_or_else(|| damaged("it ends before its hash"))?;
-        if Sha256::digest(&bytes[..end]).as_slice() != &bytes[end..] {
+        let (hash, sha256) = hashes(&bytes[..end]);
+        if hash != bytes[end..] {
             return Err(damaged("its bytes are not those its hash was made from"));
         }
         let header = serde_json::from_slice::<Header>(&bytes[head])
             .map_err(|error| EntryError::Damaged(format!("its header cannot be read: {error}")))?;
-        let entry = Self { header, bytes, body: start..end };
+        let entry = Self { header, sha256, bytes, body: start..end };
         if entry.is_consistent() {
             Ok(entry)
         } else {
@@ -186,6 +195,14 @@ impl Entry {
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// The memory it lies in, for another entry; none if somebody still shares it.
+    #[must_use]
+    pub fn into_room(self) -> Vec<u8> {
+        let mut room = self.bytes.try_into_mut().unwrap_or_default();
+        room.clear();
+        room.into()
     }
 
     /// Its own hash, hex: what the next entry and the cursor call it by.
@@ -235,6 +252,14 @@ pub fn seq_of(key: &str) -> Option<u64> {
     (name.len() == 20).then(|| name.parse().ok())?
 }
 
+/// The hash of an entry's bytes, and that of the object in which it stands behind them.
+fn hashes(bytes: &[u8]) -> ([u8; HASH_BYTES], [u8; 32]) {
+    let mut object = Sha256::new_with_prefix(bytes);
+    let hash: [u8; HASH_BYTES] = object.clone().finalize().into();
+    object.update(hash);
+    (hash, object.finalize().into())
+}
+
 fn line(bytes: &[u8], start: usize) -> Option<Range<usize>> {
     let rest = bytes.get(start..)?;
     memchr::memchr(b'\n', rest).map(|length| start..start + length)
@@ -246,7 +271,7 @@ mod tests {
     use super::*;
 
     fn entry() -> Entry {
-        let parts = vec![b"first".to_vec(), b"second".to_vec()];
+        let parts = [b"first".to_vec(), b"second".to_vec()];
         let identities = BTreeMap::from([
             (Slot::Hour(0), vec![Identity([1; 16]), Identity([2; 16])]),
             (Slot::Unplaced, vec![Identity([3; 16])]),
@@ -279,7 +304,7 @@ mod tests {
             parts: vec![part("a", &parts[0]), part("b", &parts[1])],
             slots: vec![slot("1970-01-01T00", 2), slot("unplaced", 1)],
         };
-        Entry::encode(header, &identities, parts)
+        Entry::encode(header, &identities, &parts.map(Cow::from), b"another entry".to_vec())
     }
 
     #[test]
@@ -288,6 +313,9 @@ mod tests {
         let read = Entry::decode(written.bytes().clone()).unwrap();
         assert_eq!(read.header, written.header);
         assert_eq!(read.hash(), written.hash());
+        for entry in [&read, &written] {
+            assert_eq!(entry.sha256, *Sha256::digest(entry.bytes()));
+        }
         let parts: Vec<_> = read.header.parts.iter().map(|part| read.part(part)).collect();
         assert_eq!(parts, [&b"first"[..], b"second"]);
         let slots: Vec<_> = read.slots().map(|(_, slot, ids)| (slot, ids.len())).collect();

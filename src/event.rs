@@ -113,15 +113,11 @@ impl<'de> Deserialize<'de> for Key {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a key without escapes")
             }
-            fn visit_borrowed_bytes<E: Error>(self, name: &'de [u8]) -> Result<Key, E> {
-                // Where bytes are asked for, control characters are not refused.
-                match name.iter().any(|byte| *byte < b' ') {
-                    true => Err(E::custom("a control character")),
-                    false => Ok(Key::named(name)),
-                }
+            fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Key, E> {
+                Ok(Key::named(name.as_bytes()))
             }
         }
-        deserializer.deserialize_bytes(Plain)
+        deserializer.deserialize_str(Plain)
     }
 }
 

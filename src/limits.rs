@@ -20,8 +20,13 @@ pub const PAGE_INFLATED_BYTES_MAX: usize = 256 * MIB;
 /// Above this size of a page the next one is not requested before this one is used up, so that
 /// two large pages are never held together.
 pub const PAGE_AHEAD_BYTES_MAX: usize = 24 * MIB;
-/// Buffers for pages that a process keeps: of the one that is worked on and the one ahead.
-pub const SPARE_PAGES_BYTES_MAX: usize = 2 * PAGE_AHEAD_BYTES_MAX;
+/// A batch holds a page whose lines make up this part of it, in quarters; it copies the lines of
+/// any other. So it never holds more than a third beyond its lines.
+pub const PAGE_HELD_QUARTERS_MIN: usize = 3;
+/// Buffers for pages that a process keeps: of those a batch holds, of the one that is worked on and
+/// the one ahead.
+pub const SPARE_PAGES_BYTES_MAX: usize =
+    BATCH_RAW_BYTES_MAX / PAGE_HELD_QUARTERS_MIN * 4 + 2 * PAGE_AHEAD_BYTES_MAX;
 /// A larger event is quarantined: readers of the archive refuse such lines.
 pub const EVENT_BYTES_MAX: usize = 16 * MIB;
 /// An error or token answer is read up to here; nothing longer is worth keeping.

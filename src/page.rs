@@ -4,6 +4,7 @@
 //! be seen, so half a page is never archived.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -11,11 +12,15 @@ use serde_json::value::RawValue;
 use crate::event;
 use crate::limits::PAGE_LIMIT_MAX;
 use crate::time;
+use crate::token::Token;
+
+/// The bytes of an answer. Whoever holds lines of it shares them.
+pub type PageBody = Arc<Vec<u8>>;
 
 /// One answer of `POST /events`.
 #[derive(Debug)]
 pub struct Page {
-    body: Vec<u8>,
+    body: PageBody,
     rows: Vec<Row>,
     /// What the headers said.
     pub headers: PageHeaders,
@@ -30,14 +35,6 @@ pub struct PageHeaders {
     pub count: Option<u64>,
     /// `X-Search_after`: where the next page begins. Sent with the last page, too.
     pub token: Option<Token>,
-}
-
-/// A usable continuation: `[epoch milliseconds of the last row, its document id]`.
-#[derive(Debug, Clone)]
-pub struct Token {
-    json: Box<RawValue>,
-    /// Milliseconds of the last row.
-    pub ms: i64,
 }
 
 /// One element of the answer's array.
@@ -55,6 +52,13 @@ pub enum RowKind {
     Event(Fields),
     /// Something else, with the reason it is quarantined for.
     Broken(&'static str),
+}
+
+/// The bytes of one row, which keep their page's body.
+#[derive(Debug, Clone)]
+pub struct Extract {
+    body: PageBody,
+    range: Span,
 }
 
 /// Where the four members lie that decide what becomes of an event.
@@ -102,33 +106,6 @@ pub enum PageError {
     },
 }
 
-impl PartialEq for Token {
-    fn eq(&self, other: &Self) -> bool {
-        self.json.get() == other.json.get()
-    }
-}
-
-impl Eq for Token {}
-
-impl Token {
-    /// Reads the header's text. `None` if it cannot serve as a continuation: not a JSON array, or
-    /// without a readable millisecond in front.
-    #[must_use]
-    pub fn parse(header: &str) -> Option<Self> {
-        let json: Box<RawValue> = serde_json::from_str(header.trim()).ok()?;
-        let items: Vec<&RawValue> = serde_json::from_str(json.get()).ok()?;
-        let [ms, _, ..] = items.as_slice() else { return None };
-        let ms = ms.get().trim_matches('"').parse().ok()?;
-        Some(Self { json, ms })
-    }
-
-    /// The token as it is sent back.
-    #[must_use]
-    pub fn json(&self) -> &RawValue {
-        &self.json
-    }
-}
-
 impl Page {
     /// Reads `body` to its end.
     ///
@@ -137,7 +114,7 @@ impl Page {
     pub fn parse(body: Vec<u8>, headers: PageHeaders) -> Result<Self, PageError> {
         let announced = headers.count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
         let rows = split(&body, announced.min(PAGE_LIMIT_MAX as usize))?;
-        Ok(Self { body, rows, headers })
+        Ok(Self { body: Arc::new(body), rows, headers })
     }
 
     /// The rows, in the order they came.
@@ -158,9 +135,9 @@ impl Page {
         self.rows.is_empty()
     }
 
-    /// The body, for its memory to be used again.
+    /// The body, for its memory to be used again once nobody shares it.
     #[must_use]
-    pub fn into_body(self) -> Vec<u8> {
+    pub fn into_body(self) -> PageBody {
         self.body
     }
 
@@ -168,6 +145,12 @@ impl Page {
     #[must_use]
     pub fn bytes(&self, row: &Row) -> &[u8] {
         self.slice(row.range)
+    }
+
+    /// The same, to be kept without a copy.
+    #[must_use]
+    pub fn extract(&self, row: &Row) -> Extract {
+        Extract { body: Arc::clone(&self.body), range: row.range }
     }
 
     /// What the row's members say; nothing for what is no event.
@@ -192,7 +175,21 @@ impl Page {
     }
 
     fn slice(&self, span: Span) -> &[u8] {
-        &self.body[span.start as usize..span.end as usize]
+        span.of(&self.body)
+    }
+}
+
+impl Extract {
+    /// The row's own bytes, as sent.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.range.of(&self.body)
+    }
+
+    /// Whether it keeps the body of `page`.
+    #[must_use]
+    pub fn is_of(&self, page: &Page) -> bool {
+        Arc::ptr_eq(&self.body, &page.body)
     }
 }
 
@@ -212,7 +209,7 @@ fn split(body: &[u8], announced: usize) -> Result<Vec<Row>, PageError> {
     }
     loop {
         let (end, kind) = element(body, text, at).ok_or_else(|| garbled(at))?;
-        rows.push(Row { range: Span::of(at, end), kind });
+        rows.push(Row { range: Span::new(at, end), kind });
         at = skip_space(body, end);
         match body.get(at) {
             Some(b',') => at = skip_space(body, at + 1),
@@ -250,7 +247,7 @@ fn fields(text: &str, body: &[u8]) -> Option<(usize, Fields)> {
     let (members, length) = event::members(text)?;
     let span = |raw: &RawValue| {
         let start = raw.get().as_ptr().addr() - body.as_ptr().addr();
-        Span::of(start, start + raw.get().len())
+        Span::new(start, start + raw.get().len())
     };
     let timestamp_ns = members.timestamp.and_then(|raw| {
         let text = event::text(raw.get().as_bytes())?;
@@ -289,9 +286,13 @@ fn first_character(body: &[u8]) -> String {
 
 impl Span {
     /// Bodies are limited to less than 4 GiB (`limits.rs` asserts it).
-    fn of(start: usize, end: usize) -> Self {
+    fn new(start: usize, end: usize) -> Self {
         let bounded = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Self { start: bounded(start), end: bounded(end) }
+    }
+
+    fn of(self, body: &[u8]) -> &[u8] {
+        &body[self.start as usize..self.end as usize]
     }
 }
 
@@ -362,17 +363,5 @@ mod tests {
             ]
         );
         assert_eq!(page.bytes(&page.rows()[3]), b"{\"id\":\"\xff\"}");
-    }
-
-    #[test]
-    fn a_token_needs_a_millisecond() {
-        let token = Token::parse(r#"[1576181718000,"DZrPyW8BNsa9iKWoOm7h"]"#).unwrap();
-        assert_eq!(token.ms, 1_576_181_718_000);
-        assert_eq!(Token::parse(r#"["1576181718000", "x"]"#).unwrap().ms, 1_576_181_718_000);
-        for header in
-            ["", "[]", "null", "{}", "[1]", "[null,\"x\"]", "[\"x\",\"y\"]", "garbage", "[1,"]
-        {
-            assert!(Token::parse(header).is_none(), "{header}");
-        }
     }
 }

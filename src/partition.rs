@@ -104,7 +104,7 @@ impl KeyLayout {
             pieces.push(Piece::Text(rest.to_owned()));
         }
         let layout = Self { pieces };
-        let example = layout.folders(&layout.partition(Some(b"sso"), 0, "self"));
+        let example = layout.folders(&layout.partition("sso", 0, "self"));
         let folders = example.is_empty() || example.ends_with('/');
         let name = object_name(&StreamId::own(), "00000000", 0, 0, "ndjson");
         if folders && is_archive_key(&format!("x/{example}{name}")) {
@@ -114,19 +114,15 @@ impl KeyLayout {
         }
     }
 
-    /// The partition of an event: its own service and the millisecond of its own time (or of its
+    /// The partition of an event: the label of its own service and the millisecond of its own time (or of its
     /// collection day, where that cannot be read).
     #[must_use]
-    pub fn partition(&self, service: Option<&[u8]>, ms: i64, organization: &str) -> Partition {
+    pub fn partition(&self, service: &str, ms: i64, organization: &str) -> Partition {
         let uses = |piece: Piece| self.pieces.contains(&piece);
         let hour = time::hour_of(ms);
         let first_hour = if uses(Piece::Hour) { hour } else { time::day_of(ms) * 24 };
         Partition {
-            service: if uses(Piece::Service) {
-                service_label(service).to_owned()
-            } else {
-                String::new()
-            },
+            service: if uses(Piece::Service) { service.to_owned() } else { String::new() },
             hour: first_hour,
             organization: if uses(Piece::Organization) {
                 organization.to_owned()
@@ -138,17 +134,11 @@ impl KeyLayout {
 
     /// Whether an event goes into `partition`, without building its own.
     #[must_use]
-    pub fn is_in(
-        &self,
-        partition: &Partition,
-        service: Option<&[u8]>,
-        ms: i64,
-        organization: &str,
-    ) -> bool {
+    pub fn is_in(&self, partition: &Partition, service: &str, ms: i64, organization: &str) -> bool {
         let hour = time::hour_of(ms);
         let span = if self.pieces.contains(&Piece::Hour) { 1 } else { 24 };
         (partition.hour..partition.hour + span).contains(&hour)
-            && (partition.service.is_empty() || partition.service == service_label(service))
+            && (partition.service.is_empty() || partition.service == service)
             && (partition.organization.is_empty() || partition.organization == organization)
     }
 
@@ -245,7 +235,7 @@ mod tests {
 
     fn key(layout: &str, service: Option<&[u8]>) -> String {
         let layout = KeyLayout::parse(layout).unwrap();
-        let folders = layout.folders(&layout.partition(service, MS, "self"));
+        let folders = layout.folders(&layout.partition(service_label(service), MS, "self"));
         event_key("events/", &folders, &StreamId::own(), "0a1b2c3d", 7, 3)
     }
 
@@ -298,7 +288,7 @@ mod tests {
     fn snapshots_are_named_by_their_day() {
         let users = StreamId::own().users().unwrap();
         let layout = KeyLayout::default();
-        let folders = layout.folders(&layout.partition(Some(b"systemusers"), MS, "self"));
+        let folders = layout.folders(&layout.partition("systemusers", MS, "self"));
         let part = users_key("events/", &folders, &users, "2026-11-20", 7);
         assert_eq!(
             part,
@@ -337,14 +327,14 @@ mod tests {
     #[test]
     fn partitions_follow_what_the_layout_uses() {
         let daily = KeyLayout::parse(KeyLayout::DEFAULT).unwrap();
-        let partition = daily.partition(Some(b"sso"), MS, "self");
-        assert!(daily.is_in(&partition, Some(b"sso"), MS + 13 * 3_600_000, "other"));
-        assert!(!daily.is_in(&partition, Some(b"sso"), MS + 14 * 3_600_000, "self"));
-        assert!(!daily.is_in(&partition, Some(b"ldap"), MS, "self"));
+        let partition = daily.partition("sso", MS, "self");
+        assert!(daily.is_in(&partition, "sso", MS + 13 * 3_600_000, "other"));
+        assert!(!daily.is_in(&partition, "sso", MS + 14 * 3_600_000, "self"));
+        assert!(!daily.is_in(&partition, "ldap", MS, "self"));
         let hourly = KeyLayout::parse("{org}/{hour}/").unwrap();
-        let partition = hourly.partition(None, MS, "self");
-        assert!(hourly.is_in(&partition, Some(b"ldap"), MS, "self"));
-        assert!(!hourly.is_in(&partition, None, MS + 3_600_000, "self"));
-        assert!(!hourly.is_in(&partition, None, MS, "other"));
+        let partition = hourly.partition(OTHER, MS, "self");
+        assert!(hourly.is_in(&partition, "ldap", MS, "self"));
+        assert!(!hourly.is_in(&partition, OTHER, MS + 3_600_000, "self"));
+        assert!(!hourly.is_in(&partition, OTHER, MS, "other"));
     }
 }

@@ -102,7 +102,8 @@ fn readable(page: &Page) -> impl Iterator<Item = Option<i64>> {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::page::{PageHeaders, Token};
+    use crate::page::PageHeaders;
+    use crate::token::Token;
 
     /// A row a second of 1970, unreadable where there is none.
     fn page(seconds: &[Option<i64>], token_ms: Option<i64>) -> Page {

@@ -10,9 +10,10 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 
-use crate::page::{Page, Token};
+use crate::page::{Page, PageBody};
 use crate::plan::Query;
 use crate::stream::{Scope, StreamId};
+use crate::token::Token;
 use crate::update::{Item, Update};
 use crate::walk::Ask;
 
@@ -36,7 +37,7 @@ pub trait Insights: Send + Sync {
     ) -> BoxFuture<'static, Result<BTreeMap<i64, i64>, InsightsError>>;
 
     /// Gives the bytes of a page back that is used up: another may be read into them.
-    fn give_back(&self, _body: Vec<u8>) {}
+    fn give_back(&self, _body: PageBody) {}
 
     /// How far the local clock was ahead of the `Date` of the last answer, in milliseconds, never
     /// below 0; `None` before the first answer of this process.

@@ -23,6 +23,10 @@ const YEAR_0_NS: i128 = -62_167_219_200 * 1_000_000_000;
 /// The millisecond that contains `ns`: rounded down, also before 1970.
 #[must_use]
 pub fn floor_ms(ns: i128) -> i64 {
+    // Nearly always, and much faster.
+    if let Ok(ns) = i64::try_from(ns) {
+        return ns.div_euclid(1_000_000);
+    }
     let ms = ns.div_euclid(1_000_000);
     i64::try_from(ms).unwrap_or(if ms < 0 { i64::MIN } else { i64::MAX })
 }

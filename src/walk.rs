@@ -4,7 +4,7 @@
 //! never loops: every request either carries a new token or starts at a later millisecond, or the
 //! walk ends with an error that says where.
 
-use crate::page::Token;
+use crate::token::Token;
 
 /// Where a walk through one query stands.
 #[derive(Clone, Debug)]

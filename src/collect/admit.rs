@@ -52,7 +52,7 @@ impl Run<'_> {
                 slot,
                 order_ns: timestamp_ns.unwrap_or(i128::from(ms) * 1_000_000),
                 partition_ms: timestamp_ns.map_or(now_ms, time::floor_ms),
-                service: names.service.as_deref(),
+                service: partition::service_label(names.service.as_deref()),
                 organization: label(organization).unwrap_or(self.stream.as_str()),
             };
             let bytes = page.bytes(row);
@@ -79,11 +79,12 @@ impl Run<'_> {
                     self.tally.filtered += 1;
                 }
                 Fate::Archived => {
-                    self.batch.add_event(layout, &engine.settings.output, &admission, bytes);
-                    self.count(row, &names, now_ms);
+                    self.batch.add_row(layout, &engine.settings.output, &admission, page, row);
+                    self.count(row, &names, admission.service, now_ms);
                 }
             }
         }
+        self.batch.leave(page);
         Ok(Decided::Mine)
     }
 
@@ -109,7 +110,7 @@ impl Run<'_> {
         }
     }
 
-    fn count(&mut self, row: &Row, names: &Names<'_>, now_ms: i64) {
+    fn count(&mut self, row: &Row, names: &Names<'_>, service: &str, now_ms: i64) {
         let Some(fields) = fields(row) else { return };
         self.tally.written += 1;
         self.tally.without_id += u64::from(names.id.is_none());
@@ -122,7 +123,6 @@ impl Run<'_> {
         // A lane reads what is long past.
         let measured = lateness::measured_ms(state, ms, now_ms).filter(|_| !self.stream.is_lane());
         if let Some(late_ms) = measured {
-            let service = partition::service_label(names.service.as_deref());
             self.tally.lateness.add(service, late_ms);
         }
     }
@@ -148,7 +148,7 @@ impl Run<'_> {
             slot: Slot::Unplaced,
             order_ns: i128::from(ms) * 1_000_000,
             partition_ms: ms,
-            service: None,
+            service: partition::OTHER,
             organization: self.stream.as_str(),
         };
         let (query, time) = (reading.query.join(","), time::rfc3339(ms));

@@ -49,6 +49,7 @@ impl Run<'_> {
             self.slots.put(slot, held);
         }
         self.report.archived(&tally);
+        self.entry_room = entry.into_room();
         Ok(Decided::Mine)
     }
 
@@ -56,7 +57,8 @@ impl Run<'_> {
     fn seal(&mut self, state: &ReadingState) -> Result<(Entry, BTreeMap<Slot, Held>), RunError> {
         let settings = &self.engine.settings;
         let level = CompressionLvl::new(settings.compression_level).unwrap_or_default();
-        let Sealed { parts, identities } = self.batch.seal(&settings.layout, level);
+        let mut batch = std::mem::take(&mut self.batch);
+        let Sealed { parts, identities } = batch.seal(&settings.layout, level);
         let seq = self.cursor.seq + 1;
         let decided_ms = self.engine.now_ms();
         let mut slots = BTreeMap::new();
@@ -78,7 +80,7 @@ impl Run<'_> {
             slots.insert(*slot, Held { key: Some(key), ids });
         }
         let mut state = ReadingState { last_entry_ms: decided_ms, ..self.cursor.raised(state) };
-        let (parts, bodies) = self.parts(parts, seq, &mut state)?;
+        let (parts, bodies) = self.parts(&parts, seq, &mut state)?;
         let header = Header {
             stream: self.stream.clone(),
             epoch: self.cursor.epoch.clone(),
@@ -91,7 +93,10 @@ impl Run<'_> {
             parts,
             slots: records,
         };
-        Ok((Entry::encode(header, &identities, bodies), slots))
+        let room = std::mem::take(&mut self.entry_room);
+        let entry = Entry::encode(header, &identities, &bodies, room);
+        self.batch = batch;
+        Ok((entry, slots))
     }
 
     /// Creates the entry. `false`: another writer's stands there.
@@ -100,7 +105,7 @@ impl Run<'_> {
     async fn create_entry(&self, entry: &Entry) -> Result<bool, RunError> {
         let key = entry_key(self.stream, entry.header.seq);
         let about = About {
-            sha256: sha256(entry.bytes()),
+            sha256: entry.sha256,
             content_type: "application/octet-stream",
             metadata: Vec::new(),
         };
@@ -279,11 +284,6 @@ impl Run<'_> {
 /// The day that records of the `unplaced` slot carry.
 pub(crate) fn unplaced_day(decided_ms: i64) -> u32 {
     u32::try_from(time::day_of(decided_ms)).unwrap_or(0)
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    use sha2::Digest as _;
-    sha2::Sha256::digest(bytes).into()
 }
 
 /// A hash an entry holds; one that is none meets no object's.

@@ -110,6 +110,8 @@ struct Run<'e> {
     cursor: Cursor,
     slots: Slots,
     batch: Batch,
+    /// Memory for the next entry.
+    entry_room: Vec<u8>,
     /// What the batch holds.
     tally: Tally,
     /// Rows of the query that is read.
@@ -254,6 +256,7 @@ impl Engine {
             cursor,
             slots,
             batch: Batch::default(),
+            entry_room: Vec::new(),
             tally: Tally::default(),
             rows: Rows::default(),
             has_unwritten: false,

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::Run;
 use crate::batch::SealedPart;
 use crate::cursor::ReadingState;
-use crate::entry::PartRecord;
+use crate::entry::{PartBody, PartRecord};
 use crate::error::RunError;
 use crate::limits::SNAPSHOT_PARTS_MAX;
 use crate::partition::{event_key, is_archive_key, quarantine_key, record_key, users_key};
@@ -15,12 +15,12 @@ use crate::snapshot;
 impl Run<'_> {
     /// The records and the bytes of an entry's parts. A snapshot's state takes note of those that
     /// hold users; the state of one that has ended makes its completion record a part.
-    pub(super) fn parts(
+    pub(super) fn parts<'b>(
         &self,
-        sealed: Vec<SealedPart>,
+        sealed: &[SealedPart<'b>],
         seq: u64,
         state: &mut ReadingState,
-    ) -> Result<(Vec<PartRecord>, Vec<Vec<u8>>), RunError> {
+    ) -> Result<(Vec<PartRecord>, Vec<PartBody<'b>>), RunError> {
         let mut records = Vec::new();
         for (number, part) in sealed.iter().enumerate() {
             let key = self.key(part, seq, number, state)?;
@@ -39,17 +39,17 @@ impl Run<'_> {
             }
             records.push(record);
         }
-        let mut bodies: Vec<_> = sealed.into_iter().map(|part| part.gzip).collect();
+        let mut bodies: Vec<_> = sealed.iter().map(|part| PartBody::Borrowed(part.gzip)).collect();
         if let Some((record, body)) = self.completion(state)? {
             records.push(record);
-            bodies.push(body);
+            bodies.push(body.into());
         }
         Ok((records, bodies))
     }
 
     fn key(
         &self,
-        part: &SealedPart,
+        part: &SealedPart<'_>,
         seq: u64,
         number: usize,
         state: &ReadingState,

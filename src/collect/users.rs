@@ -22,7 +22,7 @@ use crate::stream::StreamId;
 use crate::time;
 
 /// The service by which users are partitioned.
-const SERVICE: &[u8] = b"systemusers";
+const SERVICE: &str = "systemusers";
 
 impl Engine {
     /// One turn of a stream: a run over its events, and then, where that is configured and it is an
@@ -218,7 +218,7 @@ impl Run<'_> {
                 slot,
                 order_ns,
                 partition_ms: first_ms,
-                service: Some(SERVICE),
+                service: SERVICE,
                 organization: self.stream.organization(),
             };
             if !self.batch.has_room(&engine.batch_limits, layout, row.len(), &admission) {

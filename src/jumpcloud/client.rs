@@ -13,10 +13,11 @@ use super::by_itself::ByItself;
 use super::exchange::{Exchange, Question, page_headers};
 use super::http::{Answer, BodyLimits, Http};
 use crate::limits::{ANSWER_BYTES_MAX, PAGE_INFLATED_BYTES_MAX, PAGE_WIRE_BYTES_MAX};
-use crate::page::{Page, Token};
+use crate::page::{Page, PageBody};
 use crate::ports::{Clock, Insights, InsightsError, PageRequest};
 use crate::stream::Scope;
 use crate::time;
+use crate::token::Token;
 
 /// Asks JumpCloud. Cheap to clone; all clones share connections, credential and pace.
 #[derive(Clone)]
@@ -168,7 +169,7 @@ impl Insights for Client {
         })
     }
 
-    fn give_back(&self, body: Vec<u8>) {
+    fn give_back(&self, body: PageBody) {
         self.exchange.give_back(body);
     }
 

@@ -13,9 +13,10 @@ use super::auth::{Auth, AuthError, without};
 use super::http::{Answer, BodyLimits, Http, HttpError};
 use super::retry;
 use crate::limits::TRIES_MAX;
-use crate::page::{PageHeaders, Token};
+use crate::page::{PageBody, PageHeaders};
 use crate::ports::{Clock, InsightsError, Meter};
 use crate::stream::Scope;
+use crate::token::Token;
 
 /// What every question of a process shares: connections, credential, pace, and JumpCloud's clock.
 pub(super) struct Exchange {
@@ -67,7 +68,7 @@ impl Exchange {
     }
 
     /// Keeps the bytes of an answer for another.
-    pub(super) fn give_back(&self, body: Vec<u8>) {
+    pub(super) fn give_back(&self, body: PageBody) {
         self.http.give_back(body);
     }
 

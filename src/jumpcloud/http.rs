@@ -11,6 +11,7 @@ use super::spare::Spare;
 use crate::limits::{
     ANSWER_BYTES_MAX, CONNECT_SECONDS, MESSAGE_BYTES_MAX, MIB, READ_SECONDS, SPARE_PAGES_BYTES_MAX,
 };
+use crate::page::PageBody;
 
 /// The HTTP client; one a process. Clones share connections and buffers.
 #[derive(Clone, Debug)]
@@ -99,7 +100,7 @@ impl Http {
     }
 
     /// Keeps the bytes of an answer for another.
-    pub(super) fn give_back(&self, body: Vec<u8>) {
+    pub(super) fn give_back(&self, body: PageBody) {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).give(body);
     }
 

@@ -1,10 +1,15 @@
 //! Buffers that are used again. Memory that the system has just given costs more than the copy into
 //! it, and pages are megabytes.
 
+use std::sync::Arc;
+
+use crate::page::PageBody;
+
 /// Buffers for use again, together within a number of bytes.
 #[derive(Debug)]
 pub(super) struct Spare {
-    buffers: Vec<Vec<u8>>,
+    /// Some may still be shared.
+    buffers: Vec<PageBody>,
     bytes_max: usize,
 }
 
@@ -14,15 +19,17 @@ impl Spare {
         Self { buffers: Vec::new(), bytes_max }
     }
 
-    /// The largest buffer, with whatever it held; an empty one if there is none.
+    /// The largest buffer that nobody shares, with whatever it held; an empty one if there is none.
     pub(super) fn take(&mut self) -> Vec<u8> {
-        let largest = (0..self.buffers.len()).max_by_key(|at| self.buffers[*at].capacity());
-        largest.map(|at| self.buffers.swap_remove(at)).unwrap_or_default()
+        let free = (0..self.buffers.len()).filter(|at| Arc::strong_count(&self.buffers[*at]) == 1);
+        let largest = free.max_by_key(|at| self.buffers[*at].capacity());
+        let body = largest.map(|at| self.buffers.swap_remove(at));
+        body.and_then(Arc::into_inner).unwrap_or_default()
     }
 
     /// Keeps a buffer, if there is room for it.
-    pub(super) fn give(&mut self, buffer: Vec<u8>) {
-        let kept: usize = self.buffers.iter().map(Vec::capacity).sum();
+    pub(super) fn give(&mut self, buffer: PageBody) {
+        let kept: usize = self.buffers.iter().map(|kept| kept.capacity()).sum();
         if kept + buffer.capacity() <= self.bytes_max {
             self.buffers.push(buffer);
         }
@@ -38,9 +45,19 @@ mod tests {
         let mut spare = Spare::new(100);
         assert_eq!(spare.take().capacity(), 0);
         for bytes in [20, 60, 30] {
-            spare.give(Vec::with_capacity(bytes));
+            spare.give(Arc::new(Vec::with_capacity(bytes)));
         }
         let taken: Vec<_> = (0..3).map(|_| spare.take().capacity()).collect();
         assert_eq!(taken, [60, 20, 0], "the third had no room");
+    }
+
+    #[test]
+    fn what_somebody_still_reads_is_not_written_over() {
+        let mut spare = Spare::new(100);
+        let read = Arc::new(Vec::with_capacity(60));
+        spare.give(Arc::clone(&read));
+        assert_eq!(spare.take().capacity(), 0);
+        drop(read);
+        assert_eq!(spare.take().capacity(), 60);
     }
 }

@@ -51,6 +51,10 @@ impl CustomFields {
         if problems.is_empty() { Ok(Self(members)) } else { Err(problems) }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes out the members of these names.
     pub(super) fn leave_out<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
         let names: Vec<_> = names.map(str::as_bytes).collect();

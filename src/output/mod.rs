@@ -35,6 +35,12 @@ impl Output {
         Self { format, custom }
     }
 
+    /// Whether the line of `event`, which is a JSON object in UTF-8, is its own bytes.
+    #[must_use]
+    pub fn is_as_is(&self, event: &[u8]) -> bool {
+        self.format == Format::Raw && self.custom.is_empty() && raw::is_as_is(event)
+    }
+
     /// Appends the line of `event`, which is a JSON object in UTF-8, and the line feed behind it.
     /// `at_ms` is the event's time, or when it was collected if it tells none: UTC milliseconds.
     pub fn write_line(&self, line: &mut Vec<u8>, event: &[u8], at_ms: i64) {

@@ -24,7 +24,7 @@ use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::collect::{Engine, Goal};
 use jumpcloud_collector::config::Config;
 use jumpcloud_collector::local::{ARCHIVE, FolderCursors, FolderObjects, STATE};
-use jumpcloud_collector::page::{Page, PageHeaders, Token};
+use jumpcloud_collector::page::{Page, PageHeaders};
 use jumpcloud_collector::plan::Budget;
 use jumpcloud_collector::ports::{
     Clock as _, Console, Insights, InsightsError, ListPage, ListRequest, PageRequest,
@@ -32,6 +32,7 @@ use jumpcloud_collector::ports::{
 use jumpcloud_collector::report::{Outcome, StreamReport};
 use jumpcloud_collector::standin::{Generator, MadeUpEvent};
 use jumpcloud_collector::stream::StreamId;
+use jumpcloud_collector::token::Token;
 
 const EVENTS: usize = 60_000;
 const PAGE_ROWS: usize = 10_000;

@@ -170,16 +170,29 @@ fn of(taken: &[Taken], value: impl Fn(&Taken) -> f64) -> f64 {
     median(taken.iter().map(value).collect())
 }
 
+/// The middle, and the least and the most.
+fn spread(taken: &[Taken], value: impl Fn(&Taken) -> f64) -> String {
+    let (least, most) = taken
+        .iter()
+        .map(&value)
+        .fold((f64::MAX, f64::MIN), |(least, most), value| (least.min(value), most.max(value)));
+    format!("{:.2} ({least:.2} to {most:.2})", of(taken, value))
+}
+
+fn mebibytes(bytes: f64) -> String {
+    format!("{:.0} MiB", bytes / MIB)
+}
+
 /// Processor time against the floor of the same round.
-async fn cost() -> f64 {
+async fn cost() {
     let case = Case { events: EVENTS, is_gzip: false, latency: Duration::ZERO };
     let plain = rounds(case).await;
     let ratio = |taken: &Taken| taken.processor_seconds / taken.floor_seconds;
     let per_million = |taken: &Taken| taken.processor_seconds * 1e6 / EVENTS as f64;
     let megabytes = |taken: &Taken| taken.raw_bytes / 1e6 / taken.processor_seconds;
-    row("processor time / the compressor's alone", &format!("{:.2}", of(&plain, ratio)));
+    row("processor time / the compressor's alone", &spread(&plain, ratio));
     let gzip = rounds(Case { is_gzip: true, ..case }).await;
-    row("the same, answers compressed", &format!("{:.2}", of(&gzip, ratio)));
+    row("the same, answers compressed", &spread(&gzip, ratio));
     row("processor seconds a million events", &format!("{:.1}", of(&plain, per_million)));
     row("MB of events a processor second", &format!("{:.0}", of(&plain, megabytes)));
     row(
@@ -190,18 +203,17 @@ async fn cost() -> f64 {
         "bytes of events / bytes written",
         &format!("{:.2}", of(&plain, |taken| taken.raw_bytes / taken.gzip_bytes)),
     );
-    of(&plain, |taken| taken.resident_bytes)
+    let resident_bytes = of(&plain, |taken| taken.resident_bytes);
+    row("peak resident, 200,000 events", &mebibytes(resident_bytes));
 }
 
 /// Memory from ten thousand to a million events.
-async fn growth(resident_bytes: f64) {
+async fn growth() {
     let case = Case { events: FEW_EVENTS, is_gzip: false, latency: Duration::ZERO };
     let few = archive(case).await;
     let many = archive(Case { events: MANY_EVENTS, ..case }).await;
-    let mib = |bytes: f64| format!("{:.0} MiB", bytes / MIB);
-    row("peak resident, 10,000 events", &mib(few.resident_bytes));
-    row("peak resident, 200,000 events", &mib(resident_bytes));
-    row("peak resident, 1,000,000 events", &mib(many.resident_bytes));
+    row("peak resident, 10,000 events", &mebibytes(few.resident_bytes));
+    row("peak resident, 1,000,000 events", &mebibytes(many.resident_bytes));
     let growth = |taken: &Taken, events: usize| taken.processor_seconds / events as f64;
     let growth = growth(&many, MANY_EVENTS) / growth(&few, FEW_EVENTS);
     row("processor time an event, 1,000,000 / 10,000", &format!("{growth:.2}"));
@@ -230,9 +242,20 @@ async fn start() {
 
 #[tokio::main]
 async fn main() {
+    // Cargo adds `--bench`.
+    let named: Vec<_> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
+    let is_wanted = |name| named.is_empty() || named.iter().any(|wanted| wanted == name);
     println!("| what | measured |\n|---|---|");
-    start().await;
-    let resident_bytes = cost().await;
-    distance().await;
-    growth(resident_bytes).await;
+    if is_wanted("start") {
+        start().await;
+    }
+    if is_wanted("cost") {
+        cost().await;
+    }
+    if is_wanted("distance") {
+        distance().await;
+    }
+    if is_wanted("growth") {
+        growth().await;
+    }
 }

@@ -2,10 +2,11 @@
 
 use jumpcloud_collector::identity::{Identity, Slot};
 use jumpcloud_collector::output::raw;
-use jumpcloud_collector::page::{Page, PageHeaders, Row, RowKind, Token};
-use jumpcloud_collector::partition::{KeyLayout, event_key, is_archive_key};
+use jumpcloud_collector::page::{Page, PageHeaders, Row, RowKind};
+use jumpcloud_collector::partition::{KeyLayout, event_key, is_archive_key, service_label};
 use jumpcloud_collector::stream::StreamId;
 use jumpcloud_collector::time;
+use jumpcloud_collector::token::Token;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -47,8 +48,9 @@ fn row(page: &Page, row: &Row) {
     for layout in LAYOUTS {
         let layout = KeyLayout::parse(layout).unwrap();
         let service = page.names(row).service;
-        let partition = layout.partition(service.as_deref(), ms, "self");
-        assert!(layout.is_in(&partition, service.as_deref(), ms, "self"), "in its own partition");
+        let service = service_label(service.as_deref());
+        let partition = layout.partition(service, ms, "self");
+        assert!(layout.is_in(&partition, service, ms, "self"), "in its own partition");
         let folders = layout.folders(&partition);
         let key = event_key("events/", &folders, &StreamId::own(), "0a1b2c3d", 1, 0);
         assert!(is_archive_key(&key), "{key}");

@@ -27,6 +27,7 @@ const PURE: &[&str] = &[
     "metrics",
     "lateness",
     "lease",
+    "lines",
     "list",
     "output",
     "page",
@@ -39,6 +40,7 @@ const PURE: &[&str] = &[
     "sweep",
     "task",
     "time",
+    "token",
     "update",
     "walk",
 ];

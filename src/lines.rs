@@ -1,0 +1,162 @@
+//! The lines of a part until they are compressed: where each of them lies, and how they are put
+//! side by side.
+//!
+//! Most lines are an event's own bytes. They stay in the page they came with, and are copied once:
+//! to where they are compressed.
+
+use crate::page::{Extract, Page};
+
+/// The lines of one part, in the order they came.
+#[derive(Debug, Default)]
+pub(crate) struct Lines(Vec<Line>);
+
+#[derive(Debug)]
+struct Line {
+    /// Its time, in nanoseconds.
+    order_ns: i128,
+    text: Text,
+}
+
+/// Where a line lies.
+#[derive(Debug)]
+enum Text {
+    /// In a page, without a line feed.
+    Page(Extract),
+    /// Among the lines that had to be written, with its line feed: start and end.
+    Written(u32, u32),
+}
+
+/// What is told of a part's lines once they are in order.
+#[derive(Debug, Default)]
+pub(crate) struct Ordered {
+    /// How many.
+    pub(crate) count: usize,
+    /// Nanoseconds of the first one.
+    pub(crate) first_ns: i128,
+    /// Nanoseconds of the last one.
+    pub(crate) last_ns: i128,
+}
+
+impl Lines {
+    /// Adds a line that lies in a page.
+    pub(crate) fn share(&mut self, order_ns: i128, extract: Extract) {
+        self.0.push(Line { order_ns, text: Text::Page(extract) });
+    }
+
+    /// Adds a line that `write` appends to `written`, with its line feed.
+    pub(crate) fn write(
+        &mut self,
+        order_ns: i128,
+        written: &mut Vec<u8>,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let text = Text::written(written, write);
+        self.0.push(Line { order_ns, text });
+    }
+
+    /// Bytes of the lines that lie in `page`.
+    pub(crate) fn bytes_in(&self, page: &Page) -> usize {
+        let extracts = self.0.iter().filter_map(|line| line.text.in_page(page));
+        extracts.map(|extract| extract.bytes().len()).sum()
+    }
+
+    /// Copies the lines that lie in `page` to `written`, so that the page is no longer held.
+    pub(crate) fn leave(&mut self, page: &Page, written: &mut Vec<u8>) {
+        for line in &mut self.0 {
+            if let Some(extract) = line.text.in_page(page) {
+                line.text = Text::written(written, |to| put(extract, to));
+            }
+        }
+    }
+
+    /// Puts the lines into `room`, sorted by time; those of the same time in the order they came.
+    pub(crate) fn gather(mut self, written: &[u8], room: &mut Vec<u8>) -> Ordered {
+        // Nearly always they came so: JumpCloud sorts by millisecond.
+        self.0.sort_by_key(|line| line.order_ns);
+        room.clear();
+        for line in &self.0 {
+            match &line.text {
+                Text::Page(extract) => put(extract, room),
+                Text::Written(start, end) => {
+                    room.extend_from_slice(&written[*start as usize..*end as usize]);
+                }
+            }
+        }
+        let ns = |line: Option<&Line>| line.map_or(0, |line| line.order_ns);
+        Ordered { count: self.0.len(), first_ns: ns(self.0.first()), last_ns: ns(self.0.last()) }
+    }
+}
+
+impl Text {
+    /// Batches are limited to less than 4 GiB (`limits.rs` asserts it).
+    fn written(written: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let bounded = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let start = bounded(written.len());
+        write(written);
+        Self::Written(start, bounded(written.len()))
+    }
+
+    fn in_page(&self, page: &Page) -> Option<&Extract> {
+        match self {
+            Self::Page(extract) if extract.is_of(page) => Some(extract),
+            _ => None,
+        }
+    }
+}
+
+fn put(extract: &Extract, line: &mut Vec<u8>) {
+    line.extend_from_slice(extract.bytes());
+    line.push(b'\n');
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::page::PageHeaders;
+
+    fn page(body: &str) -> Page {
+        Page::parse(body.as_bytes().to_vec(), PageHeaders::default()).unwrap()
+    }
+
+    /// The lines of both rows of `page`, and one that was written between them.
+    fn lines(page: &Page, written: &mut Vec<u8>) -> Lines {
+        let [first, second] = page.rows() else { unreachable!("two rows") };
+        let mut lines = Lines::default();
+        lines.share(2, page.extract(first));
+        lines.write(1, written, |line| line.extend_from_slice(b"w\n"));
+        lines.share(1, page.extract(second));
+        lines
+    }
+
+    fn gathered(lines: Lines, written: &[u8]) -> (String, Ordered) {
+        let mut room = b"of the last part".to_vec();
+        let ordered = lines.gather(written, &mut room);
+        (String::from_utf8(room).unwrap(), ordered)
+    }
+
+    #[test]
+    fn lines_are_put_in_order_wherever_they_lie() {
+        let (page, mut written) = (page(r#"[{"n":1},{"n":2}]"#), Vec::new());
+        let lines = lines(&page, &mut written);
+        let (text, ordered) = gathered(lines, &written);
+        assert_eq!(text, "w\n{\"n\":2}\n{\"n\":1}\n");
+        assert_eq!((ordered.count, ordered.first_ns, ordered.last_ns), (3, 1, 2));
+    }
+
+    #[test]
+    fn a_page_that_is_left_is_no_longer_shared() {
+        let (page, other) = (page(r#"[{"n":1},{"n":2}]"#), page(r#"[{"n":3},{"n":4}]"#));
+        let mut written = Vec::new();
+        let mut lines = lines(&page, &mut written);
+        lines.share(0, other.extract(&other.rows()[0]));
+        assert_eq!((lines.bytes_in(&page), lines.bytes_in(&other)), (14, 7));
+        lines.leave(&page, &mut written);
+        assert_eq!((lines.bytes_in(&page), lines.bytes_in(&other)), (0, 7));
+        assert!(Arc::into_inner(page.into_body()).is_some());
+        assert!(Arc::into_inner(other.into_body()).is_none());
+        assert_eq!(gathered(lines, &written).0, "{\"n\":3}\nw\n{\"n\":2}\n{\"n\":1}\n");
+    }
+}
