@@ -7,7 +7,7 @@ use base64::Engine as _;
 use libdeflater::{CompressionLvl, Compressor};
 use sha2::{Digest, Sha256};
 
-use crate::gzip::Members;
+use crate::gzip::GzipMembers;
 use crate::identity::{Identities, Identity, Slot};
 use crate::limits::{
     BATCH_BUFFER_BYTES_MAX, BATCH_EVENTS_MAX, BATCH_PARTITIONS_MAX, BATCH_RAW_BYTES_MAX,
@@ -53,7 +53,7 @@ pub struct Batch {
     /// Room for the lines of one part, side by side.
     room: Vec<u8>,
     /// The parts it last became.
-    members: Members,
+    members: GzipMembers,
 }
 
 /// Which part an event goes into.
@@ -141,17 +141,11 @@ impl Batch {
     /// Whether one more event of `length` bytes may be added before the batch must close. An
     /// empty batch takes anything.
     #[must_use]
-    pub fn has_room(
-        &self,
-        limits: &BatchLimits,
-        layout: &KeyLayout,
-        length: usize,
-        admission: &Admission<'_>,
-    ) -> bool {
+    pub fn has_room(&self, limits: &BatchLimits, length: usize, admission: &Admission<'_>) -> bool {
         self.is_empty()
             || (self.has_room_for_identity(limits)
                 && self.bytes + length < limits.raw_bytes
-                && (self.parts.len() < limits.partitions || self.find(layout, admission).is_some()))
+                && (self.parts.len() < limits.partitions || self.find(admission).is_some()))
     }
 
     /// Adds the line of an event that is a row of a page, and holds the page if the line is the
@@ -216,16 +210,16 @@ impl Batch {
         self.identities.entry(admission.slot).or_default().push(admission.identity);
     }
 
-    fn find(&self, layout: &KeyLayout, admission: &Admission<'_>) -> Option<usize> {
+    fn find(&self, admission: &Admission<'_>) -> Option<usize> {
         let Admission { service, partition_ms, organization, .. } = *admission;
         self.parts.iter().position(|part| match &part.target {
-            Target::Partition(p) => layout.is_in(p, service, partition_ms, organization),
+            Target::Partition(p) => p.takes(service, partition_ms, organization),
             Target::Quarantine => false,
         })
     }
 
     fn part_of(&mut self, layout: &KeyLayout, admission: &Admission<'_>) -> usize {
-        self.find(layout, admission).unwrap_or_else(|| {
+        self.find(admission).unwrap_or_else(|| {
             let Admission { service, partition_ms, organization, .. } = *admission;
             self.open(Target::Partition(layout.partition(service, partition_ms, organization)))
         })
@@ -267,26 +261,16 @@ impl Batch {
             *buffer = emptied(std::mem::take(buffer));
         }
         let part = |(target, ordered, range)| {
+            let folders = match &target {
+                Target::Partition(partition) => Some(layout.folders(partition)),
+                Target::Quarantine => None,
+            };
             let Ordered { count: events, first_ns, last_ns } = ordered;
             let gzip = self.members.get(range);
             let sha256 = Sha256::digest(gzip).into();
-            SealedPart {
-                folders: folders(layout, &target),
-                gzip,
-                sha256,
-                events,
-                first_ns,
-                last_ns,
-            }
+            SealedPart { folders, gzip, sha256, events, first_ns, last_ns }
         };
         Sealed { parts: closed.into_iter().map(part).collect(), identities }
-    }
-}
-
-fn folders(layout: &KeyLayout, target: &Target) -> Option<String> {
-    match target {
-        Target::Partition(partition) => Some(layout.folders(partition)),
-        Target::Quarantine => None,
     }
 }
 
@@ -342,6 +326,20 @@ mod tests {
     }
 
     #[test]
+    fn a_page_is_held_only_if_most_of_it_is_new() {
+        for (new, is_held) in [(3, false), (4, true)] {
+            let body = br#"[{"n":1},{"n":2},{"n":3},{"n":4}]"#.to_vec();
+            let page = Page::parse(body, crate::page::PageHeaders::default()).unwrap();
+            let mut batch = Batch::default();
+            for (n, row) in (1..=new).zip(page.rows()) {
+                batch.add_row(&layout(), &Output::default(), &admission(n, "a", 0), &page, row);
+            }
+            batch.leave(&page);
+            assert_eq!(std::sync::Arc::strong_count(&page.into_body()) > 1, is_held);
+        }
+    }
+
+    #[test]
     fn the_gzip_member_names_no_file_and_no_time() {
         let mut batch = Batch::default();
         add(&mut batch, &admission(1, "sso", 0), b"{}");
@@ -354,16 +352,16 @@ mod tests {
         let limits = BatchLimits { raw_bytes: 12, events: 3, partitions: 2 };
         let mut batch = Batch::default();
         assert!(
-            batch.has_room(&limits, &layout(), 1_000, &admission(1, "a", 0)),
+            batch.has_room(&limits, 1_000, &admission(1, "a", 0)),
             "an empty one takes anything"
         );
         add(&mut batch, &admission(1, "a", 0), b"{}");
-        assert!(!batch.has_room(&limits, &layout(), 10, &admission(2, "a", 0)), "bytes");
+        assert!(!batch.has_room(&limits, 10, &admission(2, "a", 0)), "bytes");
         add(&mut batch, &admission(2, "b", 0), b"{}");
-        assert!(batch.has_room(&limits, &layout(), 2, &admission(3, "a", 0)));
-        assert!(!batch.has_room(&limits, &layout(), 2, &admission(3, "c", 0)), "partitions");
+        assert!(batch.has_room(&limits, 2, &admission(3, "a", 0)));
+        assert!(!batch.has_room(&limits, 2, &admission(3, "c", 0)), "partitions");
         add(&mut batch, &admission(3, "a", 0), b"{}");
-        assert!(!batch.has_room(&limits, &layout(), 0, &admission(4, "a", 0)), "events");
+        assert!(!batch.has_room(&limits, 0, &admission(4, "a", 0)), "events");
     }
 
     #[test]

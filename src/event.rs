@@ -8,20 +8,40 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The members of an event that decide where it belongs, each as the raw JSON of its value.
+/// The members of an event that decide where it belongs.
 ///
 /// A key that appears twice counts as the last one. Every other member is checked to be JSON and
 /// left alone, at any depth.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Members<'a> {
     /// `organization`.
-    pub organization: Option<&'a RawValue>,
+    pub organization: Option<Member<'a>>,
     /// `service`.
-    pub service: Option<&'a RawValue>,
+    pub service: Option<Member<'a>>,
     /// `id`.
-    pub id: Option<&'a RawValue>,
+    pub id: Option<Member<'a>>,
     /// `timestamp`.
-    pub timestamp: Option<&'a RawValue>,
+    pub timestamp: Option<Member<'a>>,
+}
+
+/// The value of a member.
+#[derive(Debug, Clone, Copy)]
+pub enum Member<'a> {
+    /// Text without an escape: what stands between its quotes.
+    Plain(&'a str),
+    /// Raw JSON of any kind.
+    Raw(&'a RawValue),
+}
+
+impl<'a> Member<'a> {
+    /// Its text, decoded; `None` for every other type.
+    #[must_use]
+    pub fn text(self) -> Option<Cow<'a, [u8]>> {
+        match self {
+            Self::Plain(text) => Some(Cow::Borrowed(text.as_bytes())),
+            Self::Raw(raw) => text(raw.get().as_bytes()),
+        }
+    }
 }
 
 /// The text of a raw JSON string, decoded; `None` for every other type.
@@ -70,16 +90,18 @@ pub fn for_each_member<'e>(object: &'e str, each: &mut dyn FnMut(&[u8], &'e RawV
 
 /// Reads the object at the front of `text`; returns its members and its length. `None` if it is no
 /// JSON.
+///
+/// Keys and values are read as nearly all are, without escapes; an object that has others is read
+/// again.
 #[must_use]
 pub fn members(text: &str) -> Option<(Members<'_>, usize)> {
-    front::<Members<'_>>(text)
-        .or_else(|| front(text).map(|(Exact(members), length)| (members, length)))
+    front::<Plain>(text).or_else(|| front::<Exact>(text))
 }
 
-fn front<'a, T: Deserialize<'a>>(text: &'a str) -> Option<(T, usize)> {
-    let mut values = serde_json::Deserializer::from_str(text).into_iter::<T>();
-    let value = values.next()?.ok()?;
-    Some((value, values.byte_offset()))
+fn front<'a, W: Way<'a>>(text: &'a str) -> Option<(Members<'a>, usize)> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Read<'a, W>>();
+    let Read(members, _) = values.next()?.ok()?;
+    Some((members, values.byte_offset()))
 }
 
 /// A key of an event.
@@ -103,60 +125,52 @@ impl Key {
     }
 }
 
-/// Reads keys as nearly all are: without an escape. Any other is an error, and then the object is
-/// read again as [`Exact`].
-impl<'de> Deserialize<'de> for Key {
+/// How keys and values are read.
+trait Way<'de> {
+    fn key<A: MapAccess<'de>>(map: &mut A) -> Result<Option<Key>, A::Error>;
+    fn value<A: MapAccess<'de>>(map: &mut A) -> Result<Member<'de>, A::Error>;
+}
+
+/// Texts without an escape, and nothing else.
+struct Plain;
+
+impl<'de> Way<'de> for Plain {
+    fn key<A: MapAccess<'de>>(map: &mut A) -> Result<Option<Key>, A::Error> {
+        Ok(map.next_key::<&str>()?.map(|name| Key::named(name.as_bytes())))
+    }
+
+    fn value<A: MapAccess<'de>>(map: &mut A) -> Result<Member<'de>, A::Error> {
+        map.next_value().map(Member::Plain)
+    }
+}
+
+/// Any JSON, as it stands: a key with a lone surrogate is a key like any other.
+struct Exact;
+
+impl<'de> Way<'de> for Exact {
+    fn key<A: MapAccess<'de>>(map: &mut A) -> Result<Option<Key>, A::Error> {
+        let raw = map.next_key::<&RawValue>()?;
+        Ok(raw.map(|raw| Key::named(&text(raw.get().as_bytes()).unwrap_or_default())))
+    }
+
+    fn value<A: MapAccess<'de>>(map: &mut A) -> Result<Member<'de>, A::Error> {
+        map.next_value().map(Member::Raw)
+    }
+}
+
+/// Members that were read one way.
+struct Read<'a, W>(Members<'a>, PhantomData<W>);
+
+impl<'de: 'a, 'a, W: Way<'de>> Deserialize<'de> for Read<'a, W> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Plain;
-        impl<'de> Visitor<'de> for Plain {
-            type Value = Key;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key without escapes")
-            }
-            fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Key, E> {
-                Ok(Key::named(name.as_bytes()))
-            }
-        }
-        deserializer.deserialize_str(Plain)
+        deserializer.deserialize_map(Each::<W>(PhantomData)).map(|read| Self(read, PhantomData))
     }
 }
 
-/// A key as raw JSON: one with a lone surrogate is a key like any other, and one with a raw
-/// control character is no JSON.
-struct ExactKey(Key);
+/// Reads each member.
+struct Each<W>(PhantomData<W>);
 
-impl<'de> Deserialize<'de> for ExactKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(deserializer)?;
-        Ok(Self(Key::named(&text(raw.get().as_bytes()).unwrap_or_default())))
-    }
-}
-
-impl From<ExactKey> for Key {
-    fn from(ExactKey(key): ExactKey) -> Self {
-        key
-    }
-}
-
-/// Members of an object whose keys may be any.
-struct Exact<'a>(Members<'a>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Each::<Key>(PhantomData))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Exact<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Each::<ExactKey>(PhantomData)).map(Self)
-    }
-}
-
-/// Reads each member, with keys as `K` reads them.
-struct Each<K>(PhantomData<K>);
-
-impl<'de, K: Deserialize<'de> + Into<Key>> Visitor<'de> for Each<K> {
+impl<'de, W: Way<'de>> Visitor<'de> for Each<W> {
     type Value = Members<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -165,8 +179,8 @@ impl<'de, K: Deserialize<'de> + Into<Key>> Visitor<'de> for Each<K> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
         let mut members = Members::default();
-        while let Some(key) = map.next_key::<K>()? {
-            let member = match key.into() {
+        while let Some(key) = W::key(&mut map)? {
+            let member = match key {
                 Key::Organization => &mut members.organization,
                 Key::Service => &mut members.service,
                 Key::Id => &mut members.id,
@@ -176,7 +190,7 @@ impl<'de, K: Deserialize<'de> + Into<Key>> Visitor<'de> for Each<K> {
                     continue;
                 }
             };
-            *member = Some(map.next_value()?);
+            *member = Some(W::value(&mut map)?);
         }
         Ok(members)
     }
@@ -224,7 +238,7 @@ mod tests {
     #[test]
     fn the_last_of_two_equal_keys_counts() {
         let members = members(r#"{"id":"a","i\u0064":"b"}"#);
-        assert_eq!(members.id.unwrap().get(), r#""b""#);
+        assert_eq!(members.id.unwrap().text().unwrap(), b"b".as_slice());
     }
 
     #[test]
@@ -241,7 +255,7 @@ mod tests {
         let json = format!(
             r#"{{"\ud800":"\udfff","deep":{deep},"n":12345678901234567890,"service":"sso"}}"#
         );
-        assert_eq!(members(&json).service.unwrap().get(), r#""sso""#);
+        assert_eq!(members(&json).service.unwrap().text().unwrap(), b"sso".as_slice());
     }
 
     #[test]

@@ -9,13 +9,13 @@ use crate::limits::BATCH_BUFFER_BYTES_MAX;
 /// Gzip members, one behind the other, in a buffer that is used again: memory that the system has
 /// just given costs more than a copy.
 #[derive(Debug, Default)]
-pub(crate) struct Members {
+pub(crate) struct GzipMembers {
     /// Longer than what is used, so that it need not be cleared again.
     room: Vec<u8>,
     used: usize,
 }
 
-impl Members {
+impl GzipMembers {
     /// None any more.
     pub(crate) fn clear(&mut self) {
         self.used = 0;
@@ -63,7 +63,7 @@ mod tests {
         let mut noise = vec![0; 100_000];
         fastrand::Rng::with_seed(1).fill(&mut noise);
         let mut compressor = Compressor::new(CompressionLvl::default());
-        let mut members = Members::default();
+        let mut members = GzipMembers::default();
         let ranges =
             [&b"before"[..], &noise, b"behind"].map(|raw| members.add(&mut compressor, raw));
         for (range, expected) in ranges.into_iter().zip([&b"before"[..], &noise, b"behind"]) {

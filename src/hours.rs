@@ -15,7 +15,7 @@ use crate::collect::{Counts, Engine};
 use crate::cursor::Cursor;
 use crate::entry::{Entry, PartRecord, entry_key};
 use crate::error::{RunError, unusable_entry};
-use crate::event::{self, Members};
+use crate::event::{self, Member};
 use crate::identity::Slot;
 use crate::index;
 use crate::lateness::Lateness;
@@ -193,10 +193,8 @@ fn place(part: &PartRecord, line: &[u8]) -> Option<(String, i64)> {
         #[serde(rename = "@timestamp")]
         timestamp: String,
     }
-    let members: Members<'_> = serde_json::from_slice(line).ok()?;
-    let text = |raw: Option<&serde_json::value::RawValue>| {
-        event::text(raw?.get().as_bytes()).map(std::borrow::Cow::into_owned)
-    };
+    let (members, _) = event::members(std::str::from_utf8(line).ok()?)?;
+    let text = |member: Option<Member<'_>>| member?.text().map(std::borrow::Cow::into_owned);
     let timestamp = match text(members.timestamp) {
         Some(text) => String::from_utf8(text).ok()?,
         None => serde_json::from_slice::<Document>(line).ok()?.timestamp,

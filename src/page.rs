@@ -7,9 +7,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 
-use crate::event;
+use crate::event::{self, Member};
 use crate::limits::PAGE_LIMIT_MAX;
 use crate::time;
 use crate::token::Token;
@@ -64,10 +63,10 @@ pub struct Extract {
 /// Where the four members lie that decide what becomes of an event.
 #[derive(Debug, Default)]
 pub struct Fields {
-    organization: Option<Span>,
-    service: Option<Span>,
-    id: Option<Span>,
-    timestamp: Option<Span>,
+    organization: Option<Value>,
+    service: Option<Value>,
+    id: Option<Value>,
+    timestamp: Option<Value>,
     /// The timestamp in nanoseconds since the epoch, where it can be read.
     pub timestamp_ns: Option<i128>,
 }
@@ -88,6 +87,14 @@ pub struct Names<'a> {
 struct Span {
     start: u32,
     end: u32,
+}
+
+/// Where a member's value lies.
+#[derive(Debug, Clone, Copy)]
+struct Value {
+    /// Its JSON; between the quotes, if it is text without an escape.
+    range: Span,
+    is_plain: bool,
 }
 
 /// The body is not the array of rows it should be. The request is made again.
@@ -167,11 +174,18 @@ impl Page {
     /// The raw JSON of the event's `timestamp`; empty if there is none.
     #[must_use]
     pub fn raw_timestamp(&self, fields: &Fields) -> &[u8] {
-        fields.timestamp.map_or(&[], |span| self.slice(span))
+        let raw = |Value { range, is_plain }| {
+            let quote = u32::from(is_plain);
+            self.slice(Span { start: range.start - quote, end: range.end + quote })
+        };
+        fields.timestamp.map_or(&[], raw)
     }
 
-    fn text(&self, span: Option<Span>) -> Option<Cow<'_, [u8]>> {
-        event::text(self.slice(span?)).filter(|text| !text.is_empty())
+    fn text(&self, value: Option<Value>) -> Option<Cow<'_, [u8]>> {
+        let Value { range, is_plain } = value?;
+        let json = self.slice(range);
+        let text = if is_plain { Some(Cow::Borrowed(json)) } else { event::text(json) };
+        text.filter(|text| !text.is_empty())
     }
 
     fn slice(&self, span: Span) -> &[u8] {
@@ -245,19 +259,23 @@ fn element(body: &[u8], text: Option<&str>, at: usize) -> Option<(usize, RowKind
 /// Reads the object at the front of `text`, which lies in `body`; returns its length.
 fn fields(text: &str, body: &[u8]) -> Option<(usize, Fields)> {
     let (members, length) = event::members(text)?;
-    let span = |raw: &RawValue| {
-        let start = raw.get().as_ptr().addr() - body.as_ptr().addr();
-        Span::new(start, start + raw.get().len())
+    let value = |member: Member<'_>| {
+        let (json, is_plain) = match member {
+            Member::Plain(text) => (text, true),
+            Member::Raw(raw) => (raw.get(), false),
+        };
+        let start = json.as_ptr().addr() - body.as_ptr().addr();
+        Value { range: Span::new(start, start + json.len()), is_plain }
     };
-    let timestamp_ns = members.timestamp.and_then(|raw| {
-        let text = event::text(raw.get().as_bytes())?;
-        time::parse_ns(std::str::from_utf8(&text).ok()?)
-    });
+    let timestamp_ns = members
+        .timestamp
+        .and_then(Member::text)
+        .and_then(|text| time::parse_ns(std::str::from_utf8(&text).ok()?));
     let fields = Fields {
-        organization: members.organization.map(span),
-        service: members.service.map(span),
-        id: members.id.map(span),
-        timestamp: members.timestamp.map(span),
+        organization: members.organization.map(value),
+        service: members.service.map(value),
+        id: members.id.map(value),
+        timestamp: members.timestamp.map(value),
         timestamp_ns,
     };
     Some((length, fields))

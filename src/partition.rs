@@ -69,6 +69,8 @@ pub struct Partition {
     service: String,
     /// The first hour of what the partition covers, in hours since the epoch.
     hour: i64,
+    /// How many hours it covers.
+    hours: i64,
     organization: String,
 }
 
@@ -120,10 +122,12 @@ impl KeyLayout {
     pub fn partition(&self, service: &str, ms: i64, organization: &str) -> Partition {
         let uses = |piece: Piece| self.pieces.contains(&piece);
         let hour = time::hour_of(ms);
-        let first_hour = if uses(Piece::Hour) { hour } else { time::day_of(ms) * 24 };
+        let (first_hour, hours) =
+            if uses(Piece::Hour) { (hour, 1) } else { (time::day_of(ms) * 24, 24) };
         Partition {
             service: if uses(Piece::Service) { service.to_owned() } else { String::new() },
             hour: first_hour,
+            hours,
             organization: if uses(Piece::Organization) {
                 organization.to_owned()
             } else {
@@ -132,14 +136,10 @@ impl KeyLayout {
         }
     }
 
-    /// Whether an event goes into `partition`, without building its own.
+    /// Whether keys name the organization.
     #[must_use]
-    pub fn is_in(&self, partition: &Partition, service: &str, ms: i64, organization: &str) -> bool {
-        let hour = time::hour_of(ms);
-        let span = if self.pieces.contains(&Piece::Hour) { 1 } else { 24 };
-        (partition.hour..partition.hour + span).contains(&hour)
-            && (partition.service.is_empty() || partition.service == service)
-            && (partition.organization.is_empty() || partition.organization == organization)
+    pub fn names_organization(&self) -> bool {
+        self.pieces.contains(&Piece::Organization)
     }
 
     /// The folders of a partition: empty, or ending in `/`.
@@ -161,6 +161,17 @@ impl KeyLayout {
             };
         }
         folders
+    }
+}
+
+impl Partition {
+    /// Whether an event goes into this partition: its service as it stands in keys, its millisecond
+    /// and its organization. For each event and each partition that is open.
+    #[must_use]
+    pub fn takes(&self, service: &str, ms: i64, organization: &str) -> bool {
+        (self.hour..self.hour + self.hours).contains(&time::hour_of(ms))
+            && (self.service.is_empty() || self.service == service)
+            && (self.organization.is_empty() || self.organization == organization)
     }
 }
 
@@ -328,13 +339,13 @@ mod tests {
     fn partitions_follow_what_the_layout_uses() {
         let daily = KeyLayout::parse(KeyLayout::DEFAULT).unwrap();
         let partition = daily.partition("sso", MS, "self");
-        assert!(daily.is_in(&partition, "sso", MS + 13 * 3_600_000, "other"));
-        assert!(!daily.is_in(&partition, "sso", MS + 14 * 3_600_000, "self"));
-        assert!(!daily.is_in(&partition, "ldap", MS, "self"));
+        assert!(partition.takes("sso", MS + 13 * 3_600_000, "other"));
+        assert!(!partition.takes("sso", MS + 14 * 3_600_000, "self"));
+        assert!(!partition.takes("ldap", MS, "self"));
         let hourly = KeyLayout::parse("{org}/{hour}/").unwrap();
         let partition = hourly.partition(OTHER, MS, "self");
-        assert!(hourly.is_in(&partition, "ldap", MS, "self"));
-        assert!(!hourly.is_in(&partition, OTHER, MS + 3_600_000, "self"));
-        assert!(!hourly.is_in(&partition, OTHER, MS, "other"));
+        assert!(partition.takes("ldap", MS, "self"));
+        assert!(!partition.takes(OTHER, MS + 3_600_000, "self"));
+        assert!(!partition.takes(OTHER, MS, "other"));
     }
 }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -42,7 +41,7 @@ impl Cursors for DynamoDb {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| store_error(&self.what("get", stream), &error, status(&error)))?;
+            .map_err(|error| store_error(&self.what("get", stream), &error))?;
         Ok(answer.item.map(item))
     }
 
@@ -78,7 +77,7 @@ impl Cursors for DynamoDb {
             {
                 Ok(None)
             }
-            Err(error) => Err(store_error(&self.what("update", stream), &error, status(&error))),
+            Err(error) => Err(store_error(&self.what("update", stream), &error)),
         }
     }
 }
@@ -97,8 +96,7 @@ impl DynamoDb {
             .build()
             .map_err(|error| StoreError::Unclear(format!("{what}: {error}")))?;
         let request = self.client.batch_get_item().request_items(&self.table, keys);
-        let answer =
-            request.send().await.map_err(|error| store_error(&what, &error, status(&error)))?;
+        let answer = request.send().await.map_err(|error| store_error(&what, &error))?;
         let found = answer.responses.unwrap_or_default().remove(&self.table).unwrap_or_default();
         let mut items: Vec<_> = found
             .into_iter()
@@ -115,10 +113,6 @@ impl DynamoDb {
     fn what(&self, verb: &str, stream: &StreamId) -> String {
         format!("{verb} {stream} in table {}", self.table)
     }
-}
-
-fn status<E>(error: &SdkError<E>) -> Option<u16> {
-    error.raw_response().map(|response| response.status().as_u16())
 }
 
 fn named(key: &AttributeValue) -> Option<StreamId> {

@@ -28,10 +28,8 @@ pub async fn load() -> aws_config::SdkConfig {
 }
 
 /// Sorts an SDK error by what comes next. `what` names the request.
-fn store_error<E, R>(what: &str, error: &SdkError<E, R>, status: Option<u16>) -> StoreError
-where
-    E: ProvideErrorMetadata,
-{
+fn store_error<E: ProvideErrorMetadata>(what: &str, error: &SdkError<E>) -> StoreError {
+    let status = status(error);
     let code = error.code().unwrap_or_default();
     let text = match (error.message(), status) {
         (Some(message), Some(status)) => format!("{what}: {status} {code}: {message}"),
@@ -50,7 +48,12 @@ where
     }
 }
 
-fn reason<E, R>(error: &SdkError<E, R>) -> &'static str {
+/// The answer's HTTP status, if one came.
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+fn reason<E>(error: &SdkError<E>) -> &'static str {
     match error {
         SdkError::ConstructionFailure(_) => "the request could not be made",
         SdkError::TimeoutError(_) => "timed out",

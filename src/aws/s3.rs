@@ -6,13 +6,12 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
-use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::primitives::ByteStream;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::store_error;
+use super::{status, store_error};
 use crate::ports::{About, Created, Objects, StoreError};
 
 /// S3, or a store that keeps its promise of conditional creation.
@@ -48,10 +47,6 @@ impl Intercept for KnownHash {
     }
 }
 
-fn status<E>(error: &SdkError<E>) -> Option<u16> {
-    error.raw_response().map(|response| response.status().as_u16())
-}
-
 #[async_trait]
 impl Objects for S3 {
     async fn create(
@@ -78,9 +73,7 @@ impl Objects for S3 {
         match signed.send().await {
             Ok(_) => Ok(Created::New),
             Err(error) if status(&error) == Some(412) => Ok(Created::Taken),
-            Err(error) => {
-                Err(store_error(&format!("put s3://{bucket}/{key}"), &error, status(&error)))
-            }
+            Err(error) => Err(store_error(&format!("put s3://{bucket}/{key}"), &error)),
         }
     }
 
@@ -92,7 +85,7 @@ impl Objects for S3 {
             Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => {
                 return Ok(None);
             }
-            Err(error) => return Err(store_error(&what(), &error, status(&error))),
+            Err(error) => return Err(store_error(&what(), &error)),
         };
         let body = answer.body.collect().await;
         let cut = |_| StoreError::Unclear(format!("{}: the answer was cut off", what()));
@@ -106,9 +99,7 @@ impl Objects for S3 {
                 Ok(Some(hash.cloned().unwrap_or_default()))
             }
             Err(error) if status(&error) == Some(404) => Ok(None),
-            Err(error) => {
-                Err(store_error(&format!("head s3://{bucket}/{key}"), &error, status(&error)))
-            }
+            Err(error) => Err(store_error(&format!("head s3://{bucket}/{key}"), &error)),
         }
     }
 
@@ -133,9 +124,7 @@ impl Objects for S3 {
                 .set_continuation_token(continuation)
                 .send()
                 .await
-                .map_err(|error| {
-                    store_error(&format!("list s3://{bucket}/{prefix}"), &error, status(&error))
-                })?;
+                .map_err(|error| store_error(&format!("list s3://{bucket}/{prefix}"), &error))?;
             keys.extend(
                 answer.contents().iter().filter_map(|object| object.key().map(str::to_owned)),
             );

@@ -33,10 +33,7 @@ impl Secrets for SecretsManager {
             .version_stage("AWSCURRENT")
             .send()
             .await;
-        let answer = answer.map_err(|error| {
-            let status = error.raw_response().map(|response| response.status().as_u16());
-            store_error(&what(), &error, status)
-        })?;
+        let answer = answer.map_err(|error| store_error(&what(), &error))?;
         let binary = || StoreError::Refused(format!("{}: it is binary, not text", what()));
         answer.secret_string.map(SecretString::from).ok_or_else(binary)
     }

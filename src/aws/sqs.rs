@@ -37,10 +37,11 @@ impl WorkQueue for Sqs {
         };
         let entries = bodies.iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>()?;
         let request = self.client.send_message_batch().queue_url(&self.url);
-        let answer = request.set_entries(Some(entries)).send().await.map_err(|error| {
-            let status = error.raw_response().map(|response| response.status().as_u16());
-            store_error(&what(), &error, status)
-        })?;
+        let answer = request
+            .set_entries(Some(entries))
+            .send()
+            .await
+            .map_err(|error| store_error(&what(), &error))?;
         let taken: Vec<_> = answer.successful().iter().map(|entry| entry.id()).collect();
         let is_left = |number: &usize| !taken.contains(&number.to_string().as_str());
         Ok((0..bodies.len()).filter(is_left).collect())

@@ -72,10 +72,7 @@ impl Stack {
             .logical_resource_id(FUNCTION)
             .send()
             .await
-            .map_err(|error| {
-                let status = error.raw_response().map(|response| response.status().as_u16());
-                store_error(&format!("find the function of stack {name}"), &error, status)
-            })?;
+            .map_err(|error| store_error(&format!("find the function of stack {name}"), &error))?;
         let resource = answer.stack_resource_detail.and_then(|found| found.physical_resource_id);
         let function = resource.ok_or_else(|| StackError::NoFunction(name.to_owned()))?;
         let once = aws_config::retry::RetryConfig::disabled();
@@ -97,10 +94,7 @@ impl Stack {
             .payload(Blob::new(event.to_string()))
             .send()
             .await
-            .map_err(|error| {
-                let status = error.raw_response().map(|response| response.status().as_u16());
-                store_error(&format!("invoke {}", self.function), &error, status)
-            })?;
+            .map_err(|error| store_error(&format!("invoke {}", self.function), &error))?;
         let payload = answer.payload.map(Blob::into_inner).unwrap_or_default();
         let value: Value = serde_json::from_slice(&payload)?;
         match answer.function_error {

@@ -46,20 +46,20 @@ impl Run<'_> {
                 continue;
             }
             let organization = names.organization.as_deref();
-            let timestamp_ns = timestamp_ns(row);
+            let in_keys = label(organization.filter(|_| layout.names_organization()));
             let admission = Admission {
                 identity,
                 slot,
-                order_ns: timestamp_ns.unwrap_or(i128::from(ms) * 1_000_000),
-                partition_ms: timestamp_ns.map_or(now_ms, time::floor_ms),
+                order_ns: timestamp_ns(row).unwrap_or(i128::from(ms) * 1_000_000),
+                partition_ms: timestamp_ns(row).map_or(now_ms, time::floor_ms),
                 service: partition::service_label(names.service.as_deref()),
-                organization: label(organization).unwrap_or(self.stream.as_str()),
+                organization: in_keys.unwrap_or(self.stream.as_str()),
             };
             let bytes = page.bytes(row);
             let fate = self.fate(row, bytes, organization, &scope);
             let has_room = match fate {
                 Fate::Filtered => self.batch.has_room_for_identity(&engine.batch_limits),
-                _ => self.batch.has_room(&engine.batch_limits, layout, bytes.len(), &admission),
+                _ => self.batch.has_room(&engine.batch_limits, bytes.len(), &admission),
             };
             if !has_room {
                 let at_ms = places.at_ms(number);

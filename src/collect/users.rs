@@ -221,7 +221,7 @@ impl Run<'_> {
                 service: SERVICE,
                 organization: self.stream.organization(),
             };
-            if !self.batch.has_room(&engine.batch_limits, layout, row.len(), &admission) {
+            if !self.batch.has_room(&engine.batch_limits, row.len(), &admission) {
                 let state = self.with(snapshot.clone());
                 if let Decided::Theirs = self.decide(&state).await? {
                     return Ok(Decided::Theirs);

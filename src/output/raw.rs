@@ -18,7 +18,7 @@ pub fn write(line: &mut Vec<u8>, json: &[u8]) {
 /// Whether `json` may stand in a line as it is.
 #[must_use]
 pub fn is_as_is(json: &[u8]) -> bool {
-    exceptions(json).next().is_none()
+    memchr::memchr2(b'\n', b'\r', json).is_none() && separators(json).next().is_none()
 }
 
 /// The exceptions in order: where one stands, how many bytes it has, what is written instead.
@@ -27,18 +27,21 @@ pub fn is_as_is(json: &[u8]) -> bool {
 /// needs to know which it is in.
 fn exceptions(bytes: &[u8]) -> impl Iterator<Item = (usize, usize, &'static str)> {
     let mut breaks = memchr::memchr2_iter(b'\n', b'\r', bytes).map(|at| (at, 1, "")).peekable();
-    let mut separators = memchr::memchr2_iter(0xc2, 0xe2, bytes)
-        .filter_map(|at| match bytes[at..] {
-            [0xc2, 0x85, ..] => Some((at, 2, "\\u0085")),
-            [0xe2, 0x80, 0xa8, ..] => Some((at, 3, "\\u2028")),
-            [0xe2, 0x80, 0xa9, ..] => Some((at, 3, "\\u2029")),
-            _ => None,
-        })
-        .peekable();
+    let mut separators = separators(bytes).peekable();
     std::iter::from_fn(move || match (breaks.peek(), separators.peek()) {
         (Some(a), Some(b)) if b < a => separators.next(),
         (Some(_), _) => breaks.next(),
         (None, _) => separators.next(),
+    })
+}
+
+/// Those of the exceptions that are characters.
+fn separators(bytes: &[u8]) -> impl Iterator<Item = (usize, usize, &'static str)> {
+    memchr::memchr2_iter(0xc2, 0xe2, bytes).filter_map(|at| match bytes[at..] {
+        [0xc2, 0x85, ..] => Some((at, 2, "\\u0085")),
+        [0xe2, 0x80, 0xa8, ..] => Some((at, 3, "\\u2028")),
+        [0xe2, 0x80, 0xa9, ..] => Some((at, 3, "\\u2029")),
+        _ => None,
     })
 }
 

@@ -50,7 +50,7 @@ fn row(page: &Page, row: &Row) {
         let service = page.names(row).service;
         let service = service_label(service.as_deref());
         let partition = layout.partition(service, ms, "self");
-        assert!(layout.is_in(&partition, service, ms, "self"), "in its own partition");
+        assert!(partition.takes(service, ms, "self"), "in its own partition");
         let folders = layout.folders(&partition);
         let key = event_key("events/", &folders, &StreamId::own(), "0a1b2c3d", 1, 0);
         assert!(is_archive_key(&key), "{key}");
