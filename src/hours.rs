@@ -193,11 +193,15 @@ fn place(part: &PartRecord, line: &[u8]) -> Option<(String, i64)> {
         #[serde(rename = "@timestamp")]
         timestamp: String,
     }
-    let (members, _) = event::members(std::str::from_utf8(line).ok()?)?;
+    let line = std::str::from_utf8(line).ok()?;
+    let (members, length) = event::members(line)?;
+    if !line[length..].trim_start_matches([' ', '\t', '\r', '\n']).is_empty() {
+        return None;
+    }
     let text = |member: Option<Member<'_>>| member?.text().map(std::borrow::Cow::into_owned);
     let timestamp = match text(members.timestamp) {
         Some(text) => String::from_utf8(text).ok()?,
-        None => serde_json::from_slice::<Document>(line).ok()?.timestamp,
+        None => serde_json::from_str::<Document>(line).ok()?.timestamp,
     };
     let ms = time::floor_ms(time::parse_ns(&timestamp)?);
     let folder = part.key.split('/').find_map(|folder| folder.strip_prefix("service="));

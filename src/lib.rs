@@ -19,9 +19,9 @@
 //! | [`snapshot`], [`fields`] | daily snapshots of users, and what is kept of each |
 //! | [`collect`] | one run of one stream: the one place with the protocol's order |
 //! | [`plan`], [`sweep`], [`walk`], [`place`] | what to read: windows, late events, paging, places of rows |
-//! | [`page`], [`event`] | one answer of JumpCloud and the rows in it |
+//! | [`page`], [`event`], [`token`] | one answer of JumpCloud and the rows in it |
 //! | [`identity`], [`index`] | what was decided already |
-//! | [`filter`], [`partition`], [`batch`], [`gzip`], [`output`] | which events and bytes go where |
+//! | [`filter`], [`partition`], [`batch`], [`lines`], [`gzip`], [`output`] | which events and bytes go where |
 //! | [`entry`], [`cursor`], [`lease`], [`update`] | what is stored |
 //! | [`stream`], [`time`], [`limits`], [`error`], [`report`], [`lateness`] | words used everywhere |
 //! | [`ports`] | what the engine needs of the world |

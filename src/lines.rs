@@ -4,6 +4,8 @@
 //! Most lines are an event's own bytes. They stay in the page they came with, and are copied once:
 //! to where they are compressed.
 
+use std::ops::Range;
+
 use crate::page::{Extract, Page};
 
 /// The lines of one part, in the order they came.
@@ -22,8 +24,8 @@ struct Line {
 enum Text {
     /// In a page, without a line feed.
     Page(Extract),
-    /// Among the lines that had to be written, with its line feed: start and end.
-    Written(u32, u32),
+    /// Among the lines that had to be written, with its line feed.
+    Written(Range<usize>),
 }
 
 /// What is told of a part's lines once they are in order.
@@ -77,9 +79,7 @@ impl Lines {
         for line in &self.0 {
             match &line.text {
                 Text::Page(extract) => put(extract, room),
-                Text::Written(start, end) => {
-                    room.extend_from_slice(&written[*start as usize..*end as usize]);
-                }
+                Text::Written(range) => room.extend_from_slice(&written[range.clone()]),
             }
         }
         let ns = |line: Option<&Line>| line.map_or(0, |line| line.order_ns);
@@ -88,12 +88,10 @@ impl Lines {
 }
 
 impl Text {
-    /// Batches are limited to less than 4 GiB (`limits.rs` asserts it).
     fn written(written: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> Self {
-        let bounded = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let start = bounded(written.len());
+        let start = written.len();
         write(written);
-        Self::Written(start, bounded(written.len()))
+        Self::Written(start..written.len())
     }
 
     fn in_page(&self, page: &Page) -> Option<&Extract> {

@@ -116,8 +116,8 @@ impl KeyLayout {
         }
     }
 
-    /// The partition of an event: the label of its own service and the millisecond of its own time (or of its
-    /// collection day, where that cannot be read).
+    /// The partition of an event: its own service as it stands in keys, and the millisecond of its
+    /// own time (or of its collection day, where that cannot be read).
     #[must_use]
     pub fn partition(&self, service: &str, ms: i64, organization: &str) -> Partition {
         let uses = |piece: Piece| self.pieces.contains(&piece);

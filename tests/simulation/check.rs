@@ -44,7 +44,8 @@ fn journal(world: &World, stream: &StreamId) -> Result<(), String> {
         world.store.check_published(stream, *seq).map_err(|e| format!("it is quiet, and {e}"))
     })?;
     let at = world.cursor_number(stream, "seq").and_then(|seq| u64::try_from(seq).ok());
-    if at == Some(seqs.len() as u64) || world.is_over(stream) {
+    let was_restored = world.table.was_restored(stream) && world.is_over(stream);
+    if at == Some(seqs.len() as u64) || was_restored {
         Ok(())
     } else {
         Err(format!("{stream} is at {at:?}, its journal ends at {}", seqs.len()))

@@ -149,10 +149,11 @@ impl Simulation {
         let mut was_idle = false;
         for _ in 0..QUIET_TICKS_MAX {
             // What the last crash, or the last run that was overtaken, left is found by the next.
-            if was_idle && self.is_idle() && self.is_settled() {
+            let is_idle = self.is_idle();
+            if was_idle && is_idle && self.is_settled() {
                 return;
             }
-            was_idle = self.is_idle();
+            was_idle = is_idle;
             let now_ms = lock(&self.world).now_ms;
             let left_ms = self.latest_ms() - now_ms;
             self.invoke(false);

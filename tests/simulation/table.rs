@@ -20,6 +20,8 @@ pub(crate) struct Table {
     frontiers: BTreeMap<StreamId, i64>,
     /// Whose run has released its own lease since that was last asked.
     released: BTreeSet<StreamId>,
+    /// Whose item has been made an older one.
+    restored: BTreeSet<StreamId>,
 }
 
 impl Table {
@@ -71,9 +73,15 @@ impl Table {
             return false;
         };
         let item = kept[which as usize % kept.len()].clone();
+        self.restored.insert(stream.clone());
         self.frontiers.remove(stream);
         self.items.insert(stream.clone(), item);
         true
+    }
+
+    /// Whether the item has ever been made an older one.
+    pub(crate) fn was_restored(&self, stream: &StreamId) -> bool {
+        self.restored.contains(stream)
     }
 
     fn check(&mut self, stream: &StreamId, item: &Item, store: &Store) -> Result<(), String> {
