@@ -1,7 +1,9 @@
 //! The built function as a child process.
 
 use std::ffi::OsString;
-use std::io::{Read, pipe};
+use std::fs::File;
+use std::io::pipe;
+use std::os::unix::fs::FileExt;
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,7 +33,8 @@ pub enum Outcome {
 pub struct Function {
     child: Arc<Mutex<Child>>,
     runtime: Runtime,
-    output: Arc<Mutex<Vec<u8>>>,
+    /// What it wrote; a file, so that all that was written before an answer is there with it.
+    output: File,
     ended: watch::Receiver<bool>,
     spawned: Instant,
 }
@@ -47,20 +50,18 @@ impl Function {
             .envs(stage.environment())
             .env("AWS_LAMBDA_RUNTIME_API", runtime.address());
         command.envs(overrides.iter().copied());
-        command.stdout(writer.try_clone().expect("a second end of the pipe")).stderr(writer);
+        let output = tempfile::tempfile().expect("a file for its output");
+        command.stdout(output.try_clone().expect("a second handle")).stderr(writer);
         let spawned = Instant::now();
         let child =
             stage.aws.front.spawn_victim(|| command.spawn().expect("the built function starts"));
         drop(command);
 
-        let output = Arc::new(Mutex::new(Vec::new()));
         let (end, ended) = watch::channel(false);
-        let captured = Arc::clone(&output);
+        let mut captured = output.try_clone().expect("a third handle");
+        // A pipe, because its end tells when the process ended.
         std::thread::spawn(move || {
-            let mut chunk = [0; 8192];
-            while let Ok(length @ 1..) = reader.read(&mut chunk) {
-                lock(&captured).extend_from_slice(&chunk[..length]);
-            }
+            let _ = std::io::copy(&mut reader, &mut captured);
             let _ = end.send(true);
         });
         Self { child, runtime, output, ended, spawned }
@@ -142,7 +143,11 @@ impl Function {
 
     /// Everything the process wrote to its log so far.
     pub fn output(&self) -> String {
-        String::from_utf8_lossy(&lock(&self.output)).into_owned()
+        let length = self.output.metadata().expect("a length").len();
+        let mut bytes = vec![0; usize::try_from(length).expect("a short file")];
+        // At a position: the handles share the one at which the process writes.
+        self.output.read_exact_at(&mut bytes, 0).expect("what was written");
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 }
 
