@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 
-use crate::ports::Clock;
+use engine::ports::Clock;
 
 /// The system's clock and randomness.
 #[derive(Clone, Copy, Debug, Default)]

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use crate::dispatch::Fleet;
-use crate::limits::FAILURES_TOLERATED;
-use crate::metrics::View;
-use crate::plan::Budget;
-use crate::task::{Task, UnknownEvent};
 use crate::telemetry::Emitter;
-use crate::{audit, backfill, dispatch, fanout, preflight, status};
+use engine::dispatch::Fleet;
+use engine::limits::FAILURES_TOLERATED;
+use engine::metrics::View;
+use engine::plan::Budget;
+use engine::task::{Task, UnknownEvent};
+use engine::{audit, backfill, dispatch, fanout, preflight, status};
 
 /// Why an invocation fails. The names are stable: alarms may filter on them.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +101,7 @@ fn answer_or_fail(answer: Value, failure: Option<String>) -> Result<Value, Invoc
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the form map_err asks for")]
-fn unreachable_state(error: crate::error::RunError) -> InvocationError {
+fn unreachable_state(error: engine::error::RunError) -> InvocationError {
     InvocationError::StateUnreachable(error.to_string())
 }
 

@@ -11,8 +11,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::metrics::{Metrics, View};
-use crate::report::Report;
+use engine::metrics::{Metrics, View};
+use engine::report::Report;
 
 fn filter(level: Level) -> Targets {
     let ours = ["jumpcloud_collector", "bootstrap", "collector"];

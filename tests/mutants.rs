@@ -37,7 +37,7 @@ impl Copy {
     fn make() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let copy = root.join("target/mutants/copy");
-        for folder in ["src", "tests/engine", "tests/simulation"] {
+        for folder in ["src/engine", "tests/engine", "tests/simulation"] {
             copy_folder(&root.join(folder), &copy.join(folder));
         }
         fs::copy(root.join("tests/simulation.rs"), copy.join("tests/simulation.rs")).unwrap();

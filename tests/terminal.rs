@@ -20,8 +20,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
+use engine::ports::Clock as _;
 use jumpcloud_collector::clock::SystemClock;
-use jumpcloud_collector::ports::Clock as _;
 use jumpcloud_collector::standin::{Generator, Key, StandIn, World};
 
 const ORGANIZATION: &str = "0123456789abcdef01234567";
@@ -145,7 +145,7 @@ async fn an_audit_finds_what_came_too_late_and_repairs_it() {
     let late = Generator::new(2, ORGANIZATION).events(late_ms..late_ms + 1, 1).next().unwrap();
     stand_in.world().load(late.raw, 0).unwrap();
 
-    let day = |ms| jumpcloud_collector::time::rfc3339(ms);
+    let day = |ms| engine::time::rfc3339(ms);
     let (start, end) = (day(late_ms - 10 * HOUR_MS), day(late_ms + 10 * HOUR_MS));
     let audit = ["audit", "--to", to, "--start", &start, "--end", &end];
     let found = collector(&audit, &variables);
@@ -168,7 +168,7 @@ async fn an_audit_writes_a_page_that_needs_nothing_else() {
     let late_ms = SystemClock.now_ms() - 5 * HOUR_MS;
     let late = Generator::new(2, ORGANIZATION).events(late_ms..late_ms + 1, 1).next().unwrap();
     stand_in.world().load(late.raw, 0).unwrap();
-    let day = |ms| jumpcloud_collector::time::rfc3339(ms);
+    let day = |ms| engine::time::rfc3339(ms);
     let (start, end) = (day(late_ms - 30 * HOUR_MS), day(late_ms + 10 * HOUR_MS));
     let audit = ["audit", "--to", to, "--start", &start, "--end", &end, "--html", argument(&file)];
 
@@ -249,7 +249,7 @@ async fn past_days_are_planned_and_archived_into_a_folder() {
     for event in made {
         stand_in.world().load(event.raw, 0).unwrap();
     }
-    let date = |ms| jumpcloud_collector::time::date(ms).to_string();
+    let date = |ms| engine::time::date(ms).to_string();
     let (start, end) = (date(first_ms), date(now_ms));
     let folder = tempfile::tempdir().unwrap();
     let to = ["--to", argument(folder.path())];

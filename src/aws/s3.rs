@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use super::{status, store_error};
-use crate::ports::{About, Created, Objects, StoreError};
+use engine::ports::{About, Created, Objects, StoreError};
 
 /// S3, or a store that keeps its promise of conditional creation.
 pub struct S3(Client);

@@ -5,7 +5,7 @@ use aws_sdk_secretsmanager::Client;
 use secrecy::SecretString;
 
 use super::store_error;
-use crate::ports::{Secrets, StoreError};
+use engine::ports::{Secrets, StoreError};
 
 /// One secret.
 pub struct SecretsManager {

@@ -5,7 +5,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 
 use super::store_error;
-use crate::ports::{StoreError, WorkQueue};
+use engine::ports::{StoreError, WorkQueue};
 
 /// One queue.
 pub struct Sqs {

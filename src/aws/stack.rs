@@ -8,8 +8,8 @@ use aws_sdk_lambda::types::{InvocationType, LogType};
 use serde_json::Value;
 
 use super::store_error;
-use crate::limits::{CONNECT_SECONDS, RUN_MS_MAX};
-use crate::ports::StoreError;
+use engine::limits::{CONNECT_SECONDS, RUN_MS_MAX};
+use engine::ports::StoreError;
 
 /// The function's name in the template.
 const FUNCTION: &str = "Collector";

@@ -9,10 +9,10 @@ use std::fmt;
 
 use secrecy::SecretString;
 
-use crate::discover::Who;
 use crate::jumpcloud::Endpoints;
-use crate::metrics::Metrics;
-use crate::plan::Settings;
+use engine::discover::Who;
+use engine::metrics::Metrics;
+use engine::plan::Settings;
 use reader::{Lookup, Reader};
 
 /// Everything the function is told from outside.

@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::ConfigError;
-use crate::limits::DAY_MS;
-use crate::time;
+use engine::limits::DAY_MS;
+use engine::time;
 
 /// Reads one variable. Empty is unset: templates cannot leave a variable out.
 pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;

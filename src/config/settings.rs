@@ -1,14 +1,14 @@
 //! What the engine needs of the configuration.
 
 use super::reader::Reader;
-use crate::fields::{Fields, Projection};
-use crate::filter::Filter;
-use crate::limits::{DAY_MS, PAGE_LIMIT_MAX};
-use crate::metrics::Metrics;
-use crate::output::{CustomFields, Ecs, Format, Output};
-use crate::partition::KeyLayout;
-use crate::plan::{Query, Settings};
-use crate::snapshot;
+use engine::fields::{Fields, Projection};
+use engine::filter::Filter;
+use engine::limits::{DAY_MS, PAGE_LIMIT_MAX};
+use engine::metrics::Metrics;
+use engine::output::{CustomFields, Ecs, Format, Output};
+use engine::partition::KeyLayout;
+use engine::plan::{Query, Settings};
+use engine::snapshot;
 
 impl Reader<'_> {
     pub(super) fn settings(&mut self, archive_bucket: String, state_bucket: String) -> Settings {

@@ -4,9 +4,9 @@ use std::str::FromStr as _;
 
 use super::Source;
 use super::reader::Reader;
-use crate::discover::Who;
 use crate::jumpcloud::{self, Endpoints, Region};
-use crate::stream::StreamId;
+use engine::discover::Who;
+use engine::stream::StreamId;
 
 /// In place of organizations: those that the administrator may see.
 const DISCOVER: &str = "discover";

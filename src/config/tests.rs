@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::fields::{Fields, Projection};
 use crate::jumpcloud::Region;
-use crate::stream::StreamId;
+use engine::fields::{Fields, Projection};
+use engine::stream::StreamId;
 
 fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let least = [
@@ -119,7 +119,7 @@ fn users_are_read_on_request_without_keys_telephones_and_addresses() {
     };
     assert_eq!(read(&[]).unwrap().settings.system_users, None);
     assert_eq!(read(&[("SYSTEM_USERS", "off")]).unwrap().settings.system_users, None);
-    assert_eq!(kept(&[]), crate::snapshot::usual());
+    assert_eq!(kept(&[]), engine::snapshot::usual());
     assert_eq!(kept(&[("SYSTEM_USERS_EXCLUDE", "none")]), Projection::default());
     let named = kept(&[("SYSTEM_USERS_FIELDS", "username, addresses")]);
     let only = Fields::parse(&["username", "addresses", "_id"]);

@@ -160,3 +160,13 @@ fn an_answer_goes_to_s3_or_nowhere() {
     let shown = format!("{:?}", request("Create"));
     assert!(!shown.contains("Signature"), "{shown}");
 }
+
+/// These are answered before anything is ready, also where nothing will ever be.
+#[test]
+fn every_example_of_a_deployment_is_accepted() {
+    for kind in ["create", "update", "delete"] {
+        let path = format!("{}/events/deployment-{kind}.json", env!("CARGO_MANIFEST_DIR"));
+        let event = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        assert!(Request::of(&event).unwrap().is_ok(), "{kind}");
+    }
+}

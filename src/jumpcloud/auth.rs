@@ -13,9 +13,9 @@ use super::http::{BodyLimits, Http, HttpError};
 use super::pace::Pace;
 use super::retry;
 use super::secret::Credentials;
-use crate::limits::{ANSWER_BYTES_MAX, SECRET_AGE_MS_MAX, TOKEN_EARLY_MS};
-use crate::ports::{Clock, Secrets, StoreError};
-use crate::stream::Scope;
+use engine::limits::{ANSWER_BYTES_MAX, SECRET_AGE_MS_MAX, TOKEN_EARLY_MS};
+use engine::ports::{Clock, Secrets, StoreError};
+use engine::stream::Scope;
 
 /// What a token is assumed to last where JumpCloud does not say (its own client assumes this).
 const TOKEN_SECONDS: i64 = 3_600;

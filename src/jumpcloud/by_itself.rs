@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
 
-use crate::ports::InsightsError;
+use engine::ports::InsightsError;
 
 /// A task that makes progress by itself and ends when nobody waits for it any more.
 pub(super) struct ByItself<T>(JoinHandle<Result<T, InsightsError>>);

@@ -12,12 +12,12 @@ use super::auth::Auth;
 use super::by_itself::ByItself;
 use super::exchange::{Exchange, Question, page_headers};
 use super::http::{Answer, BodyLimits, Http};
-use crate::limits::{ANSWER_BYTES_MAX, PAGE_INFLATED_BYTES_MAX, PAGE_WIRE_BYTES_MAX};
-use crate::page::{Page, PageBody};
-use crate::ports::{Clock, Insights, InsightsError, PageRequest};
-use crate::stream::Scope;
-use crate::time;
-use crate::token::Token;
+use engine::limits::{ANSWER_BYTES_MAX, PAGE_INFLATED_BYTES_MAX, PAGE_WIRE_BYTES_MAX};
+use engine::page::{Page, PageBody};
+use engine::ports::{Clock, Insights, InsightsError, PageRequest};
+use engine::stream::Scope;
+use engine::time;
+use engine::token::Token;
 
 /// Asks JumpCloud. Cheap to clone; all clones share connections, credential and pace.
 #[derive(Clone)]

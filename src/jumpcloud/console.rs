@@ -10,9 +10,9 @@ use super::by_itself::ByItself;
 use super::client::Client;
 use super::exchange::{Exchange, Question};
 use super::http::{Answer, BodyLimits};
-use crate::limits::{LIST_BYTES_MAX, LIST_PAGE_ROWS};
-use crate::ports::{Console, InsightsError, List, ListPage, ListRequest};
-use crate::stream::Scope;
+use engine::limits::{LIST_BYTES_MAX, LIST_PAGE_ROWS};
+use engine::ports::{Console, InsightsError, List, ListPage, ListRequest};
+use engine::stream::Scope;
 
 /// Asks JumpCloud's console. Cheap to clone.
 #[derive(Clone)]

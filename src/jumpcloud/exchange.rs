@@ -12,11 +12,11 @@ use secrecy::SecretString;
 use super::auth::{Auth, AuthError, without};
 use super::http::{Answer, BodyLimits, Http, HttpError};
 use super::retry;
-use crate::limits::TRIES_MAX;
-use crate::page::{PageBody, PageHeaders};
-use crate::ports::{Clock, InsightsError, Meter};
-use crate::stream::Scope;
-use crate::token::Token;
+use engine::limits::TRIES_MAX;
+use engine::page::{PageBody, PageHeaders};
+use engine::ports::{Clock, InsightsError, Meter};
+use engine::stream::Scope;
+use engine::token::Token;
 
 /// What every question of a process shares: connections, credential, pace, and JumpCloud's clock.
 pub(super) struct Exchange {

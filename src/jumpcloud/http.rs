@@ -8,10 +8,10 @@ use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use reqwest::{RequestBuilder, Response, StatusCode};
 
 use super::spare::Spare;
-use crate::limits::{
+use engine::limits::{
     ANSWER_BYTES_MAX, CONNECT_SECONDS, MESSAGE_BYTES_MAX, MIB, READ_SECONDS, SPARE_PAGES_BYTES_MAX,
 };
-use crate::page::PageBody;
+use engine::page::PageBody;
 
 /// The HTTP client; one a process. Clones share connections and buffers.
 #[derive(Clone, Debug)]

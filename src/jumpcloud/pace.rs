@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use crate::limits::REQUESTS_PER_SECOND;
-use crate::ports::Clock;
+use engine::limits::REQUESTS_PER_SECOND;
+use engine::ports::Clock;
 
 /// Holds requests back so that no second sees more than [`REQUESTS_PER_SECOND`], whoever makes
 /// them.

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
-use crate::limits::{BACKOFF_FIRST_MS, BACKOFF_MAX_MS};
+use engine::limits::{BACKOFF_FIRST_MS, BACKOFF_MAX_MS};
 
 /// The wait before try `tried + 1`, when JumpCloud names none: full jitter, any time between 0 and
 /// a ceiling that doubles with each try. `chance` is in `0.0..1.0`.

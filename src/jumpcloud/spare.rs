@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::page::PageBody;
+use engine::page::PageBody;
 
 /// Buffers for use again, together within a number of bytes.
 #[derive(Debug)]

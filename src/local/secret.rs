@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use crate::ports::{Secrets, StoreError};
+use engine::ports::{Secrets, StoreError};
 
 /// Where the API key is.
 #[derive(Clone, Debug)]

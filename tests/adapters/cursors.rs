@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use jumpcloud_collector::ports::Cursors;
-use jumpcloud_collector::stream::StreamId;
-use jumpcloud_collector::update::{Condition, Item, Update, Value};
+use engine::ports::Cursors;
+use engine::stream::StreamId;
+use engine::update::{Condition, Item, Update, Value};
 use tokio::task::JoinSet;
 
 type Subject = Arc<dyn Cursors>;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use engine::ports::{About, Created, Objects};
 use futures_util::stream::{self, StreamExt as _};
-use jumpcloud_collector::ports::{About, Created, Objects};
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinSet;
 

@@ -1,6 +1,6 @@
 //! The work queue's adapter against its stand-in, which keeps SQS's own limits.
 
-use jumpcloud_collector::ports::{StoreError, WorkQueue as _};
+use engine::ports::{StoreError, WorkQueue as _};
 
 use super::stage::{arm, endpoint, sqs};
 use crate::support::aws::Aws;

@@ -1,7 +1,7 @@
 //! The secret: as text, read anew each time, and in no message.
 
+use engine::ports::{Secrets, StoreError};
 use jumpcloud_collector::local::KeySource;
-use jumpcloud_collector::ports::{Secrets, StoreError};
 use secrecy::ExposeSecret as _;
 
 use super::stage::{arm, endpoint, secrets_manager};

@@ -7,12 +7,12 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::config::Credentials;
+use engine::ports::{Cursors, Objects};
 use jumpcloud_collector::aws::dynamodb::DynamoDb;
 use jumpcloud_collector::aws::s3::S3;
 use jumpcloud_collector::aws::secrets::SecretsManager;
 use jumpcloud_collector::aws::sqs::Sqs;
 use jumpcloud_collector::local::{FolderCursors, FolderObjects};
-use jumpcloud_collector::ports::{Cursors, Objects};
 use tempfile::TempDir;
 
 use super::memory::{MemoryCursors, MemoryObjects};

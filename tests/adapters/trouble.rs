@@ -3,9 +3,9 @@
 use std::fmt::Debug;
 
 use bytes::Bytes;
+use engine::ports::{Cursors, Objects, Secrets as _, StoreError};
+use engine::update::{Update, Value};
 use jumpcloud_collector::local::{FolderCursors, FolderObjects};
-use jumpcloud_collector::ports::{Cursors, Objects, Secrets as _, StoreError};
-use jumpcloud_collector::update::{Update, Value};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 

@@ -18,21 +18,21 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+use engine::collect::{Engine, Goal};
+use engine::page::{Page, PageHeaders};
+use engine::plan::Budget;
+use engine::ports::{
+    Clock as _, Console, Insights, InsightsError, ListPage, ListRequest, PageRequest,
+};
+use engine::report::{Outcome, StreamReport};
+use engine::stream::StreamId;
+use engine::token::Token;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
 use jumpcloud_collector::clock::SystemClock;
-use jumpcloud_collector::collect::{Engine, Goal};
 use jumpcloud_collector::config::Config;
 use jumpcloud_collector::local::{ARCHIVE, FolderCursors, FolderObjects, STATE};
-use jumpcloud_collector::page::{Page, PageHeaders};
-use jumpcloud_collector::plan::Budget;
-use jumpcloud_collector::ports::{
-    Clock as _, Console, Insights, InsightsError, ListPage, ListRequest, PageRequest,
-};
-use jumpcloud_collector::report::{Outcome, StreamReport};
 use jumpcloud_collector::standin::{Generator, MadeUpEvent};
-use jumpcloud_collector::stream::StreamId;
-use jumpcloud_collector::token::Token;
 
 const EVENTS: usize = 60_000;
 const PAGE_ROWS: usize = 10_000;

@@ -10,11 +10,11 @@ use std::io::Write as _;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use engine::identity::Identity;
+use engine::output::Output;
+use engine::page::{Page, PageHeaders};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use jumpcloud_collector::identity::Identity;
-use jumpcloud_collector::output::Output;
-use jumpcloud_collector::page::{Page, PageHeaders};
 use jumpcloud_collector::standin::Generator;
 use libdeflater::{CompressionLvl, Compressor};
 use sha2::{Digest as _, Sha256};

@@ -60,7 +60,7 @@ async fn an_answer_that_stays_broken_is_an_error() {
 /// A count is no page, but as little to be guessed.
 #[tokio::test]
 async fn a_broken_count_is_an_error() {
-    use jumpcloud_collector::ports::Insights as _;
+    use engine::ports::Insights as _;
     for body in ["{}", "null", r#"{"count":-1}"#, r#"{"count":"7"}"#, "<html>"] {
         let stage = Stage::start().await;
         let rule = jumpcloud_collector::standin::Rule::new(Fault::body(body), When::Always);

@@ -1,6 +1,6 @@
 //! The API key: read once, read again when it is refused, and shown nowhere.
 
-use jumpcloud_collector::ports::StoreError;
+use engine::ports::StoreError;
 use jumpcloud_collector::standin::{CredentialKind, Fault, Host, Key, When};
 
 use super::stage::{CLIENT_SECRET, KEY, ORGANIZATION, Stage, account, refused, unavailable};

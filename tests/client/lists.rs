@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use engine::ports::{Console as _, InsightsError, List, ListPage, ListRequest};
 use jumpcloud_collector::jumpcloud::ConsoleClient;
-use jumpcloud_collector::ports::{Console as _, InsightsError, List, ListPage, ListRequest};
 use jumpcloud_collector::standin::{
     CredentialKind, Fault, Host, Key, Organization, RetryAfter, Rule, When,
 };

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use jumpcloud_collector::ports::Insights as _;
+use engine::ports::Insights as _;
 use jumpcloud_collector::standin::{Fault, When};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use jumpcloud_collector::place;
-use jumpcloud_collector::ports::{Insights as _, PageRequest};
+use engine::place;
+use engine::ports::{Insights as _, PageRequest};
+use engine::stream::Scope;
+use engine::walk::{Held, Step, Walk};
 use jumpcloud_collector::standin::{Behaviours, EmptyPageToken, Fault, HeaderSpelling, Host, When};
-use jumpcloud_collector::stream::Scope;
-use jumpcloud_collector::walk::{Held, Step, Walk};
 
 use super::stage::{NOW_MS, ORGANIZATION, Stage, rows};
 

@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use engine::ports::{Meter, PageRequest};
 use jumpcloud_collector::jumpcloud::Client;
-use jumpcloud_collector::ports::{Meter, PageRequest};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;

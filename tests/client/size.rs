@@ -1,8 +1,8 @@
 //! Answers beyond the limits: given up on, with the token that leads past them.
 
-use jumpcloud_collector::limits::{PAGE_INFLATED_BYTES_MAX, PAGE_WIRE_BYTES_MAX};
-use jumpcloud_collector::ports::{Insights as _, InsightsError};
-use jumpcloud_collector::token::Token;
+use engine::limits::{PAGE_INFLATED_BYTES_MAX, PAGE_WIRE_BYTES_MAX};
+use engine::ports::{Insights as _, InsightsError};
+use engine::token::Token;
 use libdeflater::{CompressionLvl, Compressor};
 
 use super::raw::Raw;

@@ -4,15 +4,13 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use engine::page::Page;
+use engine::ports::{Clock, Insights as _, InsightsError, Meter, PageRequest, Secrets, StoreError};
+use engine::stream::Scope;
+use engine::time::rfc3339;
+use engine::walk::Ask;
 use jumpcloud_collector::jumpcloud::{Auth, Client, Http};
-use jumpcloud_collector::page::Page;
-use jumpcloud_collector::ports::{
-    Clock, Insights as _, InsightsError, Meter, PageRequest, Secrets, StoreError,
-};
 use jumpcloud_collector::standin::{Fault, Host, Key, Rule, StandIn, When, World};
-use jumpcloud_collector::stream::Scope;
-use jumpcloud_collector::time::rfc3339;
-use jumpcloud_collector::walk::Ask;
 use secrecy::SecretString;
 
 /// Where virtual time begins: 2027-01-15T08:00:00Z.

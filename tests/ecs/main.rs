@@ -6,8 +6,8 @@ mod mangle;
 mod page;
 mod schema;
 
+use engine::output::{CustomFields, Ecs, Format, Output};
 use fastrand::Rng;
-use jumpcloud_collector::output::{CustomFields, Ecs, Format, Output};
 use jumpcloud_collector::standin::Generator;
 
 const ORGANIZATION: &str = "5d0a1b2c3d4e5f60718293a4";

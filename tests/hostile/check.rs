@@ -1,12 +1,12 @@
 //! What must hold of any bytes that JumpCloud may answer: page reader, line writer, key builder.
 
-use jumpcloud_collector::identity::{Identity, Slot};
-use jumpcloud_collector::output::raw;
-use jumpcloud_collector::page::{Page, PageHeaders, Row, RowKind};
-use jumpcloud_collector::partition::{KeyLayout, event_key, is_archive_key, service_label};
-use jumpcloud_collector::stream::StreamId;
-use jumpcloud_collector::time;
-use jumpcloud_collector::token::Token;
+use engine::identity::{Identity, Slot};
+use engine::output::raw;
+use engine::page::{Page, PageHeaders, Row, RowKind};
+use engine::partition::{KeyLayout, event_key, is_archive_key, service_label};
+use engine::stream::StreamId;
+use engine::time;
+use engine::token::Token;
 use serde_json::Value;
 use serde_json::value::RawValue;
 

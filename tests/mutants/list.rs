@@ -19,7 +19,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "sweep from now minus horizon",
         edits: &[(
-            "src/sweep.rs",
+            "src/engine/sweep.rs",
             "    let from_ms = sweep_from_ms(cursor, settings);
     let kept",
             "    let from_ms = (now_ms - settings.late_horizon_ms).max(cursor.origin_ms);
@@ -29,7 +29,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "`at` past the last decided row",
         edits: &[(
-            "src/plan.rs",
+            "src/engine/plan.rs",
             "let at_ms = at_ms.max(reading.at_ms);",
             "let at_ms = (at_ms + 1).max(reading.at_ms);",
         )],
@@ -37,7 +37,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "publish before decide",
         edits: &[(
-            "src/collect/decide.rs",
+            "src/engine/collect/decide.rs",
             "        if !self.create_entry(&entry).await? {",
             "        self.publish_parts(&entry).await?;
         if !self.create_entry(&entry).await? {",
@@ -46,7 +46,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "advance before publish",
         edits: &[(
-            "src/collect/decide.rs",
+            "src/engine/collect/decide.rs",
             "        self.publish_parts(&entry).await?;
         self.publish_slots(&entry, &slots).await?;
         self.advance(&entry).await?;",
@@ -58,7 +58,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a 412 taken for failure",
         edits: &[(
-            "src/collect/decide.rs",
+            "src/engine/collect/decide.rs",
             "return self.check_same(bucket, key, &about).await.map(|()| false);",
             "return Err(RunError::Pass(format!(\"412: {key}\")));",
         )],
@@ -66,7 +66,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "nonce ignored",
         edits: &[(
-            "src/collect/decide.rs",
+            "src/engine/collect/decide.rs",
             "let is_own = found.header.nonce == entry.header.nonce;",
             "let is_own = !found.header.nonce.is_empty();",
         )],
@@ -74,7 +74,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a last page recognised by `<=`",
         edits: &[(
-            "src/walk.rs",
+            "src/engine/walk.rs",
             "if rows < full && count < full {",
             "if rows <= full && count <= full {",
         )],
@@ -82,7 +82,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "warm slots used without comparing head_hash",
         edits: &[(
-            "src/collect/mod.rs",
+            "src/engine/collect/mod.rs",
             "kept.filter(|slots| slots.is_at(head_hash))",
             "kept.filter(|slots| slots.is_at(head_hash) || !head_hash.is_empty())",
         )],
@@ -90,7 +90,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rebuild at the largest entry",
         edits: &[(
-            "src/collect/birth.rs",
+            "src/engine/collect/birth.rs",
             "Ok(Cursor { seq: seq.saturating_sub(1), head_hash: entry.header.previous, ..newborn })",
             "Ok(Cursor { seq, head_hash: entry.hash(), state: entry.header.state, ..newborn })",
         )],
@@ -99,17 +99,17 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "readings not cut at the origin",
         edits: &[
             (
-                "src/plan.rs",
+                "src/engine/plan.rs",
                 "state.read_to_ms.min(state.read_at_ms - settings.overlap_ms).max(cursor.origin_ms),",
                 "state.read_to_ms.min(state.read_at_ms - settings.overlap_ms),",
             ),
             (
-                "src/sweep.rs",
+                "src/engine/sweep.rs",
                 "(cursor.state.sweep_mark_ms - settings.late_horizon_ms).max(cursor.origin_ms)",
                 "cursor.state.sweep_mark_ms - settings.late_horizon_ms",
             ),
             (
-                "src/collect/admit.rs",
+                "src/engine/collect/admit.rs",
                 "if ms < self.cursor.origin_ms || ms >= reading.end_ms {",
                 "if ms >= reading.end_ms {",
             ),
@@ -119,12 +119,12 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "sweep without its own share",
         edits: &[
             (
-                "src/collect/read.rs",
+                "src/engine/collect/read.rs",
                 "let kept_ms = if is_more_due { (end_ms - local_ms).max(0) / 4 } else { 0 };",
                 "let kept_ms = if is_more_due { (end_ms - local_ms).max(0) / 4_000 } else { 0 };",
             ),
             (
-                "src/collect/read.rs",
+                "src/engine/collect/read.rs",
                 "        let wish = self.compare(counted).await?;",
                 "        if self.report.pages >= u64::from(engine.settings.pages_per_run) {
             return Ok(head);
@@ -136,7 +136,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "slots written before parts are confirmed",
         edits: &[(
-            "src/collect/decide.rs",
+            "src/engine/collect/decide.rs",
             "        self.publish_parts(&entry).await?;
         self.publish_slots(&entry, &slots).await?;
         self.advance",
@@ -148,7 +148,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a sweep that forgets its query",
         edits: &[(
-            "src/sweep.rs",
+            "src/engine/sweep.rs",
             "        return Some(sweep.clone());",
             "        let query = settings.queries.last()?.clone();
         return Some(Reading { query, ..sweep.clone() });",
@@ -157,7 +157,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "identity by id alone",
         edits: &[(
-            "src/identity.rs",
+            "src/engine/identity.rs",
             "        separated(&mut digest, names.organization.as_deref().unwrap_or_default());
         separated(&mut digest, names.service.as_deref().unwrap_or_default());
         separated(&mut digest, id);
@@ -169,7 +169,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "positions counted on when a walk begins anew",
         edits: &[(
-            "src/walk.rs",
+            "src/engine/walk.rs",
             "        self.given_up = (i64::MIN, 0);
         Step::Next",
             "        Step::Next",

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
 use base64::Engine as _;
+use engine::identity::Slot;
+use engine::index::{SlotIds, slot_prefix};
+use engine::stream::{Scope, StreamId};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jumpcloud_collector::identity::Slot;
-use jumpcloud_collector::index::{SlotIds, slot_prefix};
-use jumpcloud_collector::stream::{Scope, StreamId};
 use libdeflater::Decompressor;
 
 use crate::schedule::{DAY, Schedule};
@@ -254,7 +254,7 @@ fn positions(world: &World, schedule: &Schedule, held: &Held) -> Vec<String> {
                 event.is_giant && world.truth.is_asked_for(event, &stream.scope(), query)
             };
             for event in world.truth.events.iter().filter(asked) {
-                let time = jumpcloud_collector::time::rfc3339(event.place_ms);
+                let time = engine::time::rfc3339(event.place_ms);
                 let (all, promised) =
                     rows.entry((stream.clone(), query.join(","), time)).or_default();
                 *all += usize::from(birth.owns(event));

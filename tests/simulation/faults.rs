@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use jumpcloud_collector::limits::LEASE_MS_MAX;
-use jumpcloud_collector::ports::InsightsError;
+use engine::limits::LEASE_MS_MAX;
+use engine::ports::InsightsError;
 
 use crate::schedule::{DAY, DELAY_MS_MAX, HOUR, MINUTE, SECOND};
 use crate::simulate::{Simulation, WORKERS};

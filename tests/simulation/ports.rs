@@ -9,14 +9,14 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use jumpcloud_collector::page::Page;
-use jumpcloud_collector::ports::{
+use engine::page::Page;
+use engine::ports::{
     About, Clock, Console, Created, Cursors, Insights, InsightsError, ListPage, ListRequest,
     Objects, PageRequest, StoreError,
 };
-use jumpcloud_collector::stream::StreamId;
-use jumpcloud_collector::update::{Item, Update};
+use engine::stream::StreamId;
+use engine::update::{Item, Update};
+use futures_util::future::BoxFuture;
 
 use crate::world::{Answer, Request, Shared, lock};
 

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use jumpcloud_collector::batch::BatchLimits;
-use jumpcloud_collector::output::Output;
-use jumpcloud_collector::partition::KeyLayout;
-use jumpcloud_collector::plan::{Query, Settings};
-use jumpcloud_collector::stream::StreamId;
+use engine::batch::BatchLimits;
+use engine::output::Output;
+use engine::partition::KeyLayout;
+use engine::plan::{Query, Settings};
+use engine::stream::StreamId;
 
 use crate::chance::Chance;
 use crate::tally::Fault;

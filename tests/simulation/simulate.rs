@@ -4,11 +4,11 @@
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
+use engine::collect::{Engine, Goal};
+use engine::plan::Budget;
+use engine::report::{Outcome, StreamReport};
+use engine::stream::StreamId;
 use futures_util::future::LocalBoxFuture;
-use jumpcloud_collector::collect::{Engine, Goal};
-use jumpcloud_collector::plan::Budget;
-use jumpcloud_collector::report::{Outcome, StreamReport};
-use jumpcloud_collector::stream::StreamId;
 
 use crate::chance::Chance;
 use crate::check;

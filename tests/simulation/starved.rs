@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use jumpcloud_collector::cursor::{Cursor, Reading};
-use jumpcloud_collector::report::{Outcome, StreamReport};
-use jumpcloud_collector::stream::StreamId;
-use jumpcloud_collector::sweep::{self, Wish};
+use engine::cursor::{Cursor, Reading};
+use engine::report::{Outcome, StreamReport};
+use engine::stream::StreamId;
+use engine::sweep::{self, Wish};
 
 use crate::schedule::{SKEW_MS_MAX, Schedule};
 use crate::world::World;

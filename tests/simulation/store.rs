@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use jumpcloud_collector::entry::{Entry, entry_key};
-use jumpcloud_collector::ports::Created;
-use jumpcloud_collector::stream::StreamId;
+use engine::entry::{Entry, entry_key};
+use engine::ports::Created;
+use engine::stream::StreamId;
 use sha2::{Digest as _, Sha256};
 
 use crate::tally::Step;

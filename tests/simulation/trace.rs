@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use jumpcloud_collector::ports::PageRequest;
-use jumpcloud_collector::update::{Condition, Item, Update, Value};
+use engine::ports::PageRequest;
+use engine::update::{Condition, Item, Update, Value};
 
 use crate::world::{Answer, Request};
 

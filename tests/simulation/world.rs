@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use bytes::Bytes;
-use jumpcloud_collector::lease;
-use jumpcloud_collector::page::Page;
-use jumpcloud_collector::ports::{Created, InsightsError, PageRequest, StoreError};
-use jumpcloud_collector::stream::StreamId;
-use jumpcloud_collector::update::{Item, Update, number};
+use engine::lease;
+use engine::page::Page;
+use engine::ports::{Created, InsightsError, PageRequest, StoreError};
+use engine::stream::StreamId;
+use engine::update::{Item, Update, number};
 
 use crate::chance::Chance;
 use crate::schedule::{DELAY_MS_MAX, SECOND, Schedule};

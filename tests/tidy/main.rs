@@ -53,7 +53,7 @@ const NOT_OURS: [&str; 8] =
 const GIVEN: [&str; 6] =
     ["Sync", "sync_all", "SecretsManager", "PasswordManager", "password_manager", "byte_offset"];
 const GIVEN_IN: [(&str, &str); 2] =
-    [("src/entry.rs", "offset"), ("src/collect/parts.rs", "offset")];
+    [("src/engine/entry.rs", "offset"), ("src/engine/collect/parts.rs", "offset")];
 
 /// Proper nouns with which a message may begin.
 const PROPER: [&str; 9] =
@@ -180,10 +180,10 @@ fn environment_and_time_are_read_in_one_place_each() {
 fn pure_modules_are_pure() {
     let mut found = Vec::new();
     for module in PURE {
-        let (file, folder) = (format!("src/{module}.rs"), format!("src/{module}/"));
+        let (file, folder) = (format!("src/engine/{module}.rs"), format!("src/engine/{module}/"));
         let own: Vec<_> = product().filter(|s| s.path == file || s.is_below(&folder)).collect();
         if own.is_empty() {
-            found.push(format!("src/{module}: no such module"));
+            found.push(format!("src/engine/{module}: no such module"));
         }
         let impure = r"\btokio\b|\baws_\w+|\breqwest\b|\bstd::(fs|env|net|process|thread)\b|\bSystemTime\b|\basync\b";
         found.extend(own.iter().flat_map(|source| source.complaints(impure)));

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
+use engine::backfill::{Backfill, Lane, LaneState};
+use engine::collect::Goal;
+use engine::limits::{BATCH_EVENTS_MAX, FAILURES_TOLERATED};
+use engine::plan::Budget;
+use engine::ports::Clock as _;
+use engine::status::{Status, StreamStatus};
+use engine::stream::StreamId;
+use engine::time;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
-use jumpcloud_collector::backfill::{Backfill, Lane, LaneState};
 use jumpcloud_collector::clock::SystemClock;
-use jumpcloud_collector::collect::Goal;
-use jumpcloud_collector::limits::{BATCH_EVENTS_MAX, FAILURES_TOLERATED};
-use jumpcloud_collector::plan::Budget;
-use jumpcloud_collector::ports::Clock as _;
-use jumpcloud_collector::status::{Status, StreamStatus};
-use jumpcloud_collector::stream::StreamId;
-use jumpcloud_collector::time;
 use serde_json::json;
 
 use crate::place::{Place, Whom};

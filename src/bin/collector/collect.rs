@@ -2,9 +2,9 @@
 
 use std::io::IsTerminal as _;
 
+use engine::dispatch::{self, Fleet};
+use engine::report::{Outcome, Report};
 use indicatif::{ProgressBar, ProgressStyle};
-use jumpcloud_collector::dispatch::{self, Fleet};
-use jumpcloud_collector::report::{Outcome, Report};
 
 use crate::{budget, show};
 

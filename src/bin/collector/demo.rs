@@ -8,16 +8,16 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
 use clap::Args;
+use engine::collect::{Engine, Goal};
+use engine::plan::Settings;
+use engine::ports::{Clock as _, Objects as _};
+use engine::snapshot;
+use engine::stream::StreamId;
 use jumpcloud_collector::clock::SystemClock;
-use jumpcloud_collector::collect::{Engine, Goal};
 use jumpcloud_collector::config::Terminal;
 use jumpcloud_collector::jumpcloud::Endpoints;
 use jumpcloud_collector::local::{self, FolderObjects, KeySource};
-use jumpcloud_collector::plan::Settings;
-use jumpcloud_collector::ports::{Clock as _, Objects as _};
-use jumpcloud_collector::snapshot;
 use jumpcloud_collector::standin::{Generator, Key, StandIn, World};
-use jumpcloud_collector::stream::StreamId;
 
 use crate::{budget, engine, show};
 

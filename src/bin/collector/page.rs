@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
-use jumpcloud_collector::audit::{Audit, Range};
+use engine::audit::{Audit, Range};
+use engine::lateness::BOUNDS_SECONDS;
+use engine::plan::Settings;
+use engine::ports::Clock as _;
 use jumpcloud_collector::clock::SystemClock;
-use jumpcloud_collector::lateness::BOUNDS_SECONDS;
-use jumpcloud_collector::plan::Settings;
-use jumpcloud_collector::ports::Clock as _;
 use serde_json::json;
 
 const PAGE: &str = include_str!("audit.html");

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
+use engine::dispatch::Fleet;
+use engine::task::Task;
+use engine::{backfill, status};
 use jumpcloud_collector::aws::stack::{Access, Stack};
 use jumpcloud_collector::config::Terminal;
-use jumpcloud_collector::dispatch::Fleet;
 use jumpcloud_collector::local::KeySource;
-use jumpcloud_collector::task::Task;
-use jumpcloud_collector::{backfill, status};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 

@@ -1,11 +1,11 @@
 //! What the commands print.
 
+use engine::audit::{Audit, StreamAudit};
+use engine::lateness::Summary;
+use engine::preflight::Preflight;
+use engine::report::{Outcome, SnapshotReport, StreamReport};
+use engine::status::{Status, StreamStatus};
 use jiff::SignedDuration;
-use jumpcloud_collector::audit::{Audit, StreamAudit};
-use jumpcloud_collector::lateness::Summary;
-use jumpcloud_collector::preflight::Preflight;
-use jumpcloud_collector::report::{Outcome, SnapshotReport, StreamReport};
-use jumpcloud_collector::status::{Status, StreamStatus};
 use serde::Serialize;
 
 /// One value as JSON, on a line.

@@ -5,10 +5,10 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use clap::Args;
+use engine::ports::Clock as _;
+use engine::time;
 use jumpcloud_collector::clock::SystemClock;
-use jumpcloud_collector::ports::Clock as _;
 use jumpcloud_collector::standin::{Generator, Key, Organization, StandIn, World};
-use jumpcloud_collector::time;
 use serde_json::{Value, json};
 
 /// The server's options.

@@ -4,11 +4,11 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::Args;
+use engine::ports::Objects;
+use engine::verify::{Buckets, Verdict, verify};
 use indicatif::{ProgressBar, ProgressStyle};
 use jumpcloud_collector::aws::{self, s3::S3};
 use jumpcloud_collector::local::{self, FolderObjects};
-use jumpcloud_collector::ports::Objects;
-use jumpcloud_collector::verify::{Buckets, Verdict, verify};
 
 use crate::show;
 
