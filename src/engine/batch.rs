@@ -159,7 +159,7 @@ impl Batch {
         row: &Row,
     ) {
         let event = page.bytes(row);
-        if !output.is_as_is(event) {
+        if !(row.is_line && output.keeps()) {
             return self.add_event(layout, output, admission, event);
         }
         let at = self.part_of(layout, admission);
@@ -335,7 +335,7 @@ mod tests {
                 batch.add_row(&layout(), &Output::default(), &admission(n, "a", 0), &page, row);
             }
             batch.leave(&page);
-            assert_eq!(std::sync::Arc::strong_count(&page.into_body()) > 1, is_held);
+            assert_eq!(std::sync::Arc::strong_count(&page.into_parts().0) > 1, is_held);
         }
     }
 

@@ -124,7 +124,8 @@ impl Entry {
         parts: &[PartBody<'_>],
         room: Vec<u8>,
     ) -> Self {
-        let ids: Vec<u8> = identities.values().flatten().flat_map(|identity| identity.0).collect();
+        let ids: Vec<[u8; 16]> = identities.values().flatten().map(|identity| identity.0).collect();
+        let ids = ids.as_flattened();
         let mut offset = ids.len();
         for part in &mut header.parts {
             part.offset = offset;
@@ -135,7 +136,7 @@ impl Entry {
         let start = MAGIC.len() + VERSION.len() + head.len() + 2;
         let mut bytes = emptied(room);
         bytes.reserve_exact(start + offset + HASH_BYTES);
-        for piece in [MAGIC, VERSION, b"\n", &head, b"\n", &ids] {
+        for piece in [MAGIC, VERSION, b"\n", &head, b"\n", ids] {
             bytes.extend_from_slice(piece);
         }
         for part in parts {

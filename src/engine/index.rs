@@ -122,8 +122,9 @@ impl SlotIds {
         records.sort();
         // Equal identities stand together, the earlier day first: that one stays.
         records.dedup_by_key(|record| padded(&record[..ID_BYTES]));
-        let records = records.iter().flat_map(|record| &record[..width]).copied().collect();
-        Self { slot: self.slot, records }
+        let mut bytes = Vec::with_capacity(records.len() * width);
+        records.iter().for_each(|record| bytes.extend_from_slice(&record[..width]));
+        Self { slot: self.slot, records: bytes }
     }
 }
 

@@ -13,6 +13,8 @@ pub const BATCH_BUFFER_BYTES_MAX: usize = 2 * BATCH_RAW_BYTES_MAX;
 
 /// The largest page limit JumpCloud accepts (its API description).
 pub const PAGE_LIMIT_MAX: u32 = 10_000;
+/// An answer with more rows than this, of whatever length, is none: each takes some memory.
+pub const PAGE_ROWS_MAX: usize = 10 * PAGE_LIMIT_MAX as usize;
 /// A page as it comes over the wire, perhaps compressed.
 pub const PAGE_WIRE_BYTES_MAX: usize = 64 * MIB;
 /// A page after inflating.

@@ -153,8 +153,8 @@ mod tests {
         assert_eq!((lines.bytes_in(&page), lines.bytes_in(&other)), (14, 7));
         lines.leave(&page, &mut written);
         assert_eq!((lines.bytes_in(&page), lines.bytes_in(&other)), (0, 7));
-        assert!(Arc::into_inner(page.into_body()).is_some());
-        assert!(Arc::into_inner(other.into_body()).is_none());
+        assert!(Arc::into_inner(page.into_parts().0).is_some());
+        assert!(Arc::into_inner(other.into_parts().0).is_none());
         assert_eq!(gathered(lines, &written).0, "{\"n\":3}\nw\n{\"n\":2}\n{\"n\":1}\n");
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 
-use crate::page::{Page, PageBody};
+use crate::page::Page;
 use crate::plan::Query;
 use crate::stream::{Scope, StreamId};
 use crate::token::Token;
@@ -36,8 +36,8 @@ pub trait Insights: Send + Sync {
         request: PageRequest,
     ) -> BoxFuture<'static, Result<BTreeMap<i64, i64>, InsightsError>>;
 
-    /// Gives the bytes of a page back that is used up: another may be read into them.
-    fn give_back(&self, _body: PageBody) {}
+    /// Gives a page back that is used up: another may be read into its memory.
+    fn give_back(&self, _page: Page) {}
 
     /// How far the local clock was ahead of the `Date` of the last answer, in milliseconds, never
     /// below 0; `None` before the first answer of this process.

@@ -1,7 +1,7 @@
 //! The Directory Insights client: the real [`Insights`].
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::BoxFuture;
 use reqwest::header::CONTENT_TYPE;
@@ -13,7 +13,7 @@ use super::by_itself::ByItself;
 use super::exchange::{Exchange, Question, page_headers};
 use super::http::{Answer, BodyLimits, Http};
 use engine::limits::{ANSWER_BYTES_MAX, PAGE_INFLATED_BYTES_MAX, PAGE_WIRE_BYTES_MAX};
-use engine::page::{Page, PageBody};
+use engine::page::{Page, Row};
 use engine::ports::{Clock, Insights, InsightsError, PageRequest};
 use engine::stream::Scope;
 use engine::time;
@@ -24,6 +24,8 @@ use engine::token::Token;
 pub struct Client {
     pub(super) exchange: Arc<Exchange>,
     insights_url: Arc<str>,
+    /// Memory for the rows of a page.
+    rows: Arc<Mutex<Vec<Row>>>,
 }
 
 /// For answers that hold numbers.
@@ -75,7 +77,7 @@ impl Client {
     #[must_use]
     pub fn new(http: Http, auth: Arc<Auth>, clock: Arc<dyn Clock>, insights_url: String) -> Self {
         let exchange = Arc::new(Exchange::new(http, auth, clock));
-        Self { exchange, insights_url: insights_url.into() }
+        Self { exchange, insights_url: insights_url.into(), rows: Arc::default() }
     }
 
     /// Makes a request until it is answered.
@@ -103,13 +105,19 @@ impl Client {
         self.exchange.answer(&question, read).await
     }
 
+    fn rows(&self) -> MutexGuard<'_, Vec<Row>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn read_page(&self, request: &PageRequest) -> Result<Page, InsightsError> {
         let limits =
             BodyLimits { wire_bytes: PAGE_WIRE_BYTES_MAX, inflated_bytes: PAGE_INFLATED_BYTES_MAX };
         let mut differed = false;
         let read = |answer: Answer| {
             let headers = page_headers(&answer.headers);
-            let page = Page::parse(answer.body, headers).map_err(|error| error.to_string())?;
+            let used = std::mem::take(&mut *self.rows());
+            let page = Page::parse_into(used, answer.body, headers);
+            let page = page.map_err(|error| error.to_string())?;
             let rows = page.rows().len() as u64;
             match page.headers.count {
                 // Once more; if it stays, the array is believed.
@@ -169,7 +177,9 @@ impl Insights for Client {
         })
     }
 
-    fn give_back(&self, body: PageBody) {
+    fn give_back(&self, page: Page) {
+        let (body, rows) = page.into_parts();
+        *self.rows() = rows;
         self.exchange.give_back(body);
     }
 

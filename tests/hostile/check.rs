@@ -1,8 +1,9 @@
 //! What must hold of any bytes that JumpCloud may answer: page reader, line writer, key builder.
 
 use engine::identity::{Identity, Slot};
+use engine::limits::PAGE_ROWS_MAX;
 use engine::output::raw;
-use engine::page::{Page, PageHeaders, Row, RowKind};
+use engine::page::{Page, PageError, PageHeaders, Row, RowKind};
 use engine::partition::{KeyLayout, event_key, is_archive_key, service_label};
 use engine::stream::StreamId;
 use engine::time;
@@ -19,6 +20,7 @@ pub(crate) fn answer(body: &[u8]) {
     let json: Option<Vec<&RawValue>> = serde_json::from_slice(body).ok();
     let page = match (page, &json) {
         (Ok(page), _) => page,
+        (Err(PageError::TooMany), Some(rows)) => return assert!(rows.len() > PAGE_ROWS_MAX),
         (Err(error), Some(_)) => panic!("a JSON array is refused: {error}"),
         (Err(_), None) => return,
     };
@@ -33,7 +35,7 @@ pub(crate) fn answer(body: &[u8]) {
             );
         }
     }
-    assert!(page.rows().len() <= body.len(), "a row has at least a byte");
+    assert!(page.rows().len() <= PAGE_ROWS_MAX, "what is held of a page is bounded");
     page.rows().iter().for_each(|one| row(&page, one));
 }
 

@@ -67,7 +67,7 @@ impl Run<'_> {
             if let Decided::Theirs = self.admit(&page, kind, reading, at_ms).await? {
                 return Ok(Ended::Lost);
             }
-            self.engine.insights.give_back(page.into_body());
+            self.engine.insights.give_back(page);
             at_ms = last_ms.max(at_ms);
             match (step, room) {
                 (Err(error), _) => {

@@ -35,10 +35,10 @@ impl Output {
         Self { format, custom }
     }
 
-    /// Whether the line of `event`, which is a JSON object in UTF-8, is its own bytes.
+    /// Whether the line of an event that may stand in a line as it is, is its own bytes.
     #[must_use]
-    pub fn is_as_is(&self, event: &[u8]) -> bool {
-        self.format == Format::Raw && self.custom.is_empty() && raw::is_as_is(event)
+    pub fn keeps(&self) -> bool {
+        self.format == Format::Raw && self.custom.is_empty()
     }
 
     /// Appends the line of `event`, which is a JSON object in UTF-8, and the line feed behind it.

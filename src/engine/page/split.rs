@@ -1,0 +1,191 @@
+//! An answer's array, row by row: the one pass over its bytes.
+
+use serde::de::IgnoredAny;
+
+use super::{Fields, PageError, Row, RowKind, Span, Value};
+use crate::event::{self, Member};
+use crate::limits::PAGE_ROWS_MAX;
+use crate::output::raw;
+use crate::time;
+
+/// Puts the rows of `body` into `rows`.
+pub(super) fn split(body: &[u8], rows: &mut Vec<Row>) -> Result<(), PageError> {
+    let garbled = |at| PageError::Garbled { at, length: body.len() };
+    // Asked once for the whole page: nearly always yes, and then no row needs to be asked again.
+    let text = std::str::from_utf8(body).ok();
+    let mut at = skip_space(body, 0);
+    if body.get(at) != Some(&b'[') {
+        return Err(PageError::NotAnArray(first_character(&body[at..])));
+    }
+    at = skip_space(body, at + 1);
+    if body.get(at) == Some(&b']') {
+        return end_of(body, at + 1);
+    }
+    loop {
+        let (end, kind) = element(body, text, at).ok_or_else(|| garbled(at))?;
+        if rows.len() == PAGE_ROWS_MAX {
+            return Err(PageError::TooMany);
+        }
+        // Asked while the row is at hand: a page is larger than what a processor keeps near.
+        let is_line = raw::is_as_is(&body[at..end]);
+        rows.push(Row { range: Span::new(at, end), is_line, kind });
+        at = skip_space(body, end);
+        match body.get(at) {
+            Some(b',') => at = skip_space(body, at + 1),
+            Some(b']') => return end_of(body, at + 1),
+            _ => return Err(garbled(at)),
+        }
+    }
+}
+
+fn end_of(body: &[u8], at: usize) -> Result<(), PageError> {
+    let at = skip_space(body, at);
+    if at == body.len() { Ok(()) } else { Err(PageError::Garbled { at, length: body.len() }) }
+}
+
+/// Reads the element that begins at `at`; returns where it ends. `None` if it is no JSON.
+fn element(body: &[u8], text: Option<&str>, at: usize) -> Option<(usize, RowKind)> {
+    if body.get(at) != Some(&b'{') {
+        let end = at + json_length(&body[at..])?;
+        return Some((end, RowKind::Broken("not a JSON object")));
+    }
+    let Some(text) = text else {
+        let end = at + json_length(&body[at..])?;
+        let Ok(own) = std::str::from_utf8(&body[at..end]) else {
+            return Some((end, RowKind::Broken("not UTF-8")));
+        };
+        let (_, fields) = fields(own, body)?;
+        return Some((end, RowKind::Event(fields)));
+    };
+    let (length, fields) = fields(text.get(at..)?, body)?;
+    Some((at + length, RowKind::Event(fields)))
+}
+
+/// Reads the object at the front of `text`, which lies in `body`; returns its length.
+fn fields(text: &str, body: &[u8]) -> Option<(usize, Fields)> {
+    let (members, length) = event::members(text)?;
+    let value = |member: Member<'_>| {
+        let (json, is_plain) = match member {
+            Member::Plain(text) => (text, true),
+            Member::Raw(raw) => (raw.get(), false),
+        };
+        let start = json.as_ptr().addr() - body.as_ptr().addr();
+        Value { range: Span::new(start, start + json.len()), is_plain }
+    };
+    let timestamp_ns = members
+        .timestamp
+        .and_then(Member::text)
+        .and_then(|text| time::parse_ns(std::str::from_utf8(&text).ok()?));
+    let fields = Fields {
+        organization: members.organization.map(value),
+        service: members.service.map(value),
+        id: members.id.map(value),
+        timestamp: members.timestamp.map(value),
+        timestamp_ns,
+    };
+    Some((length, fields))
+}
+
+/// Length of the JSON value at the front of `bytes`, whose strings need not be UTF-8.
+fn json_length(bytes: &[u8]) -> Option<usize> {
+    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<IgnoredAny>();
+    values.next()?.ok()?;
+    Some(values.byte_offset())
+}
+
+fn skip_space(body: &[u8], at: usize) -> usize {
+    let space = |b: &u8| !matches!(b, b' ' | b'\t' | b'\r' | b'\n');
+    body[at..].iter().position(space).map_or(body.len(), |n| at + n)
+}
+
+/// One character is enough to tell HTML from an error object, and shows nobody's data.
+fn first_character(body: &[u8]) -> String {
+    match body.first() {
+        None => "nothing".to_owned(),
+        Some(b) if b.is_ascii_graphic() => char::from(*b).to_string(),
+        Some(b) => format!("0x{b:02x}"),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::super::{Page, PageHeaders};
+    use super::*;
+
+    fn page(body: &[u8]) -> Result<Page, PageError> {
+        Page::parse(body.to_vec(), PageHeaders::default())
+    }
+
+    #[test]
+    fn rows_are_the_bytes_between_the_commas() {
+        let body = b" [ {\"id\" : \"a\"} ,{\"id\":\"b\",\"n\":1.50}\n]\n";
+        let page = page(body).unwrap();
+        let rows: Vec<_> = page.rows().iter().map(|r| page.bytes(r)).collect();
+        assert_eq!(rows, [&b"{\"id\" : \"a\"}"[..], b"{\"id\":\"b\",\"n\":1.50}"]);
+        assert_eq!(page.names(&page.rows()[1]).id.unwrap().as_ref(), b"b");
+    }
+
+    #[test]
+    fn empty_arrays_are_pages_without_rows() {
+        assert!(page(b"[]").unwrap().is_empty());
+        assert!(page(b" [\n] ").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_no_array_to_its_end_is_no_page() {
+        for body in ["", "null", "{}", "<html>", "{\"message\":\"x\"}"] {
+            assert!(matches!(page(body.as_bytes()), Err(PageError::NotAnArray(_))), "{body}");
+        }
+        for body in [
+            "[",
+            "[{}",
+            "[{},",
+            "[{},]",
+            "[{}]x",
+            "[{\"a\":tru}]",
+            "[{\"a\"}]",
+            "[{} {}]",
+            "[{\"a\":\"\n\"}]",
+        ] {
+            assert!(matches!(page(body.as_bytes()), Err(PageError::Garbled { .. })), "{body}");
+        }
+    }
+
+    #[test]
+    fn the_memory_of_rows_is_bounded_and_used_again() {
+        let body = |rows: usize| format!("[{}1]", "1,".repeat(rows - 1)).into_bytes();
+        let largest = Page::parse(body(PAGE_ROWS_MAX), PageHeaders::default()).unwrap();
+        let (_, rows) = largest.into_parts();
+        let capacity = rows.capacity();
+        let page = Page::parse_into(rows, body(2), PageHeaders::default()).unwrap();
+        assert_eq!((page.rows().len(), page.rows.capacity()), (2, capacity));
+        let more = Page::parse(body(PAGE_ROWS_MAX + 1), PageHeaders::default());
+        assert_eq!(more.unwrap_err(), PageError::TooMany);
+    }
+
+    #[test]
+    fn broken_rows_do_not_take_their_neighbours_along() {
+        let page = page(b"[{\"id\":\"a\"},42,null,{\"id\":\"\xff\"},[{}],{\"id\":\"b\"}]").unwrap();
+        let kinds: Vec<_> = page
+            .rows()
+            .iter()
+            .map(|row| match &row.kind {
+                RowKind::Event(_) => "event",
+                RowKind::Broken(reason) => reason,
+            })
+            .collect();
+        assert_eq!(
+            kinds,
+            [
+                "event",
+                "not a JSON object",
+                "not a JSON object",
+                "not UTF-8",
+                "not a JSON object",
+                "event"
+            ]
+        );
+        assert_eq!(page.bytes(&page.rows()[3]), b"{\"id\":\"\xff\"}");
+    }
+}
