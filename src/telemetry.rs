@@ -15,7 +15,7 @@ use engine::metrics::{Metrics, View};
 use engine::report::Report;
 
 fn filter(level: Level) -> Targets {
-    let ours = ["jumpcloud_collector", "bootstrap", "collector"];
+    let ours = ["engine", "jumpcloud_collector", "bootstrap", "collector"];
     Targets::new().with_default(Level::WARN).with_targets(ours.map(|target| (target, level)))
 }
 

@@ -159,7 +159,7 @@ impl Batch {
         row: &Row,
     ) {
         let event = page.bytes(row);
-        if !(row.is_line && output.keeps()) {
+        if !(row.is_line && output.leaves_as_is()) {
             return self.add_event(layout, output, admission, event);
         }
         let at = self.part_of(layout, admission);

@@ -35,9 +35,9 @@ impl Output {
         Self { format, custom }
     }
 
-    /// Whether the line of an event that may stand in a line as it is, is its own bytes.
+    /// Whether an event that may stand in a line as it is does so.
     #[must_use]
-    pub fn keeps(&self) -> bool {
+    pub fn leaves_as_is(&self) -> bool {
         self.format == Format::Raw && self.custom.is_empty()
     }
 
