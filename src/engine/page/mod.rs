@@ -112,7 +112,7 @@ pub enum PageError {
         /// Length of the body.
         length: usize,
     },
-    /// Nothing asks for so many rows, and each takes memory.
+    /// A JSON array, but nothing asks for so many rows, and each takes memory.
     #[error("expected {asked} rows at most, the array has more than {max}", asked = PAGE_LIMIT_MAX, max = PAGE_ROWS_MAX)]
     TooMany,
 }
@@ -121,7 +121,7 @@ impl Page {
     /// Reads `body` to its end.
     ///
     /// # Errors
-    /// [`PageError`] if it is anything but one JSON array.
+    /// [`PageError`] if it is anything but one JSON array, or has more than [`PAGE_ROWS_MAX`] rows.
     pub fn parse(body: Vec<u8>, headers: PageHeaders) -> Result<Self, PageError> {
         Self::parse_into(Vec::new(), body, headers)
     }
@@ -129,7 +129,7 @@ impl Page {
     /// The same, with the memory of another page's rows.
     ///
     /// # Errors
-    /// [`PageError`] if it is anything but one JSON array.
+    /// [`PageError`] if it is anything but one JSON array, or has more than [`PAGE_ROWS_MAX`] rows.
     pub fn parse_into(
         mut rows: Vec<Row>,
         body: Vec<u8>,
