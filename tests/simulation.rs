@@ -25,6 +25,8 @@ mod draw;
 mod faults;
 #[path = "simulation/ports.rs"]
 mod ports;
+#[path = "simulation/request.rs"]
+mod request;
 #[path = "simulation/schedule.rs"]
 mod schedule;
 #[path = "simulation/simulate.rs"]

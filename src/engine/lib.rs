@@ -22,7 +22,7 @@
 //! | [`snapshot`], [`fields`] | daily snapshots of users, and what is kept of each |
 //! | [`collect`] | one run of one stream: the one place with the protocol's order |
 //! | [`plan`], [`sweep`], [`walk`], [`place`] | what to read: windows, late events, paging, places of rows |
-//! | [`page`], [`event`], [`token`] | one answer of JumpCloud and the rows in it |
+//! | [`incoming`], [`page`], [`event`], [`token`] | one answer of JumpCloud and the rows in it |
 //! | [`identity`], [`index`] | what was decided already |
 //! | [`filter`], [`partition`], [`batch`], [`lines`], [`gzip`], [`output`] | which events and bytes go where |
 //! | [`entry`], [`cursor`], [`lease`], [`update`] | what is stored |
@@ -52,6 +52,7 @@ pub mod filter;
 pub mod gzip;
 pub mod hours;
 pub mod identity;
+pub mod incoming;
 pub mod index;
 pub mod lateness;
 pub mod lease;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 
+use crate::incoming::Incoming;
 use crate::page::Page;
 use crate::plan::Query;
 use crate::stream::{Scope, StreamId};
@@ -19,12 +20,12 @@ use crate::walk::Ask;
 
 /// JumpCloud's Directory Insights API.
 pub trait Insights: Send + Sync {
-    /// Asks for one page. The future makes progress by itself where the adapter can, so that a
-    /// page arrives while another one is being worked on.
+    /// Asks for one page, which is on its way from then on. It makes progress by itself where the
+    /// adapter can, so that a page arrives while another one is being worked on.
     ///
     /// Passing failures are retried inside, within `request.deadline_ms`; a page is whole or an
     /// error.
-    fn page(&self, request: PageRequest) -> BoxFuture<'static, Result<Page, InsightsError>>;
+    fn page(&self, request: PageRequest) -> Incoming;
 
     /// Counts the events of a window without reading them; nothing is pulled.
     fn count(&self, request: PageRequest) -> BoxFuture<'static, Result<u64, InsightsError>>;

@@ -4,6 +4,7 @@
 //! never loops: every request either carries a new token or starts at a later millisecond, or the
 //! walk ends with an error that says where.
 
+use crate::page::PageHeaders;
 use crate::token::Token;
 
 /// Where a walk through one query stands.
@@ -160,6 +161,18 @@ impl Walk {
         }
     }
 
+    /// Where the walk stands behind the page that is on its way, if that page is what its `headers`
+    /// announce, and the millisecond it ends in. `None` where they do not tell, or announce the last
+    /// one.
+    #[must_use]
+    pub fn foreseen(&self, headers: &PageHeaders) -> Option<(Self, i64)> {
+        let PageHeaders { limit, count, token } = headers.clone();
+        let (rows, last_ms) = (usize::try_from(count?).ok()?, token.as_ref()?.ms);
+        let mut walk = self.clone();
+        let step = walk.passed(&Held { rows, count, limit, token, last_ms });
+        (step == Ok(Step::Next)).then_some((walk, last_ms))
+    }
+
     /// Takes note of a page that was too large to fetch. `token` is what its headers said,
     /// `place_ms` the millisecond of the last row that came before it.
     ///
@@ -275,6 +288,24 @@ mod tests {
         assert_eq!((walk.ask().start_ms, walk.ask().token), (2_000, None));
         let stuck = Held { count: Some(100), ..held(0, 2_000) };
         assert_eq!(walk.passed(&stuck), Err(WalkError::Short { count: 100, rows: 0 }));
+    }
+
+    #[test]
+    fn the_headers_of_a_page_tell_what_comes_behind_it() {
+        let headers = |count, token| PageHeaders { limit: Some(100), count, token };
+        let mut walk = walk();
+        let (behind, last_ms) =
+            walk.foreseen(&headers(Some(100), token(2_000, "doc2000"))).unwrap();
+        assert_eq!(walk.passed(&held(100, 2_000)), Ok(Step::Next));
+        assert_eq!((behind.ask(), last_ms), (walk.ask(), 2_000));
+        for (count, token) in [
+            (Some(99), token(3_000, "doc3000")),
+            (Some(100), token(9_000, "doc9000")),
+            (Some(100), None),
+            (None, token(3_000, "doc3000")),
+        ] {
+            assert!(walk.foreseen(&headers(count, token)).is_none());
+        }
     }
 
     #[test]

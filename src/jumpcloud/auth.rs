@@ -196,7 +196,7 @@ impl Auth {
             .body("grant_type=client_credentials&scope=api");
         let limits = BodyLimits { wire_bytes: ANSWER_BYTES_MAX, inflated_bytes: ANSWER_BYTES_MAX };
         self.pace.turn(&*self.clock).await;
-        let sent = self.http.send(request, limits, |_| ()).await;
+        let sent = self.http.exchange(request, limits).await;
         let answer =
             sent.map_err(|error| token_error(&error, client_secret, self.clock.now_ms()))?;
         serde_json::from_slice(&answer.body).map_err(|_| AuthError::Unavailable {

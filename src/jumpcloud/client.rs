@@ -12,6 +12,8 @@ use super::auth::Auth;
 use super::by_itself::ByItself;
 use super::exchange::{Exchange, Question, page_headers};
 use super::http::{Answer, BodyLimits, Http};
+use super::opening::Opening;
+use engine::incoming::Incoming;
 use engine::limits::{ANSWER_BYTES_MAX, PAGE_INFLATED_BYTES_MAX, PAGE_WIRE_BYTES_MAX};
 use engine::page::{Page, Row};
 use engine::ports::{Clock, Insights, InsightsError, PageRequest};
@@ -86,6 +88,7 @@ impl Client {
         request: &PageRequest,
         path: &str,
         limits: BodyLimits,
+        opening: Option<&Opening>,
         read: impl FnMut(Answer) -> Result<T, String>,
     ) -> Result<T, InsightsError> {
         let url = format!("{}{path}", self.insights_url);
@@ -101,6 +104,7 @@ impl Client {
                 http.post(&url).header(CONTENT_TYPE, "application/json").body(body.clone())
             },
             meaning: &|code| meaning(code, &request.scope),
+            opening,
         };
         self.exchange.answer(&question, read).await
     }
@@ -109,7 +113,11 @@ impl Client {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn read_page(&self, request: &PageRequest) -> Result<Page, InsightsError> {
+    async fn read_page(
+        &self,
+        request: &PageRequest,
+        opening: &Opening,
+    ) -> Result<Page, InsightsError> {
         let limits =
             BodyLimits { wire_bytes: PAGE_WIRE_BYTES_MAX, inflated_bytes: PAGE_INFLATED_BYTES_MAX };
         let mut differed = false;
@@ -128,14 +136,16 @@ impl Client {
                 _ => Ok(page),
             }
         };
-        self.answer(request, "/events", limits, read).await
+        self.answer(request, "/events", limits, Some(opening), read).await
     }
 }
 
 impl Insights for Client {
-    fn page(&self, request: PageRequest) -> BoxFuture<'static, Result<Page, InsightsError>> {
+    fn page(&self, request: PageRequest) -> Incoming {
         let client = self.clone();
-        ByItself::start(async move { client.read_page(&request).await })
+        Opening::of(|opening| {
+            ByItself::start(async move { client.read_page(&request, &opening).await })
+        })
     }
 
     fn count(&self, request: PageRequest) -> BoxFuture<'static, Result<u64, InsightsError>> {
@@ -149,7 +159,7 @@ impl Insights for Client {
                 let count: Result<Count, _> = serde_json::from_slice(&answer.body);
                 count.map(|answer| answer.count).map_err(|_| "the answer holds no count".to_owned())
             };
-            client.answer(&request, "/events/count", COUNT_LIMITS, read).await
+            client.answer(&request, "/events/count", COUNT_LIMITS, None, read).await
         })
     }
 
@@ -173,7 +183,7 @@ impl Insights for Client {
                 let buckets = found.map_err(|_| "the answer holds no buckets".to_owned())?.buckets;
                 Ok(buckets.into_iter().map(|bucket| (bucket.key, bucket.doc_count)).collect())
             };
-            client.answer(&request, "/events/interval", COUNT_LIMITS, read).await
+            client.answer(&request, "/events/interval", COUNT_LIMITS, None, read).await
         })
     }
 

@@ -59,6 +59,7 @@ impl ConsoleClient {
             meter: &request.meter,
             request: &|http| http.get(&url),
             meaning: &|code| meaning(code, list),
+            opening: None,
         };
         let read = |answer: Answer| {
             let body: Result<Body, _> = serde_json::from_slice(&answer.body);

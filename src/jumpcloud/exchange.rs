@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, DATE, HeaderMap};
 use reqwest::{RequestBuilder, StatusCode};
 use secrecy::SecretString;
 
 use super::auth::{Auth, AuthError, without};
 use super::http::{Answer, BodyLimits, Http, HttpError};
+use super::opening::Opening;
 use super::retry;
 use engine::limits::TRIES_MAX;
 use engine::page::{PageBody, PageHeaders};
@@ -45,6 +46,8 @@ pub(super) struct Question<'a> {
     pub(super) request: &'a (dyn Fn(&Http) -> RequestBuilder + Send + Sync),
     /// What a refusal means, in plain words, by its status.
     pub(super) meaning: &'a (dyn Fn(u16) -> String + Send + Sync),
+    /// Where an answer's headers go before its body is read.
+    pub(super) opening: Option<&'a Opening>,
 }
 
 /// Why a try did not give an answer, by what comes next.
@@ -146,7 +149,7 @@ impl Exchange {
             Some(Scope::Organization(id)) => request.header("x-org-id", id),
             Some(Scope::Provider(id)) => request.header("x-provider-id", id),
         };
-        let sent = self.http.send(request, question.limits, |date| self.meet(date)).await;
+        let sent = self.sent(question, request).await;
         let answer = sent.map_err(|error| {
             count(&error, question.meter);
             self.failed(hidden(error, &proof.secret), proof.generation, question)
@@ -158,9 +161,22 @@ impl Exchange {
         })
     }
 
+    async fn sent(
+        &self,
+        question: &Question<'_>,
+        request: RequestBuilder,
+    ) -> Result<Answer, HttpError> {
+        let opened = self.http.send(request, |headers| self.meet(headers)).await?;
+        if let Some(opening) = question.opening {
+            opening.pass(opened.headers()).await;
+        }
+        self.http.take(opened, question.limits).await
+    }
+
     /// Takes note of an answer's `Date`: how far is the local clock ahead?
-    fn meet(&self, date: &str) {
-        if let Some(date_ms) = retry::http_date_ms(date) {
+    fn meet(&self, headers: &HeaderMap) {
+        let date = headers.get(DATE).and_then(|value| value.to_str().ok());
+        if let Some(date_ms) = date.and_then(retry::http_date_ms) {
             let ahead_ms = (self.clock.now_ms() - date_ms).max(0);
             self.ahead_ms.store(ahead_ms, Ordering::Relaxed);
         }

@@ -20,6 +20,10 @@ pub struct Http {
     spare: Arc<Mutex<Spare>>,
 }
 
+/// An answer with status 200 of which no more than the headers were read.
+#[derive(Debug)]
+pub struct Opened(Response);
+
 /// A whole answer with status 200.
 #[derive(Debug)]
 pub struct Answer {
@@ -64,6 +68,14 @@ pub struct BodyLimits {
     pub wire_bytes: usize,
     /// Inflated.
     pub inflated_bytes: usize,
+}
+
+impl Opened {
+    /// Its headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        self.0.headers()
+    }
 }
 
 impl Http {
@@ -113,23 +125,43 @@ impl Http {
         }
     }
 
-    /// Sends a request and takes its answer. `date` is given the `Date` header of any answer.
+    /// Sends a request and takes its answer.
+    ///
+    /// # Errors
+    /// [`HttpError`]; no message holds a header or a body of ours.
+    pub async fn exchange(
+        &self,
+        request: RequestBuilder,
+        limits: BodyLimits,
+    ) -> Result<Answer, HttpError> {
+        let opened = self.send(request, |_| ()).await?;
+        self.take(opened, limits).await
+    }
+
+    /// Sends a request and waits for the headers of its answer; those of any answer are given to
+    /// `met`.
     ///
     /// # Errors
     /// [`HttpError`]; no message holds a header or a body of ours.
     pub async fn send(
         &self,
         request: RequestBuilder,
-        limits: BodyLimits,
-        date: impl Fn(&str),
-    ) -> Result<Answer, HttpError> {
+        met: impl Fn(&HeaderMap),
+    ) -> Result<Opened, HttpError> {
         let response = request.send().await.map_err(|error| HttpError::Broken(chain(&error)))?;
-        if let Some(text) = response.headers().get("date").and_then(|value| value.to_str().ok()) {
-            date(text);
-        }
+        met(response.headers());
         if response.status() != StatusCode::OK {
             return Err(refused(response).await);
         }
+        Ok(Opened(response))
+    }
+
+    /// Takes the answer's body.
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn take(&self, opened: Opened, limits: BodyLimits) -> Result<Answer, HttpError> {
+        let Opened(response) = opened;
         let headers = response.headers().clone();
         let too_large =
             |limit_bytes| HttpError::TooLarge { limit_bytes, headers: Box::new(headers.clone()) };

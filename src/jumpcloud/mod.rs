@@ -6,6 +6,7 @@ mod client;
 mod console;
 mod exchange;
 mod http;
+mod opening;
 mod pace;
 pub mod retry;
 mod secret;
@@ -14,7 +15,7 @@ mod spare;
 pub use auth::{Auth, AuthError, Proof};
 pub use client::Client;
 pub use console::ConsoleClient;
-pub use http::{Answer, BodyLimits, Http, HttpError};
+pub use http::{Answer, BodyLimits, Http, HttpError, Opened};
 pub use pace::Pace;
 pub use secret::{Credentials, SecretError};
 

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use engine::collect::{Engine, Goal};
+use engine::incoming::Incoming;
 use engine::page::{Page, PageHeaders};
 use engine::plan::Budget;
 use engine::ports::{
@@ -74,13 +75,14 @@ impl Pages {
 }
 
 impl Insights for Pages {
-    fn page(&self, request: PageRequest) -> BoxFuture<'static, Result<Page, InsightsError>> {
+    fn page(&self, request: PageRequest) -> Incoming {
         let token = request.ask.token;
         let at = token.and_then(|token| {
             self.0.iter().position(|(_, headers)| headers.token.as_ref() == Some(&token))
         });
         let (body, headers) = self.0[at.map_or(0, |at| at + 1)].clone();
-        async move { Ok(Page::parse(body, headers).unwrap()) }.boxed()
+        let told = ready(Some(headers.clone())).boxed();
+        Incoming::new(told, async move { Ok(Page::parse(body, headers).unwrap()) }.boxed(), || ())
     }
 
     fn count(&self, _: PageRequest) -> BoxFuture<'static, Result<u64, InsightsError>> {

@@ -226,7 +226,7 @@ async fn distance() {
     let ratio = |taken: &Taken| taken.seconds / (taken.pages * LATENCY.as_secs_f64());
     row(
         "time / pages x latency, at 300 ms a page",
-        &format!("{:.2} ({} pages)", of(&distant, ratio), of(&distant, |taken| taken.pages)),
+        &format!("{}, {} pages", spread(&distant, ratio), of(&distant, |taken| taken.pages)),
     );
 }
 

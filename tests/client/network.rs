@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use engine::ports::Insights as _;
 use jumpcloud_collector::standin::{Fault, When};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::raw::{Raw, take};
@@ -57,6 +57,21 @@ async fn a_request_goes_on_while_nobody_waits_for_it() {
     let page = raw.client.page(raw.request());
     timeout(LIMIT, take(&raw.listener)).await.expect("the request is sent").unwrap();
     drop(page);
+}
+
+/// They tell what to ask next while the body is still to come.
+#[tokio::test]
+async fn the_headers_of_a_page_come_before_its_body() {
+    let raw = Raw::start().await;
+    let mut page = raw.client.page(raw.request());
+    let mut stream = timeout(LIMIT, take(&raw.listener)).await.unwrap().unwrap();
+    let head = "HTTP/1.1 200 OK\r\nX-Result-Count: 1\r\nContent-Length: 4\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let headers = timeout(LIMIT, page.headers()).await.expect("the headers are sent").unwrap();
+    assert_eq!(headers.count, Some(1));
+    stream.write_all(b"[{}]").await.unwrap();
+    let page = timeout(LIMIT, page.into_future()).await.expect("the body is sent").unwrap();
+    assert_eq!((page.rows().len(), page.headers), (1, headers));
 }
 
 #[tokio::test]

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use engine::limits::LEASE_MS_MAX;
 use engine::ports::InsightsError;
 
+use crate::request::{Answer, Request};
 use crate::schedule::{DAY, DELAY_MS_MAX, HOUR, MINUTE, SECOND};
 use crate::simulate::{Simulation, WORKERS};
 use crate::tally::Fault;
 use crate::truth::Flaw;
-use crate::world::{Answer, Request, World, lock};
+use crate::world::{World, lock};
 
 impl Simulation {
     /// Answers a request, well or badly.
@@ -59,7 +60,11 @@ impl Simulation {
         let answer = match fault {
             Fault::CrashBefore | Fault::PausedBefore => return,
             Fault::NotMade | Fault::PageUnavailable => request.unclear("throttled"),
+            Fault::PageTooLate if request.is_body() => {
+                Answer::Body(Box::new(Err(InsightsError::OutOfTime)))
+            }
             Fault::PageTooLate => Answer::Page(Box::new(Err(InsightsError::OutOfTime))),
+            Fault::BodyBroken => world.ask_again(request),
             Fault::AnswerLost => {
                 world.make(worker, request, none);
                 request.unclear("timed out")
@@ -129,8 +134,9 @@ impl Simulation {
             Fault::LimitLowered
             | Fault::TokenAbsent
             | Fault::TokenRepeated
-            | Fault::CountTooHigh
-            | Fault::PageTooLate => request.is_page(),
+            | Fault::CountTooHigh => request.is_page(),
+            Fault::PageTooLate => request.is_page() || request.is_body(),
+            Fault::BodyBroken => request.is_body(),
             Fault::PageUnavailable => request.is_for_jumpcloud(),
             Fault::AnswerLost | Fault::MadeLater | Fault::MadeTwice => request.changes_something(),
             Fault::NotMade => !request.is_for_jumpcloud(),

@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::page::Page;
+use engine::incoming::Incoming;
+use engine::page::PageHeaders;
 use engine::ports::{
     About, Clock, Console, Created, Cursors, Insights, InsightsError, ListPage, ListRequest,
     Objects, PageRequest, StoreError,
@@ -18,7 +19,8 @@ use engine::stream::StreamId;
 use engine::update::{Item, Update};
 use futures_util::future::BoxFuture;
 
-use crate::world::{Answer, Request, Shared, lock};
+use crate::request::{Answer, Request};
+use crate::world::{Shared, lock};
 
 /// What one worker's engine works with.
 #[derive(Clone)]
@@ -34,7 +36,7 @@ struct Reply {
 }
 
 impl Ports {
-    pub(crate) fn ask(&self, request: Request) -> impl Future<Output = Answer> + Send + use<> {
+    fn ask(&self, request: Request) -> Reply {
         let id = lock(&self.world).begin(self.worker, request);
         Reply { world: Arc::clone(&self.world), id }
     }
@@ -46,6 +48,21 @@ impl Future for Reply {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
         let answer = lock(&self.world).take_answer(self.id, context.waker());
         answer.map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+/// Waits for the headers of a page.
+struct Headers {
+    world: Shared,
+    id: u64,
+}
+
+impl Future for Headers {
+    type Output = Option<PageHeaders>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let headers = lock(&self.world).headers(self.id, context.waker());
+        headers.map_or(Poll::Pending, Poll::Ready)
     }
 }
 
@@ -116,9 +133,15 @@ impl Cursors for Ports {
 }
 
 impl Insights for Ports {
-    fn page(&self, request: PageRequest) -> BoxFuture<'static, Result<Page, InsightsError>> {
-        let reply = self.ask(Request::Page(request));
-        Box::pin(async move { *answered!(Page, reply.await) })
+    fn page(&self, request: PageRequest) -> Incoming {
+        let (ports, reply) = (self.clone(), self.ask(Request::Page(request.clone())));
+        let headers = Headers { world: Arc::clone(&self.world), id: reply.id };
+        let page = async move {
+            let page = (*answered!(Page, reply.await))?;
+            let again = *answered!(Body, ports.ask(Request::Body(request)).await);
+            again.map(|again| again.unwrap_or(page))
+        };
+        Incoming::new(Box::pin(headers), Box::pin(page), || {})
     }
 
     fn count(&self, request: PageRequest) -> BoxFuture<'static, Result<u64, InsightsError>> {

@@ -162,8 +162,8 @@ fn queries(chance: &mut Chance) -> Vec<Query> {
 /// Half of the kinds, so that each is met with and without each other.
 fn kinds(chance: &mut Chance) -> Vec<Fault> {
     use Fault::{
-        AnswerLost, CountTooHigh, CrashAfter, CrashBefore, LimitLowered, MadeLater, MadeTwice,
-        NotMade, PageTooLate, PageUnavailable, PausedAfter, PausedBefore, TokenAbsent,
+        AnswerLost, BodyBroken, CountTooHigh, CrashAfter, CrashBefore, LimitLowered, MadeLater,
+        MadeTwice, NotMade, PageTooLate, PageUnavailable, PausedAfter, PausedBefore, TokenAbsent,
         TokenRepeated,
     };
     let all = [
@@ -177,6 +177,7 @@ fn kinds(chance: &mut Chance) -> Vec<Fault> {
         PausedAfter,
         PageUnavailable,
         PageTooLate,
+        BodyBroken,
         LimitLowered,
         TokenAbsent,
         TokenRepeated,

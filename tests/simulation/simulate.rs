@@ -13,10 +13,11 @@ use futures_util::future::LocalBoxFuture;
 use crate::chance::Chance;
 use crate::check;
 use crate::ports::Ports;
+use crate::request::Request;
 use crate::schedule::{SKEW_MS_MAX, Schedule};
 use crate::starved::Sweeps;
 use crate::tally::{Fault, Step, Tally};
-use crate::world::{Call, Local, Request, Shared, World, lock};
+use crate::world::{Call, Local, Shared, World, lock};
 
 /// Workers that every schedule has.
 pub(crate) const WORKERS: usize = 3;

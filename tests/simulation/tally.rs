@@ -45,6 +45,8 @@ counted! {
         PartFound,
         SlotCreated,
         SlotFound,
+        /// A page is asked for while the body of the one before is on its way.
+        PageForeseen,
         Advanced,
         AdvancedByAnother,
         Progressed,
@@ -86,6 +88,8 @@ counted! {
         PageUnavailable,
         /// The run's time is over before an answer came.
         PageTooLate,
+        /// A page's body breaks off behind its headers, and the client asks for the page again.
+        BodyBroken,
         LimitLowered,
         TokenAbsent,
         TokenRepeated,

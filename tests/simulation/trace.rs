@@ -5,7 +5,7 @@ use std::fmt;
 use engine::ports::PageRequest;
 use engine::update::{Condition, Item, Update, Value};
 
-use crate::world::{Answer, Request};
+use crate::request::{Answer, Request};
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,6 +23,7 @@ impl fmt::Display for Request {
                 write!(f, "update cursor {stream}: {}", Change(update))
             }
             Self::Page(request) => write!(f, "page {}", Asked(request)),
+            Self::Body(request) => write!(f, "body {}", Asked(request)),
             Self::Count(request) => write!(f, "count {}", Asked(request)),
             Self::Hourly(request) => write!(f, "hourly counts {}", Asked(request)),
             Self::Sleep(ms) => write!(f, "sleep {ms} ms"),
@@ -55,6 +56,11 @@ impl fmt::Display for Answer {
                         page.headers.token.as_ref().map(|token| token.json().get().to_owned());
                     write!(f, "{} rows, token {}", page.rows().len(), token.unwrap_or_default())
                 }
+                Err(error) => write!(f, "error: {error}"),
+            },
+            Self::Body(body) => match body.as_ref() {
+                Ok(None) => write!(f, "whole"),
+                Ok(Some(page)) => write!(f, "asked again: {} rows", page.rows().len()),
                 Err(error) => write!(f, "error: {error}"),
             },
             Self::Count(Ok(count)) => write!(f, "{count}"),

@@ -1,51 +1,21 @@
 //! Everything outside the engine: time, both stores, JumpCloud, and the requests under way.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use bytes::Bytes;
 use engine::lease;
-use engine::page::Page;
-use engine::ports::{Created, InsightsError, PageRequest, StoreError};
+use engine::page::{Page, PageHeaders};
+use engine::ports::{InsightsError, PageRequest};
 use engine::stream::StreamId;
-use engine::update::{Item, Update, number};
+use engine::update::{Update, number};
 
 use crate::chance::Chance;
+use crate::request::{Answer, Request};
 use crate::schedule::{DELAY_MS_MAX, SECOND, Schedule};
 use crate::store::Store;
 use crate::table::{self, Table};
 use crate::tally::{Circumstance, Fault, Step, Tally};
 use crate::truth::{Flaw, Truth};
-
-/// What the engine asks of the world.
-#[derive(Clone, Debug)]
-pub(crate) enum Request {
-    Create { bucket: String, key: String, body: Bytes, sha256: [u8; 32] },
-    Get { bucket: String, key: String },
-    Sha256 { bucket: String, key: String },
-    List { bucket: String, prefix: String, after: String, most: usize },
-    Item { stream: StreamId },
-    Update { stream: StreamId, update: Update },
-    Page(PageRequest),
-    Count(PageRequest),
-    Hourly(PageRequest),
-    Sleep(u64),
-}
-
-/// What it gets.
-#[derive(Debug)]
-pub(crate) enum Answer {
-    Created(Result<Created, StoreError>),
-    Bytes(Result<Option<Bytes>, StoreError>),
-    Sha256(Result<Option<String>, StoreError>),
-    Keys(Result<Vec<String>, StoreError>),
-    Item(Result<Option<Item>, StoreError>),
-    Page(Box<Result<Page, InsightsError>>),
-    Count(Result<u64, InsightsError>),
-    Hourly(Result<BTreeMap<i64, i64>, InsightsError>),
-    Slept,
-}
 
 /// A request under way.
 #[derive(Debug)]
@@ -153,6 +123,10 @@ impl World {
     pub(crate) fn begin(&mut self, worker: usize, request: Request) -> u64 {
         self.next_call += 1;
         self.tally.requests += 1;
+        let is_next = |call: &Call| call.worker == worker && call.request.is_page();
+        if request.is_body() && self.calls.iter().any(is_next) {
+            self.tally.step(Step::PageForeseen);
+        }
         self.calls.push(Call { id: self.next_call, worker, request, answer: None, waker: None });
         self.next_call
     }
@@ -165,6 +139,17 @@ impl World {
         }
         self.calls[at].waker = Some(waker.clone());
         None
+    }
+
+    /// The headers of a page, if its answer came: `Some(None)` where there are none.
+    pub(crate) fn headers(&mut self, id: u64, waker: &Waker) -> Option<Option<PageHeaders>> {
+        let call = self.calls.iter_mut().find(|call| call.id == id)?;
+        let Some(answer) = &call.answer else {
+            call.waker = Some(waker.clone());
+            return None;
+        };
+        let Answer::Page(page) = answer else { unreachable!("{answer}") };
+        Some(page.as_ref().as_ref().ok().map(|page| page.headers.clone()))
     }
 
     /// The caller waits no longer. What it asked for may still be done, much later.
@@ -234,6 +219,7 @@ impl World {
                 self.tell_the_time(worker);
                 Answer::Page(Box::new(self.page(asked, flaw)))
             }
+            Request::Body(_) => Answer::Body(Box::new(Ok(None))),
             Request::Count(asked) => {
                 self.tell_the_time(worker);
                 Answer::Count(Ok(self
@@ -310,6 +296,12 @@ impl World {
         page
     }
 
+    /// The answer to a page's body that broke off: the page as it is now.
+    pub(crate) fn ask_again(&mut self, request: &Request) -> Answer {
+        let Request::Body(asked) = request else { unreachable!("{request}") };
+        Answer::Body(Box::new(self.page(asked, Flaw::default()).map(Some)))
+    }
+
     /// Whether a stream is a lane that was read for good.
     pub(crate) fn is_finished(&self, stream: &StreamId) -> bool {
         self.cursor_number(stream, "finished_ms").is_some()
@@ -340,36 +332,4 @@ fn circumstances(schedule: &Schedule, truth: &Truth, tally: &mut Tally) {
         tally.met(TwoQueries);
     }
     truth.kinds(schedule.promised_lateness_ms()).for_each(|kind| tally.met(kind));
-}
-
-impl Request {
-    /// Whether making it leaves something behind.
-    pub(crate) fn changes_something(&self) -> bool {
-        matches!(self, Self::Create { .. } | Self::Update { .. })
-    }
-
-    pub(crate) fn is_page(&self) -> bool {
-        matches!(self, Self::Page(_))
-    }
-
-    pub(crate) fn is_for_jumpcloud(&self) -> bool {
-        matches!(self, Self::Page(_) | Self::Count(_) | Self::Hourly(_))
-    }
-
-    /// The answer that leaves everything open.
-    pub(crate) fn unclear(&self, why: &str) -> Answer {
-        let unclear = || StoreError::Unclear(why.to_owned());
-        let unavailable = || InsightsError::Unavailable(why.to_owned());
-        match self {
-            Self::Create { .. } => Answer::Created(Err(unclear())),
-            Self::Get { .. } => Answer::Bytes(Err(unclear())),
-            Self::Sha256 { .. } => Answer::Sha256(Err(unclear())),
-            Self::List { .. } => Answer::Keys(Err(unclear())),
-            Self::Item { .. } | Self::Update { .. } => Answer::Item(Err(unclear())),
-            Self::Page(_) => Answer::Page(Box::new(Err(unavailable()))),
-            Self::Count(_) => Answer::Count(Err(unavailable())),
-            Self::Hourly(_) => Answer::Hourly(Err(unavailable())),
-            Self::Sleep(_) => Answer::Slept,
-        }
-    }
 }

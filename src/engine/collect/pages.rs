@@ -1,18 +1,22 @@
 //! The pages of one query: requested one ahead, admitted whole.
+//!
+//! The headers of a page tell what to ask next before its body has arrived. That is asked at once,
+//! and kept if the page turns out to be what its headers said.
 
 use std::sync::Arc;
 
 use super::Run;
 use super::decide::Decided;
-use super::read::{Ended, NextPage, Share};
+use super::read::{Ended, Share};
 use crate::cursor::Reading;
 use crate::error::RunError;
+use crate::incoming::Incoming;
 use crate::limits::PAGE_AHEAD_BYTES_MAX;
 use crate::page::Page;
 use crate::place;
 use crate::plan::{self, Kind};
 use crate::ports::{InsightsError, PageRequest};
-use crate::walk::{Held, Narrower, Step, Walk};
+use crate::walk::{Ask, Held, Narrower, Step, Walk};
 
 /// What the share says about another page.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,6 +25,12 @@ enum Room {
     None,
     /// The time is over before the reading has passed the millisecond it began in.
     Dense,
+}
+
+/// A page that was asked for by the headers of the one before.
+struct Foreseen {
+    ask: Ask,
+    incoming: Incoming,
 }
 
 impl Run<'_> {
@@ -39,6 +49,7 @@ impl Run<'_> {
         self.rows.begin(plan::rows_so_far(&self.cursor.state, kind));
         let mut next = self.ask(&walk, reading);
         loop {
+            let foreseen = self.foresee(&mut next, &walk, reading, share).await;
             let page = match next.await {
                 Ok(page) => page,
                 Err(InsightsError::TooLarge { token, limit_bytes }) => {
@@ -60,10 +71,11 @@ impl Run<'_> {
             reading.started_ms = reading.started_ms.min(self.engine.now_ms());
             let last_ms = place::last_ms(&page, at_ms);
             let step = walk.passed(&held(&page, last_ms));
-            let room = self.room(reading.at_ms < last_ms, page.len(), share);
+            let pages = self.report.pages;
+            let room = self.room(reading.at_ms < last_ms, pages, page.len(), share);
             let is_more = step == Ok(Step::Next) && room == Room::ForMore;
             let is_ahead = is_more && page.len() <= PAGE_AHEAD_BYTES_MAX;
-            let requested = is_ahead.then(|| self.ask(&walk, reading));
+            let requested = is_ahead.then(|| self.requested(&walk, reading, foreseen));
             if let Decided::Theirs = self.admit(&page, kind, reading, at_ms).await? {
                 return Ok(Ended::Lost);
             }
@@ -117,7 +129,31 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn ask(&self, walk: &Walk, reading: &Reading) -> NextPage {
+    /// Asks for the page behind one whose headers are there, if they tell enough of it.
+    async fn foresee(
+        &self,
+        next: &mut Incoming,
+        walk: &Walk,
+        reading: &Reading,
+        share: Share,
+    ) -> Option<Foreseen> {
+        let headers = next.headers().await?;
+        let (behind, last_ms) = walk.foreseen(&headers)?;
+        let room = self.room(reading.at_ms < last_ms, self.report.pages + 1, 0, share);
+        let ask = || Foreseen { ask: behind.ask(), incoming: self.ask(&behind, reading) };
+        (room == Room::ForMore).then(ask)
+    }
+
+    /// The next page, which may arrive from now on: the foreseen one, if it is what is asked for.
+    fn requested(&self, walk: &Walk, reading: &Reading, foreseen: Option<Foreseen>) -> Incoming {
+        let foreseen = foreseen.filter(|foreseen| foreseen.ask == walk.ask());
+        let mut next =
+            foreseen.map_or_else(|| self.ask(walk, reading), |foreseen| foreseen.incoming);
+        next.admit();
+        next
+    }
+
+    pub(super) fn ask(&self, walk: &Walk, reading: &Reading) -> Incoming {
         self.engine.insights.page(PageRequest {
             scope: self.stream.scope(),
             query: reading.query.clone(),
@@ -127,14 +163,13 @@ impl Run<'_> {
         })
     }
 
-    fn room(&self, has_passed: bool, page_bytes: usize, share: Share) -> Room {
+    /// What the share says once `pages` pages have come, the last one `page_bytes` long.
+    fn room(&self, has_passed: bool, pages: u64, page_bytes: usize, share: Share) -> Room {
         let now_ms = self.engine.clock.now_ms();
         let end_ms = self.budget.read_until_ms(self.batch.raw_bytes() + page_bytes);
         match has_passed {
             false if now_ms >= end_ms => Room::Dense,
-            true if now_ms >= end_ms.min(share.until_ms) || self.report.pages >= share.pages => {
-                Room::None
-            }
+            true if now_ms >= end_ms.min(share.until_ms) || pages >= share.pages => Room::None,
             _ => Room::ForMore,
         }
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::{self, BoxFuture};
+use futures_util::future;
 
 use super::counts::Counts;
 use super::decide::Decided;
@@ -252,6 +252,3 @@ impl<'e> Run<'e> {
         self.engine.clock.now_ms() >= self.budget.read_until_ms(0)
     }
 }
-
-/// A page that is on its way.
-pub(super) type NextPage = BoxFuture<'static, Result<crate::page::Page, InsightsError>>;

@@ -1,0 +1,73 @@
+//! Between the headers of an answer and its body.
+
+use futures_util::future::BoxFuture;
+use reqwest::header::HeaderMap;
+use tokio::sync::watch;
+
+use super::exchange::page_headers;
+use engine::incoming::Incoming;
+use engine::page::{Page, PageHeaders};
+use engine::ports::InsightsError;
+
+/// Tells the headers of a page, and holds its body back until it is admitted.
+pub(super) struct Opening {
+    headers: watch::Sender<Option<PageHeaders>>,
+    admitted: watch::Receiver<bool>,
+}
+
+impl Opening {
+    /// A page whose answer passes through the opening that `start` is given.
+    pub(super) fn of(
+        start: impl FnOnce(Self) -> BoxFuture<'static, Result<Page, InsightsError>>,
+    ) -> Incoming {
+        let (headers, mut told) = watch::channel(None);
+        let (admit, admitted) = watch::channel(false);
+        let page = start(Self { headers, admitted });
+        let first = Box::pin(async move { told.wait_for(Option::is_some).await.ok()?.clone() });
+        Incoming::new(first, page, move || _ = admit.send_replace(true))
+    }
+
+    /// Passes the headers of one try's answer on, and waits until its body may be read.
+    pub(super) async fn pass(&self, headers: &HeaderMap) {
+        self.headers.send_replace(Some(page_headers(headers)));
+        // Who waits for them goes first: the body may be there already, and keep this thread.
+        tokio::task::yield_now().await;
+        // Without somebody who might admit it, the page is not wanted any more.
+        let _ = self.admitted.clone().wait_for(|is_admitted| *is_admitted).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::super::by_itself::ByItself;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_waits_behind_its_headers_until_it_is_admitted() {
+        let has_passed = Arc::new(AtomicBool::new(false));
+        let passed = Arc::clone(&has_passed);
+        let mut page = Opening::of(|opening| {
+            ByItself::start(async move {
+                opening.pass(&HeaderMap::new()).await;
+                passed.store(true, Ordering::SeqCst);
+                Err(InsightsError::OutOfTime)
+            })
+        });
+        assert_eq!(page.headers().await, Some(PageHeaders::default()));
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!has_passed.load(Ordering::SeqCst));
+        assert!(page.await.is_err() && has_passed.load(Ordering::SeqCst));
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_headers_is_no_page() {
+        let mut page = Opening::of(|_| ByItself::start(async { Err(InsightsError::OutOfTime) }));
+        assert_eq!(page.headers().await, None);
+        assert!(matches!(page.await, Err(InsightsError::OutOfTime)));
+    }
+}

@@ -1,0 +1,101 @@
+//! What the engine asks of the world, and what it gets.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use engine::page::Page;
+use engine::ports::{Created, InsightsError, PageRequest, StoreError};
+use engine::stream::StreamId;
+use engine::update::{Item, Update};
+
+/// What the engine asks of the world.
+#[derive(Clone, Debug)]
+pub(crate) enum Request {
+    Create {
+        bucket: String,
+        key: String,
+        body: Bytes,
+        sha256: [u8; 32],
+    },
+    Get {
+        bucket: String,
+        key: String,
+    },
+    Sha256 {
+        bucket: String,
+        key: String,
+    },
+    List {
+        bucket: String,
+        prefix: String,
+        after: String,
+        most: usize,
+    },
+    Item {
+        stream: StreamId,
+    },
+    Update {
+        stream: StreamId,
+        update: Update,
+    },
+    /// The headers of a page, and with them what its body will hold.
+    Page(PageRequest),
+    /// The body of a page whose headers are there.
+    Body(PageRequest),
+    Count(PageRequest),
+    Hourly(PageRequest),
+    Sleep(u64),
+}
+
+/// What it gets.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Created(Result<Created, StoreError>),
+    Bytes(Result<Option<Bytes>, StoreError>),
+    Sha256(Result<Option<String>, StoreError>),
+    Keys(Result<Vec<String>, StoreError>),
+    Item(Result<Option<Item>, StoreError>),
+    Page(Box<Result<Page, InsightsError>>),
+    /// A page that was asked for again, if the body broke off.
+    Body(Box<Result<Option<Page>, InsightsError>>),
+    Count(Result<u64, InsightsError>),
+    Hourly(Result<BTreeMap<i64, i64>, InsightsError>),
+    Slept,
+}
+
+impl Request {
+    /// Whether making it leaves something behind.
+    pub(crate) fn changes_something(&self) -> bool {
+        matches!(self, Self::Create { .. } | Self::Update { .. })
+    }
+
+    pub(crate) fn is_page(&self) -> bool {
+        matches!(self, Self::Page(_))
+    }
+
+    pub(crate) fn is_body(&self) -> bool {
+        matches!(self, Self::Body(_))
+    }
+
+    pub(crate) fn is_for_jumpcloud(&self) -> bool {
+        matches!(self, Self::Page(_) | Self::Body(_) | Self::Count(_) | Self::Hourly(_))
+    }
+
+    /// The answer that leaves everything open.
+    pub(crate) fn unclear(&self, why: &str) -> Answer {
+        let unclear = || StoreError::Unclear(why.to_owned());
+        let unavailable = || InsightsError::Unavailable(why.to_owned());
+        match self {
+            Self::Create { .. } => Answer::Created(Err(unclear())),
+            Self::Get { .. } => Answer::Bytes(Err(unclear())),
+            Self::Sha256 { .. } => Answer::Sha256(Err(unclear())),
+            Self::List { .. } => Answer::Keys(Err(unclear())),
+            Self::Item { .. } | Self::Update { .. } => Answer::Item(Err(unclear())),
+            Self::Page(_) => Answer::Page(Box::new(Err(unavailable()))),
+            Self::Body(_) => Answer::Body(Box::new(Err(unavailable()))),
+            Self::Count(_) => Answer::Count(Err(unavailable())),
+            Self::Hourly(_) => Answer::Hourly(Err(unavailable())),
+            Self::Sleep(_) => Answer::Slept,
+        }
+    }
+}
