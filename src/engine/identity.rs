@@ -5,7 +5,6 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use sha2::{Digest, Sha256};
 
-use crate::page::{Fields, Names, Page, Row, RowKind};
 use crate::time;
 
 /// 16 bytes that stand for an event: the front of a SHA-256 over who it belongs to, what it is
@@ -35,6 +34,15 @@ impl Hasher for Front {
     }
 }
 
+/// When an event says it happened.
+#[derive(Clone, Copy, Debug)]
+pub enum Instant<'a> {
+    /// Nanoseconds since the epoch: `…41Z` and `…41.000Z` are one instant.
+    Ns(i128),
+    /// The raw JSON of a timestamp that cannot be read; empty if there is none.
+    Unreadable(&'a [u8]),
+}
+
 /// Tells apart what an identity was made from, so that no two ways can meet.
 #[derive(Clone, Copy)]
 enum Source {
@@ -46,29 +54,29 @@ enum Source {
 }
 
 impl Identity {
-    /// The identity of a row: by organization, service, id and timestamp; over its bytes where it
-    /// has no id (JumpCloud's LDAP schema lists none) or is no JSON object.
+    /// The identity of an event with an id: by organization, service, id and timestamp.
     #[must_use]
-    pub fn of_row(page: &Page, row: &Row) -> Self {
-        Self::of_named(page, row, &page.names(row))
-    }
-
-    /// The same, where the row's names are known.
-    #[must_use]
-    pub fn of_named(page: &Page, row: &Row, names: &Names<'_>) -> Self {
-        let (RowKind::Event(fields), Some(id)) = (&row.kind, &names.id) else {
-            return Self::of_bytes(page.bytes(row));
-        };
+    pub fn of_event(organization: &[u8], service: &[u8], id: &[u8], at: Instant<'_>) -> Self {
         let mut digest = Sha256::new();
         digest.update([Source::Names as u8]);
-        separated(&mut digest, names.organization.as_deref().unwrap_or_default());
-        separated(&mut digest, names.service.as_deref().unwrap_or_default());
+        separated(&mut digest, organization);
+        separated(&mut digest, service);
         separated(&mut digest, id);
-        timestamp(&mut digest, page, fields);
+        match at {
+            Instant::Ns(ns) => {
+                digest.update([1]);
+                digest.update(ns.to_be_bytes());
+            }
+            Instant::Unreadable(raw) => {
+                digest.update([0]);
+                separated(&mut digest, raw);
+            }
+        }
         Self::front_of(digest)
     }
 
-    /// The identity of bytes that name nothing.
+    /// The identity of bytes that name nothing: an event without an id (JumpCloud's LDAP schema
+    /// lists none), or what is no JSON object.
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Self {
         let mut digest = Sha256::new();
@@ -126,20 +134,6 @@ fn separated(digest: &mut Sha256, text: &[u8]) {
     digest.update(text);
 }
 
-/// As a number where it can be read, so that `…41Z` and `…41.000Z` are one instant.
-fn timestamp(digest: &mut Sha256, page: &Page, fields: &Fields) {
-    match fields.timestamp_ns {
-        Some(ns) => {
-            digest.update([1]);
-            digest.update(ns.to_be_bytes());
-        }
-        None => {
-            digest.update([0]);
-            separated(digest, page.raw_timestamp(fields));
-        }
-    }
-}
-
 /// One hour of event time, or the place of events whose time cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Slot {
@@ -180,11 +174,11 @@ impl Slot {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::page::PageHeaders;
+    use crate::page::{Page, PageHeaders};
 
     fn identities(body: &str) -> Vec<Identity> {
         let page = Page::parse(body.as_bytes().to_vec(), PageHeaders::default()).unwrap();
-        page.rows().iter().map(|row| Identity::of_row(&page, row)).collect()
+        page.rows().iter().map(|row| row.identity).collect()
     }
 
     /// Pins the format: a change here loses or repeats events in every archive there is.

@@ -10,9 +10,9 @@ use std::io::Write as _;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use engine::identity::Identity;
+use engine::identity::{Identity, Instant};
 use engine::output::Output;
-use engine::page::{Page, PageHeaders};
+use engine::page::{Names, Page, PageHeaders};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jumpcloud_collector::standin::Generator;
@@ -79,8 +79,13 @@ fn rows(criterion: &mut Criterion) {
     let page = Page::parse(body(), PageHeaders::default()).unwrap();
     let mut group = group(criterion, "rows", page.len());
     group.bench_function("identities", |bencher| {
-        let identities = || page.rows().iter().map(|row| Identity::of_row(&page, row));
-        bencher.iter(|| identities().collect::<Vec<_>>());
+        let identity = |row| {
+            let Names { organization, service, id } = page.names(row);
+            let [organization, service, id] =
+                [organization, service, id].map(Option::unwrap_or_default);
+            Identity::of_event(&organization, &service, &id, Instant::Ns(0))
+        };
+        bencher.iter(|| page.rows().iter().map(identity).collect::<Vec<_>>());
     });
     group.bench_function("lines", |bencher| {
         let output = Output::default();

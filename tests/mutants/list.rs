@@ -158,11 +158,17 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "identity by id alone",
         edits: &[(
             "src/engine/identity.rs",
-            "        separated(&mut digest, names.organization.as_deref().unwrap_or_default());
-        separated(&mut digest, names.service.as_deref().unwrap_or_default());
+            "        separated(&mut digest, organization);
+        separated(&mut digest, service);
         separated(&mut digest, id);
-        timestamp(&mut digest, page, fields);",
-            "        separated(&mut digest, id);",
+        match at {
+            Instant::Ns(ns) => {
+                digest.update([1]);
+                digest.update(ns.to_be_bytes());
+            }",
+            "        separated(&mut digest, id);
+        match at {
+            Instant::Ns(_) => {}",
         )],
     },
     // Holes that the simulation found itself.

@@ -39,12 +39,12 @@ impl Run<'_> {
                 continue;
             }
             self.rows.came(ms);
-            let names = page.names(row);
-            let (identity, slot) = (Identity::of_named(page, row, &names), slot_of(row));
+            let (identity, slot) = (row.identity, slot_of(row));
             if self.batch.contains(&identity) || self.slots.contains(slot, &identity) {
                 self.report.seen += 1;
                 continue;
             }
+            let names = page.names(row);
             let organization = names.organization.as_deref();
             let in_keys = label(organization.filter(|_| layout.names_organization()));
             let admission = Admission {

@@ -34,7 +34,7 @@ impl Run<'_> {
         }
         let beyond = self.read_border(reading).await?;
         for number in doubtful {
-            if beyond.contains(&Identity::of_row(page, &page.rows()[number])) {
+            if beyond.contains(&page.rows()[number].identity) {
                 places.put(number, reading.end_ms);
             }
         }
@@ -57,7 +57,7 @@ impl Run<'_> {
                 Err(error) => return Err(error.into()),
             };
             self.report.pages += 1;
-            found.extend(page.rows().iter().map(|row| Identity::of_row(&page, row)));
+            found.extend(page.rows().iter().map(|row| row.identity));
             if walk.passed(&held(&page, place::last_ms(&page, border_ms)))? == Step::End {
                 return Ok(found);
             }

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::event;
+use crate::identity::{Identity, Instant};
 use crate::limits::{PAGE_LIMIT_MAX, PAGE_ROWS_MAX};
 use crate::token::Token;
 
@@ -41,6 +42,8 @@ pub struct Row {
     range: Span,
     /// Whether its bytes may stand in a line of the archive as they are.
     pub is_line: bool,
+    /// What stands for it in the index.
+    pub identity: Identity,
     /// What it is.
     pub kind: RowKind,
 }
@@ -169,7 +172,7 @@ impl Page {
     /// The row's own bytes, as sent.
     #[must_use]
     pub fn bytes(&self, row: &Row) -> &[u8] {
-        self.slice(row.range)
+        row.range.of(&self.body)
     }
 
     /// The same, to be kept without a copy.
@@ -181,33 +184,42 @@ impl Page {
     /// What the row's members say; nothing for what is no event.
     #[must_use]
     pub fn names(&self, row: &Row) -> Names<'_> {
-        let RowKind::Event(fields) = &row.kind else { return Names::default() };
+        match &row.kind {
+            RowKind::Event(fields) => fields.names(&self.body),
+            RowKind::Broken(_) => Names::default(),
+        }
+    }
+}
+
+impl Fields {
+    /// `body` is the page's they lie in.
+    fn names<'a>(&self, body: &'a [u8]) -> Names<'a> {
+        let text = |value: Option<Value>| value?.text(body).filter(|text| !text.is_empty());
         Names {
-            organization: self.text(fields.organization),
-            service: self.text(fields.service),
-            id: self.text(fields.id),
+            organization: text(self.organization),
+            service: text(self.service),
+            id: text(self.id),
         }
     }
 
-    /// The raw JSON of the event's `timestamp`; empty if there is none.
-    #[must_use]
-    pub fn raw_timestamp(&self, fields: &Fields) -> &[u8] {
-        let raw = |Value { range, is_plain }| {
-            let quote = u32::from(is_plain);
-            self.slice(Span { start: range.start - quote, end: range.end + quote })
-        };
-        fields.timestamp.map_or(&[], raw)
+    fn instant<'a>(&self, body: &'a [u8]) -> Instant<'a> {
+        let raw = || self.timestamp.map_or(&[][..], |value| value.raw(body));
+        self.timestamp_ns.map_or_else(|| Instant::Unreadable(raw()), Instant::Ns)
+    }
+}
+
+impl Value {
+    /// Its text, decoded; `None` for every other type.
+    fn text(self, body: &[u8]) -> Option<Cow<'_, [u8]>> {
+        let json = self.range.of(body);
+        if self.is_plain { Some(Cow::Borrowed(json)) } else { event::text(json) }
     }
 
-    fn text(&self, value: Option<Value>) -> Option<Cow<'_, [u8]>> {
-        let Value { range, is_plain } = value?;
-        let json = self.slice(range);
-        let text = if is_plain { Some(Cow::Borrowed(json)) } else { event::text(json) };
-        text.filter(|text| !text.is_empty())
-    }
-
-    fn slice(&self, span: Span) -> &[u8] {
-        span.of(&self.body)
+    /// Its JSON.
+    fn raw(self, body: &[u8]) -> &[u8] {
+        let Self { range: Span { start, end }, is_plain } = self;
+        let quote = u32::from(is_plain);
+        Span { start: start - quote, end: end + quote }.of(body)
     }
 }
 

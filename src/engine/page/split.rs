@@ -2,8 +2,9 @@
 
 use serde::de::IgnoredAny;
 
-use super::{Fields, PageError, Row, RowKind, Span, Value};
+use super::{Fields, Names, PageError, Row, RowKind, Span, Value};
 use crate::event::{self, Member};
+use crate::identity::Identity;
 use crate::limits::PAGE_ROWS_MAX;
 use crate::output::raw;
 use crate::time;
@@ -26,9 +27,10 @@ pub(super) fn split(body: &[u8], rows: &mut Vec<Row>) -> Result<(), PageError> {
         if rows.len() == PAGE_ROWS_MAX {
             return Err(PageError::TooMany);
         }
-        // Asked while the row is at hand: a page is larger than what a processor keeps near.
+        // All is asked while the row is at hand: a page is larger than what a processor keeps near.
         let is_line = raw::is_as_is(&body[at..end]);
-        rows.push(Row { range: Span::new(at, end), is_line, kind });
+        let identity = identity(&kind, &body[at..end], body);
+        rows.push(Row { range: Span::new(at, end), is_line, identity, kind });
         at = skip_space(body, end);
         match body.get(at) {
             Some(b',') => at = skip_space(body, at + 1),
@@ -59,6 +61,15 @@ fn element(body: &[u8], text: Option<&str>, at: usize) -> Option<(usize, RowKind
     };
     let (length, fields) = fields(text.get(at..)?, body)?;
     Some((at + length, RowKind::Event(fields)))
+}
+
+fn identity(kind: &RowKind, row: &[u8], body: &[u8]) -> Identity {
+    let RowKind::Event(fields) = kind else { return Identity::of_bytes(row) };
+    let Names { organization, service, id } = fields.names(body);
+    let Some(id) = id else { return Identity::of_bytes(row) };
+    let (organization, service) =
+        (organization.as_deref().unwrap_or_default(), service.as_deref().unwrap_or_default());
+    Identity::of_event(organization, service, &id, fields.instant(body))
 }
 
 /// Reads the object at the front of `text`, which lies in `body`; returns its length.
