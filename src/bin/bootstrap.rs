@@ -24,15 +24,14 @@ use serde_json::Value;
 /// What an invocation needs.
 type Ready = Arc<(Fleet, Emitter)>;
 
-/// Two threads, this one and a worker: a page arrives on one while the other compresses. More
-/// would each keep memory of their own.
+/// One thread. A function has a fraction of a processor; a second thread would bring memory of its
+/// own, and what one has read of a page would be far from the other.
 fn main() -> ExitCode {
     if !config::gives_memory_back() {
         let error = begin_again();
         tracing::warn!(%error, "freed memory is kept by the allocator");
     }
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
         Ok(runtime) => runtime.block_on(serve()),
         Err(error) => {

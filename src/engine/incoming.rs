@@ -1,5 +1,8 @@
 //! A page on its way: its headers are there before its body, and tell what to ask next.
 
+use std::future::poll_fn;
+use std::task::Poll;
+
 use futures_util::future::BoxFuture;
 
 use crate::page::{Page, PageHeaders};
@@ -43,6 +46,20 @@ impl Incoming {
         if let Some(admit) = self.admit.take() {
             admit();
         }
+    }
+
+    /// Lets whoever works for the page go first: what comes after this may keep the thread for
+    /// long.
+    pub async fn start(&mut self) {
+        let mut is_last = false;
+        poll_fn(|context| {
+            if std::mem::replace(&mut is_last, true) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
     }
 }
 

@@ -1,8 +1,9 @@
 //! One schedule: workers with real engines in a simulated world, a scheduler that decides which
 //! request is answered next and how, then quiet, then the check of everything that happened.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use engine::collect::{Engine, Goal};
 use engine::plan::Budget;
@@ -37,6 +38,16 @@ pub(crate) struct Ending {
     pub(crate) wrong: Vec<String>,
     /// Requests that leave something behind.
     pub(crate) effects: u64,
+}
+
+/// Whether a run that let others go first was woken: it goes on at once.
+#[derive(Default)]
+struct GoesOn(AtomicBool);
+
+impl Wake for GoesOn {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// One schedule, under way.
@@ -285,9 +296,14 @@ impl Simulation {
     /// Lets a worker go on as far as its answers take it.
     pub(crate) fn poll(&mut self, at: usize) {
         let Some(run) = self.workers[at].run.as_mut() else { return };
-        let Poll::Ready(reports) = run.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-        else {
-            return;
+        let goes_on = Arc::new(GoesOn::default());
+        let waker = Waker::from(Arc::clone(&goes_on));
+        let reports = loop {
+            match run.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(reports) => break reports,
+                Poll::Pending if goes_on.0.swap(false, Ordering::Relaxed) => {}
+                Poll::Pending => return,
+            }
         };
         self.workers[at].run = None;
         let mut world = lock(&self.world);

@@ -71,11 +71,12 @@ impl Run<'_> {
             reading.started_ms = reading.started_ms.min(self.engine.now_ms());
             let last_ms = place::last_ms(&page, at_ms);
             let step = walk.passed(&held(&page, last_ms));
-            let pages = self.report.pages;
-            let room = self.room(reading.at_ms < last_ms, pages, page.len(), share);
+            let room = self.room(reading.at_ms < last_ms, self.report.pages, page.len(), share);
             let is_more = step == Ok(Step::Next) && room == Room::ForMore;
-            let is_ahead = is_more && page.len() <= PAGE_AHEAD_BYTES_MAX;
-            let requested = is_ahead.then(|| self.requested(&walk, reading, foreseen));
+            let requested = match is_more && page.len() <= PAGE_AHEAD_BYTES_MAX {
+                true => Some(self.requested(&walk, reading, foreseen).await),
+                false => None,
+            };
             if let Decided::Theirs = self.admit(&page, kind, reading, at_ms).await? {
                 return Ok(Ended::Lost);
             }
@@ -145,10 +146,21 @@ impl Run<'_> {
     }
 
     /// The next page, which may arrive from now on: the foreseen one, if it is what is asked for.
-    fn requested(&self, walk: &Walk, reading: &Reading, foreseen: Option<Foreseen>) -> Incoming {
+    async fn requested(
+        &self,
+        walk: &Walk,
+        reading: &Reading,
+        foreseen: Option<Foreseen>,
+    ) -> Incoming {
         let foreseen = foreseen.filter(|foreseen| foreseen.ask == walk.ask());
-        let mut next =
-            foreseen.map_or_else(|| self.ask(walk, reading), |foreseen| foreseen.incoming);
+        let mut next = match foreseen {
+            Some(foreseen) => foreseen.incoming,
+            None => {
+                let mut next = self.ask(walk, reading);
+                next.start().await;
+                next
+            }
+        };
         next.admit();
         next
     }
