@@ -52,7 +52,7 @@ impl Run<'_> {
                 slot,
                 order_ns: timestamp_ns(row).unwrap_or(i128::from(ms) * 1_000_000),
                 partition_ms: timestamp_ns(row).map_or(now_ms, time::floor_ms),
-                service: partition::service_label(names.service.as_deref()),
+                service: &row.service,
                 organization: in_keys.unwrap_or(self.stream.as_str()),
             };
             let bytes = page.bytes(row);

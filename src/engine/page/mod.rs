@@ -8,6 +8,8 @@ mod split;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use crate::event;
 use crate::identity::{Identity, Instant};
 use crate::limits::{PAGE_LIMIT_MAX, PAGE_ROWS_MAX};
@@ -44,6 +46,8 @@ pub struct Row {
     pub is_line: bool,
     /// What stands for it in the index.
     pub identity: Identity,
+    /// Its service, as it stands in keys.
+    pub service: SmolStr,
     /// What it is.
     pub kind: RowKind,
 }

@@ -1,12 +1,14 @@
 //! An answer's array, row by row: the one pass over its bytes.
 
 use serde::de::IgnoredAny;
+use smol_str::SmolStr;
 
 use super::{Fields, Names, PageError, Row, RowKind, Span, Value};
 use crate::event::{self, Member};
 use crate::identity::Identity;
 use crate::limits::PAGE_ROWS_MAX;
 use crate::output::raw;
+use crate::partition::service_label;
 use crate::time;
 
 /// Puts the rows of `body` into `rows`.
@@ -29,8 +31,8 @@ pub(super) fn split(body: &[u8], rows: &mut Vec<Row>) -> Result<(), PageError> {
         }
         // All is asked while the row is at hand: a page is larger than what a processor keeps near.
         let is_line = raw::is_as_is(&body[at..end]);
-        let identity = identity(&kind, &body[at..end], body);
-        rows.push(Row { range: Span::new(at, end), is_line, identity, kind });
+        let (identity, service) = named(&kind, &body[at..end], body);
+        rows.push(Row { range: Span::new(at, end), is_line, identity, service, kind });
         at = skip_space(body, end);
         match body.get(at) {
             Some(b',') => at = skip_space(body, at + 1),
@@ -63,13 +65,17 @@ fn element(body: &[u8], text: Option<&str>, at: usize) -> Option<(usize, RowKind
     Some((at + length, RowKind::Event(fields)))
 }
 
-fn identity(kind: &RowKind, row: &[u8], body: &[u8]) -> Identity {
-    let RowKind::Event(fields) = kind else { return Identity::of_bytes(row) };
+/// What stands for a row in the index, and its service as it stands in keys.
+fn named(kind: &RowKind, row: &[u8], body: &[u8]) -> (Identity, SmolStr) {
+    let RowKind::Event(fields) = kind else {
+        return (Identity::of_bytes(row), service_label(None).into());
+    };
     let Names { organization, service, id } = fields.names(body);
-    let Some(id) = id else { return Identity::of_bytes(row) };
-    let (organization, service) =
-        (organization.as_deref().unwrap_or_default(), service.as_deref().unwrap_or_default());
-    Identity::of_event(organization, service, &id, fields.instant(body))
+    let label = service_label(service.as_deref()).into();
+    let Some(id) = id else { return (Identity::of_bytes(row), label) };
+    let [organization, service] = [organization, service].map(Option::unwrap_or_default);
+    let identity = Identity::of_event(&organization, &service, &id, fields.instant(body));
+    (identity, label)
 }
 
 /// Reads the object at the front of `text`, which lies in `body`; returns its length.
