@@ -43,6 +43,8 @@ mod tally;
 mod trace;
 #[path = "simulation/truth.rs"]
 mod truth;
+#[path = "simulation/walks.rs"]
+mod walks;
 #[path = "simulation/world.rs"]
 mod world;
 

@@ -80,6 +80,14 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         )],
     },
     Mutant {
+        name: "a foreseen page kept whatever its predecessor was",
+        edits: &[(
+            "src/engine/collect/pages.rs",
+            "foreseen.filter(|foreseen| foreseen.ask == walk.ask());",
+            "foreseen.filter(|_| walk.ask().token.is_some());",
+        )],
+    },
+    Mutant {
         name: "warm slots used without comparing head_hash",
         edits: &[(
             "src/engine/collect/mod.rs",

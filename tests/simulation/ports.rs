@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::incoming::Incoming;
-use engine::page::PageHeaders;
+use engine::page::{Page, PageHeaders};
 use engine::ports::{
     About, Clock, Console, Created, Cursors, Insights, InsightsError, ListPage, ListRequest,
     Objects, PageRequest, StoreError,
@@ -21,6 +21,16 @@ use futures_util::future::BoxFuture;
 
 use crate::request::{Answer, Request};
 use crate::world::{Shared, lock};
+
+/// Unwraps the kind of answer that its request always gets.
+macro_rules! answered {
+    ($kind:ident, $answer:expr) => {
+        match $answer {
+            Answer::$kind(answer) => answer,
+            other => unreachable!("{other}"),
+        }
+    };
+}
 
 /// What one worker's engine works with.
 #[derive(Clone)]
@@ -39,6 +49,26 @@ impl Ports {
     fn ask(&self, request: Request) -> Reply {
         let id = lock(&self.world).begin(self.worker, request);
         Reply { world: Arc::clone(&self.world), id }
+    }
+}
+
+impl Ports {
+    fn waited_for(&self, request: &PageRequest) {
+        let mut world = lock(&self.world);
+        if let Err(wrong) = world.walks.goes_on(self.worker, request) {
+            world.wrong(wrong);
+        }
+    }
+
+    /// The page behind its headers, or the one that came when it was asked for again.
+    async fn whole(
+        &self,
+        page: Result<Page, InsightsError>,
+        request: &PageRequest,
+    ) -> Result<Page, InsightsError> {
+        let page = page?;
+        let again = *answered!(Body, self.ask(Request::Body(request.clone())).await);
+        again.map(|again| again.unwrap_or(page))
     }
 }
 
@@ -70,16 +100,6 @@ impl Drop for Reply {
     fn drop(&mut self) {
         lock(&self.world).hang_up(self.id);
     }
-}
-
-/// Unwraps the kind of answer that its request always gets.
-macro_rules! answered {
-    ($kind:ident, $answer:expr) => {
-        match $answer {
-            Answer::$kind(answer) => answer,
-            other => unreachable!("{other}"),
-        }
-    };
 }
 
 #[async_trait]
@@ -137,9 +157,10 @@ impl Insights for Ports {
         let (ports, reply) = (self.clone(), self.ask(Request::Page(request.clone())));
         let headers = Headers { world: Arc::clone(&self.world), id: reply.id };
         let page = async move {
-            let page = (*answered!(Page, reply.await))?;
-            let again = *answered!(Body, ports.ask(Request::Body(request)).await);
-            again.map(|again| again.unwrap_or(page))
+            ports.waited_for(&request);
+            let page = ports.whole(*answered!(Page, reply.await), &request).await;
+            lock(&ports.world).walks.came(ports.worker, &request, &page);
+            page
         };
         Incoming::new(Box::pin(headers), Box::pin(page), || {})
     }

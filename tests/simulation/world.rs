@@ -16,6 +16,7 @@ use crate::store::Store;
 use crate::table::{self, Table};
 use crate::tally::{Circumstance, Fault, Step, Tally};
 use crate::truth::{Flaw, Truth};
+use crate::walks::Walks;
 
 /// A request under way.
 #[derive(Debug)]
@@ -55,6 +56,7 @@ pub(crate) struct World {
     pub(crate) calls: Vec<Call>,
     pub(crate) stragglers: Vec<Straggler>,
     pub(crate) locals: Vec<Local>,
+    pub(crate) walks: Walks,
     pub(crate) tally: Tally,
     /// What must not have been.
     pub(crate) wrong: Vec<String>,
@@ -89,6 +91,7 @@ impl World {
             calls: Vec::new(),
             stragglers: Vec::new(),
             locals: Vec::new(),
+            walks: Walks::default(),
             tally,
             wrong: Vec::new(),
             orphans: true,
