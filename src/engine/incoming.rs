@@ -16,7 +16,7 @@ type Whole = Result<Page, InsightsError>;
 /// Its body is not read before it is [admitted](Incoming::admit) or waited for: until then, what
 /// is held of it is its headers.
 pub struct Incoming {
-    headers: BoxFuture<'static, Option<PageHeaders>>,
+    headers: Option<BoxFuture<'static, Option<PageHeaders>>>,
     page: BoxFuture<'static, Whole>,
     admit: Option<Box<dyn FnOnce() + Send>>,
 }
@@ -30,15 +30,13 @@ impl Incoming {
         page: BoxFuture<'static, Whole>,
         admit: impl FnOnce() + Send + 'static,
     ) -> Self {
-        Self { headers, page, admit: Some(Box::new(admit)) }
+        Self { headers: Some(headers), page, admit: Some(Box::new(admit)) }
     }
 
     /// Waits for the headers. `None`: only the page tells what has happened. They are those of an
-    /// answer whose body may still break; the page has its own.
-    ///
-    /// May be waited for once.
+    /// answer whose body may still break; the page has its own. They are told once.
     pub async fn headers(&mut self) -> Option<PageHeaders> {
-        (&mut self.headers).await
+        self.headers.take()?.await
     }
 
     /// Lets the body in.

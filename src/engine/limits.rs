@@ -19,8 +19,8 @@ pub const PAGE_ROWS_MAX: usize = 10 * PAGE_LIMIT_MAX as usize;
 pub const PAGE_WIRE_BYTES_MAX: usize = 64 * MIB;
 /// A page after inflating.
 pub const PAGE_INFLATED_BYTES_MAX: usize = 256 * MIB;
-/// Above this size of a page the next one is not requested before this one is used up, so that
-/// two large pages are never held together.
+/// Above this size of a page the body of the next one is not read before this one is used up, so
+/// that two large pages are never held together.
 pub const PAGE_AHEAD_BYTES_MAX: usize = 24 * MIB;
 /// A batch holds a page whose lines make up this part of it, in quarters; it copies the lines of
 /// any other. So it never holds more than a third beyond its lines.

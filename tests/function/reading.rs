@@ -57,6 +57,29 @@ async fn an_exact_multiple_of_the_page_size_ends() {
     stage.assert_disciplined();
 }
 
+/// The body of no page is read beside one as large as these; but each is asked for once.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_pages_are_asked_for_as_often_as_small_ones() {
+    let mut requests = Vec::new();
+    for filler in [1, 9 * 1024 * 1024] {
+        let stage = Stage::start().await;
+        let events: Vec<_> = spread(7)
+            .into_iter()
+            .map(|mut event| {
+                event.truncate(event.len() - 1);
+                event.extend_from_slice(format!(r#","x":"{}"}}"#, "x".repeat(filler)).as_bytes());
+                event
+            })
+            .collect();
+        stage.load(&events);
+        let report = Function::spawn(&stage, &[("PAGE_LIMIT", "3")]).await.run("{}").await;
+        assert_eq!(only_stream(&report)["outcome"], "ok", "{report}");
+        stage.archive().await.assert_holds(&events);
+        requests.push(stage.event_requests());
+    }
+    assert_eq!(requests[0], requests[1]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_millisecond_may_hold_many_pages() {
     let stage = Stage::start().await;

@@ -73,8 +73,8 @@ impl Run<'_> {
             let step = walk.passed(&held(&page, last_ms));
             let room = self.room(reading.at_ms < last_ms, self.report.pages, page.len(), share);
             let is_more = step == Ok(Step::Next) && room == Room::ForMore;
-            let requested = match is_more && page.len() <= PAGE_AHEAD_BYTES_MAX {
-                true => Some(self.requested(&walk, reading, foreseen).await),
+            let requested = match is_more {
+                true => self.requested(&walk, reading, foreseen, page.len()).await,
                 false => None,
             };
             if let Decided::Theirs = self.admit(&page, kind, reading, at_ms).await? {
@@ -145,24 +145,30 @@ impl Run<'_> {
         (room == Room::ForMore).then(ask)
     }
 
-    /// The next page, which may arrive from now on: the foreseen one, if it is what is asked for.
+    /// The page behind one of `page_bytes`, on its way if it may be: the foreseen one, if it is what
+    /// is asked for. The body of none comes beside a large page.
     async fn requested(
         &self,
         walk: &Walk,
         reading: &Reading,
         foreseen: Option<Foreseen>,
-    ) -> Incoming {
+        page_bytes: usize,
+    ) -> Option<Incoming> {
+        let may_come = page_bytes <= PAGE_AHEAD_BYTES_MAX;
         let foreseen = foreseen.filter(|foreseen| foreseen.ask == walk.ask());
         let mut next = match foreseen {
             Some(foreseen) => foreseen.incoming,
-            None => {
+            None if may_come => {
                 let mut next = self.ask(walk, reading);
                 next.start().await;
                 next
             }
+            None => return None,
         };
-        next.admit();
-        next
+        if may_come {
+            next.admit();
+        }
+        Some(next)
     }
 
     pub(super) fn ask(&self, walk: &Walk, reading: &Reading) -> Incoming {
