@@ -165,8 +165,8 @@ impl Walk {
     /// announce, and the millisecond it ends in. `None` where they do not tell, or announce the last
     /// one.
     #[must_use]
-    pub fn foreseen(&self, headers: &PageHeaders) -> Option<(Self, i64)> {
-        let PageHeaders { limit, count, token } = headers.clone();
+    pub fn foreseen(&self, headers: PageHeaders) -> Option<(Self, i64)> {
+        let PageHeaders { limit, count, token } = headers;
         let (rows, last_ms) = (usize::try_from(count?).ok()?, token.as_ref()?.ms);
         let mut walk = self.clone();
         let step = walk.passed(&Held { rows, count, limit, token, last_ms });
@@ -294,8 +294,7 @@ mod tests {
     fn the_headers_of_a_page_tell_what_comes_behind_it() {
         let headers = |count, token| PageHeaders { limit: Some(100), count, token };
         let mut walk = walk();
-        let (behind, last_ms) =
-            walk.foreseen(&headers(Some(100), token(2_000, "doc2000"))).unwrap();
+        let (behind, last_ms) = walk.foreseen(headers(Some(100), token(2_000, "doc2000"))).unwrap();
         assert_eq!(walk.passed(&held(100, 2_000)), Ok(Step::Next));
         assert_eq!((behind.ask(), last_ms), (walk.ask(), 2_000));
         for (count, token) in [
@@ -304,7 +303,7 @@ mod tests {
             (Some(100), None),
             (None, token(3_000, "doc3000")),
         ] {
-            assert!(walk.foreseen(&headers(count, token)).is_none());
+            assert!(walk.foreseen(headers(count, token)).is_none());
         }
     }
 

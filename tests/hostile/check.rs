@@ -36,7 +36,11 @@ pub(crate) fn answer(body: &[u8]) {
         }
     }
     assert!(page.rows().len() <= PAGE_ROWS_MAX, "what is held of a page is bounded");
-    page.rows().iter().for_each(|one| row(&page, one));
+    let again = Page::parse(body.to_vec(), PageHeaders::default()).unwrap();
+    for (one, same) in page.rows().iter().zip(again.rows()) {
+        assert_eq!(one.identity, same.identity, "the same row is the same event");
+        row(&page, one);
+    }
 }
 
 fn row(page: &Page, row: &Row) {

@@ -139,7 +139,7 @@ impl Run<'_> {
         share: Share,
     ) -> Option<Foreseen> {
         let headers = next.headers().await?;
-        let (behind, last_ms) = walk.foreseen(&headers)?;
+        let (behind, last_ms) = walk.foreseen(headers)?;
         let room = self.room(reading.at_ms < last_ms, self.report.pages + 1, 0, share);
         let ask = || Foreseen { ask: behind.ask(), incoming: self.ask(&behind, reading) };
         (room == Room::ForMore).then(ask)
