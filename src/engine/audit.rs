@@ -10,7 +10,7 @@ use crate::cursor::Cursor;
 use crate::discover::{self, Asked, Who};
 use crate::error::RunError;
 use crate::hours::{Hours, Looked};
-use crate::lease;
+use crate::lateness;
 use crate::limits::{DAY_MS, HOUR_MS};
 use crate::plan::Budget;
 use crate::ports::Meter;
@@ -188,7 +188,7 @@ impl StreamAudit {
         if range.by_service {
             let range = (first_ms, end_ms);
             let looked = Looked { stream: &self.stream, cursor: &cursor, range, budget };
-            let lateness = lease::lateness(&item);
+            let lateness = lateness::stored(&item);
             self.hours = Some(engine.hours(looked, &theirs, &ours, &lateness).await?);
         }
         Ok(())

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::collect::Engine;
 use crate::cursor;
 use crate::discover::{self, Asked, Who};
-use crate::dispatch::{Fleet, Items, run};
+use crate::dispatch::{Fleet, run};
 use crate::error::RunError;
 use crate::lease;
 use crate::limits::{BACKFILL_DAYS_MAX, DAY_MS, LANES_OPENED_AT_ONCE};
@@ -22,6 +22,7 @@ use crate::queue::Message;
 use crate::report::Report;
 use crate::stream::StreamId;
 use crate::time;
+use crate::update::Items;
 use crate::walk::Ask;
 
 /// What is to be archived.

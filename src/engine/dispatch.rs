@@ -1,7 +1,7 @@
 //! Many streams: which ones there are, which are due, and one run over each, directly or through
 //! the work queue.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::collect::Engine;
@@ -14,9 +14,9 @@ use crate::plan::Budget;
 use crate::ports::WorkQueue;
 use crate::queue::Message;
 use crate::report::{Outcome, Queued, Report, StreamReport};
-use crate::status::StreamStatus;
 use crate::stream::StreamId;
-use crate::update::{Item, text};
+use crate::stream_status::StreamStatus;
+use crate::update::{Item, Items, text};
 
 /// Everything an invocation needs.
 pub struct Fleet {
@@ -27,9 +27,6 @@ pub struct Fleet {
     /// Who is asked for events.
     pub who: Who,
 }
-
-/// Items of the table, by stream.
-pub(crate) type Items = BTreeMap<StreamId, Item>;
 
 /// One run over each stream that is due: those that are configured, their lanes until they are
 /// finished, and the recovery of those that are no longer configured. What goes wrong with one is
@@ -119,7 +116,7 @@ pub(crate) async fn run(fleet: &Fleet, due: Vec<Message>, items: &Items, budget:
 async fn run_each(engine: &Engine, due: &[Message], budget: Budget) -> Vec<StreamReport> {
     let mut reports = Vec::new();
     for (done, message) in due.iter().enumerate() {
-        let share = share(engine.clock.now_ms(), budget, due.len() - done);
+        let share = budget.share(engine.clock.now_ms(), due.len() - done);
         let lines = engine.turn(&message.stream, message.goal(), share, false).await;
         lines.iter().for_each(StreamReport::log);
         reports.extend(lines);
@@ -168,13 +165,6 @@ async fn refuse_beside_own(
 /// Streams that a message names.
 const NAMED_MAX: usize = 10;
 
-/// A stream's part of the time: what is left, shared equally among those still to come.
-pub(crate) fn share(now_ms: i64, budget: Budget, streams_left: usize) -> Budget {
-    let left_ms = (budget.deadline_ms - now_ms).max(0);
-    let streams_left = i64::try_from(streams_left).unwrap_or(i64::MAX).max(1);
-    Budget { started_ms: now_ms, deadline_ms: now_ms + left_ms / streams_left }
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
@@ -190,14 +180,6 @@ mod tests {
         due.iter()
             .map(|m| format!("{}{}", m.stream, ["", "!"][usize::from(m.is_recovery)]))
             .collect()
-    }
-
-    #[test]
-    fn time_is_shared_among_the_streams_to_come() {
-        let budget = Budget { started_ms: 0, deadline_ms: 100 };
-        assert_eq!(share(0, budget, 4).deadline_ms, 25);
-        assert_eq!(share(10, budget, 3).deadline_ms, 40, "what one leaves over the others have");
-        assert_eq!(share(200, budget, 1).deadline_ms, 200);
     }
 
     #[test]

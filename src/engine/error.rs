@@ -1,5 +1,6 @@
 //! Why a run ended badly, named by what happens next.
 
+use crate::certificate::CertificateError;
 use crate::cursor::CursorError;
 use crate::entry::EntryError;
 use crate::ports::{InsightsError, StoreError};
@@ -27,6 +28,18 @@ impl RunError {
     #[must_use]
     pub fn needs_mending(&self) -> bool {
         matches!(self, Self::Mend(_))
+    }
+}
+
+/// A birth certificate that cannot be used, with its key.
+pub fn unusable_certificate(key: &str, error: &CertificateError) -> RunError {
+    match error {
+        CertificateError::Newer(_) => {
+            RunError::Mend(format!("{key} is of a later version: {error}; nothing was touched"))
+        }
+        CertificateError::Unreadable(_) | CertificateError::OtherStream(_) => {
+            RunError::damaged(key, error)
+        }
     }
 }
 

@@ -6,15 +6,14 @@ use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
 use crate::collect::Engine;
-use crate::dispatch::{Items, share};
 use crate::error::RunError;
 use crate::lease;
 use crate::limits::{QUEUE_BATCH_MAX, QUEUE_REQUESTS_AT_ONCE};
 use crate::plan::Budget;
 use crate::ports::WorkQueue;
-use crate::queue::Message;
+use crate::queue::{Message, Record};
 use crate::report::{Queued, Report, StreamReport};
-use crate::task::Record;
+use crate::update::Items;
 
 /// Lines of streams that a report of a whole fleet names; the others are counted.
 pub const LINES_MAX: usize = 100;
@@ -132,7 +131,7 @@ pub async fn answer(engine: &Engine, records: &[Record], budget: Budget) -> (Bat
         let now_ms = engine.clock.now_ms();
         match Message::read(&record.body) {
             Ok(message) if now_ms < budget.read_until_ms(0) => {
-                let share = share(now_ms, budget, records.len() - done);
+                let share = budget.share(now_ms, records.len() - done);
                 let lines = engine.turn(&message.stream, message.goal(), share, true).await;
                 lines.iter().for_each(StreamReport::log);
                 report.streams.extend(lines);

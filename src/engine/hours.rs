@@ -20,9 +20,9 @@ use crate::identity::Slot;
 use crate::index;
 use crate::lateness::Lateness;
 use crate::limits::{BATCH_RAW_BYTES_MAX, HOUR_MS};
-use crate::partition::service_label;
 use crate::plan::Budget;
 use crate::ports::Meter;
+use crate::service::service_label;
 use crate::stream::StreamId;
 use crate::time;
 

@@ -6,7 +6,7 @@ use std::task::Poll;
 use futures_util::future::BoxFuture;
 
 use crate::page::{Page, PageHeaders};
-use crate::ports::InsightsError;
+use crate::port_error::InsightsError;
 
 /// The page, or why there is none.
 type Whole = Result<Page, InsightsError>;

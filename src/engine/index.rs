@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::identity::{Identity, Slot};
 use crate::limits::{HOUR_MS, UNPLACED_DAYS};
 use crate::stream::StreamId;
+use crate::time;
 
 /// The identities of one slot, as its object holds them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +127,11 @@ impl SlotIds {
         records.iter().for_each(|record| bytes.extend_from_slice(&record[..width]));
         Self { slot: self.slot, records: bytes }
     }
+}
+
+/// The day that records of the `unplaced` slot carry.
+pub(crate) fn unplaced_day(decided_ms: i64) -> u32 {
+    u32::try_from(time::day_of(decided_ms)).unwrap_or(0)
 }
 
 /// Where the objects of one slot lie.

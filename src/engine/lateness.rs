@@ -13,7 +13,8 @@ use serde::{Serialize, Serializer};
 
 use crate::cursor::ReadingState;
 use crate::limits::{LATENESS_SERVICES_MAX, LIVE_MS_MAX};
-use crate::partition::OTHER;
+use crate::service::OTHER;
+use crate::update::{Item, Update, Value, text};
 
 /// Upper bounds of the buckets in seconds, inclusive; what is later is in one more bucket.
 pub const BOUNDS_SECONDS: [i64; 20] = [
@@ -58,6 +59,25 @@ pub fn measured_ms(state: &ReadingState, timestamp_ms: i64, now_ms: i64) -> Opti
     let is_late = timestamp_ms < state.read_to_ms;
     let is_live = now_ms - state.read_at_ms <= LIVE_MS_MAX;
     (is_late || is_live).then(|| (now_ms - timestamp_ms).max(0))
+}
+
+/// How late events arrived so far; nothing where that was not kept or cannot be read.
+///
+/// A statistic and no part of the reading state: a run that is killed adds nothing to it.
+#[must_use]
+pub fn stored(item: &Item) -> Lateness {
+    text(item, "lateness").map(Lateness::parse).unwrap_or_default()
+}
+
+/// Adds what a run has measured to its release, so that keeping it needs no update of its own.
+#[must_use]
+pub fn add_to(mut update: Update, before: &Lateness, more: &Lateness) -> Update {
+    if !more.is_empty() {
+        let mut all = before.clone();
+        all.merge(more);
+        update.set.push(("lateness", Value::S(all.to_text())));
+    }
+    update
 }
 
 impl Lateness {
@@ -254,5 +274,20 @@ mod tests {
         };
         assert_eq!(counted(&twice), 2_000);
         assert!(twice.to_text().len() < 2_048);
+    }
+
+    #[test]
+    fn what_was_measured_is_added_to_what_the_item_keeps() {
+        let mut item = Item::new();
+        let mut more = Lateness::default();
+        more.add("sso", 7_000);
+        for count in 1..=2 {
+            add_to(Update::default(), &stored(&item), &more).apply(&mut item);
+            assert_eq!(text(&item, "lateness"), Ok(&*format!("sso=7:{count}")));
+        }
+        let nothing = add_to(Update::default(), &stored(&item), &Lateness::default());
+        assert_eq!(nothing, Update::default());
+        item.insert("lateness".to_owned(), Value::N(1));
+        assert!(stored(&item).is_empty());
     }
 }

@@ -2,7 +2,6 @@
 //! save work; no event's safety rests on them.
 
 use crate::cursor::SCHEMA;
-use crate::lateness::Lateness;
 use crate::limits::{
     BREAKER_FAILURES, BREAKER_MS, FINISHED_MS_MIN, LEASE_MS_MAX, MESSAGE_BYTES_MAX, QUEUED_MS_MAX,
 };
@@ -135,25 +134,6 @@ pub fn release(mut update: Update, held: &Held, release: Release<'_>) -> Update 
 pub fn is_over_for_good(lane: &Item, now_ms: i64) -> bool {
     let is_old = |finished_ms| now_ms - finished_ms > FINISHED_MS_MIN;
     number(lane, "finished_ms").is_ok_and(is_old) && !lane.contains_key("lease_owner")
-}
-
-/// How late events arrived so far; nothing where that was not kept or cannot be read.
-///
-/// A statistic and no part of the reading state: a run that is killed adds nothing to it.
-#[must_use]
-pub fn lateness(item: &Item) -> Lateness {
-    text(item, "lateness").map(Lateness::parse).unwrap_or_default()
-}
-
-/// Adds what a run has measured to its release, so that keeping it needs no update of its own.
-#[must_use]
-pub fn measured(mut update: Update, before: &Lateness, more: &Lateness) -> Update {
-    if !more.is_empty() {
-        let mut all = before.clone();
-        all.merge(more);
-        update.set.push(("lateness", Value::S(all.to_text())));
-    }
-    update
 }
 
 /// Keeps the failure of a stream that has no cursor yet.
@@ -311,23 +291,6 @@ mod tests {
         claim("third", 50, 60).apply(&mut item);
         assert_eq!(number(&item, "fence"), Ok(first.fence()));
         assert!(!allows(&first, &item) && allows(&Held::of(&item), &item));
-    }
-
-    #[test]
-    fn the_release_adds_what_was_measured() {
-        let mut item = born();
-        claim("me", 10, 20).apply(&mut item);
-        let mut more = Lateness::default();
-        more.add("sso", 7_000);
-        for count in 1..=2 {
-            let released = release(Update::default(), &Held::of(&item), well(9));
-            measured(released, &lateness(&item), &more).apply(&mut item);
-            assert_eq!(text(&item, "lateness"), Ok(&*format!("sso=7:{count}")));
-        }
-        let nothing = measured(Update::default(), &lateness(&item), &Lateness::default());
-        assert_eq!(nothing, Update::default());
-        item.insert("lateness".to_owned(), Value::N(1));
-        assert!(lateness(&item).is_empty());
     }
 
     #[test]

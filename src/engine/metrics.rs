@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 use crate::lateness::Lateness;
 use crate::limits::{DAY_MS, RETENTION_MS};
 use crate::report::{Outcome, Report, StreamReport};
-use crate::status::StreamStatus;
 use crate::stream::StreamId;
+use crate::stream_status::StreamStatus;
 use crate::time;
 
 /// Where metrics go and what they are measured by.

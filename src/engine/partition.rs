@@ -8,9 +8,6 @@ use regex_lite::Regex;
 use crate::stream::StreamId;
 use crate::time;
 
-/// The service label of events whose own cannot stand in a key.
-pub(crate) const OTHER: &str = "_other";
-
 /// The one pattern that every archive key matches, from its first to its last character. No
 /// segment begins with a dot, so no key can climb out of its prefix.
 const KEY_PATTERN: &str = concat!(
@@ -190,17 +187,6 @@ impl Piece {
     }
 }
 
-/// The event's own service where it can stand in a key (`^[a-z0-9_]{1,40}$`), else `_other`. The
-/// set of services is open: none is refused for being unknown.
-#[must_use]
-pub fn service_label(service: Option<&[u8]>) -> &str {
-    let plain = |b: &u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_');
-    service
-        .filter(|name| (1..=40).contains(&name.len()) && name.iter().all(plain))
-        .and_then(|name| std::str::from_utf8(name).ok())
-        .unwrap_or(OTHER)
-}
-
 /// The key of a part of events.
 #[must_use]
 pub fn event_key(
@@ -241,6 +227,7 @@ fn object_name(stream: &StreamId, epoch: &str, seq: u64, part: usize, kind: &str
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::service::{OTHER, service_label};
 
     const MS: i64 = 1_795_168_800_000; // 2026-11-20T10:00:00Z
 
@@ -266,15 +253,6 @@ mod tests {
     #[test]
     fn the_default_is_what_its_text_says() {
         assert_eq!(KeyLayout::parse(KeyLayout::DEFAULT).unwrap(), KeyLayout::default());
-    }
-
-    #[test]
-    fn a_service_that_cannot_stand_in_a_key_is_other() {
-        for odd in [&b"../../etc"[..], b"SSO", b"a b", b"", &[b'a'; 41], b"\xff"] {
-            assert_eq!(service_label(Some(odd)), "_other");
-        }
-        assert_eq!(service_label(None), "_other");
-        assert_eq!(service_label(Some(b"brand_new_2030")), "brand_new_2030");
     }
 
     #[test]

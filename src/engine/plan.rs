@@ -206,6 +206,15 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// One stream's part of the time: what is left at `now_ms`, shared equally among `streams_left`
+    /// streams still to come.
+    #[must_use]
+    pub fn share(&self, now_ms: i64, streams_left: usize) -> Self {
+        let left_ms = (self.deadline_ms - now_ms).max(0);
+        let streams_left = i64::try_from(streams_left).unwrap_or(i64::MAX).max(1);
+        Self { started_ms: now_ms, deadline_ms: now_ms + left_ms / streams_left }
+    }
+
     /// When reading must end, so that what is held can still be decided, published and advanced:
     /// the smaller of 30 s and a third of the time before the deadline, and more the more is held
     /// (but never more than half of the time).
@@ -354,5 +363,13 @@ pub(crate) mod tests {
         assert_eq!(budget.read_until_ms(usize::MAX), 150_000);
         let short = Budget { started_ms: 0, deadline_ms: 9_000 };
         assert_eq!(short.read_until_ms(0), 6_000);
+    }
+
+    #[test]
+    fn time_is_shared_among_the_streams_to_come() {
+        let budget = Budget { started_ms: 0, deadline_ms: 100 };
+        assert_eq!(budget.share(0, 4).deadline_ms, 25);
+        assert_eq!(budget.share(10, 3).deadline_ms, 40, "what one leaves over the others have");
+        assert_eq!(budget.share(200, 1).deadline_ms, 200);
     }
 }

@@ -13,8 +13,8 @@ use serde_json::value::RawValue;
 use crate::incoming::Incoming;
 use crate::page::Page;
 use crate::plan::Query;
+pub use crate::port_error::{InsightsError, StoreError};
 use crate::stream::{Scope, StreamId};
-use crate::token::Token;
 use crate::update::{Item, Update};
 use crate::walk::Ask;
 
@@ -127,29 +127,6 @@ impl Meter {
     }
 }
 
-/// Why JumpCloud gave no page.
-#[derive(Debug, thiserror::Error)]
-pub enum InsightsError {
-    /// Somebody must mend something: 400, 401, 402, 403, 404, a redirect, a secret that cannot be
-    /// used. The message is in plain words.
-    #[error("{0}")]
-    Refused(String),
-    /// It may work next time: 429, 5xx, a broken answer, no answer.
-    #[error("{0}")]
-    Unavailable(String),
-    /// The request's deadline came first.
-    #[error("JumpCloud has not answered in time")]
-    OutOfTime,
-    /// The answer is larger than the limits; ask for fewer rows.
-    #[error("the page is larger than {limit_bytes} bytes")]
-    TooLarge {
-        /// The limit it broke.
-        limit_bytes: usize,
-        /// The continuation in its headers.
-        token: Option<Token>,
-    },
-}
-
 /// S3, or something that keeps its promise of conditional creation.
 #[async_trait]
 pub trait Objects: Send + Sync {
@@ -255,17 +232,6 @@ pub trait WorkQueue: Send + Sync {
     /// # Errors
     /// [`StoreError::Unclear`] also where some may have been taken all the same.
     async fn send(&self, bodies: &[String]) -> Result<Vec<usize>, StoreError>;
-}
-
-/// Why a store did not answer.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// It may have happened or not, and may work next time: throttled, timed out, cut off.
-    #[error("{0}")]
-    Unclear(String),
-    /// It will not work until somebody mends something: no permission, no such bucket.
-    #[error("{0}")]
-    Refused(String),
 }
 
 /// Where API keys are kept.

@@ -17,6 +17,15 @@ pub struct Message {
     pub is_recovery: bool,
 }
 
+/// One message that SQS delivers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// SQS's name of it.
+    pub message_id: String,
+    /// Its text.
+    pub body: String,
+}
+
 /// The text is no message of this program's.
 #[derive(Debug, thiserror::Error)]
 pub enum NoMessage {

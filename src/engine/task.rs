@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::audit::Range;
 use crate::backfill::Wish;
+use crate::queue::Record;
 use crate::stream::StreamId;
 use crate::time;
 
@@ -22,15 +23,6 @@ pub enum Task {
     Status,
     /// Compare hourly counts with the archive's.
     Audit(Range),
-}
-
-/// One message that SQS delivers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// SQS's name of it.
-    pub message_id: String,
-    /// Its text.
-    pub body: String,
 }
 
 /// The event is none the function accepts.

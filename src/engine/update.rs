@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::stream::StreamId;
+
 /// An attribute: DynamoDB's `N` or `S`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Value {
@@ -17,6 +19,9 @@ pub enum Value {
 
 /// An item without its partition key.
 pub type Item = BTreeMap<String, Value>;
+
+/// Items of the table, by stream.
+pub type Items = BTreeMap<StreamId, Item>;
 
 /// What must hold of an item. A comparison with an absent attribute is false.
 #[derive(Clone, Debug, PartialEq, Eq)]

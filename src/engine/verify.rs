@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::collect::unplaced_day;
 use crate::entry::{Entry, entry_key, journal_prefix, seq_of};
 use crate::identity::{Identity, Slot};
-use crate::index::SlotIds;
+use crate::index::{SlotIds, unplaced_day};
 use crate::ports::{Objects, StoreError};
 use crate::stream::StreamId;
 
@@ -54,7 +53,8 @@ pub async fn verify(
     tell: &mut dyn FnMut(&Verdict),
 ) -> Result<Verdict, StoreError> {
     let mut verdict = Verdict::default();
-    let births = buckets.objects.list(buckets.state, "streams/v1/", "", usize::MAX).await?;
+    let births =
+        buckets.objects.list(buckets.state, crate::certificate::PREFIX, "", usize::MAX).await?;
     let mut written = BTreeSet::new();
     for birth in births.iter().filter(|key| key.ends_with(".json")) {
         let name = birth.trim_start_matches("streams/v1/").trim_end_matches(".json").to_owned();

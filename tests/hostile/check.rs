@@ -2,7 +2,7 @@
 
 use engine::identity::Slot;
 use engine::limits::PAGE_ROWS_MAX;
-use engine::output::raw;
+use engine::ndjson;
 use engine::page::{Page, PageError, PageHeaders, Row, RowKind};
 use engine::partition::{KeyLayout, event_key, is_archive_key, service_label};
 use engine::stream::StreamId;
@@ -66,10 +66,10 @@ fn row(page: &Page, row: &Row) {
 /// An event's line is one line, and the same JSON value.
 fn line(event: &[u8]) {
     let mut line = Vec::new();
-    raw::write(&mut line, event);
+    ndjson::write(&mut line, event);
     let text = std::str::from_utf8(&line).unwrap();
     assert!(!text.contains(['\n', '\r', '\u{2028}', '\u{2029}', '\u{85}']), "{text:?}");
-    assert_eq!(raw::is_as_is(event), line == event);
+    assert_eq!(ndjson::is_as_is(event), line == event);
     let _: &RawValue = serde_json::from_slice(&line).unwrap();
     let value = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
     assert_eq!(value(&line), value(event));

@@ -13,7 +13,7 @@ use crate::page::{Fields, Names, Page, Row, RowKind};
 use crate::place::Places;
 use crate::plan::Kind;
 use crate::stream::{Scope, is_object_id};
-use crate::{lateness, partition, time};
+use crate::{lateness, service, time};
 
 impl Run<'_> {
     /// Takes what is new of a page into the batch. The page is whole: it was read to its end.
@@ -148,7 +148,7 @@ impl Run<'_> {
             slot: Slot::Unplaced,
             order_ns: i128::from(ms) * 1_000_000,
             partition_ms: ms,
-            service: partition::OTHER,
+            service: service::OTHER,
             organization: self.stream.as_str(),
         };
         let (query, time) = (reading.query.join(","), time::rfc3339(ms));

@@ -4,38 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Engine, Run};
+use crate::certificate::{self, Certificate, certificate_key};
 use crate::cursor::{Cursor, ReadingState};
 use crate::entry::{Entry, entry_key, journal_prefix, seq_of};
-use crate::error::{RunError, unusable_entry};
+use crate::error::{RunError, unusable_certificate, unusable_entry};
 use crate::limits::{DAY_MS, RETENTION_MS};
 use crate::plan::Budget;
 use crate::ports::{About, Created, InsightsError, Meter, PageRequest, StoreError};
 use crate::stream::StreamId;
 use crate::walk::Ask;
-
-/// The version of the certificate this program writes.
-const VERSION: u32 = 1;
-
-/// The birth certificate: created once, never changed, never expired.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Certificate {
-    version: u32,
-    stream: StreamId,
-    epoch: String,
-    origin_ms: i64,
-    /// Lanes only: where the live stream begins, or the day ends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    end_ms: Option<i64>,
-    born_ms: i64,
-}
-
-fn certificate_key(stream: &StreamId) -> String {
-    format!("streams/v1/{stream}.json")
-}
 
 impl Engine {
     /// Every stream that was ever born.
@@ -43,12 +23,9 @@ impl Engine {
     /// # Errors
     /// [`StoreError`] if the state bucket cannot be listed.
     pub async fn born(&self) -> Result<BTreeSet<StreamId>, StoreError> {
-        let keys =
-            self.objects.list(&self.settings.state_bucket, "streams/v1/", "", usize::MAX).await?;
-        let name = |key: &String| {
-            key.strip_prefix("streams/v1/")?.strip_suffix(".json").map(str::to_owned)
-        };
-        Ok(keys.iter().filter_map(name).filter_map(|name| name.try_into().ok()).collect())
+        let bucket = &self.settings.state_bucket;
+        let keys = self.objects.list(bucket, certificate::PREFIX, "", usize::MAX).await?;
+        Ok(keys.iter().filter_map(|key| certificate::stream_of(key)).collect())
     }
 
     /// Makes sure that the stream is born and has a cursor with a `seq`.
@@ -70,7 +47,7 @@ impl Engine {
                 self.certify(stream).await?
             }
         };
-        let certificate = read_certificate(stream, &bytes)?;
+        let certificate = certificate_of(stream, &bytes)?;
         let cursor = self.rebuilt(stream, &certificate, &bytes).await?;
         self.cursors.update(stream, &cursor.create()).await?;
         Ok(())
@@ -82,7 +59,7 @@ impl Engine {
     /// [`RunError`] if its birth certificate cannot be read.
     pub(crate) async fn origin_ms(&self, stream: &StreamId) -> Result<Option<i64>, RunError> {
         let bytes = self.certificate(stream).await?;
-        let certificate = bytes.map(|bytes| read_certificate(stream, &bytes)).transpose()?;
+        let certificate = bytes.map(|bytes| certificate_of(stream, &bytes)).transpose()?;
         Ok(certificate.map(|certificate| certificate.origin_ms))
     }
 
@@ -106,14 +83,14 @@ impl Engine {
             }
         };
         let certificate = Certificate {
-            version: VERSION,
+            version: certificate::VERSION,
             stream: stream.clone(),
             epoch: hex::encode(&self.clock.random()[..4]),
             origin_ms,
             end_ms,
             born_ms: now_ms,
         };
-        let body = Bytes::from(serde_json::to_vec(&certificate).unwrap_or_default());
+        let body = certificate.encode();
         let about = About {
             sha256: Sha256::digest(&body).into(),
             content_type: "application/json",
@@ -216,7 +193,7 @@ impl Run<'_> {
         let bytes = self.engine.certificate(self.stream).await?;
         let bytes =
             bytes.ok_or_else(|| RunError::damaged(&key, "the birth certificate is absent"))?;
-        let certificate = read_certificate(self.stream, &bytes)?;
+        let certificate = certificate_of(self.stream, &bytes)?;
         if certificate.epoch == self.cursor.epoch {
             Ok(())
         } else {
@@ -243,25 +220,9 @@ impl Run<'_> {
     }
 }
 
-fn read_certificate(stream: &StreamId, bytes: &[u8]) -> Result<Certificate, RunError> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        version: u32,
-    }
+fn certificate_of(stream: &StreamId, bytes: &[u8]) -> Result<Certificate, RunError> {
     let key = certificate_key(stream);
-    let damaged = |error: serde_json::Error| RunError::damaged(&key, error);
-    let Versioned { version } = serde_json::from_slice(bytes).map_err(damaged)?;
-    if version > VERSION {
-        return Err(RunError::Mend(format!(
-            "{key} is of version {version}, this program knows {VERSION}; nothing was touched"
-        )));
-    }
-    let certificate: Certificate = serde_json::from_slice(bytes).map_err(damaged)?;
-    if certificate.stream == *stream {
-        Ok(certificate)
-    } else {
-        Err(RunError::damaged(&key, format!("it is the certificate of {}", certificate.stream)))
-    }
+    Certificate::of(stream, bytes).map_err(|error| unusable_certificate(&key, &error))
 }
 
 fn no_journal(stream: &StreamId, age_ms: i64) -> RunError {

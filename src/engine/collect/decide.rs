@@ -14,10 +14,9 @@ use crate::cursor::{self, ReadingState};
 use crate::entry::{Entry, Header, PartRecord, SlotRecord, entry_key};
 use crate::error::{RunError, unusable_entry};
 use crate::identity::Slot;
-use crate::index::slot_key;
+use crate::index::{slot_key, unplaced_day};
 use crate::limits::{CREATE_TRIES_MAX, WRITES_AT_ONCE};
 use crate::ports::{About, Created, StoreError};
-use crate::time;
 use crate::update::number;
 
 /// How a decision ended.
@@ -279,11 +278,6 @@ impl Run<'_> {
         self.has_unwritten = false;
         Ok(())
     }
-}
-
-/// The day that records of the `unplaced` slot carry.
-pub(crate) fn unplaced_day(decided_ms: i64) -> u32 {
-    u32::try_from(time::day_of(decided_ms)).unwrap_or(0)
 }
 
 /// A hash an entry holds; one that is none meets no object's.

@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::batch::{Batch, BatchLimits};
 use crate::cursor::{self, Cursor, ReadingState};
 use crate::error::RunError;
+use crate::lateness;
 use crate::lease::{self, Ended, Held, Release};
 use crate::limits::{LEASE_MARGIN_MS, LEASE_MS_MAX};
 use crate::plan::{self, Budget, Settings};
@@ -29,7 +30,6 @@ use crate::report::{Answers, Outcome, StreamReport, Tally};
 use crate::stream::StreamId;
 use crate::update::{Item, Update, number, text};
 pub(crate) use counts::Counts;
-pub(crate) use decide::unplaced_day;
 use pages::Rows;
 use slots::{Slots, Warm};
 
@@ -299,10 +299,10 @@ impl Engine {
         let since_ms = number(claimed, "finished_ms").unwrap_or(at_ms);
         let finished_ms = worked.is_finished.then_some(since_ms);
         let release = Release { at_ms, ended, is_from_queue, finished_ms };
-        let (held, before) = (Held::of(claimed), lease::lateness(claimed));
+        let (held, before) = (Held::of(claimed), lateness::stored(claimed));
         let released = |update, release| {
             let update = lease::release(update, &held, release);
-            lease::measured(update, &before, &report.lateness)
+            lateness::add_to(update, &before, &report.lateness)
         };
         let is_unwritten = worked.unwritten.is_some();
         if let Some(cursor) = worked.unwritten {

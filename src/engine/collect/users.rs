@@ -16,8 +16,9 @@ use crate::identity::{Identity, Slot};
 use crate::output::Output;
 use crate::plan::Budget;
 use crate::ports::{InsightsError, List, ListPage, ListRequest};
-use crate::report::{SnapshotReport, StreamReport};
+use crate::report::StreamReport;
 use crate::snapshot::{self, Snapshot, Step};
+use crate::snapshot_report::SnapshotReport;
 use crate::stream::StreamId;
 use crate::time;
 

@@ -2,7 +2,7 @@
 
 use crate::event::for_each_member;
 use crate::limits::CUSTOM_FIELDS_BYTES_MAX;
-use crate::output::raw;
+use crate::ndjson;
 
 /// The members that are added, each ready to be written.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +42,7 @@ impl CustomFields {
             }
             let mut json = serde_json::json!(name).to_string().into_bytes();
             json.push(b':');
-            raw::write(&mut json, value.get().as_bytes());
+            ndjson::write(&mut json, value.get().as_bytes());
             members.push(Member { name: key.to_vec(), json });
         });
         if !is_object {

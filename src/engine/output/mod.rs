@@ -2,8 +2,8 @@
 
 mod custom;
 mod ecs;
-pub mod raw;
 
+use crate::ndjson;
 pub use custom::CustomFields;
 pub use ecs::Ecs;
 
@@ -46,7 +46,7 @@ impl Output {
     pub fn write_line(&self, line: &mut Vec<u8>, event: &[u8], at_ms: i64) {
         let start = line.len();
         match self.format {
-            Format::Raw => raw::write(line, event),
+            Format::Raw => ndjson::write(line, event),
             Format::Ecs(ecs) => ecs.write(line, event, at_ms),
         }
         self.custom.append(line, start);

@@ -7,8 +7,8 @@ use super::{Fields, Names, PageError, Row, RowKind, Span, Value};
 use crate::event::{self, Member};
 use crate::identity::Identity;
 use crate::limits::PAGE_ROWS_MAX;
-use crate::output::raw;
-use crate::partition::service_label;
+use crate::ndjson;
+use crate::service::service_label;
 use crate::time;
 
 /// Puts the rows of `body` into `rows`.
@@ -30,7 +30,7 @@ pub(super) fn split(body: &[u8], rows: &mut Vec<Row>) -> Result<(), PageError> {
             return Err(PageError::TooMany);
         }
         // All is asked while the row is at hand: a page is larger than what a processor keeps near.
-        let is_line = raw::is_as_is(&body[at..end]);
+        let is_line = ndjson::is_as_is(&body[at..end]);
         let (identity, service) = named(&kind, &body[at..end], body);
         rows.push(Row { range: Span::new(at, end), is_line, identity, service, kind });
         at = skip_space(body, end);

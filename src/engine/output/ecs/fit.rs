@@ -121,11 +121,11 @@ fn unicode_escape(control: u8) -> [u8; 6] {
 /// The event as a document can hold it: on one line, and U+FFFD where a text holds half of a
 /// surrogate pair, which is legal JSON and no legal text. Whether there was such a half.
 pub(super) fn mended(event: &[u8]) -> (Cow<'_, [u8]>, bool) {
-    let event = if super::raw::is_as_is(event) {
+    let event = if crate::ndjson::is_as_is(event) {
         Cow::Borrowed(event)
     } else {
         let mut line = Vec::with_capacity(event.len());
-        super::raw::write(&mut line, event);
+        crate::ndjson::write(&mut line, event);
         Cow::Owned(line)
     };
     let halves = halves(&event);

@@ -14,7 +14,6 @@ use std::sync::LazyLock;
 
 use self::document::Document;
 use self::table::{Rule, Table};
-use super::raw;
 
 /// What of an event its document holds besides ECS fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,86 @@
+//! The birth certificate: the create-only object that records a stream's creation. It never expires.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::stream::StreamId;
+
+/// The version this program writes.
+pub const VERSION: u32 = 1;
+
+/// Where all certificates lie.
+pub const PREFIX: &str = "streams/v1/";
+
+/// What is fixed at a stream's birth.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The format's version.
+    pub version: u32,
+    /// The stream.
+    pub stream: StreamId,
+    /// 8 random hex digits, which stand in the keys of everything the stream writes.
+    pub epoch: String,
+    /// Event time at which the stream's ownership begins, inclusive, UTC milliseconds.
+    pub origin_ms: i64,
+    /// Lanes only: where the live stream begins, or the day ends; exclusive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_ms: Option<i64>,
+    /// When the stream was born, UTC milliseconds.
+    pub born_ms: i64,
+}
+
+/// The bytes are no certificate this program can use.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// Written by a later version of this program.
+    #[error("its version is {0}, this program knows {VERSION}")]
+    Newer(u32),
+    /// Not what any version wrote.
+    #[error(transparent)]
+    Unreadable(#[from] serde_json::Error),
+    /// It is the certificate of this other stream.
+    #[error("it is the certificate of {0}")]
+    OtherStream(StreamId),
+}
+
+impl Certificate {
+    /// Reads the certificate of `stream`.
+    ///
+    /// # Errors
+    /// [`CertificateError`] if a later version wrote it, if it cannot be read, or if it is another
+    /// stream's.
+    pub fn of(stream: &StreamId, bytes: &[u8]) -> Result<Self, CertificateError> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let Versioned { version } = serde_json::from_slice(bytes)?;
+        if version > VERSION {
+            return Err(CertificateError::Newer(version));
+        }
+        let certificate: Self = serde_json::from_slice(bytes)?;
+        if certificate.stream == *stream {
+            Ok(certificate)
+        } else {
+            Err(CertificateError::OtherStream(certificate.stream))
+        }
+    }
+
+    /// The object's bytes.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        serde_json::to_vec(self).unwrap_or_default().into()
+    }
+}
+
+/// The key of a stream's certificate.
+#[must_use]
+pub fn certificate_key(stream: &StreamId) -> String {
+    format!("{PREFIX}{stream}.json")
+}
+
+/// The stream whose certificate lies at `key`; `None` for anything else under [`PREFIX`].
+#[must_use]
+pub fn stream_of(key: &str) -> Option<StreamId> {
+    key.strip_prefix(PREFIX)?.strip_suffix(".json")?.to_owned().try_into().ok()
+}
