@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use crate::telemetry::Emitter;
+use engine::budget::Budget;
 use engine::dispatch::Fleet;
 use engine::limits::FAILURES_TOLERATED;
 use engine::metrics::View;
-use engine::plan::Budget;
 use engine::task::{Task, UnknownEvent};
 use engine::{audit, backfill, dispatch, fanout, preflight, status};
 

@@ -5,9 +5,9 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use engine::budget::Budget;
 use engine::collect::Engine;
 use engine::dispatch::Fleet;
-use engine::plan::Budget;
 use engine::ports::{Clock as _, WorkQueue};
 use engine::preflight;
 use futures_util::FutureExt as _;

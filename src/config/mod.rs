@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use crate::jumpcloud::Endpoints;
 use engine::discover::Who;
 use engine::metrics::Metrics;
-use engine::plan::Settings;
+use engine::settings::Settings;
 use reader::{Lookup, Reader};
 
 /// Everything the function is told from outside.

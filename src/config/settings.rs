@@ -7,7 +7,8 @@ use engine::limits::{DAY_MS, PAGE_LIMIT_MAX};
 use engine::metrics::Metrics;
 use engine::output::{CustomFields, Ecs, Format, Output};
 use engine::partition::KeyLayout;
-use engine::plan::{Query, Settings};
+use engine::request::Query;
+use engine::settings::Settings;
 use engine::snapshot;
 
 impl Reader<'_> {

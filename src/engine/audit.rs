@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Budget;
 use crate::collect::{Engine, Goal};
 use crate::cursor::Cursor;
 use crate::discover::{self, Asked, Who};
@@ -12,7 +13,6 @@ use crate::error::RunError;
 use crate::hours::{Hours, Looked};
 use crate::lateness;
 use crate::limits::{DAY_MS, HOUR_MS};
-use crate::plan::Budget;
 use crate::ports::Meter;
 use crate::report::{Discovery, Outcome, StreamReport};
 use crate::stream::StreamId;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Budget;
 use crate::collect::Engine;
 use crate::cursor;
 use crate::discover::{self, Asked, Who};
@@ -16,14 +17,13 @@ use crate::dispatch::{Fleet, run};
 use crate::error::RunError;
 use crate::lease;
 use crate::limits::{BACKFILL_DAYS_MAX, DAY_MS, LANES_OPENED_AT_ONCE};
-use crate::plan::Budget;
 use crate::ports::{Meter, PageRequest};
 use crate::queue::Message;
 use crate::report::Report;
+use crate::request::Ask;
 use crate::stream::StreamId;
 use crate::time;
 use crate::update::Items;
-use crate::walk::Ask;
 
 /// What is to be archived.
 #[derive(Clone, Debug, PartialEq, Eq)]

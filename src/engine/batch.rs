@@ -15,7 +15,8 @@ use crate::limits::{
 };
 use crate::lines::{Lines, Ordered};
 use crate::output::Output;
-use crate::page::{Page, Row};
+use crate::page::Page;
+use crate::page::row::Row;
 use crate::partition::{KeyLayout, Partition};
 
 /// When a batch closes.

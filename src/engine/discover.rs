@@ -7,11 +7,11 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::budget::Budget;
 use crate::collect::Engine;
 use crate::error::RunError;
 use crate::limits::{LIST_PASSES_MAX, ORGANIZATIONS_MAX};
 use crate::list::{ListWalk, Next};
-use crate::plan::Budget;
 use crate::ports::{Console, List, ListRequest, Meter};
 use crate::report::Discovery;
 use crate::stream::StreamId;

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::budget::Budget;
 use crate::collect::Engine;
 use crate::cursor;
 use crate::discover::{self, Asked, Who};
 use crate::error::RunError;
 use crate::fanout;
 use crate::lease;
-use crate::plan::Budget;
 use crate::ports::WorkQueue;
 use crate::queue::Message;
 use crate::report::{Outcome, Queued, Report, StreamReport};

@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::batch::emptied;
-use crate::cursor::ReadingState;
 use crate::identity::{Identity, Slot};
+use crate::reading_state::ReadingState;
 use crate::stream::StreamId;
 
 const MAGIC: &[u8] = b"jumpcloud-collector journal entry ";

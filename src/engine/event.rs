@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::json::text;
 
 /// The members of an event that decide where it belongs.
 ///
@@ -42,50 +44,6 @@ impl<'a> Member<'a> {
             Self::Raw(raw) => text(raw.get().as_bytes()),
         }
     }
-}
-
-/// The text of a raw JSON string, decoded; `None` for every other type.
-///
-/// Bytes and not `str`: an escaped lone surrogate is legal JSON and no legal UTF-8.
-#[must_use]
-pub fn text(raw: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let inner = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    if memchr::memchr(b'\\', inner).is_none() {
-        return Some(Cow::Borrowed(inner));
-    }
-    struct Bytes;
-    impl Visitor<'_> for Bytes {
-        type Value = Vec<u8>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a string")
-        }
-        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-            Ok(bytes.to_vec())
-        }
-    }
-    let mut deserializer = serde_json::Deserializer::from_slice(raw);
-    deserializer.deserialize_bytes(Bytes).ok().map(Cow::Owned)
-}
-
-/// Calls `each` with every member of the JSON object `object`, in order: its key, decoded, and the
-/// raw JSON of its value. Returns whether it is an object to its end.
-pub fn for_each_member<'e>(object: &'e str, each: &mut dyn FnMut(&[u8], &'e RawValue)) -> bool {
-    struct Each<'f, 'e>(&'f mut dyn FnMut(&[u8], &'e RawValue));
-    impl<'e> Visitor<'e> for Each<'_, 'e> {
-        type Value = ();
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a JSON object")
-        }
-        fn visit_map<A: MapAccess<'e>>(self, mut map: A) -> Result<(), A::Error> {
-            while let Some(key) = map.next_key::<&RawValue>()? {
-                let key = text(key.get().as_bytes()).unwrap_or_default();
-                (self.0)(&key, map.next_value()?);
-            }
-            Ok(())
-        }
-    }
-    let mut deserializer = serde_json::Deserializer::from_str(object);
-    deserializer.deserialize_map(Each(each)).is_ok() && deserializer.end().is_ok()
 }
 
 /// Reads the object at the front of `text`; returns its members and its length. `None` if it is no
@@ -196,34 +154,6 @@ impl<'de, W: Way<'de>> Visitor<'de> for Each<W> {
     }
 }
 
-/// The raw JSON of a user's `_id`, the last of several.
-#[derive(Debug)]
-pub struct UserId<'a>(pub Option<&'a RawValue>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for UserId<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Each;
-        impl<'de> Visitor<'de> for Each {
-            type Value = UserId<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut id = None;
-                while let Some(key) = map.next_key::<&RawValue>()? {
-                    if text(key.get().as_bytes()).unwrap_or_default().as_ref() == b"_id" {
-                        id = Some(map.next_value()?);
-                    } else {
-                        map.next_value::<IgnoredAny>()?;
-                    }
-                }
-                Ok(UserId(id))
-            }
-        }
-        deserializer.deserialize_map(Each)
-    }
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
@@ -256,14 +186,5 @@ mod tests {
             r#"{{"\ud800":"\udfff","deep":{deep},"n":12345678901234567890,"service":"sso"}}"#
         );
         assert_eq!(members(&json).service.unwrap().text().unwrap(), b"sso".as_slice());
-    }
-
-    #[test]
-    fn text_is_decoded_only_where_it_must_be() {
-        assert!(matches!(text(br#""abc""#), Some(Cow::Borrowed(b"abc"))));
-        assert_eq!(text(br#""a\u0062c""#).unwrap().as_ref(), b"abc");
-        assert_eq!(text(br#""\ud800""#).unwrap().len(), 3);
-        assert_eq!(text(b"12"), None);
-        assert_eq!(text(b"null"), None);
     }
 }

@@ -5,11 +5,11 @@ use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
+use crate::budget::Budget;
 use crate::collect::Engine;
 use crate::error::RunError;
 use crate::lease;
 use crate::limits::{QUEUE_BATCH_MAX, QUEUE_REQUESTS_AT_ONCE};
-use crate::plan::Budget;
 use crate::ports::WorkQueue;
 use crate::queue::{Message, Record};
 use crate::report::{Queued, Report, StreamReport};

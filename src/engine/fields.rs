@@ -3,12 +3,10 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::event;
+use crate::json::{for_each_member, key};
 
 /// Members by name, deeper ones in dot notation. An array's members are those of its elements.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,12 +23,6 @@ pub struct Projection {
     /// Not these, whatever is kept otherwise.
     pub without: Fields,
 }
-
-/// The members of an object in their order, each as the raw JSON of name and value.
-struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
-
-/// The elements of an array, each as its raw JSON.
-struct Elements<'a>(Vec<&'a RawValue>);
 
 impl Fields {
     /// Reads names in dot notation. `None` if one has an empty part.
@@ -125,10 +117,13 @@ fn rewritten<'a, 'f>(
 ) -> Cow<'a, str> {
     match json.as_bytes().first() {
         Some(b'{') => {
-            let Ok(Members(members)) = serde_json::from_str(json) else { return json.into() };
+            let mut members = Vec::new();
+            if !for_each_member(json, &mut |name, value| members.push((name, value))) {
+                return json.into();
+            }
             let all = members.len();
             let kept = members.into_iter().filter_map(|(name, value)| {
-                let value = match fate(&event::text(name.get().as_bytes()).unwrap_or_default()) {
+                let value = match fate(&key(name)) {
                     Fate::Kept => Cow::Borrowed(value.get()),
                     Fate::Dropped => return None,
                     Fate::Entered(below) => enter(value.get(), below),
@@ -145,7 +140,9 @@ fn rewritten<'a, 'f>(
             format!("{{{}}}", members.join(",")).into()
         }
         Some(b'[') => {
-            let Ok(Elements(elements)) = serde_json::from_str(json) else { return json.into() };
+            let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(json) else {
+                return json.into();
+            };
             let elements: Vec<_> =
                 elements.iter().map(|element| rewritten(element.get(), fate, enter)).collect();
             if elements.iter().all(|element| matches!(element, Cow::Borrowed(_))) {
@@ -154,46 +151,6 @@ fn rewritten<'a, 'f>(
             format!("[{}]", elements.join(",")).into()
         }
         _ => json.into(),
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Each;
-        impl<'de> Visitor<'de> for Each {
-            type Value = Members<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Each)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Each;
-        impl<'de> Visitor<'de> for Each {
-            type Value = Elements<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON array")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut elements = Vec::new();
-                while let Some(element) = seq.next_element()? {
-                    elements.push(element);
-                }
-                Ok(Elements(elements))
-            }
-        }
-        deserializer.deserialize_seq(Each)
     }
 }
 

@@ -11,7 +11,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::event::{self, for_each_member};
+use crate::json::{self, for_each_member};
 
 /// A filter that can be used.
 #[derive(Clone, Debug)]
@@ -148,7 +148,8 @@ impl Field {
     fn find_in_object<'e>(&self, object: &'e str, found: &mut Found<'e>) {
         let before: Vec<usize> = found.iter().map(Vec::len).collect();
         for_each_member(object, &mut |key, value| {
-            if let Some((_, field)) = self.below.iter().find(|(name, _)| name.as_bytes() == key) {
+            let key = json::key(key);
+            if let Some((_, field)) = self.below.iter().find(|(name, _)| *name.as_bytes() == *key) {
                 field.forget(found, &before);
                 field.find(value, found);
             }
@@ -194,7 +195,7 @@ impl Literal {
             "null" => Self::Null,
             "true" => Self::Bool(true),
             "false" => Self::Bool(false),
-            text if text.starts_with('"') => Self::Text(event::text(text.as_bytes())?.into_owned()),
+            text if text.starts_with('"') => Self::Text(json::text(text.as_bytes())?.into_owned()),
             text if text.starts_with(['{', '[']) => return None,
             number => Self::Number(number.to_owned()),
         })
@@ -205,7 +206,7 @@ impl Literal {
             Self::Null => raw.get() == "null",
             Self::Bool(value) => raw.get() == if *value { "true" } else { "false" },
             Self::Number(number) => same_number(number, raw.get()),
-            Self::Text(text) => event::text(raw.get().as_bytes()).is_some_and(|own| *own == *text),
+            Self::Text(text) => json::text(raw.get().as_bytes()).is_some_and(|own| *own == *text),
         }
     }
 }
@@ -230,7 +231,7 @@ fn members<'t>(
 ) -> Option<Vec<(String, &'t RawValue)>> {
     let mut members: Vec<(String, &RawValue)> = Vec::new();
     let is_object = for_each_member(object, &mut |key, value| {
-        let name = String::from_utf8_lossy(key).into_owned();
+        let name = String::from_utf8_lossy(&json::key(key)).into_owned();
         if members.iter().any(|(known, _)| *known == name) {
             problems.push(format!("names `{name}` twice{place}"));
         }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use libdeflater::Decompressor;
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Budget;
 use crate::collect::{Counts, Engine};
 use crate::cursor::Cursor;
 use crate::entry::{Entry, PartRecord, entry_key};
@@ -20,7 +21,6 @@ use crate::identity::Slot;
 use crate::index;
 use crate::lateness::Lateness;
 use crate::limits::{BATCH_RAW_BYTES_MAX, HOUR_MS};
-use crate::plan::Budget;
 use crate::ports::Meter;
 use crate::service::service_label;
 use crate::stream::StreamId;

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use crate::cursor::ReadingState;
 use crate::limits::{LATENESS_SERVICES_MAX, LIVE_MS_MAX};
+use crate::reading_state::ReadingState;
 use crate::service::OTHER;
 use crate::update::{Item, Update, Value, text};
 

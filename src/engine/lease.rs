@@ -225,8 +225,8 @@ fn shortened(message: &str) -> &str {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::cursor::ReadingState;
-    use crate::plan::tests::cursor;
+    use crate::cursor::tests::cursor_at as cursor;
+    use crate::reading_state::ReadingState;
 
     fn born() -> Item {
         let mut item = Item::new();

@@ -6,7 +6,8 @@
 
 use std::ops::Range;
 
-use crate::page::{Extract, Page};
+use crate::page::Page;
+use crate::page::row::Extract;
 
 /// The lines of one part, in the order they came.
 #[derive(Debug, Default)]
@@ -96,7 +97,7 @@ impl Text {
 
     fn in_page(&self, page: &Page) -> Option<&Extract> {
         match self {
-            Self::Page(extract) if extract.is_of(page) => Some(extract),
+            Self::Page(extract) if page.holds(extract) => Some(extract),
             _ => None,
         }
     }

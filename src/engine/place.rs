@@ -3,7 +3,8 @@
 //! A row's place is its timestamp's millisecond, or, where that cannot be read, the place before
 //! it. JumpCloud sorts rows by it.
 
-use crate::page::{Page, RowKind};
+use crate::page::Page;
+use crate::page::row::RowKind;
 use crate::time;
 
 /// The places of a page's rows.

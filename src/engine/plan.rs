@@ -1,51 +1,9 @@
 //! What to read next at the head, and how a reading moves through its queries to its end.
 
-use crate::cursor::{Cursor, Reading, ReadingState};
-use crate::fields::Projection;
-use crate::filter::Filter;
-use crate::limits::{MIB, RESERVE_MS_MAX, RESERVE_MS_PER_MIB};
-use crate::output::Output;
-use crate::partition::KeyLayout;
-
-/// A service list as it is sent to JumpCloud.
-pub type Query = Vec<String>;
-
-/// What a run needs to know of the configuration.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The bucket SIEMs read.
-    pub archive_bucket: String,
-    /// The bucket of births, journal and index.
-    pub state_bucket: String,
-    /// Before the layout; empty or ending in `/`.
-    pub archive_prefix: String,
-    /// Folders between prefix and name.
-    pub layout: KeyLayout,
-    /// Which events are archived; all where there is none.
-    pub filter: Option<Filter>,
-    /// What their lines hold.
-    pub output: Output,
-    /// What is kept of users in daily snapshots; none where none are taken.
-    pub system_users: Option<Projection>,
-    /// One or two service lists, read one after the other.
-    pub queries: Vec<Query>,
-    /// How far back a new stream starts.
-    pub start_lookback_ms: i64,
-    /// How far before now a head reading ends.
-    pub settle_lag_ms: i64,
-    /// How far a head reading goes back before the start of the last complete one.
-    pub overlap_ms: i64,
-    /// How late an event may appear and still be archived for certain.
-    pub late_horizon_ms: i64,
-    /// How often hourly counts are compared.
-    pub sweep_every_ms: i64,
-    /// Rows asked for at once.
-    pub page_limit: u32,
-    /// Pages a stream may read in one run.
-    pub pages_per_run: u32,
-    /// libdeflate's level, 1 to 12.
-    pub compression_level: i32,
-}
+use crate::cursor::Cursor;
+use crate::reading_state::{Reading, ReadingState};
+use crate::request::Query;
+use crate::settings::Settings;
 
 /// What a run should read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,74 +154,13 @@ pub fn completed(state: &ReadingState, kind: Kind, reading: &Reading) -> Reading
     state
 }
 
-/// The time a run has, on the local clock.
-#[derive(Clone, Copy, Debug)]
-pub struct Budget {
-    /// When the invocation began.
-    pub started_ms: i64,
-    /// When it is ended from outside.
-    pub deadline_ms: i64,
-}
-
-impl Budget {
-    /// One stream's part of the time: what is left at `now_ms`, shared equally among `streams_left`
-    /// streams still to come.
-    #[must_use]
-    pub fn share(&self, now_ms: i64, streams_left: usize) -> Self {
-        let left_ms = (self.deadline_ms - now_ms).max(0);
-        let streams_left = i64::try_from(streams_left).unwrap_or(i64::MAX).max(1);
-        Self { started_ms: now_ms, deadline_ms: now_ms + left_ms / streams_left }
-    }
-
-    /// When reading must end, so that what is held can still be decided, published and advanced:
-    /// the smaller of 30 s and a third of the time before the deadline, and more the more is held
-    /// (but never more than half of the time).
-    #[must_use]
-    pub fn read_until_ms(&self, bytes_held: usize) -> i64 {
-        let total_ms = (self.deadline_ms - self.started_ms).max(0);
-        let held_mib = i64::try_from(bytes_held / MIB).unwrap_or(i64::MAX / RESERVE_MS_PER_MIB);
-        let room_ms = RESERVE_MS_MAX.min(total_ms / 3) + held_mib * RESERVE_MS_PER_MIB;
-        self.deadline_ms - room_ms.min(total_ms / 2)
-    }
-}
-
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
+    use crate::cursor::tests::cursor_at as cursor;
+    use crate::settings::tests::settings;
 
     const MINUTE: i64 = 60_000;
-
-    pub(crate) fn settings() -> Settings {
-        Settings {
-            archive_bucket: "archive".to_owned(),
-            state_bucket: "state".to_owned(),
-            archive_prefix: "events/".to_owned(),
-            layout: KeyLayout::default(),
-            filter: None,
-            output: Output::default(),
-            system_users: None,
-            queries: vec![vec!["all".to_owned()], vec!["pam".to_owned()]],
-            start_lookback_ms: 60 * MINUTE,
-            settle_lag_ms: 10_000,
-            overlap_ms: 15 * MINUTE,
-            late_horizon_ms: 24 * 60 * MINUTE,
-            sweep_every_ms: 60 * MINUTE,
-            page_limit: 100,
-            pages_per_run: 100,
-            compression_level: 6,
-        }
-    }
-
-    pub(crate) fn cursor(state: ReadingState) -> Cursor {
-        Cursor {
-            epoch: String::new(),
-            seq: 0,
-            head_hash: String::new(),
-            origin_ms: 0,
-            end_ms: None,
-            state,
-        }
-    }
 
     fn read(plan: Plan) -> Reading {
         match plan {
@@ -353,23 +250,5 @@ pub(crate) mod tests {
         let state = reached(&state, Kind::Head, &second, MINUTE, 0);
         assert_eq!(state.frontier_ms, first.end_ms, "never lowered");
         assert_eq!(next_query(&second, &settings().queries), None);
-    }
-
-    #[test]
-    fn room_is_kept_before_the_deadline_and_grows_with_what_is_held() {
-        let budget = Budget { started_ms: 0, deadline_ms: 300_000 };
-        assert_eq!(budget.read_until_ms(0), 270_000);
-        assert_eq!(budget.read_until_ms(50 * MIB), 265_000);
-        assert_eq!(budget.read_until_ms(usize::MAX), 150_000);
-        let short = Budget { started_ms: 0, deadline_ms: 9_000 };
-        assert_eq!(short.read_until_ms(0), 6_000);
-    }
-
-    #[test]
-    fn time_is_shared_among_the_streams_to_come() {
-        let budget = Budget { started_ms: 0, deadline_ms: 100 };
-        assert_eq!(budget.share(0, 4).deadline_ms, 25);
-        assert_eq!(budget.share(10, 3).deadline_ms, 40, "what one leaves over the others have");
-        assert_eq!(budget.share(200, 1).deadline_ms, 200);
     }
 }

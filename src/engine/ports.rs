@@ -12,11 +12,11 @@ use serde_json::value::RawValue;
 
 use crate::incoming::Incoming;
 use crate::page::Page;
-use crate::plan::Query;
 pub use crate::port_error::{InsightsError, StoreError};
+use crate::request::Ask;
+use crate::request::Query;
 use crate::stream::{Scope, StreamId};
 use crate::update::{Item, Update};
-use crate::walk::Ask;
 
 /// JumpCloud's Directory Insights API.
 pub trait Insights: Send + Sync {

@@ -7,15 +7,16 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::budget::Budget;
 use crate::collect::Engine;
 use crate::discover::{self, Who};
 use crate::lease;
 use crate::limits::HOUR_MS;
-use crate::plan::{Budget, Query};
 use crate::ports::{About, List, ListRequest, Meter, PageRequest};
 use crate::report::Discovery;
+use crate::request::Ask;
+use crate::request::Query;
 use crate::stream::StreamId;
-use crate::walk::Ask;
 
 /// What was checked.
 #[derive(Debug, Serialize, Deserialize)]

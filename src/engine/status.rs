@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Budget;
 use crate::collect::Engine;
 use crate::discover::{self, Asked, Who};
 use crate::error::RunError;
-use crate::plan::Budget;
 use crate::report::Discovery;
 use crate::stream::StreamId;
 use crate::stream_status::StreamStatus;

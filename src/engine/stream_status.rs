@@ -78,7 +78,7 @@ impl StreamStatus {
             failures: number(item, "failures").unwrap_or(0),
             resting: lease::is_resting(item, now_ms),
             queued: lease::is_queued(item, now_ms),
-            gaps: state.map_or(0, crate::cursor::ReadingState::gaps),
+            gaps: state.map_or(0, crate::reading_state::ReadingState::gaps),
             days_until_loss: behind_ms
                 .filter(|_| is_read != Some(true) && !is_users)
                 .map(|behind_ms| (RETENTION_MS - behind_ms) / DAY_MS),

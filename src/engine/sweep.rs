@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::cursor::{Cursor, Hour, Reading, ReadingState};
+use crate::cursor::Cursor;
 use crate::limits::{HOUR_MS, HOURS_KEPT_MAX};
-use crate::plan::{Kind, Settings};
+use crate::plan::Kind;
+use crate::reading_state::{Hour, Reading, ReadingState};
+use crate::settings::Settings;
 
 /// The full sweep to begin or to go on with, if one is due.
 ///
@@ -129,8 +131,9 @@ pub fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::tests::{cursor, settings};
+    use crate::cursor::tests::cursor_at as cursor;
     use crate::plan::{completed, query_read, reached, rows_so_far};
+    use crate::settings::tests::settings;
 
     /// A cursor that has read up to hour 100, born in hour 10.
     fn settled() -> Cursor {

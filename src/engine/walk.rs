@@ -5,6 +5,7 @@
 //! walk ends with an error that says where.
 
 use crate::page::PageHeaders;
+use crate::request::Ask;
 use crate::token::Token;
 
 /// Where a walk through one query stands.
@@ -21,19 +22,6 @@ pub struct Walk {
     hold_ms: i64,
     /// Positions given up in the millisecond of the last one.
     given_up: (i64, u32),
-}
-
-/// The next request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
-    /// Inclusive.
-    pub start_ms: i64,
-    /// JumpCloud's upper bound; what it returns at or beyond it is cut.
-    pub end_ms: i64,
-    /// Rows asked for.
-    pub limit: u32,
-    /// Rows behind this one only.
-    pub token: Option<Token>,
 }
 
 /// What a page held, as far as paging is concerned.

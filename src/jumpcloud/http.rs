@@ -11,7 +11,7 @@ use super::spare::Spare;
 use engine::limits::{
     ANSWER_BYTES_MAX, CONNECT_SECONDS, MESSAGE_BYTES_MAX, MIB, READ_SECONDS, SPARE_PAGES_BYTES_MAX,
 };
-use engine::page::PageBody;
+use engine::page::row::PageBody;
 
 /// The HTTP client; one a process. Clones share connections and buffers.
 #[derive(Clone, Debug)]

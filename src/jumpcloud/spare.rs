@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use engine::page::PageBody;
+use engine::page::row::PageBody;
 
 /// Buffers for use again, together within a number of bytes.
 #[derive(Debug)]

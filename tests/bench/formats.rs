@@ -18,10 +18,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+use engine::budget::Budget;
 use engine::collect::{Engine, Goal};
 use engine::incoming::Incoming;
 use engine::page::{Page, PageHeaders};
-use engine::plan::Budget;
 use engine::ports::{
     Clock as _, Console, Insights, InsightsError, ListPage, ListRequest, PageRequest,
 };

@@ -3,7 +3,9 @@
 use engine::identity::Slot;
 use engine::limits::PAGE_ROWS_MAX;
 use engine::ndjson;
-use engine::page::{Page, PageError, PageHeaders, Row, RowKind};
+use engine::page::row::{Row, RowKind};
+use engine::page::split::PageError;
+use engine::page::{Page, PageHeaders};
 use engine::partition::{KeyLayout, event_key, is_archive_key, service_label};
 use engine::stream::StreamId;
 use engine::time;

@@ -5,7 +5,8 @@ use std::ops::Range;
 use engine::batch::BatchLimits;
 use engine::output::Output;
 use engine::partition::KeyLayout;
-use engine::plan::{Query, Settings};
+use engine::request::Query;
+use engine::settings::Settings;
 use engine::stream::StreamId;
 
 use crate::chance::Chance;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
+use engine::budget::Budget;
 use engine::collect::{Engine, Goal};
-use engine::plan::Budget;
 use engine::report::{Outcome, StreamReport};
 use engine::stream::StreamId;
 use futures_util::future::LocalBoxFuture;

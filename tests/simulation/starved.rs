@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use engine::cursor::{Cursor, Reading};
+use engine::cursor::Cursor;
+use engine::reading_state::Reading;
 use engine::report::{Outcome, StreamReport};
 use engine::stream::StreamId;
 use engine::sweep::{self, Wish};

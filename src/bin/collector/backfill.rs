@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use clap::Args;
 use engine::backfill::{Backfill, Lane, LaneState};
+use engine::budget::Budget;
 use engine::collect::Goal;
 use engine::limits::{BATCH_EVENTS_MAX, FAILURES_TOLERATED};
-use engine::plan::Budget;
 use engine::ports::Clock as _;
-use engine::status::{Status, StreamStatus};
+use engine::status::Status;
 use engine::stream::StreamId;
+use engine::stream_status::StreamStatus;
 use engine::time;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use jumpcloud_collector::clock::SystemClock;

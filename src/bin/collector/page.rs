@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use engine::audit::{Audit, Range};
 use engine::lateness::BOUNDS_SECONDS;
-use engine::plan::Settings;
 use engine::ports::Clock as _;
+use engine::settings::Settings;
 use jumpcloud_collector::clock::SystemClock;
 use serde_json::json;
 

@@ -3,8 +3,10 @@
 use engine::audit::{Audit, StreamAudit};
 use engine::lateness::Summary;
 use engine::preflight::Preflight;
-use engine::report::{Outcome, SnapshotReport, StreamReport};
-use engine::status::{Status, StreamStatus};
+use engine::report::{Outcome, StreamReport};
+use engine::snapshot_report::SnapshotReport;
+use engine::status::Status;
+use engine::stream_status::StreamStatus;
 use jiff::SignedDuration;
 use serde::Serialize;
 

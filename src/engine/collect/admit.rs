@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use super::Run;
 use super::decide::Decided;
 use crate::batch::Admission;
-use crate::cursor::Reading;
 use crate::error::RunError;
 use crate::identity::{Identity, Slot};
 use crate::limits::EVENT_BYTES_MAX;
-use crate::page::{Fields, Names, Page, Row, RowKind};
+use crate::page::Page;
+use crate::page::row::{Fields, Names, Row, RowKind};
 use crate::place::Places;
 use crate::plan::Kind;
+use crate::reading_state::Reading;
 use crate::stream::{Scope, is_object_id};
 use crate::{lateness, service, time};
 

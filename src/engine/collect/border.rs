@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 
 use super::Run;
 use super::pages::held;
-use crate::cursor::Reading;
 use crate::error::RunError;
 use crate::identity::Identity;
 use crate::page::Page;
 use crate::place::{self, Places};
 use crate::ports::InsightsError;
+use crate::reading_state::Reading;
 use crate::walk::{Step, Walk};
 
 impl Run<'_> {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::Engine;
 use crate::identity::Slot;
 use crate::index;
-use crate::plan::Query;
 use crate::ports::{InsightsError, Meter, PageRequest, StoreError};
+use crate::request::Ask;
+use crate::request::Query;
 use crate::stream::StreamId;
 use crate::time;
-use crate::walk::Ask;
 
 /// Counts by an hour's first millisecond.
 pub(crate) type Counts = BTreeMap<i64, i64>;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use super::Run;
 use super::decide::Decided;
 use super::read::{Ended, Share};
-use crate::cursor::Reading;
 use crate::error::RunError;
 use crate::incoming::Incoming;
 use crate::limits::PAGE_AHEAD_BYTES_MAX;
@@ -16,7 +15,9 @@ use crate::page::Page;
 use crate::place;
 use crate::plan::{self, Kind};
 use crate::ports::{InsightsError, PageRequest};
-use crate::walk::{Ask, Held, Narrower, Step, Walk};
+use crate::reading_state::Reading;
+use crate::request::Ask;
+use crate::walk::{Held, Narrower, Step, Walk};
 
 /// What the share says about another page.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -111,7 +112,7 @@ impl Run<'_> {
         kind: Kind,
         reading: &Reading,
         at_ms: i64,
-    ) -> crate::cursor::ReadingState {
+    ) -> crate::reading_state::ReadingState {
         plan::reached(&self.cursor.state, kind, reading, at_ms, self.rows.before(at_ms))
     }
 

@@ -5,11 +5,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::Run;
 use crate::batch::SealedPart;
-use crate::cursor::ReadingState;
 use crate::entry::{PartBody, PartRecord};
 use crate::error::RunError;
 use crate::limits::SNAPSHOT_PARTS_MAX;
 use crate::partition::{event_key, is_archive_key, quarantine_key, record_key, users_key};
+use crate::reading_state::ReadingState;
 use crate::snapshot;
 
 impl Run<'_> {

@@ -9,11 +9,11 @@ use super::counts::Counts;
 use super::decide::Decided;
 use super::{ReadEnd, Run};
 use crate::batch::Batch;
-use crate::cursor::{Reading, ReadingState};
 use crate::error::RunError;
 use crate::limits::{ENTRY_INTERVAL_MS_MAX, HOUR_MS};
 use crate::plan::{self, Kind, Plan};
 use crate::ports::InsightsError;
+use crate::reading_state::{Reading, ReadingState};
 use crate::sweep::{self, Wish};
 
 /// What a kind of reading may take of a run.

@@ -8,14 +8,15 @@ use super::decide::Decided;
 use super::read::Ended;
 use super::{Engine, Goal, Order, ReadEnd, Run};
 use crate::batch::{Admission, Batch};
-use crate::cursor::{Cursor, ReadingState};
+use crate::budget::Budget;
+use crate::cursor::Cursor;
 use crate::error::RunError;
-use crate::event;
 use crate::fields::Projection;
 use crate::identity::{Identity, Slot};
+use crate::json;
 use crate::output::Output;
-use crate::plan::Budget;
 use crate::ports::{InsightsError, List, ListPage, ListRequest};
+use crate::reading_state::ReadingState;
 use crate::report::StreamReport;
 use crate::snapshot::{self, Snapshot, Step};
 use crate::snapshot_report::SnapshotReport;
@@ -247,9 +248,14 @@ impl Run<'_> {
 
 /// Who a row is on a day: by organization and `_id`, over its bytes where it has none.
 fn identity(organization: &str, row: &str, day_ms: i64) -> Identity {
-    let id = serde_json::from_str(row).ok().and_then(|event::UserId(id)| id);
-    let id = id.and_then(|raw| event::text(raw.get().as_bytes())).filter(|id| !id.is_empty());
-    match id {
+    // The last of several counts.
+    let mut id = None;
+    json::for_each_member(row, &mut |key, value| {
+        if *json::key(key) == *b"_id" {
+            id = json::text(value.get().as_bytes());
+        }
+    });
+    match id.filter(|id| !id.is_empty()) {
         Some(id) => Identity::of_user(organization, &id, day_ms),
         None => Identity::of_nameless_user(organization, row.as_bytes(), day_ms),
     }

@@ -1,6 +1,6 @@
 //! `CUSTOM_FIELDS`: members added to every line, behind the event's own bytes.
 
-use crate::event::for_each_member;
+use crate::json::{self, for_each_member};
 use crate::limits::CUSTOM_FIELDS_BYTES_MAX;
 use crate::ndjson;
 
@@ -29,8 +29,9 @@ impl CustomFields {
                 .push(format!("has {length} bytes: expected {CUSTOM_FIELDS_BYTES_MAX} at most"));
         }
         let is_object = for_each_member(text, &mut |key, value| {
-            let name = String::from_utf8_lossy(key);
-            if members.iter().any(|known| known.name == key) {
+            let key = json::key(key);
+            let name = String::from_utf8_lossy(&key);
+            if members.iter().any(|known| known.name == *key) {
                 problems.push(format!("names `{name}` twice"));
             }
             if name.is_empty() || name.starts_with("__") || name.chars().any(char::is_control) {
@@ -88,7 +89,7 @@ impl CustomFields {
         let mut is_there = vec![false; self.0.len()];
         if let Ok(object) = std::str::from_utf8(object) {
             for_each_member(object, &mut |key, _| {
-                if let Some(at) = self.0.iter().position(|member| member.name == key) {
+                if let Some(at) = self.0.iter().position(|member| member.name == *json::key(key)) {
                     is_there[at] = true;
                 }
             });

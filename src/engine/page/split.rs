@@ -3,13 +3,32 @@
 use serde::de::IgnoredAny;
 use smol_str::SmolStr;
 
-use super::{Fields, Names, PageError, Row, RowKind, Span, Value};
+use super::row::{Fields, Names, Row, RowKind, Span, Value};
 use crate::event::{self, Member};
 use crate::identity::Identity;
-use crate::limits::PAGE_ROWS_MAX;
+use crate::limits::{PAGE_LIMIT_MAX, PAGE_ROWS_MAX};
 use crate::ndjson;
 use crate::service::service_label;
 use crate::time;
+
+/// The body is not the array of rows it should be. The request is made again.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PageError {
+    /// Valid or not, it does not begin as an array.
+    #[error("expected a JSON array, the answer begins with `{0}`")]
+    NotAnArray(String),
+    /// It begins as an array and is not one to its end.
+    #[error("the array of events is broken at byte {at} of {length}")]
+    Garbled {
+        /// Where reading stopped.
+        at: usize,
+        /// Length of the body.
+        length: usize,
+    },
+    /// A JSON array, but nothing asks for so many rows, and each takes memory.
+    #[error("expected {asked} rows at most, the array has more than {max}", asked = PAGE_LIMIT_MAX, max = PAGE_ROWS_MAX)]
+    TooMany,
+}
 
 /// Puts the rows of `body` into `rows`.
 pub(super) fn split(body: &[u8], rows: &mut Vec<Row>) -> Result<(), PageError> {

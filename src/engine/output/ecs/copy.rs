@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::fit::fits;
 use super::table::{Fit, Member};
-use crate::event;
+use crate::json;
 
 /// What is kept of an event, and what was found in it.
 pub(super) struct Copied {
@@ -257,7 +257,7 @@ fn decoded(text: &[u8], has_escapes: bool) -> Cow<'_, [u8]> {
     if !has_escapes {
         return inner;
     }
-    event::text(text).unwrap_or(inner)
+    json::text(text).unwrap_or(inner)
 }
 
 /// Made from both ends and the length, which tells most keys of an object apart.

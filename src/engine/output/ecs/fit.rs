@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::table::Fit;
-use crate::event;
+use crate::json;
 use crate::time;
 
 /// Whether a scalar, as it stands in the event, can be held.
@@ -30,7 +30,7 @@ pub(super) fn is_within(number: &[u8], limit: f64) -> bool {
 
 /// The text that a JSON string stands for; `None` for other values.
 fn text(value: &[u8]) -> Option<Cow<'_, str>> {
-    match event::text(value)? {
+    match json::text(value)? {
         Cow::Borrowed(text) => std::str::from_utf8(text).ok().map(Cow::Borrowed),
         Cow::Owned(text) => String::from_utf8(text).ok().map(Cow::Owned),
     }

@@ -1,0 +1,131 @@
+//! The rows of an answer: where each lies in its bytes, and what decides where it belongs.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use smol_str::SmolStr;
+
+use crate::identity::{Identity, Instant};
+use crate::json;
+
+/// The bytes of an answer. Whoever holds lines of it shares them.
+pub type PageBody = Arc<Vec<u8>>;
+
+/// One element of the answer's array.
+#[derive(Debug)]
+pub struct Row {
+    pub(super) range: Span,
+    /// Whether its bytes may stand in a line of the archive as they are.
+    pub is_line: bool,
+    /// What stands for it in the index.
+    pub identity: Identity,
+    /// Its service, as it stands in keys.
+    pub service: SmolStr,
+    /// What it is.
+    pub kind: RowKind,
+}
+
+/// What an element of the answer's array is.
+#[derive(Debug)]
+pub enum RowKind {
+    /// A JSON object, however odd.
+    Event(Fields),
+    /// Something else, with the reason it is quarantined for.
+    Broken(&'static str),
+}
+
+/// The bytes of one row, which keep their page's body.
+#[derive(Debug, Clone)]
+pub struct Extract {
+    pub(super) body: PageBody,
+    pub(super) range: Span,
+}
+
+/// Where the four members lie that decide what becomes of an event.
+#[derive(Debug, Default)]
+pub struct Fields {
+    pub(super) organization: Option<Value>,
+    pub(super) service: Option<Value>,
+    pub(super) id: Option<Value>,
+    pub(super) timestamp: Option<Value>,
+    /// The timestamp in nanoseconds since the epoch, where it can be read.
+    pub timestamp_ns: Option<i128>,
+}
+
+/// What an event's members say, each where it is text that is not empty.
+#[derive(Debug, Default)]
+pub struct Names<'a> {
+    /// `organization`.
+    pub organization: Option<Cow<'a, [u8]>>,
+    /// `service`.
+    pub service: Option<Cow<'a, [u8]>>,
+    /// `id`.
+    pub id: Option<Cow<'a, [u8]>>,
+}
+
+/// Byte positions in the body; a page is shorter than 4 GiB.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    start: u32,
+    end: u32,
+}
+
+/// Where a member's value lies.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Value {
+    /// Its JSON; between the quotes, if it is text without an escape.
+    pub(super) range: Span,
+    pub(super) is_plain: bool,
+}
+
+impl Fields {
+    /// `body` is the page's they lie in.
+    pub(super) fn names<'a>(&self, body: &'a [u8]) -> Names<'a> {
+        let text = |value: Option<Value>| value?.text(body).filter(|text| !text.is_empty());
+        Names {
+            organization: text(self.organization),
+            service: text(self.service),
+            id: text(self.id),
+        }
+    }
+
+    pub(super) fn instant<'a>(&self, body: &'a [u8]) -> Instant<'a> {
+        let raw = || self.timestamp.map_or(&[][..], |value| value.raw(body));
+        self.timestamp_ns.map_or_else(|| Instant::Unreadable(raw()), Instant::Ns)
+    }
+}
+
+impl Value {
+    /// Its text, decoded; `None` for every other type.
+    fn text(self, body: &[u8]) -> Option<Cow<'_, [u8]>> {
+        let json = self.range.of(body);
+        if self.is_plain { Some(Cow::Borrowed(json)) } else { json::text(json) }
+    }
+
+    /// Its JSON.
+    fn raw(self, body: &[u8]) -> &[u8] {
+        let Self { range: Span { start, end }, is_plain } = self;
+        let quote = u32::from(is_plain);
+        Span { start: start - quote, end: end + quote }.of(body)
+    }
+}
+
+impl Extract {
+    /// The row's own bytes, as sent.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.range.of(&self.body)
+    }
+}
+
+impl Span {
+    /// Bodies are limited to less than 4 GiB (`limits.rs` asserts it).
+    pub(super) fn new(start: usize, end: usize) -> Self {
+        let bounded = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Self { start: bounded(start), end: bounded(end) }
+    }
+
+    pub(super) fn of(self, body: &[u8]) -> &[u8] {
+        &body[self.start as usize..self.end as usize]
+    }
+}

@@ -1,0 +1,72 @@
+//! What a run needs to know of the configuration.
+
+use crate::fields::Projection;
+use crate::filter::Filter;
+use crate::output::Output;
+use crate::partition::KeyLayout;
+use crate::request::Query;
+
+/// What a run needs to know of the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The bucket SIEMs read.
+    pub archive_bucket: String,
+    /// The bucket of births, journal and index.
+    pub state_bucket: String,
+    /// Before the layout; empty or ending in `/`.
+    pub archive_prefix: String,
+    /// Folders between prefix and name.
+    pub layout: KeyLayout,
+    /// Which events are archived; all where there is none.
+    pub filter: Option<Filter>,
+    /// What their lines hold.
+    pub output: Output,
+    /// What is kept of users in daily snapshots; none where none are taken.
+    pub system_users: Option<Projection>,
+    /// One or two service lists, read one after the other.
+    pub queries: Vec<Query>,
+    /// How far back a new stream starts.
+    pub start_lookback_ms: i64,
+    /// How far before now a head reading ends.
+    pub settle_lag_ms: i64,
+    /// How far a head reading goes back before the start of the last complete one.
+    pub overlap_ms: i64,
+    /// How late an event may appear and still be archived for certain.
+    pub late_horizon_ms: i64,
+    /// How often hourly counts are compared.
+    pub sweep_every_ms: i64,
+    /// Rows asked for at once.
+    pub page_limit: u32,
+    /// Pages a stream may read in one run.
+    pub pages_per_run: u32,
+    /// libdeflate's level, 1 to 12.
+    pub compression_level: i32,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    const MINUTE: i64 = 60_000;
+
+    pub(crate) fn settings() -> Settings {
+        Settings {
+            archive_bucket: "archive".to_owned(),
+            state_bucket: "state".to_owned(),
+            archive_prefix: "events/".to_owned(),
+            layout: KeyLayout::default(),
+            filter: None,
+            output: Output::default(),
+            system_users: None,
+            queries: vec![vec!["all".to_owned()], vec!["pam".to_owned()]],
+            start_lookback_ms: 60 * MINUTE,
+            settle_lag_ms: 10_000,
+            overlap_ms: 15 * MINUTE,
+            late_horizon_ms: 24 * 60 * MINUTE,
+            sweep_every_ms: 60 * MINUTE,
+            page_limit: 100,
+            pages_per_run: 100,
+            compression_level: 6,
+        }
+    }
+}
