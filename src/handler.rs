@@ -3,12 +3,13 @@
 use serde_json::Value;
 
 use crate::telemetry::Emitter;
-use engine::budget::Budget;
-use engine::dispatch::Fleet;
+use engine::fleet::dispatch::Fleet;
+use engine::fleet::{dispatch, queue};
 use engine::limits::FAILURES_TOLERATED;
-use engine::metrics::View;
+use engine::read::budget::Budget;
+use engine::report::metrics::View;
 use engine::task::{Task, UnknownEvent};
-use engine::{audit, backfill, dispatch, fanout, preflight, status};
+use engine::task::{audit, backfill, status, validate};
 
 /// Why an invocation fails. The names are stable: alarms may filter on them.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +61,7 @@ pub async fn handle(
             answer_or_fail(answer, report.failure(FAILURES_TOLERATED))
         }
         Task::Answer(records) => {
-            let (answer, report) = fanout::answer(engine, &records, budget).await;
+            let (answer, report) = queue::answer(engine, &records, budget).await;
             tracing::info!(report = %json(&report), "answered the work queue");
             emitter.emit(&report, View::Streams, budget.started_ms);
             Ok(json(&answer))
@@ -73,7 +74,7 @@ pub async fn handle(
             answer_or_fail(answer, backfill.failure(FAILURES_TOLERATED))
         }
         Task::Validate => {
-            let preflight = preflight::validate(engine, who, budget).await;
+            let preflight = validate::validate(engine, who, budget).await;
             tracing::info!(preflight = %json(&preflight), "validated");
             match preflight.failure() {
                 Some(failure) => Err(InvocationError::ValidationFailed(failure)),

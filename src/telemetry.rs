@@ -11,8 +11,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use engine::metrics::{Metrics, View};
-use engine::report::Report;
+use engine::report::metrics::{Metrics, View};
+use engine::report::stream::Report;
 
 fn filter(level: Level) -> Targets {
     let ours = ["engine", "jumpcloud_collector", "bootstrap", "collector"];

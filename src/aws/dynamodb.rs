@@ -8,10 +8,10 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::store_error;
+use engine::cursor::item::{Condition, Item, Update, Value};
 use engine::limits::{ITEMS_PER_READ, READS_AT_ONCE};
 use engine::ports::{Cursors, StoreError};
 use engine::stream::StreamId;
-use engine::update::{Condition, Item, Update, Value};
 
 /// The table's partition key.
 const KEY: &str = "stream";
@@ -214,7 +214,7 @@ impl Terms {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use engine::lease;
+    use engine::cursor::lease;
 
     #[test]
     fn a_claim_in_the_words_of_dynamodb() {

@@ -5,11 +5,11 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use engine::budget::Budget;
 use engine::collect::Engine;
-use engine::dispatch::Fleet;
+use engine::fleet::dispatch::Fleet;
 use engine::ports::{Clock as _, WorkQueue};
-use engine::preflight;
+use engine::read::budget::Budget;
+use engine::task::validate;
 use futures_util::FutureExt as _;
 use jumpcloud_collector::aws::{dynamodb::DynamoDb, s3::S3, secrets::SecretsManager, sqs::Sqs};
 use jumpcloud_collector::clock::SystemClock;
@@ -105,7 +105,7 @@ async fn deploy(
             let ready = ready.await?;
             let (Fleet { engine, who, .. }, _) = &*ready;
             let budget = Budget { started_ms: SystemClock.now_ms(), deadline_ms };
-            let preflight = preflight::deployment(engine, who, budget).await;
+            let preflight = validate::deployment(engine, who, budget).await;
             preflight.failure().map_or(Ok(()), Err)
         }
     };

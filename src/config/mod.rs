@@ -10,8 +10,8 @@ use std::fmt;
 use secrecy::SecretString;
 
 use crate::jumpcloud::Endpoints;
-use engine::discover::Who;
-use engine::metrics::Metrics;
+use engine::fleet::discover::Who;
+use engine::report::metrics::Metrics;
 use engine::settings::Settings;
 use reader::{Lookup, Reader};
 

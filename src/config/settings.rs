@@ -1,15 +1,15 @@
 //! What the engine needs of the configuration.
 
 use super::reader::Reader;
-use engine::fields::{Fields, Projection};
-use engine::filter::Filter;
+use engine::archive::filter::Filter;
+use engine::archive::key::KeyLayout;
+use engine::archive::output::{CustomFields, Ecs, Format, Output};
 use engine::limits::{DAY_MS, PAGE_LIMIT_MAX};
-use engine::metrics::Metrics;
-use engine::output::{CustomFields, Ecs, Format, Output};
-use engine::partition::KeyLayout;
-use engine::request::Query;
+use engine::page::request::Query;
+use engine::report::metrics::Metrics;
 use engine::settings::Settings;
-use engine::snapshot;
+use engine::users::projection::{Fields, Projection};
+use engine::users::snapshot;
 
 impl Reader<'_> {
     pub(super) fn settings(&mut self, archive_bucket: String, state_bucket: String) -> Settings {

@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use super::Source;
 use super::reader::Reader;
 use crate::jumpcloud::{self, Endpoints, Region};
-use engine::discover::Who;
+use engine::fleet::discover::Who;
 use engine::stream::StreamId;
 
 /// In place of organizations: those that the administrator may see.

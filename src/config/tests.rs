@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::jumpcloud::Region;
-use engine::fields::{Fields, Projection};
 use engine::stream::StreamId;
+use engine::users::projection::{Fields, Projection};
 
 fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let least = [
@@ -119,7 +119,7 @@ fn users_are_read_on_request_without_keys_telephones_and_addresses() {
     };
     assert_eq!(read(&[]).unwrap().settings.system_users, None);
     assert_eq!(read(&[("SYSTEM_USERS", "off")]).unwrap().settings.system_users, None);
-    assert_eq!(kept(&[]), engine::snapshot::usual());
+    assert_eq!(kept(&[]), engine::users::snapshot::usual());
     assert_eq!(kept(&[("SYSTEM_USERS_EXCLUDE", "none")]), Projection::default());
     let named = kept(&[("SYSTEM_USERS_FIELDS", "username, addresses")]);
     let only = Fields::parse(&["username", "addresses", "_id"]);

@@ -1,11 +1,11 @@
 //! Why a run ended badly, named by what happens next.
 
-use crate::certificate::CertificateError;
 use crate::cursor::CursorError;
-use crate::entry::EntryError;
+use crate::cursor::item::Unreadable;
+use crate::journal::certificate::CertificateError;
+use crate::journal::entry::EntryError;
 use crate::ports::{InsightsError, StoreError};
-use crate::update::Unreadable;
-use crate::walk::WalkError;
+use crate::read::paging::WalkError;
 
 /// Why a run of one stream failed. Messages are lowercase fragments in plain words.
 #[derive(Debug, thiserror::Error)]

@@ -1,10 +1,10 @@
 //! What a run needs to know of the configuration.
 
-use crate::fields::Projection;
-use crate::filter::Filter;
-use crate::output::Output;
-use crate::partition::KeyLayout;
-use crate::request::Query;
+use crate::archive::filter::Filter;
+use crate::archive::key::KeyLayout;
+use crate::archive::output::Output;
+use crate::page::request::Query;
+use crate::users::projection::Projection;
 
 /// What a run needs to know of the configuration.
 #[derive(Clone, Debug)]

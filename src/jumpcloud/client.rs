@@ -13,14 +13,14 @@ use super::by_itself::ByItself;
 use super::exchange::{Exchange, Question, page_headers};
 use super::http::{Answer, BodyLimits, Http};
 use super::opening::Opening;
-use engine::incoming::Incoming;
 use engine::limits::{ANSWER_BYTES_MAX, PAGE_INFLATED_BYTES_MAX, PAGE_WIRE_BYTES_MAX};
 use engine::page::Page;
 use engine::page::row::Row;
+use engine::page::token::Token;
+use engine::ports::incoming::Incoming;
 use engine::ports::{Clock, Insights, InsightsError, PageRequest};
 use engine::stream::Scope;
 use engine::time;
-use engine::token::Token;
 
 /// Asks JumpCloud. Cheap to clone; all clones share connections, credential and pace.
 #[derive(Clone)]

@@ -16,9 +16,9 @@ use super::retry;
 use engine::limits::TRIES_MAX;
 use engine::page::PageHeaders;
 use engine::page::row::PageBody;
+use engine::page::token::Token;
 use engine::ports::{Clock, InsightsError, Meter};
 use engine::stream::Scope;
-use engine::token::Token;
 
 /// What every question of a process shares: connections, credential, pace, and JumpCloud's clock.
 pub(super) struct Exchange {

@@ -5,9 +5,9 @@ use reqwest::header::HeaderMap;
 use tokio::sync::watch;
 
 use super::exchange::page_headers;
-use engine::incoming::Incoming;
 use engine::page::{Page, PageHeaders};
 use engine::ports::InsightsError;
+use engine::ports::incoming::Incoming;
 
 /// Tells the headers of a page, and holds its body back until it is admitted.
 pub(super) struct Opening {

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
+use engine::cursor::item::{Item, Update};
 use engine::ports::{Cursors, StoreError};
 use engine::stream::StreamId;
-use engine::update::{Item, Update};
 
 /// Cursors in a folder.
 #[derive(Clone, Debug)]

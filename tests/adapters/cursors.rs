@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use engine::cursor::item::{Condition, Item, Update, Value};
 use engine::ports::Cursors;
 use engine::stream::StreamId;
-use engine::update::{Condition, Item, Update, Value};
 use tokio::task::JoinSet;
 
 type Subject = Arc<dyn Cursors>;

@@ -1,8 +1,8 @@
 //! Answers that are lost after the effect: what AWS did, and what the adapter says of it.
 
 use bytes::Bytes;
+use engine::cursor::item::{Update, Value};
 use engine::ports::{Created, Cursors as _, Objects as _, StoreError};
-use engine::update::{Update, Value};
 
 use super::cursors::{claim, stream};
 use super::objects::{about, create};

@@ -5,9 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use engine::cursor::item::{Item, Update};
 use engine::ports::{About, Created, Cursors, Objects, StoreError};
 use engine::stream::StreamId;
-use engine::update::{Item, Update};
 
 /// Bucket and key, and what was created there.
 type Stored = BTreeMap<(String, String), (Bytes, [u8; 32])>;

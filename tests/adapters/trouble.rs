@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use bytes::Bytes;
+use engine::cursor::item::{Update, Value};
 use engine::ports::{Cursors, Objects, Secrets as _, StoreError};
-use engine::update::{Update, Value};
 use jumpcloud_collector::local::{FolderCursors, FolderObjects};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;

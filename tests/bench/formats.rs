@@ -18,16 +18,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use engine::budget::Budget;
 use engine::collect::{Engine, Goal};
-use engine::incoming::Incoming;
+use engine::page::token::Token;
 use engine::page::{Page, PageHeaders};
+use engine::ports::incoming::Incoming;
 use engine::ports::{
     Clock as _, Console, Insights, InsightsError, ListPage, ListRequest, PageRequest,
 };
-use engine::report::{Outcome, StreamReport};
+use engine::read::budget::Budget;
+use engine::report::stream::{Outcome, StreamReport};
 use engine::stream::StreamId;
-use engine::token::Token;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
 use jumpcloud_collector::clock::SystemClock;

@@ -10,8 +10,8 @@ use std::io::Write as _;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use engine::archive::output::Output;
 use engine::identity::{Identity, Instant};
-use engine::output::Output;
 use engine::page::row::Names;
 use engine::page::{Page, PageHeaders};
 use flate2::Compression;

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use engine::place;
 use engine::ports::{Insights as _, PageRequest};
+use engine::read::paging::{Held, Step, Walk};
+use engine::read::position;
 use engine::stream::Scope;
-use engine::walk::{Held, Step, Walk};
 use jumpcloud_collector::standin::{Behaviours, EmptyPageToken, Fault, HeaderSpelling, Host, When};
 
 use super::stage::{NOW_MS, ORGANIZATION, Stage, rows};
@@ -21,7 +21,7 @@ async fn walk(stage: &Stage, limit: u32) -> Vec<Vec<Vec<u8>>> {
         let page = stage.client.page(request).await.unwrap();
         pages.push(rows(&page));
         let headers = page.headers.clone();
-        let last_ms = place::last_ms(&page, walk.ask().start_ms);
+        let last_ms = position::last_ms(&page, walk.ask().start_ms);
         let (count, token) = (headers.count, headers.token);
         let held = Held { rows: page.rows().len(), count, limit: headers.limit, token, last_ms };
         if walk.passed(&held).unwrap() == Step::End {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use engine::page::Page;
+use engine::page::request::Ask;
 use engine::ports::{Clock, Insights as _, InsightsError, Meter, PageRequest, Secrets, StoreError};
-use engine::request::Ask;
 use engine::stream::Scope;
 use engine::time::rfc3339;
 use jumpcloud_collector::jumpcloud::{Auth, Client, Http};

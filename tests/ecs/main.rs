@@ -6,7 +6,7 @@ mod mangle;
 mod page;
 mod schema;
 
-use engine::output::{CustomFields, Ecs, Format, Output};
+use engine::archive::output::{CustomFields, Ecs, Format, Output};
 use fastrand::Rng;
 use jumpcloud_collector::standin::Generator;
 

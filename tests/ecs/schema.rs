@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-const SCHEMA: &str = include_str!("../../src/engine/output/ecs/ecs-8.11.txt");
+const SCHEMA: &str = include_str!("../../src/engine/archive/output/ecs/ecs-8.11.txt");
 
 /// Everything that is wrong with a document.
 pub(crate) fn check(document: &str) -> Vec<String> {

@@ -1,15 +1,16 @@
 //! What must hold of any bytes that JumpCloud may answer: page reader, line writer, key builder.
 
+use engine::archive::key::{KeyLayout, event_key, is_archive_key};
 use engine::identity::Slot;
+use engine::json::ndjson;
 use engine::limits::PAGE_ROWS_MAX;
-use engine::ndjson;
 use engine::page::row::{Row, RowKind};
+use engine::page::service::service_label;
 use engine::page::split::PageError;
+use engine::page::token::Token;
 use engine::page::{Page, PageHeaders};
-use engine::partition::{KeyLayout, event_key, is_archive_key, service_label};
 use engine::stream::StreamId;
 use engine::time;
-use engine::token::Token;
 use serde_json::Value;
 use serde_json::value::RawValue;
 

@@ -19,7 +19,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "sweep from now minus horizon",
         edits: &[(
-            "src/engine/sweep.rs",
+            "src/engine/read/sweep.rs",
             "    let from_ms = sweep_from_ms(cursor, settings);
     let kept",
             "    let from_ms = (now_ms - settings.late_horizon_ms).max(cursor.origin_ms);
@@ -29,7 +29,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "`at` past the last decided row",
         edits: &[(
-            "src/engine/plan.rs",
+            "src/engine/read/window.rs",
             "let at_ms = at_ms.max(reading.at_ms);",
             "let at_ms = (at_ms + 1).max(reading.at_ms);",
         )],
@@ -74,7 +74,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a last page recognised by `<=`",
         edits: &[(
-            "src/engine/walk.rs",
+            "src/engine/read/paging.rs",
             "if rows < full && count < full {",
             "if rows <= full && count <= full {",
         )],
@@ -107,12 +107,12 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "readings not cut at the origin",
         edits: &[
             (
-                "src/engine/plan.rs",
+                "src/engine/read/window.rs",
                 "state.read_to_ms.min(state.read_at_ms - settings.overlap_ms).max(cursor.origin_ms),",
                 "state.read_to_ms.min(state.read_at_ms - settings.overlap_ms),",
             ),
             (
-                "src/engine/sweep.rs",
+                "src/engine/read/sweep.rs",
                 "(cursor.state.sweep_mark_ms - settings.late_horizon_ms).max(cursor.origin_ms)",
                 "cursor.state.sweep_mark_ms - settings.late_horizon_ms",
             ),
@@ -156,7 +156,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a sweep that forgets its query",
         edits: &[(
-            "src/engine/sweep.rs",
+            "src/engine/read/sweep.rs",
             "        return Some(sweep.clone());",
             "        let query = settings.queries.last()?.clone();
         return Some(Reading { query, ..sweep.clone() });",
@@ -183,7 +183,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "positions counted on when a walk begins anew",
         edits: &[(
-            "src/engine/walk.rs",
+            "src/engine/read/paging.rs",
             "        self.given_up = (i64::MIN, 0);
         Step::Next",
             "        Step::Next",

@@ -9,14 +9,14 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::incoming::Incoming;
+use engine::cursor::item::{Item, Update};
 use engine::page::{Page, PageHeaders};
+use engine::ports::incoming::Incoming;
 use engine::ports::{
     About, Clock, Console, Created, Cursors, Insights, InsightsError, ListPage, ListRequest,
     Objects, PageRequest, StoreError,
 };
 use engine::stream::StreamId;
-use engine::update::{Item, Update};
 use futures_util::future::BoxFuture;
 
 use crate::request::{Answer, Request};

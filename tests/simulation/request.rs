@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use engine::cursor::item::{Item, Update};
 use engine::page::Page;
 use engine::ports::{Created, InsightsError, PageRequest, StoreError};
 use engine::stream::StreamId;
-use engine::update::{Item, Update};
 
 /// What the engine asks of the world.
 #[derive(Clone, Debug)]

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use engine::batch::BatchLimits;
-use engine::output::Output;
-use engine::partition::KeyLayout;
-use engine::request::Query;
+use engine::archive::batch::BatchLimits;
+use engine::archive::key::KeyLayout;
+use engine::archive::output::Output;
+use engine::page::request::Query;
 use engine::settings::Settings;
 use engine::stream::StreamId;
 

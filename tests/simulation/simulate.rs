@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
-use engine::budget::Budget;
 use engine::collect::{Engine, Goal};
-use engine::report::{Outcome, StreamReport};
+use engine::read::budget::Budget;
+use engine::report::stream::{Outcome, StreamReport};
 use engine::stream::StreamId;
 use futures_util::future::LocalBoxFuture;
 

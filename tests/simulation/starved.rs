@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use engine::cursor::Cursor;
-use engine::reading_state::Reading;
-use engine::report::{Outcome, StreamReport};
+use engine::cursor::state::Reading;
+use engine::read::sweep::{self, Wish};
+use engine::report::stream::{Outcome, StreamReport};
 use engine::stream::StreamId;
-use engine::sweep::{self, Wish};
 
 use crate::schedule::{SKEW_MS_MAX, Schedule};
 use crate::world::World;

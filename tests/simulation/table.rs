@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use engine::cursor::item::{Condition, Item, Update, Value, number, text};
 use engine::stream::StreamId;
-use engine::update::{Condition, Item, Update, Value, number, text};
 
 use crate::store::Store;
 use crate::tally::Step;

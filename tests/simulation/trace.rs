@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use engine::cursor::item::{Condition, Item, Update, Value};
 use engine::ports::PageRequest;
-use engine::update::{Condition, Item, Update, Value};
 
 use crate::request::{Answer, Request};
 

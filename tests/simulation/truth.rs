@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
+use engine::page::token::Token;
 use engine::page::{Page, PageHeaders};
 use engine::ports::{InsightsError, PageRequest};
 use engine::stream::Scope;
-use engine::token::Token;
 
 use crate::chance::Chance;
 use crate::draw::Draw;

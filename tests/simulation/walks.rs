@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use engine::page::Page;
+use engine::page::token::Token;
 use engine::ports::{InsightsError, PageRequest};
-use engine::token::Token;
 
 /// The continuation of the last page that came, by worker, window and query.
 #[derive(Debug, Default)]

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use engine::lease;
+use engine::cursor::item::{Update, number};
+use engine::cursor::lease;
 use engine::page::{Page, PageHeaders};
 use engine::ports::{InsightsError, PageRequest};
 use engine::stream::StreamId;
-use engine::update::{Update, number};
 
 use crate::chance::Chance;
 use crate::request::{Answer, Request};

@@ -15,34 +15,8 @@ const FUNCTION_LINES_MAX: usize = 70;
 
 /// Modules that know no clock, network, disk or environment.
 const PURE: &[&str] = &[
-    "batch",
-    "cursor",
-    "entry",
-    "event",
-    "fields",
-    "filter",
-    "gzip",
-    "identity",
-    "index",
-    "metrics",
-    "lateness",
-    "lease",
-    "lines",
-    "list",
-    "output",
-    "page",
-    "partition",
-    "place",
-    "plan",
-    "report",
-    "snapshot",
-    "stream",
-    "sweep",
-    "task",
-    "time",
-    "token",
-    "update",
-    "walk",
+    "archive", "cursor", "error", "identity", "journal", "json", "limits", "page", "read",
+    "report", "settings", "stream", "time", "users",
 ];
 
 /// Words with too many meanings, or with the wrong ones.
@@ -53,7 +27,7 @@ const NOT_OURS: [&str; 8] =
 const GIVEN: [&str; 6] =
     ["Sync", "sync_all", "SecretsManager", "PasswordManager", "password_manager", "byte_offset"];
 const GIVEN_IN: [(&str, &str); 2] =
-    [("src/engine/entry.rs", "offset"), ("src/engine/collect/parts.rs", "offset")];
+    [("src/engine/journal/entry.rs", "offset"), ("src/engine/collect/parts.rs", "offset")];
 
 /// Proper nouns with which a message may begin.
 const PROPER: [&str; 9] =

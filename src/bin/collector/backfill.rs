@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
-use engine::backfill::{Backfill, Lane, LaneState};
-use engine::budget::Budget;
 use engine::collect::Goal;
 use engine::limits::{BATCH_EVENTS_MAX, FAILURES_TOLERATED};
 use engine::ports::Clock as _;
-use engine::status::Status;
+use engine::read::budget::Budget;
+use engine::report::status::StreamStatus;
 use engine::stream::StreamId;
-use engine::stream_status::StreamStatus;
+use engine::task::backfill::{Backfill, Lane, LaneState};
+use engine::task::status::Status;
 use engine::time;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use jumpcloud_collector::clock::SystemClock;

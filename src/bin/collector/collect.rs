@@ -2,8 +2,8 @@
 
 use std::io::IsTerminal as _;
 
-use engine::dispatch::{self, Fleet};
-use engine::report::{Outcome, Report};
+use engine::fleet::dispatch::{self, Fleet};
+use engine::report::stream::{Outcome, Report};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{budget, show};

@@ -16,16 +16,16 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use engine::audit::Audit;
-use engine::budget::Budget;
 use engine::collect::Engine;
-use engine::dispatch::Fleet;
+use engine::fleet::dispatch::Fleet;
 use engine::ports::Clock as _;
-use engine::preflight::Preflight;
+use engine::read::budget::Budget;
 use engine::settings::Settings;
-use engine::status::Status;
 use engine::task::Task;
-use engine::{audit, preflight};
+use engine::task::audit::Audit;
+use engine::task::status::Status;
+use engine::task::validate::Preflight;
+use engine::task::{audit, validate};
 use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::config::Terminal;
 use jumpcloud_collector::jumpcloud::{Auth, Client, ConsoleClient, Endpoints, Http};
@@ -162,7 +162,7 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
         Command::Validate { place } => {
             let preflight: Preflight = match place.whom(&terminal).await? {
                 Whom::Folder(fleet) => {
-                    preflight::validate(&fleet.engine, &fleet.who, budget()).await
+                    validate::validate(&fleet.engine, &fleet.who, budget()).await
                 }
                 whom @ Whom::Stack(_) => whom.ask(&json!({ "task": "validate" })).await?,
             };

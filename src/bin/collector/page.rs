@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
-use engine::audit::{Audit, Range};
-use engine::lateness::BOUNDS_SECONDS;
 use engine::ports::Clock as _;
+use engine::report::lateness::BOUNDS_SECONDS;
 use engine::settings::Settings;
+use engine::task::audit::{Audit, Range};
 use jumpcloud_collector::clock::SystemClock;
 use serde_json::json;
 

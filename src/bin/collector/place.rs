@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use engine::dispatch::Fleet;
+use engine::fleet::dispatch::Fleet;
 use engine::task::Task;
-use engine::{backfill, status};
+use engine::task::{backfill, status};
 use jumpcloud_collector::aws::stack::{Access, Stack};
 use jumpcloud_collector::config::Terminal;
 use jumpcloud_collector::local::KeySource;

@@ -1,12 +1,12 @@
 //! What the commands print.
 
-use engine::audit::{Audit, StreamAudit};
-use engine::lateness::Summary;
-use engine::preflight::Preflight;
-use engine::report::{Outcome, StreamReport};
-use engine::snapshot_report::SnapshotReport;
-use engine::status::Status;
-use engine::stream_status::StreamStatus;
+use engine::report::lateness::Summary;
+use engine::report::snapshot::SnapshotReport;
+use engine::report::status::StreamStatus;
+use engine::report::stream::{Outcome, StreamReport};
+use engine::task::audit::{Audit, StreamAudit};
+use engine::task::status::Status;
+use engine::task::validate::Preflight;
 use jiff::SignedDuration;
 use serde::Serialize;
 

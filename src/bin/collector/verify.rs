@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use engine::ports::Objects;
-use engine::verify::{Buckets, Verdict, verify};
+use engine::task::verify::{Buckets, Verdict, verify};
 use indicatif::{ProgressBar, ProgressStyle};
 use jumpcloud_collector::aws::{self, s3::S3};
 use jumpcloud_collector::local::{self, FolderObjects};

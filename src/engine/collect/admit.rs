@@ -4,17 +4,19 @@ use std::collections::BTreeSet;
 
 use super::Run;
 use super::decide::Decided;
-use crate::batch::Admission;
+use crate::archive::batch::Admission;
+use crate::cursor::state::Reading;
 use crate::error::RunError;
 use crate::identity::{Identity, Slot};
 use crate::limits::EVENT_BYTES_MAX;
 use crate::page::Page;
 use crate::page::row::{Fields, Names, Row, RowKind};
-use crate::place::Places;
-use crate::plan::Kind;
-use crate::reading_state::Reading;
+use crate::page::service;
+use crate::read::position::Places;
+use crate::read::window::Kind;
+use crate::report::lateness;
 use crate::stream::{Scope, is_object_id};
-use crate::{lateness, service, time};
+use crate::time;
 
 impl Run<'_> {
     /// Takes what is new of a page into the batch. The page is whole: it was read to its end.

@@ -7,15 +7,15 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::{Engine, Run};
-use crate::budget::Budget;
-use crate::certificate::{self, Certificate, certificate_key};
 use crate::cursor::Cursor;
-use crate::entry::{Entry, entry_key, journal_prefix, seq_of};
+use crate::cursor::state::ReadingState;
 use crate::error::{RunError, unusable_certificate, unusable_entry};
+use crate::journal::certificate::{self, Certificate, certificate_key};
+use crate::journal::entry::{Entry, entry_key, journal_prefix, seq_of};
 use crate::limits::{DAY_MS, RETENTION_MS};
+use crate::page::request::Ask;
 use crate::ports::{About, Created, InsightsError, Meter, PageRequest, StoreError};
-use crate::reading_state::ReadingState;
-use crate::request::Ask;
+use crate::read::budget::Budget;
 use crate::stream::StreamId;
 
 impl Engine {

@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 
 use super::Run;
 use super::pages::held;
+use crate::cursor::state::Reading;
 use crate::error::RunError;
 use crate::identity::Identity;
 use crate::page::Page;
-use crate::place::{self, Places};
 use crate::ports::InsightsError;
-use crate::reading_state::Reading;
-use crate::walk::{Step, Walk};
+use crate::read::paging::{Step, Walk};
+use crate::read::position::{self, Places};
 
 impl Run<'_> {
     /// Puts rows of `page` at the end of the reading that lie there, where that is the lane's end
@@ -28,7 +28,7 @@ impl Run<'_> {
         if self.cursor.end_ms != Some(reading.end_ms) {
             return Ok(());
         }
-        let doubtful = place::doubtful(page, reading.end_ms);
+        let doubtful = position::doubtful(page, reading.end_ms);
         if doubtful.is_empty() {
             return Ok(());
         }
@@ -58,7 +58,7 @@ impl Run<'_> {
             };
             self.report.pages += 1;
             found.extend(page.rows().iter().map(|row| row.identity));
-            if walk.passed(&held(&page, place::last_ms(&page, border_ms)))? == Step::End {
+            if walk.passed(&held(&page, position::last_ms(&page, border_ms)))? == Step::End {
                 return Ok(found);
             }
         }

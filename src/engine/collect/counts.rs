@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::Engine;
 use crate::identity::Slot;
-use crate::index;
+use crate::journal::index;
+use crate::page::request::Ask;
+use crate::page::request::Query;
 use crate::ports::{InsightsError, Meter, PageRequest, StoreError};
-use crate::request::Ask;
-use crate::request::Query;
 use crate::stream::StreamId;
 use crate::time;
 

@@ -9,16 +9,16 @@ use libdeflater::CompressionLvl;
 use super::Run;
 use super::parts::content_type;
 use super::slots::Held;
-use crate::batch::Sealed;
+use crate::archive::batch::Sealed;
 use crate::cursor;
-use crate::entry::{Entry, Header, PartRecord, SlotRecord, entry_key};
+use crate::cursor::item::number;
+use crate::cursor::state::ReadingState;
 use crate::error::{RunError, unusable_entry};
 use crate::identity::Slot;
-use crate::index::{slot_key, unplaced_day};
+use crate::journal::entry::{Entry, Header, PartRecord, SlotRecord, entry_key};
+use crate::journal::index::{slot_key, unplaced_day};
 use crate::limits::{CREATE_TRIES_MAX, WRITES_AT_ONCE};
 use crate::ports::{About, Created, StoreError};
-use crate::reading_state::ReadingState;
-use crate::update::number;
 
 /// How a decision ended.
 pub(super) enum Decided {

@@ -18,20 +18,20 @@ mod users;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::batch::{Batch, BatchLimits};
-use crate::budget::Budget;
+use crate::archive::batch::{Batch, BatchLimits};
+use crate::cursor::item::{Item, Update, number, text};
+use crate::cursor::lease::{self, Ended, Held, Release};
+use crate::cursor::state::ReadingState;
 use crate::cursor::{self, Cursor};
 use crate::error::RunError;
-use crate::lateness;
-use crate::lease::{self, Ended, Held, Release};
 use crate::limits::{LEASE_MARGIN_MS, LEASE_MS_MAX};
-use crate::plan;
 use crate::ports::{Clock, Console, Cursors, Insights, Meter, Objects};
-use crate::reading_state::ReadingState;
-use crate::report::{Answers, Outcome, StreamReport, Tally};
+use crate::read::budget::Budget;
+use crate::read::window;
+use crate::report::lateness;
+use crate::report::stream::{Answers, Outcome, StreamReport, Tally};
 use crate::settings::Settings;
 use crate::stream::StreamId;
-use crate::update::{Item, Update, number, text};
 pub(crate) use counts::Counts;
 use pages::Rows;
 use slots::{Slots, Warm};
@@ -280,7 +280,7 @@ impl Engine {
         self.warm.lock().unwrap_or_else(PoisonError::into_inner).keep(stream, slots);
         // A run that failed may have decided what nobody has published yet: it must be seen again.
         let is_finished =
-            report.error.is_none() && plan::is_finished(&cursor, self.settings.late_horizon_ms);
+            report.error.is_none() && window::is_finished(&cursor, self.settings.late_horizon_ms);
         (report, Worked { unwritten: has_unwritten.then_some(cursor), is_finished })
     }
 

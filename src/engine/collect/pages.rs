@@ -8,16 +8,16 @@ use std::sync::Arc;
 use super::Run;
 use super::decide::Decided;
 use super::read::{Ended, Share};
+use crate::cursor::state::Reading;
 use crate::error::RunError;
-use crate::incoming::Incoming;
 use crate::limits::PAGE_AHEAD_BYTES_MAX;
 use crate::page::Page;
-use crate::place;
-use crate::plan::{self, Kind};
+use crate::page::request::Ask;
+use crate::ports::incoming::Incoming;
 use crate::ports::{InsightsError, PageRequest};
-use crate::reading_state::Reading;
-use crate::request::Ask;
-use crate::walk::{Held, Narrower, Step, Walk};
+use crate::read::paging::{Held, Narrower, Step, Walk};
+use crate::read::position;
+use crate::read::window::{self, Kind};
 
 /// What the share says about another page.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Run<'_> {
     ) -> Result<Ended, RunError> {
         let mut walk = Walk::new(reading.at_ms, reading.end_ms, self.engine.settings.page_limit);
         let mut at_ms = reading.at_ms;
-        self.rows.begin(plan::rows_so_far(&self.cursor.state, kind));
+        self.rows.begin(window::rows_so_far(&self.cursor.state, kind));
         let mut next = self.ask(&walk, reading);
         loop {
             let foreseen = self.foresee(&mut next, &walk, reading, share).await;
@@ -70,7 +70,7 @@ impl Run<'_> {
             self.report.pages += 1;
             // The clock may have been set forward since the reading was planned.
             reading.started_ms = reading.started_ms.min(self.engine.now_ms());
-            let last_ms = place::last_ms(&page, at_ms);
+            let last_ms = position::last_ms(&page, at_ms);
             let step = walk.passed(&held(&page, last_ms));
             let room = self.room(reading.at_ms < last_ms, self.report.pages, page.len(), share);
             let is_more = step == Ok(Step::Next) && room == Room::ForMore;
@@ -88,8 +88,12 @@ impl Run<'_> {
                     return self.broken_off(kind, reading, at_ms, error.into()).await;
                 }
                 (Ok(Step::End), _) => {
-                    self.cursor.state =
-                        plan::query_read(&self.cursor.state, kind, reading.end_ms, self.rows.all());
+                    self.cursor.state = window::query_read(
+                        &self.cursor.state,
+                        kind,
+                        reading.end_ms,
+                        self.rows.all(),
+                    );
                     return Ok(Ended::Complete);
                 }
                 (Ok(Step::Next), Room::None) => {
@@ -112,8 +116,8 @@ impl Run<'_> {
         kind: Kind,
         reading: &Reading,
         at_ms: i64,
-    ) -> crate::reading_state::ReadingState {
-        plan::reached(&self.cursor.state, kind, reading, at_ms, self.rows.before(at_ms))
+    ) -> crate::cursor::state::ReadingState {
+        window::reached(&self.cursor.state, kind, reading, at_ms, self.rows.before(at_ms))
     }
 
     /// The reading failed. What came whole is decided all the same.

@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::Run;
-use crate::batch::SealedPart;
-use crate::entry::{PartBody, PartRecord};
+use crate::archive::batch::SealedPart;
+use crate::archive::key::{event_key, is_archive_key, quarantine_key, record_key, users_key};
+use crate::cursor::state::ReadingState;
 use crate::error::RunError;
+use crate::journal::entry::{PartBody, PartRecord};
 use crate::limits::SNAPSHOT_PARTS_MAX;
-use crate::partition::{event_key, is_archive_key, quarantine_key, record_key, users_key};
-use crate::reading_state::ReadingState;
-use crate::snapshot;
+use crate::users::snapshot;
 
 impl Run<'_> {
     /// The records and the bytes of an entry's parts. A snapshot's state takes note of those that

@@ -8,13 +8,13 @@ use futures_util::future;
 use super::counts::Counts;
 use super::decide::Decided;
 use super::{ReadEnd, Run};
-use crate::batch::Batch;
+use crate::archive::batch::Batch;
+use crate::cursor::state::{Reading, ReadingState};
 use crate::error::RunError;
 use crate::limits::{ENTRY_INTERVAL_MS_MAX, HOUR_MS};
-use crate::plan::{self, Kind, Plan};
 use crate::ports::InsightsError;
-use crate::reading_state::{Reading, ReadingState};
-use crate::sweep::{self, Wish};
+use crate::read::sweep::{self, Wish};
+use crate::read::window::{self, Kind, Plan};
 
 /// What a kind of reading may take of a run.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +65,7 @@ impl<'e> Run<'e> {
         loop {
             let now_ms = self.engine.now_ms();
             let was_interrupted = self.cursor.state.reading.is_some();
-            let Plan::Read(reading) = plan::head(&self.cursor, now_ms, settings) else {
+            let Plan::Read(reading) = window::head(&self.cursor, now_ms, settings) else {
                 return Ok(ReadEnd::Waiting);
             };
             match self.read_through(Kind::Head, reading, self.head_share(now_ms)).await? {
@@ -210,15 +210,15 @@ impl<'e> Run<'e> {
                     return Ok(ended);
                 }
             }
-            match plan::next_query(&reading, &self.engine.settings.queries) {
+            match window::next_query(&reading, &self.engine.settings.queries) {
                 Some(next) => reading = next,
                 None => {
-                    let state = plan::completed(&self.cursor.state, kind, &reading);
+                    let state = window::completed(&self.cursor.state, kind, &reading);
                     return self.decide_or_keep(state, Ended::Complete).await;
                 }
             }
             if self.report.pages >= share.pages {
-                let state = plan::reached(&self.cursor.state, kind, &reading, reading.at_ms, 0);
+                let state = window::reached(&self.cursor.state, kind, &reading, reading.at_ms, 0);
                 return self.decide_or_keep(state, Ended::Interrupted).await;
             }
         }

@@ -6,10 +6,10 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::Run;
 use super::slots::Held;
-use crate::entry::{Entry, entry_key};
 use crate::error::RunError;
 use crate::identity::Slot;
-use crate::index::{SlotIds, unplaced_day};
+use crate::journal::entry::{Entry, entry_key};
+use crate::journal::index::{SlotIds, unplaced_day};
 use crate::limits::WRITES_AT_ONCE;
 
 impl Run<'_> {

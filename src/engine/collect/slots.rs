@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::Run;
 use crate::error::RunError;
 use crate::identity::{Identity, Slot};
-use crate::index::{SlotIds, object_at, slot_prefix};
+use crate::journal::index::{SlotIds, object_at, slot_prefix};
 use crate::limits::{WARM_IDENTITY_BYTES_MAX, WRITES_AT_ONCE};
 use crate::stream::StreamId;
 use crate::time;

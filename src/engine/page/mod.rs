@@ -3,6 +3,12 @@
 //! A page is usable only as a whole: [`Page::parse`] reads it to its end before any row of it can
 //! be seen, so half a page is never archived.
 
+pub mod envelope;
+pub mod list;
+pub mod request;
+pub mod service;
+pub mod token;
+
 pub mod row;
 pub mod split;
 
@@ -11,7 +17,7 @@ use std::sync::Arc;
 use self::row::{Extract, Names, PageBody, Row, RowKind};
 use self::split::PageError;
 use crate::limits::PAGE_LIMIT_MAX;
-use crate::token::Token;
+use crate::page::token::Token;
 
 /// One answer of `POST /events`.
 #[derive(Debug)]

@@ -4,11 +4,11 @@ use serde::de::IgnoredAny;
 use smol_str::SmolStr;
 
 use super::row::{Fields, Names, Row, RowKind, Span, Value};
-use crate::event::{self, Member};
 use crate::identity::Identity;
+use crate::json::ndjson;
 use crate::limits::{PAGE_LIMIT_MAX, PAGE_ROWS_MAX};
-use crate::ndjson;
-use crate::service::service_label;
+use crate::page::envelope::{self, Member};
+use crate::page::service::service_label;
 use crate::time;
 
 /// The body is not the array of rows it should be. The request is made again.
@@ -99,7 +99,7 @@ fn named(kind: &RowKind, row: &[u8], body: &[u8]) -> (Identity, SmolStr) {
 
 /// Reads the object at the front of `text`, which lies in `body`; returns its length.
 fn fields(text: &str, body: &[u8]) -> Option<(usize, Fields)> {
-    let (members, length) = event::members(text)?;
+    let (members, length) = envelope::members(text)?;
     let value = |member: Member<'_>| {
         let (json, is_plain) = match member {
             Member::Plain(text) => (text, true),

@@ -1,0 +1,162 @@
+//! Whether a value of an event is what an ECS field holds, and texts as a document holds them.
+
+use std::borrow::Cow;
+
+use super::table::Fit;
+use crate::json::{self, ndjson};
+use crate::time;
+
+/// Whether a scalar, as it stands in the event, can be held.
+pub(super) fn fits(value: &[u8], fit: Fit) -> bool {
+    let number = || {
+        let is_number = value.first().is_some_and(|first| *first == b'-' || first.is_ascii_digit());
+        std::str::from_utf8(value).ok().filter(|_| is_number)
+    };
+    match fit {
+        Fit::Any => true,
+        Fit::Text => value.starts_with(b"\""),
+        Fit::Number => number().and_then(|text| text.parse::<f64>().ok()).is_some(),
+        Fit::Long => number().and_then(|text| text.parse::<i64>().ok()).is_some(),
+        Fit::Ip => text(value).is_some_and(|text| text.parse::<core::net::IpAddr>().is_ok()),
+        Fit::Date => text(value).is_some_and(|text| time::parse_ns(&text).is_some()),
+    }
+}
+
+/// Whether a number lies between `-limit` and `limit`.
+pub(super) fn is_within(number: &[u8], limit: f64) -> bool {
+    let number = std::str::from_utf8(number).ok().and_then(|text| text.parse::<f64>().ok());
+    number.is_some_and(|number| number.abs() <= limit)
+}
+
+/// The text that a JSON string stands for; `None` for other values.
+fn text(value: &[u8]) -> Option<Cow<'_, str>> {
+    match json::text(value)? {
+        Cow::Borrowed(text) => std::str::from_utf8(text).ok().map(Cow::Borrowed),
+        Cow::Owned(text) => String::from_utf8(text).ok().map(Cow::Owned),
+    }
+}
+
+/// Appends the time of a JSON string that fits a date, in UTC, cut to the millisecond.
+pub(super) fn write_time(json: &mut Vec<u8>, value: &[u8]) {
+    let Some(text) = text(value) else { return };
+    json.push(b'"');
+    match text.as_bytes() {
+        // Nearly always: `2023-06-15T14:21:10Z`, with or without a fraction.
+        plain @ [.., b'Z'] if is_plain(plain) => {
+            json.extend_from_slice(&plain[..19]);
+            let digits = plain[19..plain.len() - 1].iter().skip(1).chain(b"000").take(3);
+            json.push(b'.');
+            json.extend(digits);
+            json.push(b'Z');
+        }
+        _ => {
+            let ms = time::parse_ns(&text).map_or(0, time::floor_ms);
+            json.extend_from_slice(time::rfc3339(ms).as_bytes());
+        }
+    }
+    json.push(b'"');
+}
+
+/// Whether the text of a time has its parts where RFC 3339 has them, and no leap second.
+fn is_plain(text: &[u8]) -> bool {
+    let is_at = |at: usize, byte: u8| text.get(at) == Some(&byte);
+    let fraction = text.get(19..text.len() - 1).unwrap_or(b"?");
+    let has_fraction =
+        fraction.first() == Some(&b'.') && fraction[1..].iter().all(u8::is_ascii_digit);
+    is_at(4, b'-')
+        && is_at(7, b'-')
+        && is_at(10, b'T')
+        && is_at(13, b':')
+        && is_at(16, b':')
+        && !is_at(17, b'6')
+        && (fraction.is_empty() || has_fraction)
+}
+
+/// Appends `text` as a JSON string that no reader splits.
+pub(super) fn write_text(json: &mut Vec<u8>, text: &[u8]) {
+    json.push(b'"');
+    let mut rest = text;
+    while let Some(plain) = rest.iter().position(|byte| MAY_NEED_ESCAPE[usize::from(*byte)]) {
+        json.extend_from_slice(&rest[..plain]);
+        rest = &rest[plain..];
+        let (escape, length): (&[u8], _) = match rest {
+            [b'"', ..] => (b"\\\"", 1),
+            [b'\\', ..] => (b"\\\\", 1),
+            [b'\n', ..] => (b"\\n", 1),
+            [b'\r', ..] => (b"\\r", 1),
+            [b'\t', ..] => (b"\\t", 1),
+            [control @ 0..0x20, ..] => (&unicode_escape(*control), 1),
+            [0xc2, 0x85, ..] => (b"\\u0085", 2),
+            [0xe2, 0x80, 0xa8, ..] => (b"\\u2028", 3),
+            [0xe2, 0x80, 0xa9, ..] => (b"\\u2029", 3),
+            other => (&other[..1], 1),
+        };
+        json.extend_from_slice(escape);
+        rest = &rest[length..];
+    }
+    json.extend_from_slice(rest);
+    json.push(b'"');
+}
+
+/// The bytes at which something begins that may have to be escaped.
+const MAY_NEED_ESCAPE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        table[byte] = true;
+        byte += 1;
+    }
+    table[b'"' as usize] = true;
+    table[b'\\' as usize] = true;
+    table[0xc2] = true;
+    table[0xe2] = true;
+    table
+};
+
+fn unicode_escape(control: u8) -> [u8; 6] {
+    let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble & 15)];
+    [b'\\', b'u', b'0', b'0', digit(control >> 4), digit(control)]
+}
+
+/// The event as a document can hold it: on one line, and U+FFFD where a text holds half of a
+/// surrogate pair, which is legal JSON and no legal text. Whether there was such a half.
+pub(super) fn mended(event: &[u8]) -> (Cow<'_, [u8]>, bool) {
+    let event = if ndjson::is_as_is(event) {
+        Cow::Borrowed(event)
+    } else {
+        let mut line = Vec::with_capacity(event.len());
+        ndjson::write(&mut line, event);
+        Cow::Owned(line)
+    };
+    let halves = halves(&event);
+    if halves.is_empty() {
+        return (event, false);
+    }
+    let mut whole = event.into_owned();
+    for at in halves {
+        whole[at..at + 6].copy_from_slice(b"\\ufffd");
+    }
+    (Cow::Owned(whole), true)
+}
+
+/// Where escapes stand that are half of a surrogate pair.
+fn halves(json: &[u8]) -> Vec<usize> {
+    let unit = |at: usize| {
+        let escape = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        u16::from_str_radix(std::str::from_utf8(escape).ok()?, 16).ok()
+    };
+    let mut halves = Vec::new();
+    let mut at = 0;
+    while let Some(next) = memchr::memchr(b'\\', &json[at.min(json.len())..]) {
+        at += next;
+        match (unit(at), unit(at + 6)) {
+            (Some(0xd800..0xdc00), Some(0xdc00..0xe000)) => at += 12,
+            (Some(0xd800..0xe000), _) => {
+                halves.push(at);
+                at += 6;
+            }
+            _ => at += 2,
+        }
+    }
+    halves
+}

@@ -1,0 +1,55 @@
+//! What a line of the archive holds.
+
+mod custom;
+mod ecs;
+
+use crate::json::ndjson;
+pub use custom::CustomFields;
+pub use ecs::Ecs;
+
+/// How an event becomes a line.
+#[derive(Clone, Debug, Default)]
+pub struct Output {
+    format: Format,
+    custom: CustomFields,
+}
+
+/// `OUTPUT_FORMAT`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// The event's own JSON, byte for byte.
+    #[default]
+    Raw,
+    /// A document of the Elastic Common Schema.
+    Ecs(Ecs),
+}
+
+impl Output {
+    /// Lines of this format with these members added, but for those that a document of the format
+    /// may have itself.
+    #[must_use]
+    pub fn new(format: Format, mut custom: CustomFields) -> Self {
+        if let Format::Ecs(_) = format {
+            custom.leave_out(Ecs::names());
+        }
+        Self { format, custom }
+    }
+
+    /// Whether an event that may stand in a line as it is does so.
+    #[must_use]
+    pub fn leaves_as_is(&self) -> bool {
+        self.format == Format::Raw && self.custom.is_empty()
+    }
+
+    /// Appends the line of `event`, which is a JSON object in UTF-8, and the line feed behind it.
+    /// `at_ms` is the event's time, or when it was collected if it tells none: UTC milliseconds.
+    pub fn write_line(&self, line: &mut Vec<u8>, event: &[u8], at_ms: i64) {
+        let start = line.len();
+        match self.format {
+            Format::Raw => ndjson::write(line, event),
+            Format::Ecs(ecs) => ecs.write(line, event, at_ms),
+        }
+        self.custom.append(line, start);
+        line.push(b'\n');
+    }
+}

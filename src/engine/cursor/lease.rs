@@ -1,0 +1,357 @@
+//! Who works on a stream, and when it is next worth it: lease, place in the queue, failures. They
+//! save work; no event's safety rests on them.
+
+use crate::cursor::SCHEMA;
+use crate::cursor::item::{Condition, Item, Update, Value, number, text};
+use crate::limits::{
+    BREAKER_FAILURES, BREAKER_MS, FINISHED_MS_MIN, LEASE_MS_MAX, MESSAGE_BYTES_MAX, QUEUED_MS_MAX,
+};
+
+/// Claims a born stream: sets the lease and adds 1 to `fence`.
+///
+/// A lease is free when there is none, when it has ended, or when it ends later than the longest
+/// one possible: then a wrong clock wrote it.
+#[must_use]
+pub fn claim(owner: &str, now_ms: i64, lease_until_ms: i64) -> Update {
+    Update {
+        conditions: vec![
+            Condition::Present("seq"),
+            // A later version's cursor is not even claimed.
+            Condition::AtMost("schema", SCHEMA),
+            is_over("lease_until_ms", now_ms, LEASE_MS_MAX),
+        ],
+        set: vec![
+            ("lease_owner", Value::S(owner.to_owned())),
+            ("lease_until_ms", Value::N(lease_until_ms)),
+        ],
+        add: vec![("fence", 1)],
+        remove: vec![],
+    }
+}
+
+/// A time that was never set, has passed, or lies further ahead than it can: then a wrong clock
+/// wrote it.
+fn is_over(name: &'static str, now_ms: i64, ahead_ms_max: i64) -> Condition {
+    Condition::Any(vec![
+        Condition::Absent(name),
+        Condition::Below(name, now_ms),
+        Condition::Above(name, now_ms + ahead_ms_max),
+    ])
+}
+
+/// The same of an item at hand.
+fn is_ahead(item: &Item, name: &'static str, now_ms: i64, ahead_ms_max: i64) -> bool {
+    number(item, name).is_ok_and(|until_ms| (now_ms..=now_ms + ahead_ms_max).contains(&until_ms))
+}
+
+/// A claim, as the run that made it knows it by.
+///
+/// `fence` alone does not tell it from all others: where a cursor was lost or restored, its numbers
+/// come again.
+#[derive(Clone, Debug)]
+pub struct Held {
+    owner: Value,
+    fence: i64,
+}
+
+impl Held {
+    /// The claim that the item was given with.
+    #[must_use]
+    pub fn of(item: &Item) -> Self {
+        let owner = Value::S(text(item, "lease_owner").unwrap_or_default().to_owned());
+        Self { owner, fence: number(item, "fence").unwrap_or(0) }
+    }
+
+    /// The claim's number among those of its stream.
+    #[must_use]
+    pub fn fence(&self) -> i64 {
+        self.fence
+    }
+}
+
+/// How a run went, as its cursor keeps it.
+#[derive(Clone, Copy, Debug)]
+pub enum Ended<'a> {
+    /// It did what it could.
+    Well,
+    /// It failed.
+    Badly {
+        /// Why.
+        error: &'a str,
+        /// Failures in a row, this one included. Set and not added: a retried update counts once.
+        failures: i64,
+    },
+}
+
+/// What a run's last update says beside its reading state.
+#[derive(Clone, Copy, Debug)]
+pub struct Release<'a> {
+    /// When.
+    pub at_ms: i64,
+    /// How the run went.
+    pub ended: Ended<'a>,
+    /// The run answers a message of the work queue, which is out of it now.
+    pub is_from_queue: bool,
+    /// Since when its lane is finished; `None` if it is not, or is no lane.
+    pub finished_ms: Option<i64>,
+}
+
+/// Adds the release to a run's last update: removes the lease on condition that it is still its
+/// own, and keeps how the run went.
+#[must_use]
+pub fn release(mut update: Update, held: &Held, release: Release<'_>) -> Update {
+    let fence = Condition::Is("fence", Value::N(held.fence));
+    if !update.conditions.contains(&fence) {
+        update.conditions.push(fence);
+    }
+    update.conditions.push(Condition::Is("lease_owner", held.owner.clone()));
+    update.remove.extend(["lease_owner", "lease_until_ms"]);
+    let at_ms = release.at_ms;
+    match release.ended {
+        Ended::Well => {
+            update.set.extend([("last_success_ms", Value::N(at_ms)), ("failures", Value::N(0))]);
+            update.remove.extend(["last_error", "retry_after_ms"]);
+        }
+        Ended::Badly { error, failures } => {
+            update.set.extend(failure(error, at_ms));
+            update.set.push(("failures", Value::N(failures)));
+        }
+    }
+    if release.is_from_queue {
+        update.remove.push("queued_until_ms");
+    }
+    match release.finished_ms {
+        Some(finished_ms) => update.set.push(("finished_ms", Value::N(finished_ms))),
+        None => update.remove.push("finished_ms"),
+    }
+    update
+}
+
+/// Whether a lane needs no run any more. It is finished; nobody has claimed it since and not come
+/// to a release; and runs that were overtaken before have ended, so none of them decides anything
+/// that nobody would publish.
+#[must_use]
+pub fn is_over_for_good(lane: &Item, now_ms: i64) -> bool {
+    let is_old = |finished_ms| now_ms - finished_ms > FINISHED_MS_MIN;
+    number(lane, "finished_ms").is_ok_and(is_old) && !lane.contains_key("lease_owner")
+}
+
+/// Keeps the failure of a stream that has no cursor yet.
+#[must_use]
+pub fn failed_unborn(error: &str, at_ms: i64, is_from_queue: bool) -> Update {
+    Update {
+        conditions: vec![Condition::Absent("seq")],
+        set: failure(error, at_ms).into(),
+        add: vec![("failures", 1)],
+        remove: if is_from_queue { vec!["queued_until_ms"] } else { vec![] },
+    }
+}
+
+fn failure(error: &str, at_ms: i64) -> [(&'static str, Value); 2] {
+    [
+        ("last_error", Value::S(shortened(error).to_owned())),
+        ("retry_after_ms", Value::N(at_ms + BREAKER_MS)),
+    ]
+}
+
+/// Whether the circuit breaker keeps the stream from being tried now: it has failed too often in a
+/// row, and its next probe is still to come.
+#[must_use]
+pub fn is_resting(item: &Item, now_ms: i64) -> bool {
+    number(item, "failures").is_ok_and(|failures| failures >= BREAKER_FAILURES)
+        && is_ahead(item, "retry_after_ms", now_ms, BREAKER_MS)
+}
+
+/// Whether a message for the stream is outstanding.
+#[must_use]
+pub fn is_queued(item: &Item, now_ms: i64) -> bool {
+    is_ahead(item, "queued_until_ms", now_ms, QUEUED_MS_MAX)
+}
+
+/// Takes the stream's one place in the queue, unless it is taken. Makes the item where the stream
+/// is not born yet.
+#[must_use]
+pub fn queue(now_ms: i64) -> Update {
+    Update {
+        conditions: vec![
+            is_over("queued_until_ms", now_ms, QUEUED_MS_MAX),
+            Condition::Any(vec![Condition::Absent("schema"), Condition::AtMost("schema", SCHEMA)]),
+        ],
+        set: vec![("queued_until_ms", Value::N(now_ms + QUEUED_MS_MAX))],
+        ..Update::default()
+    }
+}
+
+/// Gives the place in the queue back, where a run's release does not.
+#[must_use]
+pub fn unqueue() -> Update {
+    Update {
+        conditions: vec![Condition::Present("queued_until_ms")],
+        remove: vec!["queued_until_ms"],
+        ..Update::default()
+    }
+}
+
+/// Opens a finished lane again.
+#[must_use]
+pub fn reopen() -> Update {
+    Update {
+        conditions: vec![Condition::Present("finished_ms")],
+        remove: vec!["finished_ms"],
+        ..Update::default()
+    }
+}
+
+/// An update that no item meets: tells whether the table may be written, and writes nothing.
+#[must_use]
+pub fn impossible() -> Update {
+    Update {
+        conditions: vec![Condition::Absent("stream"), Condition::Present("stream")],
+        set: vec![("schema", Value::N(SCHEMA))],
+        ..Update::default()
+    }
+}
+
+/// The front of a message, cut at a character.
+fn shortened(message: &str) -> &str {
+    let mut end = message.len().min(MESSAGE_BYTES_MAX);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    &message[..end]
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::cursor::state::ReadingState;
+    use crate::cursor::tests::cursor_at as cursor;
+
+    fn born() -> Item {
+        let mut item = Item::new();
+        cursor(ReadingState::at_birth(1_000, 3_000)).create().apply(&mut item);
+        item
+    }
+
+    fn well(at_ms: i64) -> Release<'static> {
+        Release { at_ms, ended: Ended::Well, is_from_queue: false, finished_ms: None }
+    }
+
+    /// Claims and releases.
+    fn run(item: &mut Item, ended: Release<'_>) {
+        claim("me", ended.at_ms, ended.at_ms + 10).apply(item);
+        let update = release(Update::default(), &Held::of(item), ended);
+        assert!(update.allows(item));
+        update.apply(item);
+    }
+
+    fn badly(at_ms: i64, error: &str, failures: i64) -> Release<'_> {
+        Release { ended: Ended::Badly { error, failures }, ..well(at_ms) }
+    }
+
+    #[test]
+    fn a_lease_is_free_when_absent_ended_or_impossible() {
+        let mut item = born();
+        let free = |item: &Item, now| claim("me", now, now + 60_000).allows(item);
+        assert!(!free(&Item::new(), 0), "no cursor, no claim");
+        assert!(free(&item, 10));
+        claim("me", 10, 70_000).apply(&mut item);
+        assert_eq!(number(&item, "fence"), Ok(1));
+        assert!(!free(&item, 70_000) && free(&item, 70_001));
+        item.insert("lease_until_ms".to_owned(), Value::N(LEASE_MS_MAX + 11));
+        assert!(free(&item, 10) && !free(&item, 11));
+    }
+
+    #[test]
+    fn the_release_keeps_how_the_run_went() {
+        let mut item = born();
+        let long = "é".repeat(200);
+        run(&mut item, badly(9, &long, 2));
+        assert_eq!(number(&item, "failures"), Ok(2));
+        assert_eq!(text(&item, "last_error").unwrap().len(), MESSAGE_BYTES_MAX);
+        assert!(!item.contains_key("lease_until_ms"));
+        run(&mut item, well(9));
+        assert_eq!(number(&item, "failures"), Ok(0));
+        assert!(!item.contains_key("last_error") && !item.contains_key("retry_after_ms"));
+    }
+
+    #[test]
+    fn only_the_claim_that_stands_is_released() {
+        let mut item = born();
+        let allows =
+            |held: &Held, item: &Item| release(Update::default(), held, well(9)).allows(item);
+        claim("first", 10, 20).apply(&mut item);
+        let first = Held::of(&item);
+        assert!(allows(&first, &item));
+        claim("second", 30, 40).apply(&mut item);
+        assert!(!allows(&first, &item) && allows(&Held::of(&item), &item));
+        // A cursor that was lost counts from the beginning.
+        let mut item = born();
+        claim("third", 50, 60).apply(&mut item);
+        assert_eq!(number(&item, "fence"), Ok(first.fence()));
+        assert!(!allows(&first, &item) && allows(&Held::of(&item), &item));
+    }
+
+    #[test]
+    fn a_stream_that_keeps_failing_rests_between_probes() {
+        let mut item = born();
+        for failures in 1..=BREAKER_FAILURES {
+            assert!(!is_resting(&item, 1_000));
+            run(&mut item, badly(1_000, "no", failures));
+        }
+        assert!(is_resting(&item, 1_000) && is_resting(&item, 1_000 + BREAKER_MS));
+        assert!(!is_resting(&item, 1_001 + BREAKER_MS), "the next probe");
+        assert!(!is_resting(&item, 999), "a clock that was ahead set the time of the probe");
+        run(&mut item, well(2_000));
+        assert!(!is_resting(&item, 2_000));
+    }
+
+    #[test]
+    fn a_stream_has_one_place_in_the_queue() {
+        assert!(queue(10).allows(&Item::new()), "also one that is not born yet");
+        let mut item = born();
+        queue(10).apply(&mut item);
+        assert!(is_queued(&item, 10) && !queue(10).allows(&item));
+        assert!(queue(11 + QUEUED_MS_MAX).allows(&item), "its message is lost");
+        unqueue().apply(&mut item);
+        assert!(!is_queued(&item, 10) && !unqueue().allows(&item));
+        queue(10).apply(&mut item);
+        run(&mut item, well(20));
+        assert!(is_queued(&item, 20), "a run that answers no message leaves it");
+        run(&mut item, Release { is_from_queue: true, ..well(20) });
+        assert!(!is_queued(&item, 20));
+        item.insert("schema".to_owned(), Value::N(SCHEMA + 1));
+        assert!(!queue(20).allows(&item), "a later version's cursor is not touched");
+    }
+
+    #[test]
+    fn a_finished_lane_can_be_opened_again() {
+        let mut item = born();
+        assert!(!reopen().allows(&item));
+        run(&mut item, Release { finished_ms: Some(20), ..well(20) });
+        assert_eq!(number(&item, "finished_ms"), Ok(20));
+        reopen().apply(&mut item);
+        assert!(!item.contains_key("finished_ms"));
+    }
+
+    #[test]
+    fn a_lane_is_over_once_nobody_can_have_left_anything_undone() {
+        let late_ms = 21 + FINISHED_MS_MIN;
+        let mut item = born();
+        assert!(!is_over_for_good(&item, late_ms), "it is not finished");
+        run(&mut item, Release { finished_ms: Some(20), ..well(20) });
+        assert!(!is_over_for_good(&item, late_ms - 1), "others may still be at it");
+        assert!(is_over_for_good(&item, late_ms));
+        claim("me", late_ms, late_ms + 10).apply(&mut item);
+        assert!(!is_over_for_good(&item, late_ms + 100), "claimed and not released");
+        run(&mut item, badly(late_ms + 100, "no", 1));
+        assert!(!is_over_for_good(&item, i64::MAX), "what failed is done again");
+    }
+
+    #[test]
+    fn the_impossible_update_is_impossible() {
+        assert!(!impossible().allows(&Item::new()));
+        assert!(!impossible().allows(&born()));
+    }
+}

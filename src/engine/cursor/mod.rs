@@ -1,0 +1,234 @@
+//! A stream's cursor: the one DynamoDB item that holds its position, and every change made to it.
+//!
+//! Every change is an [`Update`], so what may happen to a cursor is decided and tested here.
+
+pub mod item;
+pub mod lease;
+pub mod state;
+
+use crate::cursor::item::{Condition, Item, Unreadable, Update, Value, number, text};
+use crate::cursor::state::{ReadingState, optional};
+
+/// The schema this program writes.
+pub const SCHEMA: i64 = 1;
+
+/// A cursor as a run works with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The stream's epoch.
+    pub epoch: String,
+    /// The last advanced entry; 0 before the first.
+    pub seq: u64,
+    /// That entry's hash.
+    pub head_hash: String,
+    /// Event time at which the stream's ownership begins.
+    pub origin_ms: i64,
+    /// Event time at which it ends, exclusive; lanes only.
+    pub end_ms: Option<i64>,
+    /// Where its reading stands.
+    pub state: ReadingState,
+}
+
+/// The item is no cursor this program can use.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum CursorError {
+    /// Written by a later version of this program.
+    #[error("its schema is {0}, this program knows {SCHEMA}")]
+    Newer(i64),
+    /// An attribute is absent or of the wrong type.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+}
+
+impl Cursor {
+    /// Reads a claimed item.
+    ///
+    /// # Errors
+    /// [`CursorError`].
+    pub fn read(item: &Item) -> Result<Self, CursorError> {
+        let schema = number(item, "schema")?;
+        if schema > SCHEMA {
+            return Err(CursorError::Newer(schema));
+        }
+        Ok(Self {
+            epoch: text(item, "epoch")?.to_owned(),
+            seq: seq(item).ok_or(Unreadable("seq"))?,
+            head_hash: text(item, "head_hash")?.to_owned(),
+            origin_ms: number(item, "origin_ms")?,
+            end_ms: optional(item, "end_ms")?,
+            state: ReadingState::read(item)?,
+        })
+    }
+
+    /// Writes the first cursor of a stream, or a rebuilt one. Whoever was first stays;
+    /// `queued_until_ms` and whatever else is there is left alone.
+    #[must_use]
+    pub fn create(&self) -> Update {
+        let mut update = Update {
+            conditions: vec![Condition::Absent("seq")],
+            set: vec![
+                ("schema", Value::N(SCHEMA)),
+                ("epoch", Value::S(self.epoch.clone())),
+                ("seq", seq_value(self.seq)),
+                ("head_hash", Value::S(self.head_hash.clone())),
+                ("origin_ms", Value::N(self.origin_ms)),
+            ],
+            ..Update::default()
+        };
+        update.set.extend(self.end_ms.map(|end_ms| ("end_ms", Value::N(end_ms))));
+        self.state.write(&mut update);
+        update
+    }
+
+    /// Moves the head from this cursor to the entry behind it.
+    #[must_use]
+    pub fn advance(&self, head_hash: &str, state: &ReadingState) -> Update {
+        let state = self.raised(state);
+        let mut update = Update {
+            conditions: vec![
+                Condition::Is("seq", seq_value(self.seq)),
+                Condition::AtMost("frontier_ms", state.frontier_ms),
+            ],
+            set: vec![
+                ("seq", seq_value(self.seq + 1)),
+                ("head_hash", Value::S(head_hash.to_owned())),
+            ],
+            ..Update::default()
+        };
+        state.write(&mut update);
+        update
+    }
+
+    /// Writes a reading state that nothing was decided for.
+    #[must_use]
+    pub fn progress(&self, state: &ReadingState, fence: i64) -> Update {
+        let mut update = Update {
+            conditions: vec![
+                Condition::Is("seq", seq_value(self.seq)),
+                Condition::AtMost("frontier_ms", state.frontier_ms),
+                Condition::Is("fence", Value::N(fence)),
+            ],
+            ..Update::default()
+        };
+        state.write(&mut update);
+        update
+    }
+
+    /// `state`, its frontier not below this cursor's.
+    #[must_use]
+    pub fn raised(&self, state: &ReadingState) -> ReadingState {
+        let frontier_ms = state.frontier_ms.max(self.state.frontier_ms);
+        ReadingState { frontier_ms, ..state.clone() }
+    }
+}
+
+/// The item's `seq`, where it has one.
+#[must_use]
+pub fn seq(item: &Item) -> Option<u64> {
+    number(item, "seq").ok().and_then(|seq| u64::try_from(seq).ok())
+}
+
+fn seq_value(seq: u64) -> Value {
+    Value::N(i64::try_from(seq).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+pub(crate) mod tests {
+    use super::*;
+    use crate::cursor::lease;
+    use crate::cursor::state::Reading;
+    use crate::users::snapshot::Snapshot;
+
+    pub(crate) fn cursor_at(state: ReadingState) -> Cursor {
+        Cursor {
+            epoch: String::new(),
+            seq: 0,
+            head_hash: String::new(),
+            origin_ms: 0,
+            end_ms: None,
+            state,
+        }
+    }
+
+    fn cursor() -> Cursor {
+        Cursor {
+            epoch: "0a1b2c3d".to_owned(),
+            seq: 4,
+            head_hash: "ff".to_owned(),
+            origin_ms: 1_000,
+            end_ms: Some(9_000),
+            state: ReadingState {
+                reading: Some(Reading {
+                    from_ms: 1_000,
+                    end_ms: 5_000,
+                    started_ms: 6_000,
+                    query: vec!["all".to_owned()],
+                    at_ms: 2_000,
+                }),
+                ..ReadingState::at_birth(1_000, 3_000)
+            },
+        }
+    }
+
+    fn born() -> Item {
+        let mut item = Item::new();
+        cursor().create().apply(&mut item);
+        item
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        assert_eq!(Cursor::read(&born()).unwrap(), cursor());
+    }
+
+    /// Cursors of events have no such attribute, and neither has what entries repeat of them.
+    #[test]
+    fn a_snapshot_is_kept_where_there_is_one() {
+        assert!(!born().contains_key("snapshot"));
+        assert!(!serde_json::to_string(&cursor().state).unwrap().contains("snapshot"));
+        let mut users = cursor();
+        users.state.snapshot = Some(Snapshot::of_day(20_781));
+        let mut item = Item::new();
+        users.create().apply(&mut item);
+        assert_eq!(Cursor::read(&item).unwrap(), users);
+    }
+
+    #[test]
+    fn a_born_cursor_is_not_written_again() {
+        assert!(
+            cursor().create().allows(&Item::from([("queued_until_ms".to_owned(), Value::N(1))]))
+        );
+        assert!(!cursor().create().allows(&born()));
+    }
+
+    #[test]
+    fn advancing_needs_the_seq_and_never_lowers_the_frontier() {
+        let mut item = born();
+        let state = ReadingState { frontier_ms: 500, reading: None, ..cursor().state };
+        let advance = cursor().advance("aa", &state);
+        assert!(advance.allows(&item));
+        advance.apply(&mut item);
+        assert_eq!((seq(&item), number(&item, "frontier_ms")), (Some(5), Ok(1_000)));
+        assert!(!item.contains_key("reading"));
+        assert!(!advance.allows(&item));
+    }
+
+    #[test]
+    fn progress_needs_seq_fence_and_frontier() {
+        let mut item = born();
+        lease::claim("me", 10, 20).apply(&mut item);
+        let to = |frontier_ms| ReadingState { frontier_ms, ..cursor().state };
+        assert!(cursor().progress(&to(1_000), 1).allows(&item));
+        assert!(!cursor().progress(&to(999), 1).allows(&item));
+        assert!(!cursor().progress(&to(1_000), 2).allows(&item));
+    }
+
+    #[test]
+    fn a_newer_schema_stops_the_stream() {
+        let mut item = born();
+        item.insert("schema".to_owned(), Value::N(2));
+        assert!(!lease::claim("me", 10, 20).allows(&item), "and touches nothing");
+        assert_eq!(Cursor::read(&item), Err(CursorError::Newer(2)));
+    }
+}

@@ -1,0 +1,149 @@
+//! Where a stream's reading stands: what a journal entry holds, and the cursor repeats.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cursor::item::{Item, Unreadable, Update, Value, number, text};
+use crate::users::snapshot::Snapshot;
+
+/// Where a stream's reading stands: what an entry holds and a cursor repeats.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadingState {
+    /// F: event time up to which the furthest query of the head has read.
+    pub frontier_ms: i64,
+    /// T: when the last complete head reading began.
+    pub read_at_ms: i64,
+    /// E: where it ended, exclusive.
+    pub read_to_ms: i64,
+    /// The head reading under way.
+    pub reading: Option<Reading>,
+    /// M: when the last full sweep began; at first, the birth.
+    pub sweep_mark_ms: i64,
+    /// The full sweep under way.
+    pub sweep: Option<Reading>,
+    /// When hourly counts were last compared.
+    pub compared_at_ms: Option<i64>,
+    /// Hours re-read because counts differed.
+    pub hours: Vec<Hour>,
+    /// When the last entry was decided; at first, the birth.
+    pub last_entry_ms: i64,
+    /// The last snapshot begun; a stream of users alone has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Snapshot>,
+}
+
+/// A reading that several runs may share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Inclusive start of the window.
+    pub from_ms: i64,
+    /// Exclusive end of the window.
+    pub end_ms: i64,
+    /// When the reading began.
+    pub started_ms: i64,
+    /// The service list of the query it is in.
+    pub query: Vec<String>,
+    /// Where it goes on.
+    pub at_ms: i64,
+}
+
+/// An hour whose counts differed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hour {
+    /// Its first millisecond.
+    pub from_ms: i64,
+    /// JumpCloud's count when it was re-read.
+    pub counted: i64,
+    /// Rows that came, the most of any query that was read to its end.
+    pub came: i64,
+    /// Rows of the query under way that came before where it goes on.
+    pub so_far: i64,
+    /// The re-reading under way; none once it is complete.
+    pub reading: Option<Reading>,
+}
+
+impl Hour {
+    /// JumpCloud counts more events than it sends: something that only JumpCloud can explain.
+    #[must_use]
+    pub fn is_gap(&self) -> bool {
+        self.reading.is_none() && self.counted > self.came
+    }
+}
+
+impl ReadingState {
+    /// The state of a stream that was just born.
+    #[must_use]
+    pub fn at_birth(origin_ms: i64, born_ms: i64) -> Self {
+        Self {
+            frontier_ms: origin_ms,
+            read_at_ms: origin_ms,
+            read_to_ms: origin_ms,
+            reading: None,
+            sweep_mark_ms: born_ms,
+            sweep: None,
+            compared_at_ms: None,
+            hours: Vec::new(),
+            last_entry_ms: born_ms,
+            snapshot: None,
+        }
+    }
+
+    /// Hours in which JumpCloud counts more events than it sends.
+    #[must_use]
+    pub fn gaps(&self) -> usize {
+        self.hours.iter().filter(|hour| hour.is_gap()).count()
+    }
+
+    /// Puts every field into `update`, so that a cursor never mixes two states.
+    pub(crate) fn write(&self, update: &mut Update) {
+        let numbers = [
+            ("frontier_ms", Some(self.frontier_ms)),
+            ("read_at_ms", Some(self.read_at_ms)),
+            ("read_to_ms", Some(self.read_to_ms)),
+            ("sweep_mark_ms", Some(self.sweep_mark_ms)),
+            ("compared_at_ms", self.compared_at_ms),
+            ("last_entry_ms", Some(self.last_entry_ms)),
+        ];
+        for (name, value) in numbers {
+            update.put(name, value.map(Value::N));
+        }
+        update.put("reading", self.reading.as_ref().map(json));
+        update.put("sweep", self.sweep.as_ref().map(json));
+        update.put("hours", (!self.hours.is_empty()).then(|| json(&self.hours)));
+        update.put("snapshot", self.snapshot.as_ref().map(json));
+    }
+
+    pub(crate) fn read(item: &Item) -> Result<Self, Unreadable> {
+        Ok(Self {
+            frontier_ms: number(item, "frontier_ms")?,
+            read_at_ms: number(item, "read_at_ms")?,
+            read_to_ms: number(item, "read_to_ms")?,
+            reading: from_json(item, "reading")?,
+            sweep_mark_ms: number(item, "sweep_mark_ms")?,
+            sweep: from_json(item, "sweep")?,
+            compared_at_ms: optional(item, "compared_at_ms")?,
+            hours: from_json(item, "hours")?.unwrap_or_default(),
+            last_entry_ms: number(item, "last_entry_ms")?,
+            snapshot: from_json(item, "snapshot")?,
+        })
+    }
+}
+
+pub(crate) fn optional(item: &Item, name: &'static str) -> Result<Option<i64>, Unreadable> {
+    item.contains_key(name).then(|| number(item, name)).transpose()
+}
+
+fn json<T: Serialize>(value: &T) -> Value {
+    // Structs of strings and numbers always serialise.
+    Value::S(serde_json::to_string(value).unwrap_or_default())
+}
+
+fn from_json<T: for<'de> Deserialize<'de>>(
+    item: &Item,
+    name: &'static str,
+) -> Result<Option<T>, Unreadable> {
+    if !item.contains_key(name) {
+        return Ok(None);
+    }
+    let unreadable = |_| Unreadable(name);
+    serde_json::from_str(text(item, name)?).map(Some).map_err(unreadable)
+}

@@ -1,0 +1,192 @@
+//! Which streams there are: those that are named, or those that JumpCloud lists now. A new
+//! organization is found, and a vanished one missed, without a deployment.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::collect::Engine;
+use crate::error::RunError;
+use crate::limits::{LIST_PASSES_MAX, ORGANIZATIONS_MAX};
+use crate::page::list::{ListWalk, Next};
+use crate::ports::{Console, List, ListRequest, Meter};
+use crate::read::budget::Budget;
+use crate::report::stream::Discovery;
+use crate::stream::StreamId;
+
+/// Who is asked for events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// These streams.
+    Named(Vec<StreamId>),
+    /// The organizations that the administrator may see.
+    Administrator,
+    /// A provider's organizations, and its own trail, which is this stream.
+    Provider(StreamId),
+}
+
+/// The streams that are collected, as far as they are known now.
+#[derive(Debug)]
+pub struct Asked {
+    /// Each once; a provider's own trail comes first.
+    pub streams: Vec<StreamId>,
+    /// How looking for organizations went; none where they are named.
+    pub discovery: Option<Discovery>,
+}
+
+/// What a list gave.
+#[derive(Default)]
+struct Found {
+    organizations: BTreeSet<StreamId>,
+    error: Option<RunError>,
+}
+
+/// The streams to collect now. `born` are those that ever were.
+///
+/// If organizations cannot be listed, or not all of them, the ones that were born before are
+/// collected all the same, and what went wrong is told.
+pub async fn streams(
+    engine: &Engine,
+    who: &Who,
+    born: &BTreeSet<StreamId>,
+    budget: Budget,
+) -> Asked {
+    let (list, trail) = match who {
+        Who::Named(streams) => return Asked { streams: streams.clone(), discovery: None },
+        Who::Administrator => (List::Organizations, None),
+        Who::Provider(trail) => {
+            (List::ProviderOrganizations(trail.scope().id().to_owned()), Some(trail))
+        }
+    };
+    // A list that takes ever longer leaves the streams their time.
+    let deadline_ms = budget.started_ms + (budget.deadline_ms - budget.started_ms) / 4;
+    let Found { mut organizations, error } = find(&*engine.console, &list, deadline_ms).await;
+    let found = organizations.len();
+    if let Some(error) = &error {
+        tracing::error!(found, %error, "organizations could not be discovered");
+        let own = StreamId::own();
+        let known = born.iter().filter(|stream| stream.is_organization() && **stream != own);
+        organizations.extend(known.cloned());
+    }
+    Asked {
+        streams: trail.cloned().into_iter().chain(organizations).collect(),
+        discovery: Some(Discovery {
+            organizations: found,
+            error: error.as_ref().map(ToString::to_string),
+            needs_mending: error.is_some_and(|error| error.needs_mending()),
+        }),
+    }
+}
+
+/// Whether a stream that was born is collected now: as one that is asked for, or in its turn.
+#[must_use]
+pub fn is_collected(engine: &Engine, configured: &BTreeSet<StreamId>, stream: &StreamId) -> bool {
+    let takes_users = engine.settings.system_users.is_some();
+    configured.contains(&stream.live()) && (takes_users || !stream.is_users())
+}
+
+/// Goes through the list, and once more if rows may have moved between its pages meanwhile.
+async fn find(console: &dyn Console, list: &List, deadline_ms: i64) -> Found {
+    let mut found = Found::default();
+    for _ in 0..LIST_PASSES_MAX {
+        let passed = pass(console, list, deadline_ms, &mut found.organizations).await;
+        match passed {
+            Ok(Passed { total, odd: None }) if total == found.organizations.len() as u64 => {
+                let none = total == 0 && *list == List::Organizations;
+                found.error = none.then(|| {
+                    RunError::Mend(
+                        "JumpCloud lists no organization of the administrator".to_owned(),
+                    )
+                });
+                return found;
+            }
+            Ok(Passed { odd: Some(odd), .. }) => {
+                found.error = Some(RunError::Mend(odd));
+                return found;
+            }
+            Ok(Passed { total, .. }) => {
+                let listed = found.organizations.len();
+                found.error = Some(RunError::Pass(format!(
+                    "JumpCloud lists {listed} organizations, its totalCount is {total}"
+                )));
+            }
+            Err(error) => {
+                found.error = Some(error);
+                return found;
+            }
+        }
+    }
+    found
+}
+
+/// One pass that came to the list's end.
+struct Passed {
+    /// What the list's length was at the end.
+    total: u64,
+    /// The first row that names no organization.
+    odd: Option<String>,
+}
+
+async fn pass(
+    console: &dyn Console,
+    list: &List,
+    deadline_ms: i64,
+    organizations: &mut BTreeSet<StreamId>,
+) -> Result<Passed, RunError> {
+    let mut walk = ListWalk::default();
+    let mut odd = None;
+    let meter = Arc::new(Meter::default());
+    loop {
+        let request = ListRequest {
+            list: list.clone(),
+            skip: walk.skip,
+            deadline_ms,
+            meter: Arc::clone(&meter),
+        };
+        let page = console.list(request).await?;
+        let rows_max = ORGANIZATIONS_MAX as u64;
+        if page.total.max(walk.skip) > rows_max {
+            let total = page.total;
+            return Err(RunError::Mend(format!(
+                "JumpCloud lists {total} organizations, this program takes {rows_max}"
+            )));
+        }
+        for row in &page.rows {
+            match organization(row) {
+                Ok(organization) => {
+                    organizations.insert(organization);
+                }
+                Err(what) => odd = odd.or(Some(what)),
+            }
+        }
+        let next = walk.take(page.rows.len(), page.total);
+        if next.map_err(|error| RunError::Pass(error.to_string()))? == Next::End {
+            return Ok(Passed { total: page.total, odd });
+        }
+    }
+}
+
+/// The organization a row names: the administrator's list calls it `_id`, a provider's `id`.
+fn organization(row: &RawValue) -> Result<StreamId, String> {
+    #[derive(Deserialize)]
+    struct Row {
+        #[serde(rename = "_id")]
+        own_id: Option<String>,
+        id: Option<String>,
+    }
+    let row: Row = serde_json::from_str(row.get())
+        .map_err(|_| "JumpCloud lists an organization that is no object with an id".to_owned())?;
+    let id = row.own_id.or(row.id).ok_or("JumpCloud lists an organization without an id")?;
+    StreamId::of_organization(&id).ok_or_else(|| {
+        let shown: String = id.chars().take(40).collect();
+        format!(
+            "JumpCloud lists an organization `{}`, expected 24 lower-case hex digits",
+            shown.escape_debug()
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests;

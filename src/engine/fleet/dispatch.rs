@@ -1,0 +1,220 @@
+//! Many streams: which ones there are, which are due, and one run over each, directly or through
+//! the work queue.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::collect::Engine;
+use crate::cursor;
+use crate::cursor::item::{Item, Items, text};
+use crate::cursor::lease;
+use crate::error::RunError;
+use crate::fleet::discover::{self, Asked, Who};
+use crate::fleet::message::Message;
+use crate::fleet::queue;
+use crate::ports::WorkQueue;
+use crate::read::budget::Budget;
+use crate::report::status::StreamStatus;
+use crate::report::stream::{Outcome, Queued, Report, StreamReport};
+use crate::stream::StreamId;
+
+/// Everything an invocation needs.
+pub struct Fleet {
+    /// Runs over one stream at a time.
+    pub engine: Engine,
+    /// What more than one stream goes through, where there is one.
+    pub queue: Option<Arc<dyn WorkQueue>>,
+    /// Who is asked for events.
+    pub who: Who,
+}
+
+/// One run over each stream that is due: those that are configured, their lanes until they are
+/// finished, and the recovery of those that are no longer configured. What goes wrong with one is
+/// in its report and holds up no other.
+///
+/// More than one stream goes through the work queue where there is one.
+///
+/// # Errors
+/// [`RunError`] if it cannot be told which streams there are.
+pub async fn collect(fleet: &Fleet, budget: Budget) -> Result<Report, RunError> {
+    let engine = &fleet.engine;
+    let born = engine.born().await?;
+    let Asked { streams: configured, discovery } =
+        discover::streams(engine, &fleet.who, &born, budget).await;
+    refuse_beside_own(engine, &configured, &born).await?;
+    let mut all = born.clone();
+    all.extend(configured.iter().cloned());
+    let all: Vec<_> = all.into_iter().collect();
+    // A stream alone is claimed whatever its item says.
+    let items = if all.len() > 1 { engine.cursors.get_many(&all).await? } else { Items::new() };
+    // Users are read in their organization's turn.
+    let asked: BTreeSet<_> = configured.iter().cloned().collect();
+    let has_turn = |s: &StreamId| s.is_users() && discover::is_collected(engine, &asked, s);
+    let apart = born.into_iter().filter(|stream| !has_turn(stream)).collect();
+    let due = due(&configured, &apart, &items, engine.clock.now_ms());
+    let mut report = run(fleet, due, &items, budget).await;
+    report.discovery = discovery;
+    let now_ms = engine.clock.now_ms();
+    let stood = |(stream, item): (&StreamId, &Item)| {
+        let is_collected = discover::is_collected(engine, &asked, stream);
+        StreamStatus::read(stream.clone(), is_collected, item, now_ms)
+    };
+    report.standing = items.iter().map(stood).collect();
+    Ok(report)
+}
+
+/// What is to be done about each stream: the live ones first, then lanes.
+fn due(
+    configured: &[StreamId],
+    born: &BTreeSet<StreamId>,
+    items: &Items,
+    now_ms: i64,
+) -> Vec<Message> {
+    let is_over =
+        |lane: &StreamId| items.get(lane).is_some_and(|item| lease::is_over_for_good(item, now_ms));
+    let is_finished =
+        |lane: &StreamId| items.get(lane).is_some_and(|item| item.contains_key("finished_ms"));
+    let others = born.iter().filter(|stream| !configured.contains(stream));
+    let (lanes, gone): (Vec<_>, Vec<_>) = others.partition(|stream| stream.is_lane());
+    let lanes = lanes.into_iter().filter(|lane| !is_over(lane));
+    let message = |stream: &StreamId, is_recovery| Message { stream: stream.clone(), is_recovery };
+    let configured_ones = configured.iter().map(|stream| message(stream, false));
+    configured_ones
+        .chain(gone.into_iter().map(|stream| message(stream, true)))
+        .chain(
+            lanes
+                .map(|lane| message(lane, is_finished(lane) || !configured.contains(&lane.live()))),
+        )
+        .collect()
+}
+
+/// Runs over the streams that are due, or queues them. One that keeps failing rests between its
+/// probes, but for a stream that is alone.
+pub(crate) async fn run(fleet: &Fleet, due: Vec<Message>, items: &Items, budget: Budget) -> Report {
+    let engine = &fleet.engine;
+    let now_ms = engine.clock.now_ms();
+    let is_one = due.len() == 1;
+    let (resting, mut due): (Vec<_>, Vec<_>) = due.into_iter().partition(|message| {
+        !is_one && items.get(&message.stream).is_some_and(|item| lease::is_resting(item, now_ms))
+    });
+    shuffle(&mut due, engine.clock.random());
+    let mut report = Report::default();
+    match &fleet.queue {
+        Some(queue) if !is_one => {
+            let (queued, failed) = queue::send(engine, &**queue, due, items, budget).await;
+            report.queued = Some(Queued { resting: resting.len(), ..queued });
+            report.streams = failed;
+        }
+        _ => report.streams = run_each(engine, &due, budget).await,
+    }
+    let rest = resting.iter().map(|message| rests(&message.stream, items));
+    report.streams.extend(rest.take(queue::LINES_MAX));
+    report.duration_ms = engine.clock.now_ms() - budget.started_ms;
+    report
+}
+
+async fn run_each(engine: &Engine, due: &[Message], budget: Budget) -> Vec<StreamReport> {
+    let mut reports = Vec::new();
+    for (done, message) in due.iter().enumerate() {
+        let share = budget.share(engine.clock.now_ms(), due.len() - done);
+        let lines = engine.turn(&message.stream, message.goal(), share, false).await;
+        lines.iter().for_each(StreamReport::log);
+        reports.extend(lines);
+    }
+    reports
+}
+
+/// No stream is always the last one, but lanes come behind the live streams.
+fn shuffle(due: &mut [Message], seed: [u8; 16]) {
+    let mut random = fastrand::Rng::with_seed(u128::from_le_bytes(seed) as u64);
+    random.shuffle(due);
+    due.sort_by_key(|message| message.stream.is_lane());
+}
+
+/// The line of a stream that is not tried now.
+fn rests(stream: &StreamId, items: &Items) -> StreamReport {
+    let error = items.get(stream).and_then(|item| text(item, "last_error").ok()).unwrap_or("");
+    let error = Some(format!("not tried in this run after failing again and again: {error}"));
+    StreamReport { outcome: Outcome::Waiting, error, ..StreamReport::new(stream.clone()) }
+}
+
+/// Organizations by id are refused while the cursor `self` exists: they may be the same one,
+/// and would be archived twice.
+async fn refuse_beside_own(
+    engine: &Engine,
+    configured: &[StreamId],
+    born: &BTreeSet<StreamId>,
+) -> Result<(), RunError> {
+    let own = StreamId::own();
+    if configured.contains(&own) || !born.contains(&own) {
+        return Ok(());
+    }
+    if engine.cursors.get(&own).await?.as_ref().and_then(cursor::seq).is_none() {
+        return Ok(());
+    }
+    let names: Vec<_> = configured.iter().take(NAMED_MAX).map(StreamId::as_str).collect();
+    let more = if configured.len() > NAMED_MAX { " and more" } else { "" };
+    Err(RunError::Mend(format!(
+        "JUMPCLOUD_ORG_IDS or JUMPCLOUD_PROVIDER_ID ask for {}{more}, and the API key's own \
+         organization was collected as `self`: one of them may be the same, see the README on \
+         moving from `self`",
+        names.join(", ")
+    )))
+}
+
+/// Streams that a message names.
+const NAMED_MAX: usize = 10;
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::cursor::item::Value;
+    use crate::limits::FINISHED_MS_MIN;
+
+    fn organization(n: u8) -> StreamId {
+        format!("{n:024x}").try_into().unwrap()
+    }
+
+    fn names(due: &[Message]) -> Vec<String> {
+        due.iter()
+            .map(|m| format!("{}{}", m.stream, ["", "!"][usize::from(m.is_recovery)]))
+            .collect()
+    }
+
+    #[test]
+    fn lanes_are_due_until_they_are_finished_and_what_is_gone_is_recovered() {
+        let (here, gone) = (organization(1), organization(2));
+        let day = 1_790_812_800_000_i64;
+        let lane = |stream: &StreamId, days: i64| stream.lane(day + days * 86_400_000).unwrap();
+        let lanes = [lane(&here, 0), lane(&here, 1), lane(&here, 2), lane(&gone, 0)];
+        let born = [here.clone(), gone.clone()].into_iter().chain(lanes).collect();
+        let now_ms = FINISHED_MS_MIN + 1;
+        let finished = |ms| Item::from([("finished_ms".to_owned(), Value::N(ms))]);
+        let items = Items::from([(lane(&here, 0), finished(0)), (lane(&here, 2), finished(1))]);
+        let due = due(std::slice::from_ref(&here), &born, &items, now_ms);
+        let expected = [
+            here.to_string(),
+            format!("{gone}!"),
+            lane(&here, 1).to_string(),
+            format!("{}!", lane(&here, 2)),
+            format!("{}!", lane(&gone, 0)),
+        ];
+        assert_eq!(names(&due), expected);
+    }
+
+    #[test]
+    fn each_tick_has_an_order_of_its_own_with_the_lanes_last() {
+        let live = (1..=20).map(organization);
+        let lanes = (1..=20).map(|n| organization(n).lane(0).unwrap());
+        let due: Vec<_> =
+            lanes.chain(live).map(|stream| Message { stream, is_recovery: false }).collect();
+        let shuffled = |seed| {
+            let mut due = due.clone();
+            shuffle(&mut due, [seed; 16]);
+            names(&due)
+        };
+        assert_ne!(shuffled(1), shuffled(2));
+        assert!(shuffled(1)[..20].iter().all(|name| !name.contains("backfill")));
+    }
+}

@@ -1,0 +1,6 @@
+//! Which streams there are, which are due, and the work queue that many of them go through.
+
+pub mod discover;
+pub mod dispatch;
+pub mod message;
+pub mod queue;

@@ -1,0 +1,152 @@
+//! Many streams through the work queue: a message each, at most one outstanding, and the answer to
+//! messages that come back.
+
+use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
+use serde::Serialize;
+
+use crate::collect::Engine;
+use crate::cursor::item::Items;
+use crate::cursor::lease;
+use crate::error::RunError;
+use crate::fleet::message::{Message, Record};
+use crate::limits::{QUEUE_BATCH_MAX, QUEUE_REQUESTS_AT_ONCE};
+use crate::ports::WorkQueue;
+use crate::read::budget::Budget;
+use crate::report::stream::{Queued, Report, StreamReport};
+
+/// Lines of streams that a report of a whole fleet names; the others are counted.
+pub const LINES_MAX: usize = 100;
+
+/// What a chunk of streams came to.
+#[derive(Default)]
+struct Sent {
+    sent: usize,
+    outstanding: usize,
+    failed: Vec<StreamReport>,
+}
+
+/// Queues each stream that is due and has no message outstanding. Returns the counts, and a line
+/// for each that could not be queued (at most [`LINES_MAX`]).
+///
+/// A stream takes its place in the queue before its message is sent: a crash between the two
+/// delays it by [`QUEUED_MS_MAX`](crate::limits::QUEUED_MS_MAX), ten streams at the most a request.
+pub(crate) async fn send(
+    engine: &Engine,
+    queue: &dyn WorkQueue,
+    due: Vec<Message>,
+    items: &Items,
+    budget: Budget,
+) -> (Queued, Vec<StreamReport>) {
+    let now_ms = engine.clock.now_ms();
+    let (outstanding, due): (Vec<_>, Vec<_>) = due.into_iter().partition(|message| {
+        items.get(&message.stream).is_some_and(|item| lease::is_queued(item, now_ms))
+    });
+    let chunks = due.chunks(QUEUE_BATCH_MAX).map(|chunk| send_chunk(engine, queue, chunk, budget));
+    let sent = stream::iter(chunks).buffer_unordered(QUEUE_REQUESTS_AT_ONCE);
+    let all = sent
+        .fold(Sent::default(), |mut all, chunk| {
+            all.sent += chunk.sent;
+            all.outstanding += chunk.outstanding;
+            all.failed.extend(chunk.failed);
+            std::future::ready(all)
+        })
+        .await;
+    let Sent { sent, mut failed, .. } = all;
+    let outstanding = outstanding.len() + all.outstanding;
+    let queued = Queued { sent, outstanding, resting: 0, failed: failed.len() };
+    failed.truncate(LINES_MAX);
+    (queued, failed)
+}
+
+/// Takes the places of up to ten streams, and sends their messages in one request.
+async fn send_chunk(
+    engine: &Engine,
+    queue: &dyn WorkQueue,
+    chunk: &[Message],
+    budget: Budget,
+) -> Sent {
+    let now_ms = engine.clock.now_ms();
+    let mut all = Sent::default();
+    if now_ms >= budget.read_until_ms(0) {
+        let error = RunError::Pass("the time was over before it could be queued".to_owned());
+        all.failed = chunk.iter().map(|m| StreamReport::failed(m.stream.clone(), &error)).collect();
+        return all;
+    }
+    let places = chunk.iter().map(|message| async move {
+        let taken = engine.cursors.update(&message.stream, &lease::queue(now_ms)).await;
+        (message, taken)
+    });
+    let mut placed = Vec::new();
+    for (message, taken) in join_all(places).await {
+        match taken {
+            Ok(Some(_)) => placed.push(message),
+            Ok(None) => all.outstanding += 1,
+            Err(error) => {
+                all.failed.push(StreamReport::failed(message.stream.clone(), &error.into()));
+            }
+        }
+    }
+    if placed.is_empty() {
+        return all;
+    }
+    let bodies: Vec<_> = placed.iter().map(|message| message.write()).collect();
+    let (left, error) = match queue.send(&bodies).await {
+        Ok(left) => (left, "the work queue did not take it".to_owned()),
+        Err(error) => ((0..placed.len()).collect(), error.to_string()),
+    };
+    all.sent = placed.len() - left.len();
+    for message in left.iter().filter_map(|number| placed.get(*number)) {
+        engine.unqueue(&message.stream).await;
+        // Nobody else notices a queue that takes nothing: the invocation fails.
+        let error = RunError::Mend(error.clone());
+        all.failed.push(StreamReport::failed(message.stream.clone(), &error));
+    }
+    all
+}
+
+/// Lambda's answer to SQS: the messages that are to come again.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchAnswer {
+    /// Empty: all were handled.
+    pub batch_item_failures: Vec<BatchItemFailure>,
+}
+
+/// One message that is to come again.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchItemFailure {
+    /// Its `messageId`.
+    pub item_identifier: String,
+}
+
+/// One run over each message's stream. A message has failed only if it could not be handled: it
+/// cannot be read, or the time was over before its turn. How a run ended is in the stream's cursor
+/// and in the report.
+pub async fn answer(engine: &Engine, records: &[Record], budget: Budget) -> (BatchAnswer, Report) {
+    let mut report = Report::default();
+    let mut failed = BatchAnswer::default();
+    for (done, record) in records.iter().enumerate() {
+        let now_ms = engine.clock.now_ms();
+        match Message::read(&record.body) {
+            Ok(message) if now_ms < budget.read_until_ms(0) => {
+                let share = budget.share(now_ms, records.len() - done);
+                let lines = engine.turn(&message.stream, message.goal(), share, true).await;
+                lines.iter().for_each(StreamReport::log);
+                report.streams.extend(lines);
+                continue;
+            }
+            Ok(message) => {
+                tracing::warn!(stream = %message.stream, "the time was over before its turn");
+            }
+            Err(error) => {
+                tracing::error!(message = record.message_id, %error, "a message cannot be read");
+            }
+        }
+        let item_identifier = record.message_id.clone();
+        failed.batch_item_failures.push(BatchItemFailure { item_identifier });
+    }
+    report.duration_ms = engine.clock.now_ms() - budget.started_ms;
+    (failed, report)
+}

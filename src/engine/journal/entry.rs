@@ -1,0 +1,381 @@
+//! A journal entry: everything that was decided together, in one create-only object.
+//!
+//! Format 1, so that a person can look into it with `head` and `tail`:
+//!
+//! ```text
+//! jumpcloud-collector journal entry 1\n
+//! <header: one line of JSON>\n
+//! <new identities, 16 bytes each, slot after slot as the header lists them>
+//! <the final gzip bytes of every part, one after the other>
+//! <SHA-256 of all bytes before, 32 bytes>
+//! ```
+//!
+//! Parts and slot objects are pure functions of entries. That is what makes a crash harmless.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::archive::batch::emptied;
+use crate::cursor::state::ReadingState;
+use crate::identity::{Identity, Slot};
+use crate::stream::StreamId;
+
+const MAGIC: &[u8] = b"jumpcloud-collector journal entry ";
+const VERSION: &[u8] = b"1";
+const HASH_BYTES: usize = 32;
+const ID_BYTES: usize = 16;
+
+/// The head of an entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// The stream that decided it.
+    pub stream: StreamId,
+    /// The stream's epoch.
+    pub epoch: String,
+    /// Its number; the first is 1.
+    pub seq: u64,
+    /// Hash of the entry before, of the birth certificate for entry 1; hex.
+    pub previous: String,
+    /// Drawn for this batch: tells the writer's own entry from another's.
+    pub nonce: String,
+    /// When it was decided, UTC milliseconds.
+    pub decided_ms: i64,
+    /// The complete reading state once it is published.
+    pub state: ReadingState,
+    /// The bucket its parts go into.
+    pub bucket: String,
+    /// Its parts, in the order of their bytes.
+    pub parts: Vec<PartRecord>,
+    /// The slots it adds to, in the order of their identities.
+    pub slots: Vec<SlotRecord>,
+}
+
+/// One part of the entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartRecord {
+    /// Its key in the archive.
+    pub key: String,
+    /// Its first byte, counted from the end of the header's line.
+    pub offset: usize,
+    /// Its length in bytes.
+    pub length: usize,
+    /// SHA-256 of its bytes, hex.
+    pub sha256: String,
+    /// Its lines.
+    pub events: usize,
+    /// Time of its first line, RFC 3339.
+    pub first_timestamp: String,
+    /// Time of its last line, RFC 3339.
+    pub last_timestamp: String,
+}
+
+/// The bytes of a part.
+pub type PartBody<'b> = Cow<'b, [u8]>;
+
+/// One slot the entry adds to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotRecord {
+    /// The slot's name.
+    pub slot: String,
+    /// The slot object it builds on; none for the slot's first.
+    pub base: Option<String>,
+    /// The slot object it results in.
+    pub key: String,
+    /// SHA-256 of that object, hex.
+    pub sha256: String,
+    /// How many identities are new.
+    pub added: usize,
+}
+
+/// An entry, as it lies in the journal.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its head.
+    pub header: Header,
+    /// SHA-256 of the object it is, with its own hash at the end.
+    pub sha256: [u8; 32],
+    bytes: Bytes,
+    body: Range<usize>,
+}
+
+/// Why bytes are no entry this program can use.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum EntryError {
+    /// Written by a later version of this program.
+    #[error("its format is {0}, this program knows 1")]
+    Newer(String),
+    /// Not what any version wrote.
+    #[error("{0}")]
+    Damaged(String),
+}
+
+impl Entry {
+    /// Puts an entry together. `parts` are the bytes of `header.parts`, whose offsets are set
+    /// here; `identities` those of `header.slots`, in the same order. `room` is written over.
+    #[must_use]
+    pub fn encode(
+        mut header: Header,
+        identities: &BTreeMap<Slot, Vec<Identity>>,
+        parts: &[PartBody<'_>],
+        room: Vec<u8>,
+    ) -> Self {
+        let ids: Vec<[u8; 16]> = identities.values().flatten().map(|identity| identity.0).collect();
+        let ids = ids.as_flattened();
+        let mut offset = ids.len();
+        for part in &mut header.parts {
+            part.offset = offset;
+            offset += part.length;
+        }
+        // A struct of strings and numbers always serialises.
+        let head = serde_json::to_vec(&header).unwrap_or_default();
+        let start = MAGIC.len() + VERSION.len() + head.len() + 2;
+        let mut bytes = emptied(room);
+        bytes.reserve_exact(start + offset + HASH_BYTES);
+        for piece in [MAGIC, VERSION, b"\n", &head, b"\n", ids] {
+            bytes.extend_from_slice(piece);
+        }
+        for part in parts {
+            bytes.extend_from_slice(part);
+        }
+        let (hash, sha256) = hashes(&bytes);
+        bytes.extend_from_slice(&hash);
+        Self { header, sha256, bytes: bytes.into(), body: start..start + offset }
+    }
+
+    /// Reads an entry and checks all of it against its own hash.
+    ///
+    /// # Errors
+    /// [`EntryError`].
+    pub fn decode(bytes: Bytes) -> Result<Self, EntryError> {
+        let damaged = |what: &str| EntryError::Damaged(what.to_owned());
+        let version_line = line(&bytes, 0).ok_or_else(|| damaged("it has no first line"))?;
+        let version = bytes[version_line.clone()]
+            .strip_prefix(MAGIC)
+            .ok_or_else(|| damaged("it does not begin as an entry"))?;
+        if version != VERSION {
+            return Err(EntryError::Newer(String::from_utf8_lossy(version).into_owned()));
+        }
+        let head = line(&bytes, version_line.end + 1).ok_or_else(|| damaged("it has no header"))?;
+        let start = head.end + 1;
+        let end = bytes.len().checked_sub(HASH_BYTES).filter(|end| *end >= start);
+        let end = end.ok_or_else(|| damaged("it ends before its hash"))?;
+        let (hash, sha256) = hashes(&bytes[..end]);
+        if hash != bytes[end..] {
+            return Err(damaged("its bytes are not those its hash was made from"));
+        }
+        let header = serde_json::from_slice::<Header>(&bytes[head])
+            .map_err(|error| EntryError::Damaged(format!("its header cannot be read: {error}")))?;
+        let entry = Self { header, sha256, bytes, body: start..end };
+        if entry.is_consistent() {
+            Ok(entry)
+        } else {
+            Err(damaged("its header and length disagree"))
+        }
+    }
+
+    /// Whether identities and parts fill the body exactly.
+    fn is_consistent(&self) -> bool {
+        let ids: usize = self.header.slots.iter().map(|slot| slot.added).sum();
+        let mut at = ids.saturating_mul(ID_BYTES);
+        for part in &self.header.parts {
+            if part.offset != at {
+                return false;
+            }
+            at = at.saturating_add(part.length);
+        }
+        let named = self.header.slots.iter().all(|record| Slot::parse(&record.slot).is_some());
+        at == self.body.len() && named
+    }
+
+    /// The entry as it is stored.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The memory it lies in, for another entry; none if somebody still shares it.
+    #[must_use]
+    pub fn into_room(self) -> Vec<u8> {
+        let mut room = self.bytes.try_into_mut().unwrap_or_default();
+        room.clear();
+        room.into()
+    }
+
+    /// Its own hash, hex: what the next entry and the cursor call it by.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        hex::encode(&self.bytes[self.bytes.len() - HASH_BYTES..])
+    }
+
+    /// The bytes of one of its parts; shared, not copied.
+    #[must_use]
+    pub fn part(&self, part: &PartRecord) -> Bytes {
+        let start = self.body.start + part.offset;
+        self.bytes.slice(start..start + part.length)
+    }
+
+    /// Per slot record, in order: its slot and its new identities.
+    pub fn slots(&self) -> impl Iterator<Item = (&SlotRecord, Slot, Vec<Identity>)> {
+        let mut at = self.body.start;
+        self.header.slots.iter().map(move |record| {
+            let start = at;
+            at += record.added * ID_BYTES;
+            let identities = self.bytes[start..at]
+                .chunks_exact(ID_BYTES)
+                .map(|id| Identity(std::array::from_fn(|n| id[n])))
+                .collect();
+            (record, Slot::parse(&record.slot).unwrap_or(Slot::Unplaced), identities)
+        })
+    }
+}
+
+/// The key of entry `seq`.
+#[must_use]
+pub fn entry_key(stream: &StreamId, seq: u64) -> String {
+    format!("{}{seq:020}", journal_prefix(stream))
+}
+
+/// Where a stream's journal lies.
+#[must_use]
+pub fn journal_prefix(stream: &StreamId) -> String {
+    format!("journal/v1/{stream}/")
+}
+
+/// The number of the entry at `key`.
+#[must_use]
+pub fn seq_of(key: &str) -> Option<u64> {
+    let (_, name) = key.rsplit_once('/')?;
+    (name.len() == 20).then(|| name.parse().ok())?
+}
+
+/// The hash of an entry's bytes, and that of the object in which it stands behind them.
+fn hashes(bytes: &[u8]) -> ([u8; HASH_BYTES], [u8; 32]) {
+    let mut object = Sha256::new_with_prefix(bytes);
+    let hash: [u8; HASH_BYTES] = object.clone().finalize().into();
+    object.update(hash);
+    (hash, object.finalize().into())
+}
+
+fn line(bytes: &[u8], start: usize) -> Option<Range<usize>> {
+    let rest = bytes.get(start..)?;
+    memchr::memchr(b'\n', rest).map(|length| start..start + length)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn entry() -> Entry {
+        let parts = [b"first".to_vec(), b"second".to_vec()];
+        let identities = BTreeMap::from([
+            (Slot::Hour(0), vec![Identity([1; 16]), Identity([2; 16])]),
+            (Slot::Unplaced, vec![Identity([3; 16])]),
+        ]);
+        let part = |key: &str, body: &[u8]| PartRecord {
+            key: key.to_owned(),
+            offset: 0,
+            length: body.len(),
+            sha256: hex::encode(Sha256::digest(body)),
+            events: 1,
+            first_timestamp: "2026-11-21T08:00:00Z".to_owned(),
+            last_timestamp: "2026-11-21T08:00:00Z".to_owned(),
+        };
+        let slot = |slot: &str, added| SlotRecord {
+            slot: slot.to_owned(),
+            base: None,
+            key: format!("index/{slot}"),
+            sha256: String::new(),
+            added,
+        };
+        let header = Header {
+            stream: StreamId::own(),
+            epoch: "0a1b2c3d".to_owned(),
+            seq: 1,
+            previous: "00".repeat(32),
+            nonce: "11".repeat(16),
+            decided_ms: 1_795_168_800_000,
+            state: ReadingState::at_birth(1_795_082_400_000, 1_795_168_800_000),
+            bucket: "archive".to_owned(),
+            parts: vec![part("a", &parts[0]), part("b", &parts[1])],
+            slots: vec![slot("1970-01-01T00", 2), slot("unplaced", 1)],
+        };
+        Entry::encode(header, &identities, &parts.map(Cow::from), b"another entry".to_vec())
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        let written = entry();
+        let read = Entry::decode(written.bytes().clone()).unwrap();
+        assert_eq!(read.header, written.header);
+        assert_eq!(read.hash(), written.hash());
+        for entry in [&read, &written] {
+            assert_eq!(entry.sha256, *Sha256::digest(entry.bytes()));
+        }
+        let parts: Vec<_> = read.header.parts.iter().map(|part| read.part(part)).collect();
+        assert_eq!(parts, [&b"first"[..], b"second"]);
+        let slots: Vec<_> = read.slots().map(|(_, slot, ids)| (slot, ids.len())).collect();
+        assert_eq!(slots, [(Slot::Hour(0), 2), (Slot::Unplaced, 1)]);
+    }
+
+    const HEADER: &str = concat!(
+        r#"{"stream":"self","epoch":"0a1b2c3d","seq":1,"previous":"000000000000000000000000"#,
+        r#"0000000000000000000000000000000000000000","nonce":"11111111111111111111111111111"#,
+        r#"111","decided_ms":1795168800000,"state":{"frontier_ms":1795082400000,"read_at_ms"#,
+        r#"":1795082400000,"read_to_ms":1795082400000,"reading":null,"sweep_mark_ms":179516"#,
+        r#"8800000,"sweep":null,"compared_at_ms":null,"hours":[],"last_entry_ms":1795168800"#,
+        r#"000},"bucket":"archive","parts":[{"key":"a","offset":48,"length":5,"sha256":"a79"#,
+        r#"37b64b8caa58f03721bb6bacf5c78cb235febe0e70b1b84cd99541461a08e","events":1,"first"#,
+        r#"_timestamp":"2026-11-21T08:00:00Z","last_timestamp":"2026-11-21T08:00:00Z"},{"ke"#,
+        r#"y":"b","offset":53,"length":6,"sha256":"16367aacb67a4a017c8da8ab95682ccb39086378"#,
+        r#"0f7114dda0a0e0c55644c7c4","events":1,"first_timestamp":"2026-11-21T08:00:00Z","l"#,
+        r#"ast_timestamp":"2026-11-21T08:00:00Z"}],"slots":[{"slot":"1970-01-01T00","base":"#,
+        r#"null,"key":"index/1970-01-01T00","sha256":"","added":2},{"slot":"unplaced","base"#,
+        r#"":null,"key":"index/unplaced","sha256":"","added":1}]}"#,
+    );
+
+    /// Pins format 1: entries written today must be read for as long as journals are kept.
+    #[test]
+    fn test_vector() {
+        assert_eq!(
+            entry().hash(),
+            "652a061e90f87d06f9d79da23e6f40d30b1133ddc2275dfdf10d977644f8bca3"
+        );
+        let text = String::from_utf8_lossy(entry().bytes()).into_owned();
+        let lines: Vec<_> = text.splitn(3, '\n').collect();
+        assert_eq!(lines[0], "jumpcloud-collector journal entry 1");
+        assert_eq!(lines[1], HEADER);
+    }
+
+    #[test]
+    fn any_flipped_bit_is_seen() {
+        let good = entry().bytes().to_vec();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            assert!(Entry::decode(bad.into()).is_err(), "byte {at}");
+        }
+        for length in 0..good.len() {
+            assert!(Entry::decode(good[..length].to_vec().into()).is_err(), "length {length}");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_named_as_such() {
+        let newer = Bytes::from_static(b"jumpcloud-collector journal entry 2\n{}\n");
+        assert_eq!(Entry::decode(newer).unwrap_err(), EntryError::Newer("2".to_owned()));
+    }
+
+    #[test]
+    fn numbers_are_read_from_keys() {
+        let key = entry_key(&StreamId::own(), 42);
+        assert_eq!(key, "journal/v1/self/00000000000000000042");
+        assert_eq!(seq_of(&key), Some(42));
+        assert_eq!(seq_of("journal/v1/self/42"), None);
+    }
+}

@@ -1,0 +1,76 @@
+//! JSON whose values are looked at and never rebuilt.
+
+pub mod ndjson;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The text of a raw JSON string, decoded; `None` for every other type.
+///
+/// Bytes and not `str`: an escaped lone surrogate is legal JSON and no legal UTF-8.
+#[must_use]
+pub fn text(raw: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let inner = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if memchr::memchr(b'\\', inner).is_none() {
+        return Some(Cow::Borrowed(inner));
+    }
+    struct Bytes;
+    impl Visitor<'_> for Bytes {
+        type Value = Vec<u8>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+            Ok(bytes.to_vec())
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(raw);
+    deserializer.deserialize_bytes(Bytes).ok().map(Cow::Owned)
+}
+
+/// Calls `each` with every member of the JSON object `object`, in order: the raw JSON of its key
+/// and of its value. Returns whether it is an object to its end.
+pub fn for_each_member<'e>(
+    object: &'e str,
+    each: &mut dyn FnMut(&'e RawValue, &'e RawValue),
+) -> bool {
+    struct Each<'f, 'e>(&'f mut dyn FnMut(&'e RawValue, &'e RawValue));
+    impl<'e> Visitor<'e> for Each<'_, 'e> {
+        type Value = ();
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON object")
+        }
+        fn visit_map<A: MapAccess<'e>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some((key, value)) = map.next_entry()? {
+                (self.0)(key, value);
+            }
+            Ok(())
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(object);
+    deserializer.deserialize_map(Each(each)).is_ok() && deserializer.end().is_ok()
+}
+
+/// The key of a member, decoded.
+#[must_use]
+pub fn key(raw: &RawValue) -> Cow<'_, [u8]> {
+    text(raw.get().as_bytes()).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_decoded_only_where_it_must_be() {
+        assert!(matches!(text(br#""abc""#), Some(Cow::Borrowed(b"abc"))));
+        assert_eq!(text(br#""a\u0062c""#).unwrap().as_ref(), b"abc");
+        assert_eq!(text(br#""\ud800""#).unwrap().len(), 3);
+        assert_eq!(text(b"12"), None);
+        assert_eq!(text(b"null"), None);
+    }
+}

@@ -1,0 +1,261 @@
+//! What the engine needs of the world. Each adapter keeps these contracts; the tests hold every
+//! one of them to the same suite.
+
+pub mod error;
+pub mod incoming;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use serde_json::value::RawValue;
+
+use crate::cursor::item::{Item, Update};
+use crate::page::Page;
+use crate::page::request::Ask;
+use crate::page::request::Query;
+pub use crate::ports::error::{InsightsError, StoreError};
+use crate::ports::incoming::Incoming;
+use crate::stream::{Scope, StreamId};
+
+/// JumpCloud's Directory Insights API.
+pub trait Insights: Send + Sync {
+    /// Asks for one page, which is on its way from then on. It makes progress by itself where the
+    /// adapter can, so that a page arrives while another one is being worked on.
+    ///
+    /// Passing failures are retried inside, within `request.deadline_ms`; a page is whole or an
+    /// error.
+    fn page(&self, request: PageRequest) -> Incoming;
+
+    /// Counts the events of a window without reading them; nothing is pulled.
+    fn count(&self, request: PageRequest) -> BoxFuture<'static, Result<u64, InsightsError>>;
+
+    /// Counts the events of each hour of a window, by the hour's first UTC millisecond. An hour
+    /// without events may be absent.
+    fn hourly(
+        &self,
+        request: PageRequest,
+    ) -> BoxFuture<'static, Result<BTreeMap<i64, i64>, InsightsError>>;
+
+    /// Gives a page back that is used up: another may be read into its memory.
+    fn give_back(&self, _page: Page) {}
+
+    /// How far the local clock was ahead of the `Date` of the last answer, in milliseconds, never
+    /// below 0; `None` before the first answer of this process.
+    fn ahead_ms(&self) -> Option<i64>;
+}
+
+/// One question to JumpCloud.
+#[derive(Clone, Debug)]
+pub struct PageRequest {
+    /// Whose events.
+    pub scope: Scope,
+    /// The service list.
+    pub query: Query,
+    /// Window, limit and continuation.
+    pub ask: Ask,
+    /// Tries end here, on the local clock.
+    pub deadline_ms: i64,
+    /// Counts what the request costs.
+    pub meter: Arc<Meter>,
+}
+
+/// JumpCloud's console: lists of what a tenant or a provider has, by pages.
+pub trait Console: Send + Sync {
+    /// Asks for one page of a list, sorted by id. The future makes progress by itself where the
+    /// adapter can.
+    ///
+    /// Passing failures are retried inside, within `request.deadline_ms`; a page is whole or an
+    /// error.
+    fn list(&self, request: ListRequest) -> BoxFuture<'static, Result<ListPage, InsightsError>>;
+}
+
+/// Which list is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum List {
+    /// The organizations an administrator may see. Takes no organization.
+    Organizations,
+    /// The organizations of a provider. Takes no organization.
+    ProviderOrganizations(String),
+    /// The users of an organization, which is named where it is not the key's own.
+    Users(Scope),
+}
+
+/// One question to the console.
+#[derive(Clone, Debug)]
+pub struct ListRequest {
+    /// Which list.
+    pub list: List,
+    /// Rows of it to leave out at its front.
+    pub skip: u64,
+    /// Tries end here, on the local clock.
+    pub deadline_ms: i64,
+    /// Counts what the request costs.
+    pub meter: Arc<Meter>,
+}
+
+/// One page of a list. It may be short anywhere: only the total tells the end.
+#[derive(Debug)]
+pub struct ListPage {
+    /// Rows of the whole list, as JumpCloud counts them now.
+    pub total: u64,
+    /// The page's rows, as sent.
+    pub rows: Vec<Box<RawValue>>,
+}
+
+/// What requests to JumpCloud have cost; shared by the requests of a run.
+#[derive(Debug, Default)]
+pub struct Meter {
+    /// Requests sent, tries included.
+    pub requests: AtomicU64,
+    /// Tries after the first.
+    pub retries: AtomicU64,
+    /// Bytes of bodies as they came over the wire.
+    pub bytes_in: AtomicU64,
+    /// Answers of 429.
+    pub throttled: AtomicU64,
+    /// Answers of 5xx or another passing failure, broken ones, and none at all.
+    pub broken: AtomicU64,
+    /// Answers of 401 or 403, and credentials that cannot be used.
+    pub denied: AtomicU64,
+}
+
+impl Meter {
+    /// Adds to one of the counters.
+    pub fn add(counter: &AtomicU64, by: u64) {
+        counter.fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+/// S3, or something that keeps its promise of conditional creation.
+#[async_trait]
+pub trait Objects: Send + Sync {
+    /// Creates an object unless its key is taken. Atomic: of any number of creations of one key,
+    /// one succeeds, and nobody sees half an object.
+    ///
+    /// # Errors
+    /// [`StoreError::Unclear`] also where the object may have been created all the same.
+    async fn create(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: Bytes,
+        about: &About,
+    ) -> Result<Created, StoreError>;
+
+    /// Reads an object; `None` only if it is certain that there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, StoreError>;
+
+    /// The SHA-256 an object was created with, hex; `None` only if it is certain that there is no
+    /// such object.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn sha256(&self, bucket: &str, key: &str) -> Result<Option<String>, StoreError>;
+
+    /// The keys under `prefix` that sort behind `after`, ascending, over all pages of the listing;
+    /// at most `most` of them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn list(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: &str,
+        most: usize,
+    ) -> Result<Vec<String>, StoreError>;
+}
+
+/// What is written beside an object's bytes.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// SHA-256 of the bytes.
+    pub sha256: [u8; 32],
+    /// `Content-Type`.
+    pub content_type: &'static str,
+    /// User metadata; `sha256` is added by the adapter.
+    pub metadata: Vec<(&'static str, String)>,
+}
+
+/// How a creation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// The object was not there; now it is.
+    New,
+    /// The key is taken, by this content or another; perhaps by an earlier try of this request.
+    Taken,
+}
+
+/// The table of cursors.
+#[async_trait]
+pub trait Cursors: Send + Sync {
+    /// Reads a stream's item, consistently; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn get(&self, stream: &StreamId) -> Result<Option<Item>, StoreError>;
+
+    /// Reads the items of several streams, each consistently; streams without one are left out.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn get_many(&self, streams: &[StreamId]) -> Result<BTreeMap<StreamId, Item>, StoreError> {
+        let mut items = BTreeMap::new();
+        for stream in streams {
+            items.extend(self.get(stream).await?.map(|item| (stream.clone(), item)));
+        }
+        Ok(items)
+    }
+
+    /// Makes one atomic conditional update; creates the item if the conditions allow that.
+    /// Returns the item as it is afterwards, or `None` if a condition did not hold.
+    ///
+    /// A retry inside the adapter may find that its first try was made: then a condition does not
+    /// hold any more, although the update happened. The caller looks.
+    ///
+    /// # Errors
+    /// [`StoreError::Unclear`] also where the update may have been made all the same.
+    async fn update(&self, stream: &StreamId, update: &Update) -> Result<Option<Item>, StoreError>;
+}
+
+/// The queue that many streams are worked through from. It delivers each message at least once, in
+/// any order.
+#[async_trait]
+pub trait WorkQueue: Send + Sync {
+    /// Sends at most [`QUEUE_BATCH_MAX`](crate::limits::QUEUE_BATCH_MAX) messages in one request.
+    /// Returns the places in `bodies` of those that were not taken.
+    ///
+    /// # Errors
+    /// [`StoreError::Unclear`] also where some may have been taken all the same.
+    async fn send(&self, bodies: &[String]) -> Result<Vec<usize>, StoreError>;
+}
+
+/// Where API keys are kept.
+#[async_trait]
+pub trait Secrets: Send + Sync {
+    /// Reads the secret anew.
+    ///
+    /// # Errors
+    /// [`StoreError`]; no message ever holds any of the secret.
+    async fn read(&self) -> Result<secrecy::SecretString, StoreError>;
+}
+
+/// Time and chance.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// The local clock, UTC milliseconds. It may be wrong; nothing's safety rests on it.
+    fn now_ms(&self) -> i64;
+
+    /// Waits.
+    async fn sleep(&self, ms: u64);
+
+    /// Random bytes, for names that must not meet.
+    fn random(&self) -> [u8; 16];
+}

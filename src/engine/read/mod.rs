@@ -1,0 +1,7 @@
+//! What to ask JumpCloud for: windows, sweeps, paging, places of rows, and how much time there is. Pure.
+
+pub mod budget;
+pub mod paging;
+pub mod position;
+pub mod sweep;
+pub mod window;

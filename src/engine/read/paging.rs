@@ -1,0 +1,382 @@
+//! Paging through one query of a window: which request comes next, and whether there is one.
+//!
+//! Pure: it is told what a page held and answers with the next step. It never stops silently and
+//! never loops: every request either carries a new token or starts at a later millisecond, or the
+//! walk ends with an error that says where.
+
+use crate::page::PageHeaders;
+use crate::page::request::Ask;
+use crate::page::token::Token;
+
+/// Where a walk through one query stands.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    page_limit: u32,
+    limit: u32,
+    start_ms: i64,
+    end_ms: i64,
+    token: Option<Token>,
+    /// Rows to pass before the limit may grow again, after a page was too large.
+    hold: usize,
+    /// The limit grows only beyond this millisecond.
+    hold_ms: i64,
+    /// Positions given up in the millisecond of the last one.
+    given_up: (i64, u32),
+}
+
+/// What a page held, as far as paging is concerned.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Rows in the array.
+    pub rows: usize,
+    /// `X-Result-Count`.
+    pub count: Option<u64>,
+    /// `X-Limit`.
+    pub limit: Option<u64>,
+    /// The continuation.
+    pub token: Option<Token>,
+    /// Millisecond of the last row.
+    pub last_ms: i64,
+}
+
+/// What comes after a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Another page.
+    Next,
+    /// The query is read to its end.
+    End,
+}
+
+/// What comes after a page that was too large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Narrower {
+    /// Ask again, for fewer rows.
+    Again,
+    /// A single row is too large: its position is quarantined, and the walk goes on behind it.
+    GiveUp {
+        /// Its millisecond.
+        ms: i64,
+        /// Which one given up in that millisecond, from 0.
+        ordinal: u32,
+    },
+}
+
+/// The walk cannot go on.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum WalkError {
+    /// A millisecond fills a page, and there is no token to go on inside it.
+    #[error("millisecond {0} fills a page of events and JumpCloud sends no usable X-Search_after")]
+    Dense(i64),
+    /// Fewer rows came than were announced, and none to go on from.
+    #[error("JumpCloud announces {count} rows and sends {rows}")]
+    Short {
+        /// Announced.
+        count: u64,
+        /// Sent.
+        rows: usize,
+    },
+    /// A row too large to fetch came without a token to pass it by.
+    #[error(
+        "an event at millisecond {0} is too large to fetch and JumpCloud sends no X-Search_after"
+    )]
+    Stuck(i64),
+}
+
+impl Walk {
+    /// A walk through `[start_ms, end_ms)` in pages of `page_limit` rows.
+    #[must_use]
+    pub fn new(start_ms: i64, end_ms: i64, page_limit: u32) -> Self {
+        Self {
+            page_limit,
+            limit: page_limit,
+            start_ms,
+            end_ms,
+            token: None,
+            hold: 0,
+            hold_ms: i64::MIN,
+            given_up: (i64::MIN, 0),
+        }
+    }
+
+    /// The next request.
+    #[must_use]
+    pub fn ask(&self) -> Ask {
+        let Self { start_ms, end_ms, limit, ref token, .. } = *self;
+        Ask { start_ms, end_ms, limit, token: token.clone() }
+    }
+
+    /// Takes note of a page that answered [`Walk::ask`].
+    ///
+    /// # Errors
+    /// [`WalkError`] if nothing can come after it and the query is not at its end.
+    pub fn passed(&mut self, held: &Held) -> Result<Step, WalkError> {
+        let full = u64::from(self.limit).min(held.limit.filter(|n| *n > 0).unwrap_or(u64::MAX));
+        let rows = held.rows as u64;
+        let count = held.count.unwrap_or(rows);
+        if rows < full && count < full {
+            return Ok(Step::End);
+        }
+        if held.last_ms >= self.end_ms {
+            // What follows lies beyond the window, however the upper bound is meant.
+            return Ok(Step::End);
+        }
+        self.hold = self.hold.saturating_sub(held.rows);
+        if rows < full {
+            // The header announces a full page and the array is none: the array is believed, but
+            // not that it is the last one.
+            let short = WalkError::Short { count, rows: held.rows };
+            return if held.last_ms > self.start_ms {
+                Ok(self.restart(held.last_ms))
+            } else {
+                Err(short)
+            };
+        }
+        let later = held.last_ms > self.start_ms;
+        if self.limit < self.page_limit && self.hold == 0 && later && held.last_ms > self.hold_ms {
+            self.limit = self.limit.saturating_mul(2).min(self.page_limit);
+            self.hold = self.limit as usize * 2;
+            self.hold_ms = held.last_ms;
+            return Ok(self.restart(held.last_ms));
+        }
+        match &held.token {
+            Some(token) if self.token.as_ref() != Some(token) => {
+                self.token = Some(token.clone());
+                Ok(Step::Next)
+            }
+            _ if later => Ok(self.restart(held.last_ms)),
+            _ => Err(WalkError::Dense(self.start_ms)),
+        }
+    }
+
+    /// Where the walk stands behind the page that is on its way, if that page is what its `headers`
+    /// announce, and the millisecond it ends in. `None` where they do not tell, or announce the last
+    /// one.
+    #[must_use]
+    pub fn foreseen(&self, headers: PageHeaders) -> Option<(Self, i64)> {
+        let PageHeaders { limit, count, token } = headers;
+        let (rows, last_ms) = (usize::try_from(count?).ok()?, token.as_ref()?.ms);
+        let mut walk = self.clone();
+        let step = walk.passed(&Held { rows, count, limit, token, last_ms });
+        (step == Ok(Step::Next)).then_some((walk, last_ms))
+    }
+
+    /// Takes note of a page that was too large to fetch. `token` is what its headers said,
+    /// `place_ms` the millisecond of the last row that came before it.
+    ///
+    /// # Errors
+    /// [`WalkError::Stuck`] if a single row is too large and there is no token to pass it by.
+    pub fn too_large(
+        &mut self,
+        token: Option<Token>,
+        place_ms: i64,
+    ) -> Result<Narrower, WalkError> {
+        if self.limit > 1 {
+            self.hold = self.limit as usize;
+            self.hold_ms = place_ms;
+            self.limit /= 2;
+            if place_ms > self.start_ms {
+                self.restart(place_ms);
+            }
+            return Ok(Narrower::Again);
+        }
+        let token = token.filter(|token| self.token.as_ref() != Some(token));
+        let token = token.ok_or(WalkError::Stuck(place_ms))?;
+        let (ms, count) = self.given_up;
+        let ordinal = if ms == token.ms { count } else { 0 };
+        self.given_up = (token.ms, ordinal + 1);
+        self.hold = self.hold.saturating_sub(1);
+        let narrower = Narrower::GiveUp { ms: token.ms, ordinal };
+        self.token = Some(token);
+        Ok(narrower)
+    }
+
+    /// Goes on by time: everything JumpCloud asks to stay the same while paging may change here.
+    fn restart(&mut self, start_ms: i64) -> Step {
+        self.start_ms = start_ms;
+        self.token = None;
+        // What was given up from here on comes again, and is counted from the first again.
+        self.given_up = (i64::MIN, 0);
+        Step::Next
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn token(ms: i64, id: &str) -> Option<Token> {
+        Token::parse(&format!("[{ms},\"{id}\"]"))
+    }
+
+    fn held(rows: usize, last_ms: i64) -> Held {
+        Held {
+            rows,
+            count: Some(rows as u64),
+            limit: Some(100),
+            token: token(last_ms, &format!("doc{last_ms}")),
+            last_ms,
+        }
+    }
+
+    fn walk() -> Walk {
+        Walk::new(1_000, 9_000, 100)
+    }
+
+    #[test]
+    fn a_short_page_is_the_last_one_whatever_its_token_says() {
+        assert_eq!(walk().passed(&held(99, 2_000)), Ok(Step::End));
+        assert_eq!(walk().passed(&held(0, 1_000)), Ok(Step::End));
+    }
+
+    #[test]
+    fn a_full_page_goes_on_behind_its_token() {
+        let mut walk = walk();
+        assert_eq!(walk.passed(&held(100, 2_000)), Ok(Step::Next));
+        let ask = walk.ask();
+        assert_eq!((ask.start_ms, ask.end_ms, ask.limit), (1_000, 9_000, 100));
+        assert_eq!(ask.token.unwrap().ms, 2_000);
+    }
+
+    #[test]
+    fn the_smaller_of_the_asked_and_the_lowered_limit_is_full() {
+        let lowered = Held { limit: Some(50), ..held(50, 2_000) };
+        assert_eq!(walk().passed(&lowered), Ok(Step::Next));
+        let raised = Held { limit: Some(1_000), ..held(100, 2_000) };
+        assert_eq!(walk().passed(&raised), Ok(Step::Next));
+        let unsaid = Held { limit: None, count: None, ..held(100, 2_000) };
+        assert_eq!(walk().passed(&unsaid), Ok(Step::Next));
+        let nonsense = Held { limit: Some(0), ..held(99, 2_000) };
+        assert_eq!(walk().passed(&nonsense), Ok(Step::End));
+    }
+
+    #[test]
+    fn without_a_new_token_it_goes_on_by_time() {
+        let mut walk = walk();
+        assert_eq!(walk.passed(&Held { token: None, ..held(100, 2_000) }), Ok(Step::Next));
+        assert_eq!((walk.ask().start_ms, walk.ask().token), (2_000, None));
+        assert_eq!(walk.passed(&held(100, 3_000)), Ok(Step::Next));
+        assert_eq!(walk.passed(&held(100, 3_000)), Ok(Step::Next));
+        assert_eq!((walk.ask().start_ms, walk.ask().token), (3_000, None), "the token came twice");
+    }
+
+    #[test]
+    fn a_dense_millisecond_without_a_token_is_an_error() {
+        let mut walk = walk();
+        let dense = Held { token: None, ..held(100, 1_000) };
+        assert_eq!(walk.passed(&dense), Err(WalkError::Dense(1_000)));
+    }
+
+    #[test]
+    fn announced_rows_that_do_not_come_are_asked_for_again_by_time() {
+        let mut walk = walk();
+        let short = Held { count: Some(100), ..held(60, 2_000) };
+        assert_eq!(walk.passed(&short), Ok(Step::Next));
+        assert_eq!((walk.ask().start_ms, walk.ask().token), (2_000, None));
+        let stuck = Held { count: Some(100), ..held(0, 2_000) };
+        assert_eq!(walk.passed(&stuck), Err(WalkError::Short { count: 100, rows: 0 }));
+    }
+
+    #[test]
+    fn the_headers_of_a_page_tell_what_comes_behind_it() {
+        let headers = |count, token| PageHeaders { limit: Some(100), count, token };
+        let mut walk = walk();
+        let (behind, last_ms) = walk.foreseen(headers(Some(100), token(2_000, "doc2000"))).unwrap();
+        assert_eq!(walk.passed(&held(100, 2_000)), Ok(Step::Next));
+        assert_eq!((behind.ask(), last_ms), (walk.ask(), 2_000));
+        for (count, token) in [
+            (Some(99), token(3_000, "doc3000")),
+            (Some(100), token(9_000, "doc9000")),
+            (Some(100), None),
+            (None, token(3_000, "doc3000")),
+        ] {
+            assert!(walk.foreseen(headers(count, token)).is_none());
+        }
+    }
+
+    #[test]
+    fn nothing_is_asked_for_beyond_the_window() {
+        let beyond = Held { token: None, ..held(100, 9_000) };
+        assert_eq!(walk().passed(&beyond), Ok(Step::End));
+    }
+
+    #[test]
+    fn fewer_announced_than_sent_is_no_end_either() {
+        let more = Held { count: Some(3), ..held(100, 2_000) };
+        assert_eq!(walk().passed(&more), Ok(Step::Next));
+    }
+
+    /// One row of 64 that cannot be fetched is found in a bounded number of requests, and every
+    /// other row is seen.
+    #[test]
+    fn a_row_too_large_is_given_up_alone() {
+        let mut walk = Walk::new(0, 1_000, 16);
+        let (big, total) = (21_i64, 64_i64);
+        let (mut seen, mut given_up, mut place) =
+            (std::collections::BTreeSet::<i64>::new(), vec![], 0);
+        for _ in 0..200 {
+            let ask = walk.ask();
+            let first = ask.token.as_ref().map_or(ask.start_ms, |token| token.ms + 1);
+            let rows: Vec<i64> = (first..total).take(ask.limit as usize).collect();
+            let last = rows.last().copied().unwrap_or(place);
+            if rows.contains(&big) {
+                if let Narrower::GiveUp { ms, ordinal } =
+                    walk.too_large(token(last, "x"), place).unwrap()
+                {
+                    given_up.push((ms, ordinal));
+                }
+                continue;
+            }
+            place = last;
+            seen.extend(&rows);
+            let page = Held {
+                rows: rows.len(),
+                count: None,
+                limit: None,
+                token: token(last, "x"),
+                last_ms: last,
+            };
+            if walk.passed(&page) == Ok(Step::End) {
+                assert_eq!(given_up, [(big, 0)]);
+                assert_eq!(seen.len() as i64, total - 1);
+                assert_eq!(walk.limit, 16, "the limit has grown back");
+                return;
+            }
+        }
+        unreachable!("the walk did not end");
+    }
+
+    /// A walk that begins anew inside a millisecond counts its positions from the first again: a
+    /// row would be quarantined under two positions otherwise.
+    #[test]
+    fn a_row_too_large_has_one_position() {
+        // Milliseconds of the rows; the second and the fourth are too large.
+        let rows = [1, 5, 5, 5, 5, 5, 5, 7, 8, 9, 9];
+        let (mut walk, mut given_up, mut place) = (Walk::new(0, 1_000, 4), vec![], 0);
+        for _ in 0..100 {
+            let ask = walk.ask();
+            let after =
+                ask.token.as_ref().map_or(0, |token| token.json().get().matches('x').count());
+            let from = rows.iter().position(|ms| *ms >= ask.start_ms).unwrap().max(after);
+            let to = (from + ask.limit as usize).min(rows.len());
+            let last_ms = rows[to - 1];
+            let token = token(last_ms, &"x".repeat(to));
+            if (from..to).any(|row| row == 1 || row == 3) {
+                if let Narrower::GiveUp { ms, ordinal } = walk.too_large(token, place).unwrap() {
+                    given_up.push((ms, ordinal));
+                }
+                continue;
+            }
+            place = last_ms;
+            let page = Held { rows: to - from, count: None, limit: None, token, last_ms };
+            if walk.passed(&page) == Ok(Step::End) {
+                given_up.sort_unstable();
+                given_up.dedup();
+                assert_eq!(given_up, [(5, 0), (5, 1)]);
+                return;
+            }
+        }
+        unreachable!("the walk did not end");
+    }
+}

@@ -1,0 +1,293 @@
+//! How late events arrive: when an event was first seen minus its own timestamp, a small histogram
+//! a service. From it a user chooses `LATE_HORIZON`.
+//!
+//! Only what arrives while the stream is live tells anything. An event that lies where the head had
+//! read before is late for certain. One that lies beyond counts too, as on time, but only where the
+//! head was there a short while ago: what a first look-back or the end of an outage brings was not
+//! late, it was waiting for us. When an event appeared is only known to lie between two readings;
+//! the later one counts, so a measure is never below the truth.
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
+use crate::cursor::item::{Item, Update, Value, text};
+use crate::cursor::state::ReadingState;
+use crate::limits::{LATENESS_SERVICES_MAX, LIVE_MS_MAX};
+use crate::page::service::OTHER;
+
+/// Upper bounds of the buckets in seconds, inclusive; what is later is in one more bucket.
+pub const BOUNDS_SECONDS: [i64; 20] = [
+    10, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 86_400, 172_800,
+    345_600, 604_800, 1_296_000, 2_592_000, 7_776_000,
+];
+const BUCKETS: usize = BOUNDS_SECONDS.len() + 1;
+
+/// How late events were, by service label.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lateness {
+    services: BTreeMap<String, Histogram>,
+}
+
+/// How late the events of one service were.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Histogram {
+    /// Events by bucket.
+    pub counts: [u64; BUCKETS],
+    /// The latest, in seconds.
+    pub max_seconds: i64,
+}
+
+/// A histogram in four numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Events that were measured.
+    pub count: u64,
+    /// Half of them were not later than this: the bound of a bucket, or the largest.
+    pub p50_seconds: i64,
+    /// 99 in 100 were not later than this.
+    pub p99_seconds: i64,
+    /// The latest.
+    pub max_seconds: i64,
+}
+
+/// How late an event with this timestamp is, if it tells anything: see the module.
+///
+/// `state` is the reading state before the reading that found it, `now_ms` the time of the page.
+#[must_use]
+pub fn measured_ms(state: &ReadingState, timestamp_ms: i64, now_ms: i64) -> Option<i64> {
+    let is_late = timestamp_ms < state.read_to_ms;
+    let is_live = now_ms - state.read_at_ms <= LIVE_MS_MAX;
+    (is_late || is_live).then(|| (now_ms - timestamp_ms).max(0))
+}
+
+/// How late events arrived so far; nothing where that was not kept or cannot be read.
+///
+/// A statistic and no part of the reading state: a run that is killed adds nothing to it.
+#[must_use]
+pub fn stored(item: &Item) -> Lateness {
+    text(item, "lateness").map(Lateness::parse).unwrap_or_default()
+}
+
+/// Adds what a run has measured to its release, so that keeping it needs no update of its own.
+#[must_use]
+pub fn add_to(mut update: Update, before: &Lateness, more: &Lateness) -> Update {
+    if !more.is_empty() {
+        let mut all = before.clone();
+        all.merge(more);
+        update.set.push(("lateness", Value::S(all.to_text())));
+    }
+    update
+}
+
+impl Lateness {
+    /// Counts one event. Services beyond the first [`LATENESS_SERVICES_MAX`] share one histogram.
+    pub fn add(&mut self, service: &str, ms: i64) {
+        self.of(service).add(ms);
+    }
+
+    /// Counts all that `more` has counted.
+    pub fn merge(&mut self, more: &Self) {
+        for (service, histogram) in &more.services {
+            self.of(service).merge(histogram);
+        }
+    }
+
+    /// Whether nothing was measured.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.services.is_empty()
+    }
+
+    /// The services, by name.
+    pub fn services(&self) -> impl Iterator<Item = (&str, &Histogram)> {
+        self.services.iter().map(|(service, histogram)| (service.as_str(), histogram))
+    }
+
+    /// All services together.
+    #[must_use]
+    pub fn overall(&self) -> Histogram {
+        let mut all = Histogram::default();
+        self.services.values().for_each(|histogram| all.merge(histogram));
+        all
+    }
+
+    fn of(&mut self, service: &str) -> &mut Histogram {
+        let is_known = self.services.contains_key(service);
+        let has_room = self.services.len() < LATENESS_SERVICES_MAX;
+        let label = if is_known || has_room { service } else { OTHER };
+        self.services.entry(label.to_owned()).or_default()
+    }
+
+    /// As the cursor keeps it: `sso=45:3,,1 ssh=9:2`, per service the largest and the counts by
+    /// bucket, without zeros.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let texts: Vec<_> = self
+            .services
+            .iter()
+            .map(|(service, histogram)| format!("{service}={}", histogram.to_text()))
+            .collect();
+        texts.join(" ")
+    }
+
+    /// Reads what [`Lateness::to_text`] wrote; nothing of what is no such text.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let mut lateness = Self::default();
+        for (service, histogram) in text.split(' ').filter_map(|text| text.split_once('=')) {
+            if let Some(histogram) = Histogram::parse(histogram) {
+                lateness.of(service).merge(&histogram);
+            }
+        }
+        lateness
+    }
+}
+
+impl Histogram {
+    fn add(&mut self, ms: i64) {
+        // Rounded up: a measure is never below the truth.
+        let seconds = ms.saturating_add(999) / 1_000;
+        let bucket = BOUNDS_SECONDS.partition_point(|bound| *bound < seconds);
+        self.counts[bucket] += 1;
+        self.max_seconds = self.max_seconds.max(seconds);
+    }
+
+    fn merge(&mut self, more: &Self) {
+        for (count, more) in self.counts.iter_mut().zip(more.counts) {
+            *count = count.saturating_add(more);
+        }
+        self.max_seconds = self.max_seconds.max(more.max_seconds);
+    }
+
+    /// The histogram in four numbers.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary {
+            count: self.counts.iter().sum(),
+            p50_seconds: self.percentile(50),
+            p99_seconds: self.percentile(99),
+            max_seconds: self.max_seconds,
+        }
+    }
+
+    /// The bound of the bucket that `percent` of the events do not lie behind.
+    fn percentile(&self, percent: u64) -> i64 {
+        let all = u128::from(self.counts.iter().sum::<u64>());
+        let needed = (all * u128::from(percent)).div_ceil(100);
+        let mut so_far = 0;
+        let reached = self.counts.iter().position(|count| {
+            so_far += u128::from(*count);
+            so_far >= needed
+        });
+        let bound = reached.and_then(|bucket| BOUNDS_SECONDS.get(bucket)).copied();
+        bound.unwrap_or(i64::MAX).min(self.max_seconds)
+    }
+
+    fn to_text(&self) -> String {
+        let counts = self.counts.map(|n| if n == 0 { String::new() } else { n.to_string() });
+        format!("{}:{}", self.max_seconds, counts.join(",").trim_end_matches(','))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (max_seconds, counts) = text.split_once(':')?;
+        let mut histogram = Self { max_seconds: max_seconds.parse().ok()?, ..Self::default() };
+        for (bucket, text) in counts.split(',').enumerate().filter(|(_, text)| !text.is_empty()) {
+            *histogram.counts.get_mut(bucket)? = text.parse().ok()?;
+        }
+        Some(histogram)
+    }
+}
+
+/// An object: per service its [`Summary`].
+impl Serialize for Lateness {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.services().map(|(name, histogram)| (name, histogram.summary())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::{HOUR_MS, MINUTE_MS};
+
+    fn of(seconds: &[i64]) -> Lateness {
+        let mut lateness = Lateness::default();
+        seconds.iter().for_each(|seconds| lateness.add("sso", seconds * 1_000));
+        lateness
+    }
+
+    fn summary(lateness: &Lateness) -> Option<Summary> {
+        lateness.services().next().map(|(_, histogram)| histogram.summary())
+    }
+
+    #[test]
+    fn only_what_arrives_while_the_stream_is_live_is_measured() {
+        let born = ReadingState::at_birth(0, 24 * HOUR_MS);
+        assert_eq!(measured_ms(&born, HOUR_MS, 24 * HOUR_MS), None, "the first look-back");
+        let read_ms = 24 * HOUR_MS;
+        let live = ReadingState { read_at_ms: read_ms, read_to_ms: read_ms - 10_000, ..born };
+        let now_ms = read_ms + 5 * MINUTE_MS;
+        assert_eq!(measured_ms(&live, now_ms - 20_000, now_ms), Some(20_000), "on time");
+        assert_eq!(measured_ms(&live, 4 * HOUR_MS, now_ms), Some(20 * HOUR_MS + 5 * MINUTE_MS));
+        assert_eq!(measured_ms(&live, now_ms + 3, now_ms), Some(0), "dated in the future");
+        let after_ms = read_ms + 6 * HOUR_MS;
+        assert_eq!(measured_ms(&live, read_ms + HOUR_MS, after_ms), None, "an outage of ours");
+        assert_eq!(measured_ms(&live, read_ms - HOUR_MS, after_ms), Some(7 * HOUR_MS), "late");
+    }
+
+    #[test]
+    fn percentiles_are_bounds_and_never_beyond_the_largest() {
+        assert_eq!(summary(&Lateness::default()), None);
+        let one = Summary { count: 1, p50_seconds: 7, p99_seconds: 7, max_seconds: 7 };
+        assert_eq!(summary(&of(&[7])), Some(one));
+        let mut many = vec![20; 99];
+        many.push(100_000_000);
+        let all = Summary { count: 100, p50_seconds: 30, p99_seconds: 30, max_seconds: many[99] };
+        assert_eq!(summary(&of(&many)), Some(all));
+        many.push(4_000);
+        assert_eq!(summary(&of(&many)).map(|s| s.p99_seconds), Some(7_200));
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut lateness = of(&[0, 10, 11, 61, 90_000_000]);
+        lateness.add("_other", 1);
+        assert_eq!(lateness.to_text(), "_other=1:1 sso=90000000:2,1,,1,,,,,,,,,,,,,,,,,1");
+        assert_eq!(Lateness::parse(&lateness.to_text()), lateness);
+        for text in ["", "sso", "sso=1", "sso=x:1", "sso=1:x", "sso=1:,,,,,,,,,,,,,,,,,,,,,,,1"] {
+            assert!(Lateness::parse(text).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_open_set_of_services_is_bounded() {
+        let mut lateness = Lateness::default();
+        for n in 0..1_000 {
+            lateness.add(&format!("service_{n}"), 1_000);
+        }
+        assert_eq!(lateness.services().count(), LATENESS_SERVICES_MAX + 1);
+        let mut twice = lateness.clone();
+        twice.merge(&lateness);
+        let counted = |lateness: &Lateness| {
+            lateness.services().map(|(_, histogram)| histogram.summary().count).sum::<u64>()
+        };
+        assert_eq!(counted(&twice), 2_000);
+        assert!(twice.to_text().len() < 2_048);
+    }
+
+    #[test]
+    fn what_was_measured_is_added_to_what_the_item_keeps() {
+        let mut item = Item::new();
+        let mut more = Lateness::default();
+        more.add("sso", 7_000);
+        for count in 1..=2 {
+            add_to(Update::default(), &stored(&item), &more).apply(&mut item);
+            assert_eq!(text(&item, "lateness"), Ok(&*format!("sso=7:{count}")));
+        }
+        let nothing = add_to(Update::default(), &stored(&item), &Lateness::default());
+        assert_eq!(nothing, Update::default());
+        item.insert("lateness".to_owned(), Value::N(1));
+        assert!(stored(&item).is_empty());
+    }
+}

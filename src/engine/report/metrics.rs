@@ -1,0 +1,306 @@
+//! What an invocation did, as metrics: one line of CloudWatch's embedded metric format, from which
+//! CloudWatch takes the numbers as the line reaches the log. Nothing is asked of AWS for it.
+//!
+//! Few and cheap: each metric costs its price once, whatever the number of organizations, for there
+//! is one dimension, the function. The names are those that alarms and dashboard of the template
+//! know; a test compares them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::limits::{DAY_MS, RETENTION_MS};
+use crate::report::lateness::Lateness;
+use crate::report::status::StreamStatus;
+use crate::report::stream::{Outcome, Report, StreamReport};
+use crate::stream::StreamId;
+use crate::time;
+
+/// Where metrics go and what they are measured by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// CloudWatch's namespace.
+    pub namespace: String,
+    /// The value of the one dimension, `service`: the function's name.
+    pub function: String,
+    /// A stream without a good run for longer than this is stale, in milliseconds.
+    pub stale_after_ms: i64,
+}
+
+/// What an invocation saw.
+#[derive(Clone, Copy, Debug)]
+pub enum View<'a> {
+    /// All streams, as these cursors said where they were read: the worst of them is told.
+    Fleet(&'a [StreamStatus]),
+    /// Only those whose turn it was.
+    Streams,
+}
+
+/// Where a stream stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct Standing {
+    lag_seconds: Option<i64>,
+    last_success_ms: Option<i64>,
+    is_failing: bool,
+    gaps: usize,
+    /// Its lag is the age of the last whole snapshot.
+    is_users: bool,
+}
+
+/// The metrics of one invocation, in the order they are declared in.
+#[derive(Default)]
+struct Values(Vec<(&'static str, &'static str, i64)>);
+
+impl Metrics {
+    /// The line of an invocation that began at `at_ms`, without a line feed.
+    #[must_use]
+    pub fn line(&self, report: &Report, view: View<'_>, at_ms: i64, is_cold: bool) -> String {
+        let mut values = Values::default();
+        values.of_runs(&report.streams);
+        values.count("ColdStart", u64::from(is_cold));
+        if let View::Fleet(before) = view {
+            values.of_fleet(&fleet(before, report, at_ms), at_ms, self.stale_after_ms);
+        }
+        let declared: Vec<_> =
+            values.0.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
+        let mut line = Map::new();
+        line.insert(
+            "_aws".to_owned(),
+            json!({"Timestamp": at_ms, "CloudWatchMetrics": [{
+                "Namespace": self.namespace, "Dimensions": [["service"]], "Metrics": declared,
+            }]}),
+        );
+        line.insert("level".to_owned(), json!("INFO"));
+        line.insert("message".to_owned(), json!("metrics"));
+        line.insert("service".to_owned(), json!(self.function));
+        line.extend(values.0.into_iter().map(|(name, _, value)| (name.to_owned(), json!(value))));
+        Value::Object(line).to_string()
+    }
+}
+
+impl Values {
+    fn of_runs(&mut self, runs: &[StreamReport]) {
+        let sum = |part: fn(&StreamReport) -> u64| runs.iter().map(part).sum::<u64>();
+        let events = runs.iter().filter(|run| !run.stream.is_users());
+        let sum_events = |part: fn(&StreamReport) -> u64| events.clone().map(part).sum::<u64>();
+        self.count("EventsDelivered", sum_events(|run| run.written));
+        self.count("EventsDeduplicated", sum_events(|run| run.seen));
+        self.count("LateEvents", sum_events(|run| run.late));
+        self.count("EventsFiltered", sum_events(|run| run.filtered));
+        self.count("EventsQuarantined", sum_events(|run| run.quarantined));
+        self.count("EventsOfOthers", sum_events(|run| run.foreign));
+        if runs.iter().any(|run| run.stream.is_users()) {
+            self.count("UsersDelivered", sum(|run| run.written) - sum_events(|run| run.written));
+        }
+        self.count("PagesFetched", sum(|run| run.pages));
+        self.count("UpstreamRequests", sum(|run| run.requests));
+        self.count("UpstreamThrottled", sum(|run| run.answers.throttled));
+        self.count("UpstreamErrors", sum(|run| run.answers.broken));
+        self.count("UpstreamAuthFailed", sum(|run| run.answers.denied));
+        self.count("UpstreamRetries", sum(|run| run.retries));
+        self.add("BytesRead", "Bytes", of(sum(|run| run.bytes_in)));
+        self.add("BytesWritten", "Bytes", of(sum(|run| run.bytes_out)));
+        let mut lateness = Lateness::default();
+        runs.iter().for_each(|run| lateness.merge(&run.lateness));
+        if !lateness.is_empty() {
+            let all = lateness.overall().summary();
+            self.add("LatenessP50Seconds", "Seconds", all.p50_seconds);
+            self.add("LatenessP99Seconds", "Seconds", all.p99_seconds);
+        }
+    }
+
+    fn of_fleet(&mut self, fleet: &BTreeMap<&StreamId, Standing>, at_ms: i64, stale_after_ms: i64) {
+        // Users are read once a day.
+        let is_stale = |stream: &Standing| match stream.last_success_ms {
+            _ if stream.is_users => false,
+            Some(success_ms) => at_ms - success_ms > stale_after_ms,
+            None => stream.is_failing,
+        };
+        let number = |test: &dyn Fn(&Standing) -> bool| {
+            fleet.values().filter(|stream| test(stream)).count() as u64
+        };
+        self.count("Streams", fleet.len() as u64);
+        self.count("StreamsStale", number(&is_stale));
+        self.count("StreamsFailed", number(&|stream| stream.is_failing));
+        self.count("ReconcileGap", fleet.values().map(|stream| stream.gaps as u64).sum());
+        let lag_seconds = |is_users| {
+            let streams = fleet.values().filter(|stream| stream.is_users == is_users);
+            streams.filter_map(|stream| stream.lag_seconds).max()
+        };
+        if let Some(age_seconds) = lag_seconds(true) {
+            self.add("SnapshotAgeSeconds", "Seconds", age_seconds);
+        }
+        if let Some(lag_seconds) = lag_seconds(false) {
+            self.add("FreshnessLagSeconds", "Seconds", lag_seconds);
+            let days = (RETENTION_MS - lag_seconds.saturating_mul(1_000)).div_euclid(DAY_MS);
+            self.add("DaysToDataLoss", "None", days);
+        }
+    }
+
+    fn count(&mut self, name: &'static str, value: u64) {
+        self.add(name, "Count", of(value));
+    }
+
+    fn add(&mut self, name: &'static str, unit: &'static str, value: i64) {
+        self.0.push((name, unit, value));
+    }
+}
+
+fn of(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Where the streams that are collected stand: as their cursors said before this invocation, and
+/// as its own runs left them.
+///
+/// Lanes end in the past, and what is no longer collected is not behind: neither counts.
+fn fleet<'a>(
+    before: &'a [StreamStatus],
+    report: &'a Report,
+    now_ms: i64,
+) -> BTreeMap<&'a StreamId, Standing> {
+    let collected = before.iter().filter(|line| line.configured && !line.stream.is_lane());
+    let mut fleet: BTreeMap<_, _> =
+        collected.map(|line| (&line.stream, Standing::before(line))).collect();
+    let is_gone = |stream: &StreamId| before.iter().any(|l| l.stream == *stream && !l.configured);
+    for run in report.streams.iter().filter(|r| !r.stream.is_lane() && !is_gone(&r.stream)) {
+        fleet.entry(&run.stream).or_default().after(run, now_ms);
+    }
+    fleet
+}
+
+impl Standing {
+    fn before(line: &StreamStatus) -> Self {
+        let last_success = line.last_success.as_deref().and_then(time::parse_ns);
+        Self {
+            lag_seconds: line.lag_seconds,
+            last_success_ms: last_success.map(time::floor_ms),
+            is_failing: line.failures > 0,
+            gaps: line.gaps,
+            is_users: line.stream.is_users(),
+        }
+    }
+
+    fn after(&mut self, run: &StreamReport, now_ms: i64) {
+        self.is_users = run.stream.is_users();
+        match run.outcome {
+            // Another run has the stream, or it rests: nothing new is known.
+            Outcome::Busy => return,
+            Outcome::Waiting if run.error.is_some() => return,
+            Outcome::Failed => {
+                self.is_failing = true;
+                self.last_success_ms = run.last_success_ms.or(self.last_success_ms);
+            }
+            Outcome::Ok | Outcome::Behind | Outcome::Waiting => {
+                self.is_failing = false;
+                self.last_success_ms = Some(now_ms);
+            }
+        }
+        self.lag_seconds = run.lag_seconds.or(self.lag_seconds);
+        self.gaps = run.gaps.unwrap_or(self.gaps);
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const NOW_MS: i64 = 1_795_262_400_000;
+    const MINUTE_MS: i64 = 60_000;
+
+    fn stream(n: u8) -> StreamId {
+        format!("{n:024x}").try_into().unwrap()
+    }
+
+    fn line(report: &Report, view: View<'_>) -> Value {
+        let metrics = Metrics {
+            namespace: "Test".to_owned(),
+            function: "collector".to_owned(),
+            stale_after_ms: 30 * MINUTE_MS,
+        };
+        serde_json::from_str(&metrics.line(report, view, NOW_MS, true)).unwrap()
+    }
+
+    fn standing(n: u8, minutes: i64) -> StreamStatus {
+        let mut line = StreamStatus::read(stream(n), true, &BTreeMap::new(), NOW_MS);
+        line.last_success = Some(time::rfc3339(NOW_MS - minutes * MINUTE_MS));
+        line.lag_seconds = Some(minutes * 60);
+        line
+    }
+
+    fn run(n: u8) -> StreamReport {
+        StreamReport { lag_seconds: Some(10), written: 5, ..StreamReport::new(stream(n)) }
+    }
+
+    fn ended(outcome: Outcome, n: u8) -> StreamReport {
+        StreamReport { outcome, ..StreamReport::new(stream(n)) }
+    }
+
+    fn report(streams: Vec<StreamReport>) -> Report {
+        Report { streams, ..Report::default() }
+    }
+
+    #[test]
+    fn what_is_declared_is_told_and_nothing_else() {
+        let line = line(&report(vec![run(1), run(2)]), View::Fleet(&[]));
+        let about = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(about["Namespace"], "Test");
+        assert_eq!(about["Dimensions"], json!([["service"]]));
+        assert_eq!(line["service"], "collector");
+        let mut declared: Vec<_> = about["Metrics"].as_array().unwrap().iter().collect();
+        declared.retain(|metric| !line[metric["Name"].as_str().unwrap()].is_i64());
+        assert_eq!(declared, Vec::<&Value>::new());
+        let told = line.as_object().unwrap().values().filter(|value| value.is_i64()).count();
+        assert_eq!(told, about["Metrics"].as_array().unwrap().len());
+        assert_eq!(line["EventsDelivered"], 10);
+    }
+
+    #[test]
+    fn a_worker_tells_of_its_runs_and_not_of_the_fleet() {
+        let line = line(&report(vec![run(1)]), View::Streams);
+        assert_eq!(line["EventsDelivered"], 5);
+        assert_eq!(line.get("StreamsStale"), None);
+        assert_eq!(line.get("FreshnessLagSeconds"), None);
+    }
+
+    #[test]
+    fn the_worst_stream_counts_as_its_last_run_left_it() {
+        let mut gone = standing(4, 9_000);
+        gone.configured = false;
+        let before = [standing(1, 40), standing(2, 50), standing(3, 20), gone];
+        let after = vec![run(1), ended(Outcome::Busy, 2), ended(Outcome::Failed, 3), run(4)];
+        let line = line(&report(after), View::Fleet(&before));
+        assert_eq!((&line["Streams"], &line["StreamsStale"]), (&json!(3), &json!(1)));
+        assert_eq!(line["StreamsFailed"], 1);
+        assert_eq!(line["FreshnessLagSeconds"], 50 * 60);
+        assert_eq!(line["DaysToDataLoss"], 89);
+    }
+
+    #[test]
+    fn users_have_an_age_and_are_no_events() {
+        let users = || StreamReport {
+            lag_seconds: Some(80_000),
+            written: 7,
+            ..StreamReport::new(stream(1).users().unwrap())
+        };
+        let before = [StreamStatus {
+            last_success: Some(time::rfc3339(NOW_MS - 1_000 * MINUTE_MS)),
+            ..StreamStatus::read(stream(2).users().unwrap(), true, &BTreeMap::new(), NOW_MS)
+        }];
+        let line = line(&report(vec![run(1), users()]), View::Fleet(&before));
+        assert_eq!((&line["EventsDelivered"], &line["UsersDelivered"]), (&json!(5), &json!(7)));
+        assert_eq!(
+            (&line["SnapshotAgeSeconds"], &line["FreshnessLagSeconds"]),
+            (&json!(80_000), &json!(10))
+        );
+        assert_eq!(line["StreamsStale"], 0);
+    }
+
+    #[test]
+    fn a_stream_that_never_had_a_good_run_is_stale_as_soon_as_it_fails() {
+        let line = line(&report(vec![ended(Outcome::Failed, 1)]), View::Fleet(&[]));
+        assert_eq!((&line["StreamsStale"], &line["StreamsFailed"]), (&json!(1), &json!(1)));
+        assert_eq!(line.get("FreshnessLagSeconds"), None);
+    }
+}

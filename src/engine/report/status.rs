@@ -1,0 +1,90 @@
+//! Where one stream stands, read from its cursor's item.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cursor::Cursor;
+use crate::cursor::item::{Item, number, text};
+use crate::cursor::lease;
+use crate::limits::{DAY_MS, RETENTION_MS};
+use crate::report::lateness::{self, Lateness};
+use crate::report::snapshot::SnapshotReport;
+use crate::stream::StreamId;
+use crate::time;
+
+/// Where one stream stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StreamStatus {
+    /// The stream.
+    pub stream: StreamId,
+    /// Whether it is collected; its cursor stays when it no longer is.
+    pub configured: bool,
+    /// Event time up to which the head has read, RFC 3339; none before the birth.
+    pub frontier: Option<String>,
+    /// How far that is behind now, in seconds; none for a lane.
+    pub lag_seconds: Option<i64>,
+    /// Event time at which the stream's ownership begins, RFC 3339.
+    pub origin: Option<String>,
+    /// Lanes only: event time at which it ends, exclusive.
+    pub end: Option<String>,
+    /// Lanes only: whether it was read whole at least once.
+    pub read_whole: Option<bool>,
+    /// When a lane was finished: nothing of it can appear any more, RFC 3339.
+    pub finished: Option<String>,
+    /// When a run last ended well, RFC 3339.
+    pub last_success: Option<String>,
+    /// Why the last run failed; none if it did not.
+    pub last_error: Option<String>,
+    /// Failures in a row.
+    pub failures: i64,
+    /// It keeps failing, and is not tried before its next probe where there are other streams.
+    pub resting: bool,
+    /// A message for it is in the work queue.
+    pub queued: bool,
+    /// Hours in which JumpCloud counts more events than came.
+    pub gaps: usize,
+    /// Days until JumpCloud begins to delete what was not read yet; 90 days is its longest
+    /// retention.
+    pub days_until_loss: Option<i64>,
+    /// How late events arrived so far, a service: what to choose `LATE_HORIZON` from.
+    #[serde(skip_deserializing)]
+    pub lateness: Lateness,
+    /// The last snapshot begun, of a stream of users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotReport>,
+    /// Entries decided so far.
+    pub entries: Option<u64>,
+}
+
+impl StreamStatus {
+    pub(crate) fn read(stream: StreamId, configured: bool, item: &Item, now_ms: i64) -> Self {
+        let cursor = Cursor::read(item).ok();
+        let cursor = cursor.as_ref();
+        let state = cursor.map(|cursor| &cursor.state);
+        let lane_end_ms = cursor.and_then(|cursor| cursor.end_ms);
+        let behind_ms = state.map(|state| (now_ms - state.frontier_ms).max(0));
+        let is_read = lane_end_ms.zip(state).map(|(end_ms, state)| state.read_to_ms == end_ms);
+        let is_users = stream.is_users();
+        Self {
+            stream,
+            configured,
+            frontier: state.map(|state| time::rfc3339(state.frontier_ms)),
+            lag_seconds: behind_ms.filter(|_| lane_end_ms.is_none()).map(|ms| ms / 1_000),
+            origin: cursor.map(|cursor| time::rfc3339(cursor.origin_ms)),
+            end: lane_end_ms.map(time::rfc3339),
+            read_whole: is_read,
+            finished: number(item, "finished_ms").ok().map(time::rfc3339),
+            last_success: number(item, "last_success_ms").ok().map(time::rfc3339),
+            last_error: text(item, "last_error").ok().map(str::to_owned),
+            failures: number(item, "failures").unwrap_or(0),
+            resting: lease::is_resting(item, now_ms),
+            queued: lease::is_queued(item, now_ms),
+            gaps: state.map_or(0, crate::cursor::state::ReadingState::gaps),
+            days_until_loss: behind_ms
+                .filter(|_| is_read != Some(true) && !is_users)
+                .map(|behind_ms| (RETENTION_MS - behind_ms) / DAY_MS),
+            lateness: lateness::stored(item),
+            snapshot: state.and_then(|state| state.snapshot.as_ref()).map(SnapshotReport::of),
+            entries: cursor.map(|cursor| cursor.seq),
+        }
+    }
+}

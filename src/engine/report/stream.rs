@@ -1,0 +1,271 @@
+//! What an invocation did: the function's answer, a line a stream.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::RunError;
+use crate::report::lateness::Lateness;
+use crate::report::snapshot::SnapshotReport;
+use crate::report::status::StreamStatus;
+use crate::stream::StreamId;
+
+/// What an invocation did.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// A line a stream, in the order they had their turn. Of streams that went through the work
+    /// queue, only those that did not: their runs have reports of their own.
+    pub streams: Vec<StreamReport>,
+    /// How looking for organizations went; none where they are named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Discovery>,
+    /// How many streams went through the work queue; none where they ran directly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queued: Option<Queued>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: i64,
+    /// Where the streams stood before this invocation, if there is more than one.
+    #[serde(skip)]
+    pub standing: Vec<StreamStatus>,
+}
+
+/// What became of streams that go through the work queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Queued {
+    /// Messages sent.
+    pub sent: usize,
+    /// Streams whose message is still outstanding.
+    pub outstanding: usize,
+    /// Streams that keep failing and were not tried.
+    pub resting: usize,
+    /// Streams that could not be queued.
+    pub failed: usize,
+}
+
+/// How looking for organizations went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discovery {
+    /// Organizations that JumpCloud listed.
+    pub organizations: usize,
+    /// Why that may not be all of them; those that were collected before are collected still.
+    pub error: Option<String>,
+    /// Whether a person must mend it.
+    #[serde(skip)]
+    pub needs_mending: bool,
+}
+
+/// What one run did.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StreamReport {
+    /// The stream.
+    pub stream: StreamId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Rows JumpCloud sent.
+    pub read: u64,
+    /// Rows already decided, dropped.
+    pub seen: u64,
+    /// Events archived.
+    pub written: u64,
+    /// Of those, how many lay where the head had read before.
+    pub late: u64,
+    /// How late events arrived, a service; what a first look-back or an outage brought is left out.
+    #[serde(skip_deserializing)]
+    pub lateness: Lateness,
+    /// Events the filter left out.
+    pub filtered: u64,
+    /// Rows put into quarantine.
+    pub quarantined: u64,
+    /// Of those, how many name another organization than the one asked for.
+    pub foreign: u64,
+    /// Events without an id, archived by their bytes.
+    #[serde(skip)]
+    pub without_id: u64,
+    /// Events without a readable timestamp, archived by their collection day.
+    #[serde(skip)]
+    pub without_timestamp: u64,
+    /// Pages used.
+    pub pages: u64,
+    /// Requests to JumpCloud, tries included.
+    pub requests: u64,
+    /// Tries after the first.
+    pub retries: u64,
+    /// Bytes of JumpCloud's answers on the wire.
+    pub bytes_in: u64,
+    /// Bytes of the parts written.
+    pub bytes_out: u64,
+    /// Parts written.
+    pub objects: u64,
+    /// Event time up to which the head has read, RFC 3339; none before the birth.
+    pub frontier: Option<String>,
+    /// How far that is behind now, in seconds.
+    pub lag_seconds: Option<i64>,
+    /// The last snapshot begun; none for a stream of events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotReport>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Requests to JumpCloud that were not answered as asked.
+    #[serde(skip)]
+    pub answers: Answers,
+    /// Hours in which JumpCloud counts more events than came; none if the cursor was not seen.
+    #[serde(skip)]
+    pub gaps: Option<usize>,
+    /// When a run ended well before this one, UTC milliseconds.
+    #[serde(skip)]
+    pub last_success_ms: Option<i64>,
+    /// Failures in a row, this one included.
+    #[serde(skip)]
+    pub failures: i64,
+    /// Whether a person must mend it.
+    #[serde(skip)]
+    pub needs_mending: bool,
+}
+
+/// Requests that were not answered as asked, by what they were answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// With 429.
+    pub throttled: u64,
+    /// With 5xx, half, or not at all.
+    pub broken: u64,
+    /// With 401 or 403.
+    pub denied: u64,
+}
+
+/// What a batch holds; counted when it is archived.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Events.
+    pub written: u64,
+    /// Of those, how many lay where the head had read before.
+    pub late: u64,
+    /// Events without an id.
+    pub without_id: u64,
+    /// Events without a readable timestamp.
+    pub without_timestamp: u64,
+    /// Rows put into quarantine.
+    pub quarantined: u64,
+    /// Of those, how many name another organization.
+    pub foreign: u64,
+    /// How late the events are.
+    pub lateness: Lateness,
+    /// Events the filter left out.
+    pub filtered: u64,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Everything there was is archived.
+    Ok,
+    /// The budget is used up, and there is more to read.
+    Behind,
+    /// Another run has the stream.
+    Busy,
+    /// There is nothing to ask for yet.
+    Waiting,
+    /// See `error`.
+    Failed,
+}
+
+impl StreamReport {
+    /// The report of a run that `error` kept from beginning.
+    #[must_use]
+    pub fn failed(stream: StreamId, error: &RunError) -> Self {
+        let mut report = Self::new(stream);
+        report.fail(error);
+        report
+    }
+
+    /// The run has failed.
+    pub fn fail(&mut self, error: &RunError) {
+        self.outcome = Outcome::Failed;
+        self.error = Some(error.to_string());
+        self.needs_mending = error.needs_mending();
+    }
+
+    /// Logs how the run ended.
+    pub fn log(&self) {
+        let Self { stream, outcome, read, seen, written, late, quarantined, pages, .. } = self;
+        let (lag_seconds, objects) = (self.lag_seconds, self.objects);
+        match &self.error {
+            None => tracing::info!(
+                %stream, ?outcome, read, seen, written, late, quarantined, pages, objects,
+                lag_seconds, "run ended"
+            ),
+            Some(error) => tracing::error!(
+                %stream, ?outcome, read, seen, written, late, quarantined, pages, objects,
+                lag_seconds, error, "run failed"
+            ),
+        }
+    }
+
+    /// The report of a run that has not begun.
+    #[must_use]
+    pub fn new(stream: StreamId) -> Self {
+        Self {
+            stream,
+            outcome: Outcome::Ok,
+            read: 0,
+            seen: 0,
+            written: 0,
+            late: 0,
+            lateness: Lateness::default(),
+            filtered: 0,
+            quarantined: 0,
+            foreign: 0,
+            without_id: 0,
+            without_timestamp: 0,
+            pages: 0,
+            requests: 0,
+            retries: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            objects: 0,
+            frontier: None,
+            lag_seconds: None,
+            snapshot: None,
+            error: None,
+            answers: Answers::default(),
+            gaps: None,
+            last_success_ms: None,
+            failures: 0,
+            needs_mending: false,
+        }
+    }
+}
+
+impl StreamReport {
+    /// Adds a batch that is archived.
+    pub fn archived(&mut self, batch: &Tally) {
+        self.written += batch.written;
+        self.late += batch.late;
+        self.without_id += batch.without_id;
+        self.without_timestamp += batch.without_timestamp;
+        self.quarantined += batch.quarantined;
+        self.foreign += batch.foreign;
+        self.lateness.merge(&batch.lateness);
+        self.filtered += batch.filtered;
+    }
+}
+
+impl Report {
+    /// Why the invocation as a whole fails: organizations that a person must make discoverable, and
+    /// every stream that a person must mend, or that failed `tolerated` times in a row, by name.
+    #[must_use]
+    pub fn failure(&self, tolerated: i64) -> Option<String> {
+        let discovery = self.discovery.iter().filter(|discovery| discovery.needs_mending);
+        let discovery = discovery.filter_map(|discovery| discovery.error.as_ref());
+        let streams = self.streams.iter().filter(|s| {
+            s.outcome == Outcome::Failed && (s.needs_mending || s.failures >= tolerated)
+        });
+        let failed: Vec<_> = discovery
+            .map(|error| format!("discovery: {error}"))
+            .chain(
+                streams
+                    .map(|s| format!("{}: {}", s.stream, s.error.as_deref().unwrap_or("failed"))),
+            )
+            .collect();
+        (!failed.is_empty()).then(|| failed.join("; "))
+    }
+}

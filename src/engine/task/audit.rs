@@ -1,0 +1,201 @@
+//! `audit`: JumpCloud's hourly counts beside the archive's, and the repair of hours that differ.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::collect::{Engine, Goal};
+use crate::cursor::Cursor;
+use crate::error::RunError;
+use crate::fleet::discover::{self, Asked, Who};
+use crate::limits::{DAY_MS, HOUR_MS};
+use crate::ports::Meter;
+use crate::read::budget::Budget;
+use crate::report::lateness;
+use crate::report::stream::{Discovery, Outcome, StreamReport};
+use crate::stream::StreamId;
+use crate::task::hours::{Hours, Looked};
+use crate::time;
+
+/// What is audited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// Inclusive, UTC milliseconds.
+    pub start_ms: i64,
+    /// Exclusive.
+    pub end_ms: i64,
+    /// Whether hours that differ are read again.
+    pub repair: bool,
+    /// Whether the hours are told service by service.
+    pub by_service: bool,
+}
+
+/// What was found.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Audit {
+    /// A line a stream.
+    pub streams: Vec<StreamAudit>,
+    /// How looking for organizations went; none where they are named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Discovery>,
+}
+
+/// What was found of one stream, over the whole hours of the range that it has read for good.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StreamAudit {
+    /// The stream.
+    pub stream: StreamId,
+    /// First hour that was compared, RFC 3339; none if there is none.
+    pub from: Option<String>,
+    /// End of the last hour, exclusive.
+    pub to: Option<String>,
+    /// Events JumpCloud counts.
+    pub counted: i64,
+    /// Events the index holds.
+    pub archived: i64,
+    /// Hours where JumpCloud counts more than the index holds.
+    pub differing: Vec<DifferingHour>,
+    /// What reading them again did.
+    pub repair: Option<StreamReport>,
+    /// The hours service by service, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
+    /// Why it could not be audited.
+    pub error: Option<String>,
+}
+
+/// One hour where JumpCloud counts more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DifferingHour {
+    /// Its beginning, RFC 3339.
+    pub hour: String,
+    /// Events JumpCloud counts.
+    pub counted: i64,
+    /// Events the index holds.
+    pub archived: i64,
+    #[serde(skip)]
+    from_ms: i64,
+}
+
+/// Audits each stream, and the lanes of past days in the range. What goes wrong with one is in its line.
+///
+/// # Errors
+/// [`RunError`] if it cannot be told which streams there are.
+pub async fn audit(
+    engine: &Engine,
+    who: &Who,
+    range: Range,
+    budget: Budget,
+) -> Result<Audit, RunError> {
+    let born = engine.born().await?;
+    let Asked { streams, discovery } = discover::streams(engine, who, &born, budget).await;
+    let mut lines = Vec::new();
+    for stream in with_lanes(&streams, &born, range) {
+        let mut line = StreamAudit::new(stream.clone());
+        if let Err(error) = line.compare(engine, range, budget).await {
+            line.error = Some(error.to_string());
+        }
+        if range.repair && !line.differing.is_empty() {
+            let hours_ms: Vec<i64> = line.differing.iter().map(|hour| hour.from_ms).collect();
+            line.repair = Some(engine.run(&stream, Goal::Repair(&hours_ms), budget).await);
+        }
+        lines.push(line);
+    }
+    Ok(Audit { streams: lines, discovery })
+}
+
+/// The live streams, each with its lanes of days in the range behind it.
+fn with_lanes(live: &[StreamId], born: &BTreeSet<StreamId>, range: Range) -> Vec<StreamId> {
+    let is_in = |lane: &StreamId| {
+        lane.lane_day_ms().is_some_and(|day_ms| {
+            day_ms < range.end_ms && range.start_ms < day_ms.saturating_add(DAY_MS)
+        })
+    };
+    let lanes = |stream: &StreamId| {
+        let own = born.iter().filter(move |lane| lane.live() == *stream && is_in(lane));
+        own.cloned().collect::<Vec<_>>()
+    };
+    live.iter().flat_map(|stream| std::iter::once(stream.clone()).chain(lanes(stream))).collect()
+}
+
+impl Audit {
+    /// Every stream that could not be audited or repaired, by name; none if there is none.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        let repair = |line: &StreamAudit| line.repair.as_ref().and_then(|run| run.error.clone());
+        let failed = self.streams.iter().filter_map(|line| {
+            let error = line.error.clone().or_else(|| repair(line))?;
+            Some(format!("{}: {error}", line.stream))
+        });
+        let failed: Vec<_> = failed.collect();
+        (!failed.is_empty()).then(|| failed.join("; "))
+    }
+
+    /// Whether no stream has an hour that differs, or all such hours were read again.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        let repaired =
+            |line: &StreamAudit| line.repair.as_ref().is_some_and(|run| run.outcome == Outcome::Ok);
+        self.streams
+            .iter()
+            .all(|line| line.error.is_none() && (line.differing.is_empty() || repaired(line)))
+    }
+}
+
+impl StreamAudit {
+    fn new(stream: StreamId) -> Self {
+        Self {
+            stream,
+            from: None,
+            to: None,
+            counted: 0,
+            archived: 0,
+            differing: Vec::new(),
+            repair: None,
+            hours: None,
+            error: None,
+        }
+    }
+
+    async fn compare(
+        &mut self,
+        engine: &Engine,
+        range: Range,
+        budget: Budget,
+    ) -> Result<(), RunError> {
+        let Some(item) = engine.cursors.get(&self.stream).await? else { return Ok(()) };
+        let cursor = Cursor::read(&item)?;
+        let first_ms = whole_hours(range.start_ms.max(cursor.origin_ms), HOUR_MS - 1);
+        let end_ms = whole_hours(range.end_ms.min(cursor.state.read_to_ms), 0);
+        if first_ms >= end_ms {
+            return Ok(());
+        }
+        let meter = Arc::new(Meter::default());
+        let deadline_ms = budget.read_until_ms(0);
+        let theirs = engine.counted(&self.stream, (first_ms, end_ms), deadline_ms, &meter).await?;
+        let ours = engine.indexed(&self.stream, cursor.seq, first_ms).await?;
+        (self.from, self.to) = (Some(time::rfc3339(first_ms)), Some(time::rfc3339(end_ms)));
+        self.counted = theirs.values().sum();
+        self.archived = ours.range(first_ms..end_ms).map(|(_, count)| count).sum();
+        for (&from_ms, &counted) in &theirs {
+            let archived = ours.get(&from_ms).copied().unwrap_or(0);
+            if counted > archived {
+                let hour = time::rfc3339(from_ms);
+                self.differing.push(DifferingHour { hour, counted, archived, from_ms });
+            }
+        }
+        if range.by_service {
+            let range = (first_ms, end_ms);
+            let looked = Looked { stream: &self.stream, cursor: &cursor, range, budget };
+            let lateness = lateness::stored(&item);
+            self.hours = Some(engine.hours(looked, &theirs, &ours, &lateness).await?);
+        }
+        Ok(())
+    }
+}
+
+/// The hour that `ms + up_ms` lies in.
+fn whole_hours(ms: i64, up_ms: i64) -> i64 {
+    time::hour_of(ms.saturating_add(up_ms)) * HOUR_MS
+}

@@ -1,0 +1,264 @@
+//! `backfill`: archives a past range, one lane an organization and UTC day.
+//!
+//! A lane owns its whole day, cut where its live stream begins: each event belongs to one stream,
+//! whatever is asked for in which order. So the live stream is born first.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+
+use crate::collect::Engine;
+use crate::cursor;
+use crate::cursor::item::Items;
+use crate::cursor::lease;
+use crate::error::RunError;
+use crate::fleet::discover::{self, Asked, Who};
+use crate::fleet::dispatch::{Fleet, run};
+use crate::fleet::message::Message;
+use crate::limits::{BACKFILL_DAYS_MAX, DAY_MS, LANES_OPENED_AT_ONCE};
+use crate::page::request::Ask;
+use crate::ports::{Meter, PageRequest};
+use crate::read::budget::Budget;
+use crate::report::stream::Report;
+use crate::stream::StreamId;
+use crate::time;
+
+/// What is to be archived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// Inclusive, UTC milliseconds; its whole day is archived.
+    pub start_ms: i64,
+    /// Exclusive.
+    pub end_ms: i64,
+    /// Of these organizations; of all that are collected if there are none.
+    pub organizations: Option<Vec<StreamId>>,
+    /// Only say what would be done, and how much that is.
+    pub plan: bool,
+}
+
+/// What was opened, and what the invocation did with it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Backfill {
+    /// A line a lane.
+    pub lanes: Vec<Lane>,
+    /// Why organizations have no lanes, in plain words.
+    pub refused: Vec<String>,
+    /// What the invocation's own runs did.
+    #[serde(flatten, skip_deserializing)]
+    pub report: Report,
+}
+
+/// One lane.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Lane {
+    /// Its name.
+    pub stream: StreamId,
+    /// Event time at which it begins, RFC 3339.
+    pub start: String,
+    /// Where it ends, exclusive.
+    pub end: String,
+    /// What became of it.
+    pub state: LaneState,
+    /// Events JumpCloud counts; in a plan only.
+    pub events: Option<u64>,
+}
+
+/// What became of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LaneState {
+    /// It would be opened.
+    New,
+    /// It is open now.
+    Opened,
+    /// It was open.
+    Open,
+    /// It was finished.
+    Finished,
+    /// It was finished, and is read once more.
+    Reopened,
+    /// The time was over, or it failed: ask again.
+    Left,
+}
+
+/// Opens the lanes of a range, and queues or runs them. Those not read to their end go on with
+/// every collect.
+///
+/// # Errors
+/// [`RunError`] if nothing at all could be told.
+pub async fn backfill(fleet: &Fleet, wish: &Wish, budget: Budget) -> Result<Backfill, RunError> {
+    let mut answer = open(fleet, wish, budget).await?;
+    let is_to_run = |lane: &&Lane| !wish.plan && lane.state != LaneState::Left;
+    let due = answer.lanes.iter().filter(is_to_run);
+    let due: Vec<_> =
+        due.map(|lane| Message { stream: lane.stream.clone(), is_recovery: false }).collect();
+    if !due.is_empty() {
+        let streams: Vec<_> = due.iter().map(|message| message.stream.clone()).collect();
+        let items = fleet.engine.cursors.get_many(&streams).await?;
+        answer.report = run(fleet, due, &items, budget).await;
+    }
+    Ok(answer)
+}
+
+/// Opens the lanes of a range, or says what they would be.
+///
+/// # Errors
+/// [`RunError`] if nothing at all could be told.
+pub async fn open(fleet: &Fleet, wish: &Wish, budget: Budget) -> Result<Backfill, RunError> {
+    let engine = &fleet.engine;
+    let days = (wish.end_ms - 1).div_euclid(DAY_MS) - wish.start_ms.div_euclid(DAY_MS) + 1;
+    if days > BACKFILL_DAYS_MAX {
+        let text =
+            format!("the range has {days} days, {BACKFILL_DAYS_MAX} at most may be asked for");
+        return Err(RunError::Mend(text));
+    }
+    let mut answer = Backfill::default();
+    for stream in organizations(fleet, wish, budget, &mut answer.refused).await? {
+        match lanes(engine, &stream, wish, budget).await {
+            Ok(lanes) => answer.lanes.extend(lanes),
+            Err(error) => answer.refused.push(format!("{stream}: {error}")),
+        }
+    }
+    let streams: Vec<_> = answer.lanes.iter().map(|lane| lane.stream.clone()).collect();
+    let items = engine.cursors.get_many(&streams).await?;
+    let lanes = stream::iter(std::mem::take(&mut answer.lanes))
+        .map(|lane| treat(engine, lane, &items, wish.plan, budget))
+        .buffered(LANES_OPENED_AT_ONCE);
+    answer.lanes = lanes.collect().await;
+    Ok(answer)
+}
+
+impl Backfill {
+    /// Why the invocation fails: what was refused, and what [`Report::failure`] says.
+    #[must_use]
+    pub fn failure(&self, tolerated: i64) -> Option<String> {
+        let mut failed = self.refused.clone();
+        failed.extend(self.report.failure(tolerated));
+        (!failed.is_empty()).then(|| failed.join("; "))
+    }
+}
+
+/// The live streams that are asked for; the others are refused by name.
+async fn organizations(
+    fleet: &Fleet,
+    wish: &Wish,
+    budget: Budget,
+    refused: &mut Vec<String>,
+) -> Result<Vec<StreamId>, RunError> {
+    let born = match fleet.who {
+        Who::Named(_) => BTreeSet::new(),
+        _ => fleet.engine.born().await?,
+    };
+    let Asked { streams, discovery } =
+        discover::streams(&fleet.engine, &fleet.who, &born, budget).await;
+    refused.extend(discovery.and_then(|discovery| discovery.error));
+    let collected: BTreeSet<_> = streams.into_iter().filter(StreamId::is_organization).collect();
+    let Some(asked) = &wish.organizations else { return Ok(collected.into_iter().collect()) };
+    let (known, unknown): (Vec<_>, Vec<_>) =
+        asked.iter().cloned().partition(|stream| collected.contains(stream));
+    refused.extend(unknown.iter().map(|stream| format!("{stream}: it is not collected")));
+    Ok(known)
+}
+
+/// The lanes of one organization, days ascending.
+async fn lanes(
+    engine: &Engine,
+    live: &StreamId,
+    wish: &Wish,
+    budget: Budget,
+) -> Result<Vec<Lane>, RunError> {
+    let origin_ms = match engine.origin_ms(live).await? {
+        Some(origin_ms) => origin_ms,
+        None if wish.plan => engine.clock.now_ms() - engine.settings.start_lookback_ms,
+        None => {
+            engine.bear(live, &Arc::default(), &budget).await?;
+            engine.origin_ms(live).await?.ok_or_else(|| RunError::Pass("not born".to_owned()))?
+        }
+    };
+    if wish.start_ms >= origin_ms {
+        return Err(RunError::Mend(format!(
+            "the range begins at {}, and from {} on the live stream archives everything",
+            time::rfc3339(wish.start_ms),
+            time::rfc3339(origin_ms)
+        )));
+    }
+    let first_ms = wish.start_ms.div_euclid(DAY_MS) * DAY_MS;
+    let days = (0..).map(|day| first_ms + day * DAY_MS);
+    let days = days.take_while(|day_ms| *day_ms < wish.end_ms.min(origin_ms));
+    let lane = |day_ms: i64| {
+        Some(Lane {
+            stream: live.lane(day_ms)?,
+            start: time::rfc3339(day_ms),
+            end: time::rfc3339(origin_ms.min(day_ms + DAY_MS)),
+            state: LaneState::Left,
+            events: None,
+        })
+    };
+    Ok(days.filter_map(lane).collect())
+}
+
+/// Opens a lane, or counts what it would archive.
+async fn treat(engine: &Engine, lane: Lane, items: &Items, plan: bool, budget: Budget) -> Lane {
+    let item = items.get(&lane.stream);
+    let is_born = item.is_some_and(|item| cursor::seq(item).is_some());
+    let is_finished = item.is_some_and(|item| item.contains_key("finished_ms"));
+    let result = if engine.clock.now_ms() >= budget.read_until_ms(0) {
+        Err(RunError::Pass("the time is over".to_owned()))
+    } else if plan {
+        let state = match (is_born, is_finished) {
+            (_, true) => LaneState::Finished,
+            (true, false) => LaneState::Open,
+            (false, false) => LaneState::New,
+        };
+        count(engine, &lane, budget).await.map(|events| (state, Some(events)))
+    } else {
+        let opened = open_lane(engine, &lane.stream, is_born, is_finished, budget).await;
+        opened.map(|state| (state, None))
+    };
+    match result {
+        Ok((state, events)) => Lane { state, events, ..lane },
+        Err(error) => {
+            tracing::warn!(stream = %lane.stream, %error, "the lane was left out");
+            lane
+        }
+    }
+}
+
+async fn open_lane(
+    engine: &Engine,
+    lane: &StreamId,
+    is_born: bool,
+    is_finished: bool,
+    budget: Budget,
+) -> Result<LaneState, RunError> {
+    if is_finished {
+        engine.cursors.update(lane, &lease::reopen()).await?;
+        return Ok(LaneState::Reopened);
+    }
+    if is_born {
+        return Ok(LaneState::Open);
+    }
+    engine.bear(lane, &Arc::default(), &budget).await?;
+    Ok(LaneState::Opened)
+}
+
+/// JumpCloud's own count of a lane's events, the most of any query.
+async fn count(engine: &Engine, lane: &Lane, budget: Budget) -> Result<u64, RunError> {
+    let ms = |text: &str| time::parse_ns(text).map_or(0, time::floor_ms);
+    // JumpCloud may count what lies on either bound: each midnight in one of its days only.
+    let (start_ms, end_ms) = (ms(&lane.start), ms(&lane.end) - 1);
+    let mut most = 0;
+    for query in &engine.settings.queries {
+        let request = PageRequest {
+            scope: lane.stream.scope(),
+            query: query.clone(),
+            ask: Ask { start_ms, end_ms, limit: engine.settings.page_limit, token: None },
+            deadline_ms: budget.read_until_ms(0),
+            meter: Arc::new(Meter::default()),
+        };
+        most = engine.insights.count(request).await?.max(most);
+    }
+    Ok(most)
+}

@@ -1,0 +1,223 @@
+//! What each hour of a range holds, service by service: JumpCloud's counts beside what the journal
+//! says was archived, and what of that was late.
+//!
+//! The index knows hours and no services, and parts have a service and only a day. So the entries
+//! that added to the range's hours are read, one at a time, and their lines counted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use libdeflater::Decompressor;
+use serde::{Deserialize, Serialize};
+
+use crate::collect::{Counts, Engine};
+use crate::cursor::Cursor;
+use crate::error::{RunError, unusable_entry};
+use crate::identity::Slot;
+use crate::journal::entry::{Entry, PartRecord, entry_key};
+use crate::journal::index;
+use crate::limits::{BATCH_RAW_BYTES_MAX, HOUR_MS};
+use crate::page::envelope::{self, Member};
+use crate::page::service::service_label;
+use crate::ports::Meter;
+use crate::read::budget::Budget;
+use crate::report::lateness::Lateness;
+use crate::stream::StreamId;
+use crate::time;
+
+/// The hours of one stream; every list has a number an hour.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hours {
+    /// First millisecond of the first hour.
+    pub first_ms: i64,
+    /// JumpCloud's counts of everything that is asked for.
+    pub counted: Vec<i64>,
+    /// What the index holds.
+    pub archived: Vec<i64>,
+    /// A line a service, by name.
+    pub services: Vec<ServiceHours>,
+    /// How late events arrived since the stream's birth.
+    pub lateness: Vec<ServiceLateness>,
+}
+
+/// The hours of one service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceHours {
+    /// Its label.
+    pub service: String,
+    /// JumpCloud's counts; none where it does not count the service by this name.
+    pub counted: Option<Vec<i64>>,
+    /// Events in the archive.
+    pub archived: Vec<i64>,
+    /// Of those, how many lay before where the entry before theirs had read to.
+    pub late: Vec<i64>,
+}
+
+/// How late one service's events arrived.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceLateness {
+    /// Its label.
+    pub service: String,
+    /// Events by bucket, see [`crate::report::lateness::BOUNDS_SECONDS`].
+    pub counts: Vec<u64>,
+    /// The latest, in seconds.
+    pub max_seconds: i64,
+}
+
+/// Archived and late, by service label and hour.
+type Found = BTreeMap<String, BTreeMap<i64, (i64, i64)>>;
+
+/// What is looked at.
+#[derive(Clone, Copy)]
+pub(crate) struct Looked<'a> {
+    pub(crate) stream: &'a StreamId,
+    pub(crate) cursor: &'a Cursor,
+    /// Whole hours, first and end, in milliseconds.
+    pub(crate) range: (i64, i64),
+    pub(crate) budget: Budget,
+}
+
+impl Engine {
+    /// Looks into the hours of a range. `theirs` and `ours` are all services' counts.
+    pub(crate) async fn hours(
+        &self,
+        looked: Looked<'_>,
+        theirs: &Counts,
+        ours: &Counts,
+        lateness: &Lateness,
+    ) -> Result<Hours, RunError> {
+        let (first_ms, end_ms) = looked.range;
+        let row = |counts: &Counts| -> Vec<i64> {
+            let hours = (first_ms..end_ms).step_by(HOUR_MS.unsigned_abs() as usize);
+            hours.map(|ms| counts.get(&ms).copied().unwrap_or(0)).collect()
+        };
+        let mut services = Vec::new();
+        for (service, found) in self.found(looked).await? {
+            let pick = |pick: fn(&(i64, i64)) -> i64| {
+                row(&found.iter().map(|(ms, counts)| (*ms, pick(counts))).collect())
+            };
+            let counted = self.counted_service(looked, &service).await;
+            let (archived, late) = (pick(|(archived, _)| *archived), pick(|(_, late)| *late));
+            services.push(ServiceHours {
+                counted: counted.as_ref().map(row),
+                service,
+                archived,
+                late,
+            });
+        }
+        let lateness = lateness.services().map(|(service, histogram)| ServiceLateness {
+            service: service.to_owned(),
+            counts: histogram.counts.to_vec(),
+            max_seconds: histogram.max_seconds,
+        });
+        let (counted, archived) = (row(theirs), row(ours));
+        Ok(Hours { first_ms, counted, archived, services, lateness: lateness.collect() })
+    }
+
+    /// JumpCloud's counts of one service; none if it gives none.
+    async fn counted_service(&self, looked: Looked<'_>, service: &str) -> Option<Counts> {
+        if service.starts_with('_') {
+            return None;
+        }
+        let (queries, meter) = ([vec![service.to_owned()]], Arc::new(Meter::default()));
+        let deadline_ms = looked.budget.read_until_ms(0);
+        let counts =
+            self.counted_by(&queries, looked.stream, looked.range, deadline_ms, &meter).await;
+        counts
+            .inspect_err(|error| tracing::warn!(service, %error, "JumpCloud does not count it"))
+            .ok()
+    }
+
+    /// What the entries that added to the range's hours hold.
+    async fn found(&self, looked: Looked<'_>) -> Result<Found, RunError> {
+        let Looked { stream, cursor, range: (first_ms, end_ms), budget } = looked;
+        let bucket = &self.settings.state_bucket;
+        let after = index::slot_prefix(stream, Slot::Hour(time::hour_of(first_ms)));
+        let keys =
+            self.objects.list(bucket, &index::index_prefix(stream), &after, usize::MAX).await?;
+        let seqs: BTreeSet<u64> = index::entries_of(stream, &keys, first_ms..end_ms)
+            .filter(|seq| *seq <= cursor.seq)
+            .collect();
+        let mut found = Found::new();
+        let mut before: Option<(u64, i64)> = Some((0, cursor.origin_ms));
+        for seq in seqs {
+            if self.clock.now_ms() >= budget.read_until_ms(0) {
+                let text = format!("time ran out at entry {seq}; ask for a shorter range");
+                return Err(RunError::Pass(text));
+            }
+            let read_to_ms = match before {
+                Some((known, read_to_ms)) if known + 1 == seq => read_to_ms,
+                _ => self.entry(stream, seq - 1).await?.map_or(cursor.origin_ms, read_to),
+            };
+            let Some(entry) = self.entry(stream, seq).await? else { continue };
+            count(&entry, first_ms..end_ms, read_to_ms, &mut found);
+            before = Some((seq, read_to(entry)));
+        }
+        Ok(found)
+    }
+
+    async fn entry(&self, stream: &StreamId, seq: u64) -> Result<Option<Entry>, RunError> {
+        let key = entry_key(stream, seq);
+        let bytes = self.objects.get(&self.settings.state_bucket, &key).await?;
+        bytes.map(|b| Entry::decode(b).map_err(|e| unusable_entry(&key, &e))).transpose()
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "an entry is large: it ends here")]
+fn read_to(entry: Entry) -> i64 {
+    entry.header.state.read_to_ms
+}
+
+/// Counts the lines of an entry's parts that lie in `range`.
+fn count(entry: &Entry, range: Range<i64>, read_to_ms: i64, found: &mut Found) {
+    for part in &entry.header.parts {
+        let Some(lines) = gunzip(&entry.part(part)) else { continue };
+        for line in lines.split(|byte| *byte == b'\n') {
+            let Some((service, ms)) = place(part, line) else { continue };
+            if range.contains(&ms) {
+                let hour_ms = time::hour_of(ms) * HOUR_MS;
+                let (archived, late) =
+                    found.entry(service).or_default().entry(hour_ms).or_default();
+                *archived += 1;
+                *late += i64::from(ms < read_to_ms);
+            }
+        }
+    }
+}
+
+/// Service label and millisecond of an archived line, in either output format.
+fn place(part: &PartRecord, line: &[u8]) -> Option<(String, i64)> {
+    #[derive(Deserialize)]
+    struct Document {
+        #[serde(rename = "@timestamp")]
+        timestamp: String,
+    }
+    let line = std::str::from_utf8(line).ok()?;
+    let (members, length) = envelope::members(line)?;
+    if !line[length..].trim_start_matches([' ', '\t', '\r', '\n']).is_empty() {
+        return None;
+    }
+    let text = |member: Option<Member<'_>>| member?.text().map(std::borrow::Cow::into_owned);
+    let timestamp = match text(members.timestamp) {
+        Some(text) => String::from_utf8(text).ok()?,
+        None => serde_json::from_str::<Document>(line).ok()?.timestamp,
+    };
+    let ms = time::floor_ms(time::parse_ns(&timestamp)?);
+    let folder = part.key.split('/').find_map(|folder| folder.strip_prefix("service="));
+    let service = match folder {
+        Some(service) => service.to_owned(),
+        None => service_label(text(members.service).as_deref()).to_owned(),
+    };
+    Some((service, ms))
+}
+
+/// A part's lines; none where it is no part of this program's.
+fn gunzip(gzip: &[u8]) -> Option<Vec<u8>> {
+    let length = gzip.len().checked_sub(4).and_then(|at| gzip[at..].try_into().ok());
+    let length = u32::from_le_bytes(length?) as usize;
+    // A batch's lines, with what an output format adds to them.
+    let mut lines = vec![0; Some(length).filter(|length| *length <= 8 * BATCH_RAW_BYTES_MAX)?];
+    Decompressor::new().gzip_decompress(gzip, &mut lines).ok()?;
+    Some(lines)
+}

@@ -1,0 +1,44 @@
+//! `status`: where every stream stands, from its cursor.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::collect::Engine;
+use crate::error::RunError;
+use crate::fleet::discover::{self, Asked, Who};
+use crate::read::budget::Budget;
+use crate::report::status::StreamStatus;
+use crate::report::stream::Discovery;
+use crate::stream::StreamId;
+
+/// Where every stream stands.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// A line a stream, by name.
+    pub streams: Vec<StreamStatus>,
+    /// How looking for organizations went; none where they are named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Discovery>,
+}
+
+/// Reads the cursors of all streams that are asked for or were born.
+///
+/// # Errors
+/// [`RunError`] if streams or cursors cannot be read.
+pub async fn status(engine: &Engine, who: &Who, budget: Budget) -> Result<Status, RunError> {
+    let mut all = engine.born().await?;
+    let Asked { streams: configured, discovery } =
+        discover::streams(engine, who, &all, budget).await;
+    all.extend(configured.iter().cloned());
+    let asked: BTreeSet<_> = configured.into_iter().collect();
+    let all: Vec<_> = all.into_iter().collect();
+    let mut items = engine.cursors.get_many(&all).await?;
+    let now_ms = engine.clock.now_ms();
+    let line = |stream: StreamId| {
+        let item = items.remove(&stream).unwrap_or_default();
+        let is_configured = discover::is_collected(engine, &asked, &stream);
+        StreamStatus::read(stream, is_configured, &item, now_ms)
+    };
+    Ok(Status { streams: all.into_iter().map(line).collect(), discovery })
+}

@@ -1,0 +1,4 @@
+//! Daily snapshots of an organization's users. Pure.
+
+pub mod projection;
+pub mod snapshot;
