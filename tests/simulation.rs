@@ -67,8 +67,14 @@ const THREADS: usize = 2;
 /// A thread that has found so many failing seeds has found enough.
 const FAILED_MAX: usize = 10;
 
+/// A panic of the engine, an assertion that does not hold among them, is a violation like any other.
 fn simulate(seed: u64) -> Ending {
-    Simulation::new(Schedule::draw(seed), false).run()
+    let run = || Simulation::new(Schedule::draw(seed), false).run();
+    std::panic::catch_unwind(run).unwrap_or_else(|panic| {
+        let why = panic.downcast_ref::<String>().cloned();
+        let wrong = vec![format!("the engine panicked: {}", why.unwrap_or_default())];
+        Ending { tally: Tally::default(), wrong, effects: 0 }
+    })
 }
 
 /// Runs every seed, or as many as `enough` allows; returns what was tried, and the seeds that

@@ -194,8 +194,8 @@ impl Insights for Client {
         self.exchange.give_back(body);
     }
 
-    fn ahead_ms(&self) -> Option<i64> {
-        self.exchange.ahead_ms()
+    fn clock_skew_ms(&self) -> Option<i64> {
+        self.exchange.clock_skew_ms()
     }
 }
 

@@ -67,7 +67,7 @@ impl Exchange {
     }
 
     /// How far the local clock was ahead at the last answer; `None` before the first.
-    pub(super) fn ahead_ms(&self) -> Option<i64> {
+    pub(super) fn clock_skew_ms(&self) -> Option<i64> {
         Some(self.ahead_ms.load(Ordering::Relaxed)).filter(|ahead_ms| *ahead_ms != NEVER)
     }
 

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use engine::collect::{Engine, Goal};
+use engine::collect::{Engine, RunPurpose};
 use engine::page::token::Token;
 use engine::page::{Page, PageHeaders};
 use engine::ports::incoming::Incoming;
@@ -96,7 +96,7 @@ impl Insights for Pages {
         ready(Err(InsightsError::Unavailable("no counts".to_owned()))).boxed()
     }
 
-    fn ahead_ms(&self) -> Option<i64> {
+    fn clock_skew_ms(&self) -> Option<i64> {
         Some(0)
     }
 }
@@ -128,7 +128,7 @@ async fn run(pages: &Arc<Pages>, variables: &[(&str, &str)]) -> StreamReport {
     );
     let started_ms = SystemClock.now_ms();
     let budget = Budget { started_ms, deadline_ms: started_ms + 600_000 };
-    engine.run(&StreamId::own(), Goal::Collect, budget).await
+    engine.run(&StreamId::own(), RunPurpose::Collect, budget).await
 }
 
 /// Seconds of processor time this process has used; of the clock where the system does not tell.

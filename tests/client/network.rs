@@ -21,16 +21,16 @@ const LIMIT: Duration = Duration::from_secs(30);
 #[tokio::test]
 async fn a_clock_that_is_ahead_is_noticed_and_one_behind_is_not() {
     let stage = Stage::start().await;
-    assert_eq!(stage.client.ahead_ms(), None);
+    assert_eq!(stage.client.clock_skew_ms(), None);
     stage.page().await.unwrap();
-    assert_eq!(stage.client.ahead_ms(), Some(0));
+    assert_eq!(stage.client.clock_skew_ms(), Some(0));
     stage.clock.advance(250);
     stage.skew_ms.store(-90_000, Ordering::SeqCst);
     stage.page().await.unwrap();
-    assert_eq!(stage.client.ahead_ms(), Some(90_250));
+    assert_eq!(stage.client.clock_skew_ms(), Some(90_250));
     stage.skew_ms.store(600_000, Ordering::SeqCst);
     stage.page().await.unwrap();
-    assert_eq!(stage.client.ahead_ms(), Some(0));
+    assert_eq!(stage.client.clock_skew_ms(), Some(0));
 }
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn an_error_tells_the_time_too() {
     stage.skew_ms.store(-60_000, Ordering::SeqCst);
     stage.fail(Fault::error(403, "no"), When::Always);
     stage.page().await.expect_err("a refusal");
-    assert_eq!(stage.client.ahead_ms(), Some(60_000));
+    assert_eq!(stage.client.clock_skew_ms(), Some(60_000));
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn without_a_date_nothing_is_known_of_the_clock() {
     let stage = Stage::start().await;
     stage.world().behaviours.date_header = false;
     stage.page().await.unwrap();
-    assert_eq!(stage.client.ahead_ms(), None);
+    assert_eq!(stage.client.clock_skew_ms(), None);
 }
 
 /// A page arrives while the engine works on another one.

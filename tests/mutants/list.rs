@@ -58,7 +58,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a 412 taken for failure",
         edits: &[(
-            "src/engine/collect/decide.rs",
+            "src/engine/collect/publish.rs",
             "return self.check_same(bucket, key, &about).await.map(|()| false);",
             "return Err(RunError::Pass(format!(\"412: {key}\")));",
         )],
@@ -90,7 +90,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "warm slots used without comparing head_hash",
         edits: &[(
-            "src/engine/collect/mod.rs",
+            "src/engine/collect/engine.rs",
             "kept.filter(|slots| slots.is_at(head_hash))",
             "kept.filter(|slots| slots.is_at(head_hash) || !head_hash.is_empty())",
         )],
@@ -118,7 +118,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             ),
             (
                 "src/engine/collect/admit.rs",
-                "if ms < self.cursor.origin_ms || ms >= reading.end_ms {",
+                "if ms < self.writer.cursor.origin_ms || ms >= reading.end_ms {",
                 "if ms >= reading.end_ms {",
             ),
         ],
@@ -133,11 +133,11 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             ),
             (
                 "src/engine/collect/read.rs",
-                "        let wish = self.compare(counted).await?;",
-                "        if self.report.pages >= u64::from(engine.settings.pages_per_run) {
-            return Ok(head);
-        }
-        let wish = self.compare(counted).await?;",
+                "            let urgency = self.compare(counted).await?;",
+                "            if self.report.pages >= u64::from(engine.settings.pages_per_run) {
+                return Ok(head);
+            }
+            let urgency = self.compare(counted).await?;",
             ),
         ],
     },

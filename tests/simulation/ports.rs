@@ -178,7 +178,7 @@ impl Insights for Ports {
         Box::pin(async move { answered!(Hourly, reply.await) })
     }
 
-    fn ahead_ms(&self) -> Option<i64> {
+    fn clock_skew_ms(&self) -> Option<i64> {
         lock(&self.world).locals[self.worker].ahead_ms
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
-use engine::collect::{Engine, Goal};
+use engine::collect::{Engine, RunPurpose};
 use engine::read::budget::Budget;
 use engine::report::stream::{Outcome, StreamReport};
 use engine::stream::StreamId;
@@ -284,8 +284,8 @@ impl Simulation {
             for (done, (stream, is_recovery)) in streams.iter().enumerate() {
                 let budget = share(engine.clock.now_ms(), budget, streams.len() - done);
                 reports.push(match is_recovery {
-                    true => engine.run(stream, Goal::Recover, budget).await,
-                    false => engine.run(stream, Goal::Collect, budget).await,
+                    true => engine.run(stream, RunPurpose::Recover, budget).await,
+                    false => engine.run(stream, RunPurpose::Collect, budget).await,
                 });
             }
             reports

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use engine::cursor::Cursor;
 use engine::cursor::state::Reading;
-use engine::read::sweep::{self, Wish};
+use engine::read::sweep::{self, SweepUrgency};
 use engine::report::stream::{Outcome, StreamReport};
 use engine::stream::StreamId;
 
@@ -38,7 +38,8 @@ impl Sweeps {
         let has_read = was_its_own && has_ended_well && report.pages > 0;
         // By any clock: one that is behind may not know yet.
         let now_ms = world.now_ms - if schedule.skewed { SKEW_MS_MAX } else { 0 };
-        let is_due = sweep::sweep(&cursor, now_ms, &schedule.settings, Wish::Usual).is_some();
+        let is_due =
+            sweep::sweep(&cursor, now_ms, &schedule.settings, SweepUrgency::Usual).is_some();
         let (mark_ms, reading) = (cursor.state.sweep_mark_ms, cursor.state.sweep);
         let before = self.0.remove(stream);
         let stood = before.filter(|b| is_due && b.mark_ms == mark_ms && b.reading == reading);

@@ -19,7 +19,7 @@ pub(crate) struct Store {
     /// The journal, read as it was created.
     pub(crate) entries: BTreeMap<(StreamId, u64), Entry>,
     /// What entries say about archive and slot objects: SHA-256 and the entry.
-    decided: HashMap<String, (String, StreamId, u64)>,
+    decided: HashMap<String, ([u8; 32], StreamId, u64)>,
 }
 
 /// One object.
@@ -121,7 +121,7 @@ impl Store {
                     .decided
                     .get(key)
                     .ok_or_else(|| format!("{key} is published and was not decided"))?;
-                if *hash != hex::encode(sha256) || Sha256::digest(body) != sha256.into() {
+                if *hash != sha256 || *Sha256::digest(body) != sha256 {
                     return Err(format!("{key} is not what was decided"));
                 }
                 if matches!(kind, Kind::Part) {
@@ -146,7 +146,7 @@ impl Store {
             .map(|part| (&part.key, &part.sha256))
             .chain(header.slots.iter().map(|slot| (&slot.key, &slot.sha256)))
         {
-            let decided = (sha256.clone(), stream.clone(), seq);
+            let decided = (*sha256, stream.clone(), seq);
             if let Some((_, _, other)) = self.decided.insert(key.clone(), decided) {
                 return Err(format!("{key} is in entries {other} and {seq}"));
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
-use engine::collect::Goal;
+use engine::collect::RunPurpose;
 use engine::limits::{BATCH_EVENTS_MAX, FAILURES_TOLERATED};
 use engine::ports::Clock as _;
 use engine::read::budget::Budget;
@@ -84,7 +84,7 @@ pub(crate) async fn run(options: &Options, whom: &Whom) -> anyhow::Result<bool> 
             }
             // The lanes of a folder are worked on here, day by day; a stack's are there.
             (Some(lane), Whom::Folder(fleet)) => {
-                fleet.engine.run(&lane.stream, Goal::Collect, short()).await.log();
+                fleet.engine.run(&lane.stream, RunPurpose::Collect, short()).await.log();
             }
             (Some(_), Whom::Stack(_)) => SystemClock.sleep(LOOK_MS).await,
         }

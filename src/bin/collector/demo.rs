@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
 use clap::Args;
-use engine::collect::{Engine, Goal};
+use engine::collect::{Engine, RunPurpose};
 use engine::ports::{Clock as _, Objects as _};
 use engine::settings::Settings;
 use engine::stream::StreamId;
@@ -114,7 +114,7 @@ fn demo_engine(standin: &StandIn, folder: &Path, terminal: &Terminal) -> anyhow:
 }
 
 async fn collect(engine: &Engine) -> anyhow::Result<()> {
-    for report in engine.turn(&StreamId::own(), Goal::Collect, budget(), false).await {
+    for report in engine.turn(&StreamId::own(), RunPurpose::Collect, budget(), false).await {
         println!("{}", show::run_line(&report));
         if let Some(error) = report.error {
             bail!("{error}");

@@ -32,7 +32,7 @@ pub(crate) fn run_line(stream: &StreamReport) -> String {
     }
     let counts = format!(
         "{} new events in {} objects, {} seen before, {} pages; read up to {frontier}",
-        stream.written, stream.objects, stream.seen, stream.pages
+        stream.tally.written, stream.objects, stream.seen, stream.pages
     );
     match (&stream.error, stream.outcome) {
         (Some(error), _) => format!("{name}: failed: {error} ({counts})"),

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::Run;
-use super::decide::Decided;
+use super::reader::Reader;
+use super::stop::Stop;
 use crate::archive::batch::Admission;
 use crate::cursor::state::Reading;
 use crate::error::RunError;
@@ -18,7 +18,7 @@ use crate::report::lateness;
 use crate::stream::{Scope, is_object_id};
 use crate::time;
 
-impl Run<'_> {
+impl Reader<'_> {
     /// Takes what is new of a page into the batch. The page is whole: it was read to its end.
     pub(super) async fn admit(
         &mut self,
@@ -26,7 +26,7 @@ impl Run<'_> {
         kind: Kind,
         reading: &Reading,
         before_ms: i64,
-    ) -> Result<Decided, RunError> {
+    ) -> Result<(), Stop> {
         let engine = self.engine;
         let layout = &engine.settings.layout;
         let scope = self.stream.scope();
@@ -34,16 +34,16 @@ impl Run<'_> {
         let mut places = Places::of(page, before_ms);
         self.settle_border(&mut places, page, reading).await?;
         let touched: BTreeSet<Slot> = page.rows().iter().map(slot_of).collect();
-        self.load(&touched).await?;
+        self.writer.load(&touched).await?;
         self.report.read += page.rows().len() as u64;
         for (number, row) in page.rows().iter().enumerate() {
             let ms = places.ms(number);
-            if ms < self.cursor.origin_ms || ms >= reading.end_ms {
+            if ms < self.writer.cursor.origin_ms || ms >= reading.end_ms {
                 continue;
             }
-            self.rows.came(ms);
+            self.rows.add(ms);
             let (identity, slot) = (row.identity, slot_of(row));
-            if self.batch.contains(&identity) || self.slots.contains(slot, &identity) {
+            if self.batch.contains(&identity) || self.writer.slots.contains(slot, &identity) {
                 self.report.seen += 1;
                 continue;
             }
@@ -66,10 +66,8 @@ impl Run<'_> {
             };
             if !has_room {
                 let at_ms = places.at_ms(number);
-                if let Decided::Theirs = self.close_batch(kind, reading, at_ms).await? {
-                    return Ok(Decided::Theirs);
-                }
-                self.load(&touched).await?;
+                self.close_batch(kind, reading, at_ms).await?;
+                self.writer.load(&touched).await?;
             }
             match fate {
                 Fate::Quarantined(reason) => {
@@ -88,20 +86,15 @@ impl Run<'_> {
             }
         }
         self.batch.leave(page);
-        Ok(Decided::Mine)
+        Ok(())
     }
 
     /// Decides a batch that is full at `at_ms`, where the next one begins.
-    async fn close_batch(
-        &mut self,
-        kind: Kind,
-        reading: &Reading,
-        at_ms: i64,
-    ) -> Result<Decided, RunError> {
+    async fn close_batch(&mut self, kind: Kind, reading: &Reading, at_ms: i64) -> Result<(), Stop> {
         let state = self.reached(kind, reading, at_ms);
-        let decided = self.decide(&state).await?;
-        self.slots.drop_before(at_ms - self.engine.settings.overlap_ms);
-        Ok(decided)
+        self.decide(&state).await?;
+        self.writer.slots.drop_before(at_ms - self.engine.settings.overlap_ms);
+        Ok(())
     }
 
     /// What becomes of a row that is new. What cannot be archived as an event is never filtered.
@@ -121,7 +114,7 @@ impl Run<'_> {
             self.tally.without_timestamp += 1;
             return;
         };
-        let state = &self.cursor.state;
+        let state = &self.writer.cursor.state;
         self.tally.late += u64::from(ms < state.read_to_ms);
         // A lane reads what is long past.
         let measured = lateness::measured_ms(state, ms, now_ms).filter(|_| !self.stream.is_lane());
@@ -138,12 +131,12 @@ impl Run<'_> {
         ordinal: u32,
         limit_bytes: usize,
     ) -> Result<(), RunError> {
-        if !(self.cursor.origin_ms..reading.end_ms).contains(&ms) {
+        if !(self.writer.cursor.origin_ms..reading.end_ms).contains(&ms) {
             return Ok(());
         }
-        self.load(&BTreeSet::from([Slot::Unplaced])).await?;
+        self.writer.load(&BTreeSet::from([Slot::Unplaced])).await?;
         let identity = Identity::of_position(self.stream.as_str(), &reading.query, ms, ordinal);
-        if self.batch.contains(&identity) || self.slots.contains(Slot::Unplaced, &identity) {
+        if self.batch.contains(&identity) || self.writer.slots.contains(Slot::Unplaced, &identity) {
             return Ok(());
         }
         let admission = Admission {

@@ -1,12 +1,12 @@
 //! A stream's birth, and the rebuilding of a cursor that was lost.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::{Engine, Run};
+use super::engine::Engine;
+use super::writer::Writer;
 use crate::cursor::Cursor;
 use crate::cursor::state::ReadingState;
 use crate::error::{RunError, unusable_certificate, unusable_entry};
@@ -19,18 +19,8 @@ use crate::read::budget::Budget;
 use crate::stream::StreamId;
 
 impl Engine {
-    /// Every stream that was ever born.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the state bucket cannot be listed.
-    pub async fn born(&self) -> Result<BTreeSet<StreamId>, StoreError> {
-        let bucket = &self.settings.state_bucket;
-        let keys = self.objects.list(bucket, certificate::PREFIX, "", usize::MAX).await?;
-        Ok(keys.iter().filter_map(|key| certificate::stream_of(key)).collect())
-    }
-
     /// Makes sure that the stream is born and has a cursor with a `seq`.
-    pub(crate) async fn bear(
+    pub(crate) async fn ensure_created(
         &self,
         stream: &StreamId,
         meter: &Arc<Meter>,
@@ -42,8 +32,8 @@ impl Engine {
                 // A birth's time lasts, and the clock may have been set since the last answer.
                 match stream.lane_day_ms() {
                     _ if stream.is_users() => {}
-                    None => self.ask_the_time_anew(stream, meter, budget).await?,
-                    Some(_) => self.ask_the_time(stream, meter, budget).await?,
+                    None => self.measure_clock_skew_anew(stream, meter, budget).await?,
+                    Some(_) => self.measure_clock_skew(stream, meter, budget).await?,
                 }
                 self.certify(stream).await?
             }
@@ -149,20 +139,20 @@ impl Engine {
     }
 
     /// Asks one row of JumpCloud, if this process has had no answer yet: an answer tells the time.
-    pub(super) async fn ask_the_time(
+    pub(super) async fn measure_clock_skew(
         &self,
         stream: &StreamId,
         meter: &Arc<Meter>,
         budget: &Budget,
     ) -> Result<(), RunError> {
-        match self.insights.ahead_ms() {
+        match self.insights.clock_skew_ms() {
             Some(_) => Ok(()),
-            None => self.ask_the_time_anew(stream, meter, budget).await,
+            None => self.measure_clock_skew_anew(stream, meter, budget).await,
         }
     }
 
     /// Asks one row of JumpCloud, for the time that its answer tells.
-    async fn ask_the_time_anew(
+    async fn measure_clock_skew_anew(
         &self,
         stream: &StreamId,
         meter: &Arc<Meter>,
@@ -180,16 +170,20 @@ impl Engine {
         };
         match self.insights.page(request).await {
             // A clock that is days ahead makes JumpCloud refuse the question, and tells by how much.
-            Err(_) if self.insights.ahead_ms().is_some_and(|ahead_ms| ahead_ms > DAY_MS) => Ok(()),
-            Err(InsightsError::TooLarge { .. }) if self.insights.ahead_ms().is_some() => Ok(()),
+            Err(_) if self.insights.clock_skew_ms().is_some_and(|skew_ms| skew_ms > DAY_MS) => {
+                Ok(())
+            }
+            Err(InsightsError::TooLarge { .. }) if self.insights.clock_skew_ms().is_some() => {
+                Ok(())
+            }
             answer => answer.map(|_| ()).map_err(RunError::from),
         }
     }
 }
 
-impl Run<'_> {
+impl Writer<'_> {
     /// On a cold start: the cursor must be one of this stream's birth.
-    pub(super) async fn check_birth(&self) -> Result<(), RunError> {
+    pub(super) async fn check_certificate(&self) -> Result<(), RunError> {
         let key = certificate_key(self.stream);
         let bytes = self.engine.certificate(self.stream).await?;
         let bytes =

@@ -6,17 +6,16 @@
 
 use std::collections::BTreeSet;
 
-use super::Run;
-use super::pages::held;
+use super::reader::Reader;
 use crate::cursor::state::Reading;
 use crate::error::RunError;
 use crate::identity::Identity;
 use crate::page::Page;
 use crate::ports::InsightsError;
-use crate::read::paging::{Step, Walk};
+use crate::read::paging::{PageSummary, Step, Walk};
 use crate::read::position::{self, Places};
 
-impl Run<'_> {
+impl Reader<'_> {
     /// Puts rows of `page` at the end of the reading that lie there, where that is the lane's end
     /// and the page leaves it open.
     pub(super) async fn settle_border(
@@ -25,7 +24,7 @@ impl Run<'_> {
         page: &Page,
         reading: &Reading,
     ) -> Result<(), RunError> {
-        if self.cursor.end_ms != Some(reading.end_ms) {
+        if self.writer.cursor.end_ms != Some(reading.end_ms) {
             return Ok(());
         }
         let doubtful = position::doubtful(page, reading.end_ms);
@@ -58,7 +57,9 @@ impl Run<'_> {
             };
             self.report.pages += 1;
             found.extend(page.rows().iter().map(|row| row.identity));
-            if walk.passed(&held(&page, position::last_ms(&page, border_ms)))? == Step::End {
+            if walk.passed(&PageSummary::of(&page, position::last_ms(&page, border_ms)))?
+                == Step::End
+            {
                 return Ok(found);
             }
         }

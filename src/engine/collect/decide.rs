@@ -1,63 +1,60 @@
-//! Decide, publish, advance: how a batch becomes part of the archive.
+//! Decide and advance: how a batch becomes a journal entry, and the cursor moves to it.
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use libdeflater::CompressionLvl;
 
-use super::Run;
-use super::parts::content_type;
-use super::slots::Held;
-use crate::archive::batch::Sealed;
+use super::slots::LoadedSlot;
+use super::stop::Stop;
+use super::writer::Writer;
+use crate::archive::batch::{Batch, Sealed};
 use crate::cursor;
 use crate::cursor::item::number;
 use crate::cursor::state::ReadingState;
 use crate::error::{RunError, unusable_entry};
 use crate::identity::Slot;
-use crate::journal::entry::{Entry, Header, PartRecord, SlotRecord, entry_key};
+use crate::journal::entry::{Entry, Header, SlotRecord, entry_key};
 use crate::journal::index::{slot_key, unplaced_day};
-use crate::limits::{CREATE_TRIES_MAX, WRITES_AT_ONCE};
-use crate::ports::{About, Created, StoreError};
+use crate::limits::CREATE_TRIES_MAX;
+use crate::ports::error::StoreError;
+use crate::ports::{About, Created};
 
-/// How a decision ended.
-pub(super) enum Decided {
-    /// The batch is archived.
-    Mine,
-    /// Another writer's entry stands where ours would: the batch is dropped.
-    Theirs,
-}
-
-impl Run<'_> {
-    /// Decides the batch together with the reading state it leads to, publishes and advances it.
+impl Writer<'_> {
+    /// Decides the batch together with the reading state it leads to, publishes and advances it. The
+    /// batch is empty then.
     ///
-    /// If another writer was first, the batch, the page position and the sweep's progress are
-    /// dropped; the caller begins again at recovery.
-    pub(super) async fn decide(&mut self, state: &ReadingState) -> Result<Decided, RunError> {
-        let (entry, slots) = self.seal(state)?;
-        let tally = std::mem::take(&mut self.tally);
+    /// # Errors
+    /// [`Stop::Overtaken`] if another writer was first: the batch, and all progress since the table
+    /// was last written, are dropped.
+    pub(super) async fn decide(
+        &mut self,
+        batch: &mut Batch,
+        state: &ReadingState,
+    ) -> Result<(), Stop> {
+        let (entry, slots) = self.seal(batch, state)?;
         if !self.create_entry(&entry).await? {
-            self.slots.forget();
-            self.cursor.state = self.written.clone();
-            self.has_unwritten = false;
-            return Ok(Decided::Theirs);
+            self.drop_progress();
+            return Err(Stop::Overtaken);
         }
         self.publish_parts(&entry).await?;
         self.publish_slots(&entry, &slots).await?;
         self.advance(&entry).await?;
-        for (slot, held) in slots {
-            self.slots.put(slot, held);
+        for (slot, loaded) in slots {
+            self.slots.put(slot, loaded);
         }
-        self.report.archived(&tally);
-        self.entry_room = entry.into_room();
-        Ok(Decided::Mine)
+        self.entry_buffer = entry.into_room();
+        Ok(())
     }
 
     /// Turns the batch into an entry, and the slots it adds to into what they will be.
-    fn seal(&mut self, state: &ReadingState) -> Result<(Entry, BTreeMap<Slot, Held>), RunError> {
+    fn seal(
+        &mut self,
+        batch: &mut Batch,
+        state: &ReadingState,
+    ) -> Result<(Entry, BTreeMap<Slot, LoadedSlot>), RunError> {
+        assert!(self.slots.is_at(&self.cursor.head_hash), "the slots are those of the head");
         let settings = &self.engine.settings;
         let level = CompressionLvl::new(settings.compression_level).unwrap_or_default();
-        let mut batch = std::mem::take(&mut self.batch);
         let Sealed { parts, identities } = batch.seal(&settings.layout, level);
         let seq = self.cursor.seq + 1;
         let decided_ms = self.engine.now_ms();
@@ -74,10 +71,10 @@ impl Run<'_> {
                 slot: slot.name(),
                 base: base.key.clone(),
                 key: key.clone(),
-                sha256: hex::encode(ids.sha256()),
+                sha256: ids.sha256(),
                 added: new.len(),
             });
-            slots.insert(*slot, Held { key: Some(key), ids });
+            slots.insert(*slot, LoadedSlot { key: Some(key), ids });
         }
         let mut state = ReadingState { last_entry_ms: decided_ms, ..self.cursor.raised(state) };
         let (parts, bodies) = self.parts(&parts, seq, &mut state)?;
@@ -93,9 +90,8 @@ impl Run<'_> {
             parts,
             slots: records,
         };
-        let room = std::mem::take(&mut self.entry_room);
+        let room = std::mem::take(&mut self.entry_buffer);
         let entry = Entry::encode(header, &identities, &bodies, room);
-        self.batch = batch;
         Ok((entry, slots))
     }
 
@@ -152,103 +148,6 @@ impl Run<'_> {
         Ok(Some(entry))
     }
 
-    /// Writes the entry's parts, from exactly its bytes.
-    pub(super) async fn publish_parts(&mut self, entry: &Entry) -> Result<(), RunError> {
-        let writes = entry.header.parts.iter().map(|part| {
-            let about = About {
-                sha256: unhex(&part.sha256),
-                content_type: content_type(&part.key),
-                metadata: vec![
-                    ("event-count", part.events.to_string()),
-                    ("first-timestamp", part.first_timestamp.clone()),
-                    ("last-timestamp", part.last_timestamp.clone()),
-                    ("stream", self.stream.to_string()),
-                    ("seq", entry.header.seq.to_string()),
-                ],
-            };
-            self.write_part(entry, part, about)
-        });
-        let new: Vec<bool> =
-            stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).try_collect().await?;
-        self.report.objects += new.iter().filter(|new| **new).count() as u64;
-        self.report.bytes_out +=
-            entry.header.parts.iter().map(|part| part.length as u64).sum::<u64>();
-        Ok(())
-    }
-
-    /// Writes one part. Returns whether it is new.
-    async fn write_part(
-        &self,
-        entry: &Entry,
-        part: &PartRecord,
-        about: About,
-    ) -> Result<bool, RunError> {
-        let PartRecord { key, events, length: bytes, .. } = part;
-        let (stream, seq) = (self.stream, entry.header.seq);
-        let is_new = self.create_same(&entry.header.bucket, key, entry.part(part), about).await?;
-        if is_new {
-            tracing::info!(%stream, seq, key, events, bytes, "part written");
-        } else {
-            tracing::info!(%stream, seq, key, "part was there already");
-        }
-        Ok(is_new)
-    }
-
-    /// Writes the slot objects the entry results in; only when all of its parts are there.
-    pub(super) async fn publish_slots(
-        &self,
-        entry: &Entry,
-        slots: &BTreeMap<Slot, Held>,
-    ) -> Result<(), RunError> {
-        let writes = entry.header.slots.iter().zip(slots.values()).map(|(record, held)| {
-            let about = About {
-                sha256: unhex(&record.sha256),
-                content_type: "application/octet-stream",
-                metadata: Vec::new(),
-            };
-            let body = Bytes::copy_from_slice(held.ids.bytes());
-            self.create_same(self.state_bucket(), &record.key, body, about)
-        });
-        stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).try_collect::<Vec<_>>().await?;
-        Ok(())
-    }
-
-    /// Creates an object, or finds it there with the same bytes. Returns whether it is new.
-    async fn create_same(
-        &self,
-        bucket: &str,
-        key: &str,
-        body: Bytes,
-        about: About,
-    ) -> Result<bool, RunError> {
-        let mut open = String::new();
-        for _ in 0..CREATE_TRIES_MAX {
-            match self.engine.objects.create(bucket, key, body.clone(), &about).await {
-                Ok(Created::New) => return Ok(true),
-                Ok(Created::Taken) => {
-                    return self.check_same(bucket, key, &about).await.map(|()| false);
-                }
-                Err(StoreError::Unclear(message)) => open = message,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(RunError::Pass(format!("{bucket}/{key} could not be written: {open}")))
-    }
-
-    async fn check_same(&self, bucket: &str, key: &str, about: &About) -> Result<(), RunError> {
-        let (found, ours) =
-            (self.engine.objects.sha256(bucket, key).await?, hex::encode(about.sha256));
-        match found {
-            Some(found) if found == ours => Ok(()),
-            Some(found) => {
-                let what = format!("its SHA-256 is {found}, the journal's {ours}");
-                Err(RunError::damaged(&format!("{bucket}/{key}"), what))
-            }
-            // A reader that removes what it has read was faster.
-            None => Ok(()),
-        }
-    }
-
     /// Moves the cursor to `entry`. Losing the race to another run that does the same is success.
     pub(super) async fn advance(&mut self, entry: &Entry) -> Result<(), RunError> {
         let hash = entry.hash();
@@ -272,18 +171,14 @@ impl Run<'_> {
             }
             self.cursor.state.frontier_ms = frontier_ms;
         }
-        self.cursor.state = self.cursor.raised(&entry.header.state);
+        let state = self.cursor.raised(&entry.header.state);
+        assert!(state.frontier_ms >= self.cursor.state.frontier_ms, "the frontier never falls");
+        assert_eq!(entry.header.seq, self.cursor.seq + 1, "entries follow one another");
+        self.cursor.state = state;
         self.cursor.seq = entry.header.seq;
         self.cursor.head_hash = hash;
-        self.written = self.cursor.state.clone();
-        self.has_unwritten = false;
+        self.slots.set_head(&self.cursor.head_hash);
+        self.mark_stored();
         Ok(())
     }
-}
-
-/// A hash an entry holds; one that is none meets no object's.
-fn unhex(text: &str) -> [u8; 32] {
-    let mut hash = [0; 32];
-    let _ = hex::decode_to_slice(text, &mut hash);
-    hash
 }

@@ -5,23 +5,23 @@
 
 use std::sync::Arc;
 
-use super::Run;
-use super::decide::Decided;
-use super::read::{Ended, Share};
-use crate::cursor::state::Reading;
+use super::read::ReadAllowance;
+use super::reader::Reader;
+use super::stop::{Progress, Stop};
+use crate::cursor::state::{Reading, ReadingState};
 use crate::error::RunError;
 use crate::limits::PAGE_AHEAD_BYTES_MAX;
-use crate::page::Page;
 use crate::page::request::Ask;
 use crate::ports::incoming::Incoming;
 use crate::ports::{InsightsError, PageRequest};
-use crate::read::paging::{Held, Narrower, Step, Walk};
+use crate::read::paging::{Narrower, PageSummary, Step, Walk};
 use crate::read::position;
+use crate::read::rows::RowCount;
 use crate::read::window::{self, Kind};
 
 /// What the share says about another page.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Room {
+enum PageBudget {
     ForMore,
     None,
     /// The time is over before the reading has passed the millisecond it began in.
@@ -34,7 +34,7 @@ struct Foreseen {
     incoming: Incoming,
 }
 
-impl Run<'_> {
+impl Reader<'_> {
     /// Pages through one query, from where the reading is.
     ///
     /// Neither pages nor a share end it before it has passed the millisecond it began in: it
@@ -43,14 +43,14 @@ impl Run<'_> {
         &mut self,
         kind: Kind,
         reading: &mut Reading,
-        share: Share,
-    ) -> Result<Ended, RunError> {
+        allowance: ReadAllowance,
+    ) -> Result<Progress, Stop> {
         let mut walk = Walk::new(reading.at_ms, reading.end_ms, self.engine.settings.page_limit);
         let mut at_ms = reading.at_ms;
-        self.rows.begin(window::rows_so_far(&self.cursor.state, kind));
+        self.rows = RowCount::resumed(window::rows_before_resume(&self.writer.cursor.state, kind));
         let mut next = self.ask(&walk, reading);
         loop {
-            let foreseen = self.foresee(&mut next, &walk, reading, share).await;
+            let foreseen = self.foresee(&mut next, &walk, reading, allowance).await;
             let page = match next.await {
                 Ok(page) => page,
                 Err(InsightsError::TooLarge { token, limit_bytes }) => {
@@ -63,76 +63,70 @@ impl Run<'_> {
                 }
                 Err(InsightsError::OutOfTime) if at_ms > reading.at_ms => {
                     let state = self.reached(kind, reading, at_ms);
-                    return self.decide_or_keep(state, Ended::Interrupted).await;
+                    self.decide_or_keep(&state).await?;
+                    return Ok(Progress::Interrupted);
                 }
-                Err(error) => return self.broken_off(kind, reading, at_ms, error.into()).await,
+                Err(error) => return self.end_with(kind, reading, at_ms, error.into()).await,
             };
             self.report.pages += 1;
             // The clock may have been set forward since the reading was planned.
             reading.started_ms = reading.started_ms.min(self.engine.now_ms());
             let last_ms = position::last_ms(&page, at_ms);
-            let step = walk.passed(&held(&page, last_ms));
-            let room = self.room(reading.at_ms < last_ms, self.report.pages, page.len(), share);
-            let is_more = step == Ok(Step::Next) && room == Room::ForMore;
+            let step = walk.passed(&PageSummary::of(&page, last_ms));
+            let left =
+                self.page_budget(reading.at_ms < last_ms, self.report.pages, page.len(), allowance);
+            let is_more = step == Ok(Step::Next) && left == PageBudget::ForMore;
             let requested = match is_more {
                 true => self.requested(&walk, reading, foreseen, page.len()).await,
                 false => None,
             };
-            if let Decided::Theirs = self.admit(&page, kind, reading, at_ms).await? {
-                return Ok(Ended::Lost);
-            }
+            self.admit(&page, kind, reading, at_ms).await?;
             self.engine.insights.give_back(page);
             at_ms = last_ms.max(at_ms);
-            match (step, room) {
+            match (step, left) {
                 (Err(error), _) => {
-                    return self.broken_off(kind, reading, at_ms, error.into()).await;
+                    return self.end_with(kind, reading, at_ms, error.into()).await;
                 }
                 (Ok(Step::End), _) => {
-                    self.cursor.state = window::query_read(
-                        &self.cursor.state,
+                    self.writer.cursor.state = window::query_read(
+                        &self.writer.cursor.state,
                         kind,
                         reading.end_ms,
                         self.rows.all(),
                     );
-                    return Ok(Ended::Complete);
+                    return Ok(Progress::Complete);
                 }
-                (Ok(Step::Next), Room::None) => {
+                (Ok(Step::Next), PageBudget::None) => {
                     let state = self.reached(kind, reading, at_ms);
-                    return self.decide_or_keep(state, Ended::Interrupted).await;
+                    self.decide_or_keep(&state).await?;
+                    return Ok(Progress::Interrupted);
                 }
-                (Ok(Step::Next), Room::Dense) => {
+                (Ok(Step::Next), PageBudget::Dense) => {
                     let text = format!("millisecond {at_ms} holds more events than a run can read");
-                    return self.broken_off(kind, reading, at_ms, RunError::Mend(text)).await;
+                    return self.end_with(kind, reading, at_ms, RunError::Mend(text)).await;
                 }
-                (Ok(Step::Next), Room::ForMore) => {}
+                (Ok(Step::Next), PageBudget::ForMore) => {}
             }
             next = requested.unwrap_or_else(|| self.ask(&walk, reading));
         }
     }
 
     /// The state once everything before `at_ms` is decided.
-    pub(super) fn reached(
-        &self,
-        kind: Kind,
-        reading: &Reading,
-        at_ms: i64,
-    ) -> crate::cursor::state::ReadingState {
-        window::reached(&self.cursor.state, kind, reading, at_ms, self.rows.before(at_ms))
+    pub(super) fn reached(&self, kind: Kind, reading: &Reading, at_ms: i64) -> ReadingState {
+        window::reached(&self.writer.cursor.state, kind, reading, at_ms, self.rows.before(at_ms))
     }
 
     /// The reading failed. What came whole is decided all the same.
-    async fn broken_off(
+    async fn end_with(
         &mut self,
         kind: Kind,
         reading: &Reading,
         at_ms: i64,
         error: RunError,
-    ) -> Result<Ended, RunError> {
+    ) -> Result<Progress, Stop> {
         let state = self.reached(kind, reading, at_ms);
-        match self.decide_or_keep(state, Ended::Interrupted).await? {
-            Ended::Lost => Ok(Ended::Lost),
-            _ => Err(error),
-        }
+        self.decide_or_keep(&state).await?;
+        Err(error.into())
     }
 
     /// Asks for the page behind one whose headers are there, if they tell enough of it.
@@ -141,13 +135,13 @@ impl Run<'_> {
         next: &mut Incoming,
         walk: &Walk,
         reading: &Reading,
-        share: Share,
+        allowance: ReadAllowance,
     ) -> Option<Foreseen> {
         let headers = next.headers().await?;
         let (behind, last_ms) = walk.foreseen(headers)?;
-        let room = self.room(reading.at_ms < last_ms, self.report.pages + 1, 0, share);
+        let left = self.page_budget(reading.at_ms < last_ms, self.report.pages + 1, 0, allowance);
         let ask = || Foreseen { ask: behind.ask(), incoming: self.ask(&behind, reading) };
-        (room == Room::ForMore).then(ask)
+        (left == PageBudget::ForMore).then(ask)
     }
 
     /// The page behind one of `page_bytes`, on its way if it may be: the foreseen one, if it is what
@@ -187,56 +181,21 @@ impl Run<'_> {
     }
 
     /// What the share says once `pages` pages have come, the last one `page_bytes` long.
-    fn room(&self, has_passed: bool, pages: u64, page_bytes: usize, share: Share) -> Room {
+    fn page_budget(
+        &self,
+        has_passed: bool,
+        pages: u64,
+        page_bytes: usize,
+        allowance: ReadAllowance,
+    ) -> PageBudget {
         let now_ms = self.engine.clock.now_ms();
         let end_ms = self.budget.read_until_ms(self.batch.raw_bytes() + page_bytes);
         match has_passed {
-            false if now_ms >= end_ms => Room::Dense,
-            true if now_ms >= end_ms.min(share.until_ms) || pages >= share.pages => Room::None,
-            _ => Room::ForMore,
+            false if now_ms >= end_ms => PageBudget::Dense,
+            true if now_ms >= end_ms.min(allowance.until_ms) || pages >= allowance.pages => {
+                PageBudget::None
+            }
+            _ => PageBudget::ForMore,
         }
-    }
-}
-
-/// What paging needs to know of a page.
-pub(super) fn held(page: &Page, last_ms: i64) -> Held {
-    Held {
-        rows: page.rows().len(),
-        count: page.headers.count,
-        limit: page.headers.limit,
-        token: page.headers.token.clone(),
-        last_ms,
-    }
-}
-
-/// Counts the rows of a query, to be compared with JumpCloud's own count.
-#[derive(Debug, Default)]
-pub(super) struct Rows {
-    before: i64,
-    at: i64,
-    place_ms: i64,
-}
-
-impl Rows {
-    fn begin(&mut self, so_far: i64) {
-        *self = Self { before: so_far, at: 0, place_ms: i64::MIN };
-    }
-
-    pub(super) fn came(&mut self, place_ms: i64) {
-        if place_ms > self.place_ms {
-            self.before += self.at;
-            self.at = 0;
-            self.place_ms = place_ms;
-        }
-        self.at += 1;
-    }
-
-    /// Rows before `at_ms`: those at it come again when the reading goes on there.
-    fn before(&self, at_ms: i64) -> i64 {
-        if at_ms > self.place_ms { self.all() } else { self.before }
-    }
-
-    fn all(&self) -> i64 {
-        self.before + self.at
     }
 }

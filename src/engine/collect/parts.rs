@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::Run;
+use super::writer::Writer;
 use crate::archive::batch::SealedPart;
 use crate::archive::key::{event_key, is_archive_key, quarantine_key, record_key, users_key};
 use crate::cursor::state::ReadingState;
@@ -12,7 +12,7 @@ use crate::journal::entry::{PartBody, PartRecord};
 use crate::limits::SNAPSHOT_PARTS_MAX;
 use crate::users::snapshot;
 
-impl Run<'_> {
+impl Writer<'_> {
     /// The records and the bytes of an entry's parts. A snapshot's state takes note of those that
     /// hold users; the state of one that has ended makes its completion record a part.
     pub(super) fn parts<'b>(
@@ -28,13 +28,13 @@ impl Run<'_> {
                 key: checked(key)?,
                 offset: 0,
                 length: part.gzip.len(),
-                sha256: hex::encode(part.sha256),
+                sha256: part.sha256,
                 events: part.events,
                 first_timestamp: rfc3339_ns(part.first_ns),
                 last_timestamp: rfc3339_ns(part.last_ns),
             };
             if let Some(snapshot) = state.snapshot.as_mut().filter(|_| part.folders.is_some()) {
-                let (key, sha256) = (record.key.clone(), record.sha256.clone());
+                let (key, sha256) = (record.key.clone(), hex::encode(record.sha256));
                 snapshot.parts.push(snapshot::Part { key, users: part.events as u64, sha256 });
             }
             records.push(record);
@@ -83,7 +83,7 @@ impl Run<'_> {
             key: checked(record_key(self.stream, &snapshot.date()))?,
             offset: 0,
             length: body.len(),
-            sha256: hex::encode(Sha256::digest(&body)),
+            sha256: Sha256::digest(&body).into(),
             events: 0,
             first_timestamp: rfc3339_ns(ended_ns),
             last_timestamp: rfc3339_ns(ended_ns),

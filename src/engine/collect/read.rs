@@ -6,119 +6,106 @@ use std::sync::Arc;
 use futures_util::future;
 
 use super::counts::Counts;
-use super::decide::Decided;
-use super::{ReadEnd, Run};
+use super::reader::Reader;
+use super::stop::{Progress, Stop};
 use crate::archive::batch::Batch;
-use crate::cursor::state::{Reading, ReadingState};
+use crate::cursor::state::Reading;
 use crate::error::RunError;
-use crate::limits::{ENTRY_INTERVAL_MS_MAX, HOUR_MS};
+use crate::limits::HOUR_MS;
 use crate::ports::InsightsError;
-use crate::read::sweep::{self, Wish};
+use crate::read::sweep::{self, SweepUrgency};
 use crate::read::window::{self, Kind, Plan};
 
 /// What a kind of reading may take of a run.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Share {
+pub(super) struct ReadAllowance {
     /// Its time ends here, on the local clock.
     pub(super) until_ms: i64,
     /// Its pages end when the run has used this many.
     pub(super) pages: u64,
 }
 
-/// How a reading ended, if not with an error.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
-    Complete,
-    Interrupted,
-    Lost,
-}
-
 /// JumpCloud's hourly counts, or why there are none.
 type Counted = Result<Counts, InsightsError>;
 
-impl<'e> Run<'e> {
+impl<'e> Reader<'e> {
     /// Reads what is due. The sweep has its own share of the run, so that neither starves the
     /// other.
-    pub(super) async fn read(&mut self) -> Result<ReadEnd, RunError> {
+    pub(super) async fn read(&mut self) -> Result<Progress, Stop> {
         let engine = self.engine;
         self.batch = Batch::default();
         if self.is_out_of_time() {
-            return Ok(ReadEnd::Interrupted);
+            return Ok(Progress::Interrupted);
         }
-        engine.ask_the_time(self.stream, &self.meter, &self.budget).await?;
+        engine.measure_clock_skew(self.stream, &self.meter, &self.budget).await?;
         let ahead = self.counts_ahead();
         let (head, counted) = future::join(self.read_head(), ahead).await;
         let head = head?;
-        if matches!(head, ReadEnd::Lost) || self.stream.is_lane() {
-            return Ok(head);
+        if !self.stream.is_lane() {
+            let urgency = self.compare(counted).await?;
+            self.read_again(urgency).await?;
         }
-        let wish = self.compare(counted).await?;
-        Ok(match self.read_again(wish).await? {
-            Ended::Lost => ReadEnd::Lost,
-            Ended::Complete | Ended::Interrupted => head,
-        })
+        Ok(head)
     }
 
     /// The head: an interrupted reading first, and then, in the same run, what is new since.
-    async fn read_head(&mut self) -> Result<ReadEnd, RunError> {
+    async fn read_head(&mut self) -> Result<Progress, Stop> {
         let settings = &self.engine.settings;
         loop {
             let now_ms = self.engine.now_ms();
-            let was_interrupted = self.cursor.state.reading.is_some();
-            let Plan::Read(reading) = window::head(&self.cursor, now_ms, settings) else {
-                return Ok(ReadEnd::Waiting);
+            let was_interrupted = self.writer.cursor.state.reading.is_some();
+            let Plan::Read(reading) = window::head(&self.writer.cursor, now_ms, settings) else {
+                return Ok(Progress::Waiting);
             };
             match self.read_through(Kind::Head, reading, self.head_share(now_ms)).await? {
                 // A lane's next reading would be of the same range: that is the next run's.
-                Ended::Complete
+                Progress::Complete
                     if was_interrupted
-                        && self.cursor.end_ms.is_none()
+                        && self.writer.cursor.end_ms.is_none()
                         && !self.is_out_of_time() => {}
-                Ended::Complete => return Ok(ReadEnd::Complete),
-                Ended::Interrupted => return Ok(ReadEnd::Interrupted),
-                Ended::Lost => return Ok(ReadEnd::Lost),
+                progress => return Ok(progress),
             }
         }
     }
 
     /// All of the run, but for a quarter of the time where a sweep or an hour is due.
-    fn head_share(&self, now_ms: i64) -> Share {
+    fn head_share(&self, now_ms: i64) -> ReadAllowance {
         let settings = &self.engine.settings;
         let local_ms = self.engine.clock.now_ms();
         let end_ms = self.budget.read_until_ms(0);
         let is_more_due = !self.stream.is_lane()
-            && (sweep::sweep(&self.cursor, now_ms, settings, Wish::Usual).is_some()
-                || sweep::hour(&self.cursor, settings).is_some());
+            && (sweep::sweep(&self.writer.cursor, now_ms, settings, SweepUrgency::Usual).is_some()
+                || sweep::hour(&self.writer.cursor, settings).is_some());
         let kept_ms = if is_more_due { (end_ms - local_ms).max(0) / 4 } else { 0 };
-        Share { until_ms: end_ms - kept_ms, pages: u64::from(settings.pages_per_run) }
+        ReadAllowance { until_ms: end_ms - kept_ms, pages: u64::from(settings.pages_per_run) }
     }
 
     /// What is left of the run: its time, and the pages the head left, but at least a quarter of
     /// them.
-    fn rest_share(&self) -> Share {
+    fn rest_share(&self) -> ReadAllowance {
         let pages = u64::from(self.engine.settings.pages_per_run);
         let own = self.report.pages + (pages / 4).max(1);
-        Share { until_ms: self.budget.read_until_ms(0), pages: own.max(pages) }
+        ReadAllowance { until_ms: self.budget.read_until_ms(0), pages: own.max(pages) }
     }
 
     /// The full sweep and the hours that are due.
-    async fn read_again(&mut self, wish: Wish) -> Result<Ended, RunError> {
+    async fn read_again(&mut self, urgency: SweepUrgency) -> Result<Progress, Stop> {
         let settings = &self.engine.settings;
         let share = self.rest_share();
         let now_ms = self.engine.now_ms();
-        if let Some(reading) = sweep::sweep(&self.cursor, now_ms, settings, wish) {
-            let ended = self.read_through(Kind::Sweep, reading, share).await?;
-            if ended != Ended::Complete {
-                return Ok(ended);
+        if let Some(reading) = sweep::sweep(&self.writer.cursor, now_ms, settings, urgency) {
+            let progress = self.read_through(Kind::Sweep, reading, share).await?;
+            if progress != Progress::Complete {
+                return Ok(progress);
             }
         }
-        while let Some((hour, reading)) = sweep::hour(&self.cursor, settings) {
-            let ended = self.read_through(hour, reading, share).await?;
-            if ended != Ended::Complete {
-                return Ok(ended);
+        while let Some((hour, reading)) = sweep::hour(&self.writer.cursor, settings) {
+            let progress = self.read_through(hour, reading, share).await?;
+            if progress != Progress::Complete {
+                return Ok(progress);
             }
         }
-        Ok(Ended::Complete)
+        Ok(Progress::Complete)
     }
 
     /// Asks for hourly counts while the head is read, if they are to be compared once it has been:
@@ -126,7 +113,7 @@ impl<'e> Run<'e> {
     /// gets is open.
     fn counts_ahead(&self) -> impl Future<Output = Option<Counted>> + use<'e> {
         let now_ms = self.engine.now_ms();
-        let mut read = self.cursor.clone();
+        let mut read = self.writer.cursor.clone();
         let is_wanted = self.is_comparison_due(now_ms)
             && read.state.reading.is_none()
             && !self.stream.is_lane();
@@ -143,19 +130,20 @@ impl<'e> Run<'e> {
     }
 
     fn is_comparison_due(&self, now_ms: i64) -> bool {
-        let last_ms = self.cursor.state.compared_at_ms.unwrap_or(i64::MIN / 2);
+        let last_ms = self.writer.cursor.state.compared_at_ms.unwrap_or(i64::MIN / 2);
         now_ms - last_ms >= self.engine.settings.sweep_every_ms
     }
 
     /// Compares hourly counts, if that is due; returns how much a full sweep is wanted then. If
     /// JumpCloud gives no counts, that fails no run.
-    async fn compare(&mut self, ahead: Option<Counted>) -> Result<Wish, RunError> {
+    async fn compare(&mut self, ahead: Option<Counted>) -> Result<SweepUrgency, RunError> {
         let settings = &self.engine.settings;
         let now_ms = self.engine.now_ms();
         let is_due = self.is_comparison_due(now_ms);
-        let Some((first_ms, end_ms)) = sweep::comparable(&self.cursor, settings).filter(|_| is_due)
+        let Some((first_ms, end_ms)) =
+            sweep::comparable(&self.writer.cursor, settings).filter(|_| is_due)
         else {
-            return Ok(Wish::Usual);
+            return Ok(SweepUrgency::Usual);
         };
         let counted = match ahead {
             Some(counted) => counted,
@@ -168,32 +156,31 @@ impl<'e> Run<'e> {
             }
             Err(error) => {
                 tracing::warn!(stream = %self.stream, %error, "hourly counts cannot be compared");
-                return Ok(Wish::Often);
+                return Ok(SweepUrgency::Often);
             }
         };
-        let ours = self.engine.indexed(self.stream, self.cursor.seq, first_ms).await?;
-        let compared = sweep::compare(&self.cursor, now_ms, settings, &theirs, &ours);
-        self.keep_state(&compared.state);
-        Ok(compared.wish)
+        let ours = self.engine.indexed(self.stream, self.writer.cursor.seq, first_ms).await?;
+        let compared = sweep::compare(&self.writer.cursor, now_ms, settings, &theirs, &ours);
+        self.writer.keep_state(&compared.state);
+        Ok(compared.urgency)
     }
 
     /// Reads the hours that begin at `hours_ms` again, cut at the origin, and nothing else.
-    pub(super) async fn repair(&mut self, hours_ms: &[i64]) -> Result<ReadEnd, RunError> {
+    pub(super) async fn repair(&mut self, hours_ms: &[i64]) -> Result<Progress, Stop> {
         self.batch = Batch::default();
-        self.engine.ask_the_time(self.stream, &self.meter, &self.budget).await?;
-        let share = Share { until_ms: self.budget.read_until_ms(0), pages: u64::MAX };
+        self.engine.measure_clock_skew(self.stream, &self.meter, &self.budget).await?;
+        let share = ReadAllowance { until_ms: self.budget.read_until_ms(0), pages: u64::MAX };
         for &from_ms in hours_ms {
             let started_ms = self.engine.now_ms();
             let Some(query) = self.engine.settings.queries.first().cloned() else { break };
-            let end_ms = (from_ms + HOUR_MS).min(self.cursor.state.read_to_ms);
+            let end_ms = (from_ms + HOUR_MS).min(self.writer.cursor.state.read_to_ms);
             let reading = Reading { from_ms, end_ms, started_ms, query, at_ms: from_ms };
             match self.read_through(Kind::Hour(from_ms), reading, share).await? {
-                Ended::Complete => {}
-                Ended::Interrupted => return Ok(ReadEnd::Interrupted),
-                Ended::Lost => return Ok(ReadEnd::Lost),
+                Progress::Complete => {}
+                progress => return Ok(progress),
             }
         }
-        Ok(ReadEnd::Complete)
+        Ok(Progress::Complete)
     }
 
     /// Reads every query of a window, one after the other.
@@ -201,54 +188,29 @@ impl<'e> Run<'e> {
         &mut self,
         kind: Kind,
         mut reading: Reading,
-        share: Share,
-    ) -> Result<Ended, RunError> {
+        share: ReadAllowance,
+    ) -> Result<Progress, Stop> {
         loop {
             if reading.at_ms < reading.end_ms {
-                let ended = self.read_query(kind, &mut reading, share).await?;
-                if ended != Ended::Complete {
-                    return Ok(ended);
+                let progress = self.read_query(kind, &mut reading, share).await?;
+                if progress != Progress::Complete {
+                    return Ok(progress);
                 }
             }
             match window::next_query(&reading, &self.engine.settings.queries) {
                 Some(next) => reading = next,
                 None => {
-                    let state = window::completed(&self.cursor.state, kind, &reading);
-                    return self.decide_or_keep(state, Ended::Complete).await;
+                    let state = window::completed(&self.writer.cursor.state, kind, &reading);
+                    self.decide_or_keep(&state).await?;
+                    return Ok(Progress::Complete);
                 }
             }
             if self.report.pages >= share.pages {
-                let state = window::reached(&self.cursor.state, kind, &reading, reading.at_ms, 0);
-                return self.decide_or_keep(state, Ended::Interrupted).await;
+                let state =
+                    window::reached(&self.writer.cursor.state, kind, &reading, reading.at_ms, 0);
+                self.decide_or_keep(&state).await?;
+                return Ok(Progress::Interrupted);
             }
         }
-    }
-
-    /// Decides what is held together with `state`. Without anything new no entry is needed, but
-    /// the journal always holds a recent cursor.
-    pub(super) async fn decide_or_keep(
-        &mut self,
-        state: ReadingState,
-        ended: Ended,
-    ) -> Result<Ended, RunError> {
-        let entry_age_ms = self.engine.now_ms() - state.last_entry_ms;
-        if self.batch.is_empty() && entry_age_ms < ENTRY_INTERVAL_MS_MAX {
-            self.keep_state(&state);
-            return Ok(ended);
-        }
-        Ok(match self.decide(&state).await? {
-            Decided::Mine => ended,
-            Decided::Theirs => Ended::Lost,
-        })
-    }
-
-    /// Keeps reading state for the next entry, or for the release if there is none.
-    pub(super) fn keep_state(&mut self, state: &ReadingState) {
-        self.cursor.state = self.cursor.raised(state);
-        self.has_unwritten = true;
-    }
-
-    pub(super) fn is_out_of_time(&self) -> bool {
-        self.engine.clock.now_ms() >= self.budget.read_until_ms(0)
     }
 }

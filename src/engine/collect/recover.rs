@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::Run;
-use super::slots::Held;
+use super::slots::LoadedSlot;
+use super::writer::Writer;
 use crate::error::RunError;
 use crate::identity::Slot;
 use crate::journal::entry::{Entry, entry_key};
 use crate::journal::index::{SlotIds, unplaced_day};
 use crate::limits::WRITES_AT_ONCE;
 
-impl Run<'_> {
+impl Writer<'_> {
     /// Publishes and advances every entry behind the cursor. Whatever was decided is finished
     /// before anything new is read.
-    pub(super) async fn recover(&mut self, cold: bool) -> Result<(), RunError> {
+    pub(super) async fn recover(&mut self, is_cold: bool) -> Result<(), RunError> {
         loop {
             self.recover_known().await?;
-            if !cold || self.check_journal_end().await? {
+            if !is_cold || self.check_journal_end().await? {
                 return Ok(());
             }
         }
@@ -61,7 +61,7 @@ impl Run<'_> {
     }
 
     /// The slots the entry results in, from those it builds on.
-    async fn resulting_slots(&self, entry: &Entry) -> Result<BTreeMap<Slot, Held>, RunError> {
+    async fn resulting_slots(&self, entry: &Entry) -> Result<BTreeMap<Slot, LoadedSlot>, RunError> {
         let day = unplaced_day(entry.header.decided_ms);
         let mut slots = BTreeMap::new();
         for (record, slot, new) in entry.slots() {
@@ -70,12 +70,12 @@ impl Run<'_> {
                 None => SlotIds::empty(slot),
             };
             let ids = base.with(&new, day);
-            let (found, expected) = (hex::encode(ids.sha256()), &record.sha256);
-            if found != *expected {
+            if ids.sha256() != record.sha256 {
+                let [found, expected] = [ids.sha256(), record.sha256].map(hex::encode);
                 let what = format!("it gives {found}, its entry says {expected}");
                 return Err(RunError::damaged(&record.key, what));
             }
-            slots.insert(slot, Held { key: Some(record.key.clone()), ids });
+            slots.insert(slot, LoadedSlot { key: Some(record.key.clone()), ids });
         }
         Ok(slots)
     }

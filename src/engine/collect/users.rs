@@ -1,24 +1,18 @@
-//! An organization's turn beside its events: the day's snapshot of its users, a stream of its own
-//! that is decided, published and advanced like any other.
+//! The day's snapshot of an organization's users: a stream of its own that is decided, published and
+//! advanced like any other.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::decide::Decided;
-use super::read::Ended;
-use super::{Engine, Goal, Order, ReadEnd, Run};
+use super::reader::Reader;
+use super::stop::{Progress, Stop};
 use crate::archive::batch::{Admission, Batch};
 use crate::archive::output::Output;
-use crate::cursor::Cursor;
 use crate::cursor::state::ReadingState;
-use crate::error::RunError;
 use crate::identity::{Identity, Slot};
 use crate::json;
-use crate::ports::{InsightsError, List, ListPage, ListRequest};
-use crate::read::budget::Budget;
-use crate::report::snapshot::SnapshotReport;
-use crate::report::stream::StreamReport;
-use crate::stream::StreamId;
+use crate::ports::error::InsightsError;
+use crate::ports::{List, ListPage, ListRequest};
 use crate::time;
 use crate::users::projection::Projection;
 use crate::users::snapshot::{self, Snapshot, Step};
@@ -26,77 +20,13 @@ use crate::users::snapshot::{self, Snapshot, Step};
 /// The service by which users are partitioned.
 const SERVICE: &str = "systemusers";
 
-impl Engine {
-    /// One turn of a stream: a run over its events, and then, where that is configured and it is an
-    /// organization, what is due of the day's snapshot of its users.
-    ///
-    /// With `is_from_queue` it answers a message of the work queue, and the stream may be queued again
-    /// afterwards. While a snapshot is due it has a quarter of the turn, so that events that take all of their
-    /// time do not starve it.
-    pub async fn turn(
-        &self,
-        stream: &StreamId,
-        goal: Goal<'_>,
-        budget: Budget,
-        is_from_queue: bool,
-    ) -> Vec<StreamReport> {
-        let events = Order { stream, goal, budget, is_from_queue };
-        let takes = goal == Goal::Collect && self.settings.system_users.is_some();
-        let Some(users) = stream.users().filter(|_| takes) else {
-            return vec![self.make(events).await];
-        };
-        let ended = self.ended_snapshot(&users).await;
-        let kept_ms = if ended.is_some() { 0 } else { budget.deadline_ms - budget.started_ms } / 4;
-        let share = Budget { deadline_ms: budget.deadline_ms - kept_ms.max(0), ..budget };
-        let mut reports = vec![self.make(Order { budget: share, ..events }).await];
-        reports.push(match ended {
-            Some(ended) => ended,
-            None => {
-                let budget = Budget { started_ms: self.clock.now_ms(), ..budget };
-                self.run(&users, Goal::Snapshot, budget).await
-            }
-        });
-        reports
-    }
-
-    /// The report of a snapshot that has nothing more to do today; nobody is asked and nothing is
-    /// claimed. If the cursor cannot be read, the run says so.
-    async fn ended_snapshot(&self, users: &StreamId) -> Option<StreamReport> {
-        let item = self.cursors.get(users).await.ok()??;
-        let cursor = Cursor::read(&item).ok()?;
-        let snapshot = cursor.state.snapshot.as_ref()?;
-        if snapshot.day < self.today() || snapshot.ended.is_none() {
-            return None;
-        }
-        let mut report = StreamReport::new(users.clone());
-        report.stands(&cursor, self.now_ms());
-        Some(report)
-    }
-
-    fn today(&self) -> i64 {
-        time::day_of(self.now_ms())
-    }
-}
-
-impl StreamReport {
-    /// Says where the stream stands.
-    pub(super) fn stands(&mut self, cursor: &Cursor, now_ms: i64) {
-        let frontier_ms = cursor.state.frontier_ms;
-        self.frontier = Some(time::rfc3339(frontier_ms));
-        // A lane ends in the past: how far that is says nothing.
-        let is_lane = cursor.end_ms.is_some();
-        self.lag_seconds = (!is_lane).then(|| (now_ms - frontier_ms).max(0) / 1_000);
-        self.snapshot = cursor.state.snapshot.as_ref().map(SnapshotReport::of);
-    }
-}
-
-impl Run<'_> {
+impl Reader<'_> {
     /// Reads what is due of the day's snapshot: its pages, and in the end its completion record,
     /// decided alone, so that it is published when every part is.
-    pub(super) async fn snapshot(&mut self) -> Result<ReadEnd, RunError> {
+    pub(super) async fn snapshot(&mut self) -> Result<Progress, Stop> {
         self.batch = Batch::default();
-        let Some(mut snapshot) = self.due_snapshot() else { return Ok(ReadEnd::Waiting) };
-        let mut is_first = self.engine.insights.ahead_ms().is_none();
+        let Some(mut snapshot) = self.due_snapshot() else { return Ok(Progress::Waiting) };
+        let mut is_first = self.engine.insights.clock_skew_ms().is_none();
         while snapshot.ended.is_none() {
             if self.is_out_of_time()
                 || self.report.pages >= u64::from(self.engine.settings.pages_per_run)
@@ -107,29 +37,27 @@ impl Run<'_> {
                 Ok(page) => page,
                 Err(InsightsError::OutOfTime) => return self.leave(snapshot).await,
                 // What came whole is decided all the same.
-                Err(error) => match self.leave(snapshot).await? {
-                    ReadEnd::Lost => return Ok(ReadEnd::Lost),
-                    _ => return Err(error.into()),
-                },
+                Err(error) => {
+                    self.leave(snapshot).await?;
+                    return Err(error.into());
+                }
             };
             // Without an answer the local clock alone told the day.
             if std::mem::take(&mut is_first) && snapshot.day != self.engine.today() {
                 return Box::pin(self.snapshot()).await;
             }
-            if let Decided::Theirs = self.admit_users(&page, &mut snapshot).await? {
-                return Ok(ReadEnd::Lost);
-            }
+            self.admit_users(&page, &mut snapshot).await?;
             if let Step::End { complete } = snapshot.take(page.rows.len(), page.total) {
                 return self.complete(snapshot, complete).await;
             }
         }
-        Ok(ReadEnd::Complete)
+        Ok(Progress::Complete)
     }
 
-    /// The snapshot to go on with, or the day's new one. None if the clock was set back behind one.
+    /// The snapshot to continue, or the day's new one; `None` if the clock was set back behind one.
     fn due_snapshot(&self) -> Option<Snapshot> {
         let today = self.engine.today();
-        match &self.cursor.state.snapshot {
+        match &self.writer.cursor.state.snapshot {
             Some(snapshot) if snapshot.day > today => None,
             Some(snapshot) if snapshot.day == today => Some(snapshot.clone()),
             _ => Some(Snapshot::of_day(today)),
@@ -149,21 +77,17 @@ impl Run<'_> {
     }
 
     /// Decides what is held and leaves the rest to the next run.
-    async fn leave(&mut self, snapshot: Snapshot) -> Result<ReadEnd, RunError> {
+    async fn leave(&mut self, snapshot: Snapshot) -> Result<Progress, Stop> {
         let state = self.with(snapshot);
-        Ok(match self.decide_or_keep(state, Ended::Interrupted).await? {
-            Ended::Lost => ReadEnd::Lost,
-            _ => ReadEnd::Interrupted,
-        })
+        self.decide_or_keep(&state).await?;
+        Ok(Progress::Interrupted)
     }
 
     /// Decides what is held, and then the completion record.
-    async fn complete(&mut self, snapshot: Snapshot, complete: bool) -> Result<ReadEnd, RunError> {
+    async fn complete(&mut self, snapshot: Snapshot, complete: bool) -> Result<Progress, Stop> {
         if !self.batch.is_empty() {
             let state = self.with(snapshot.clone());
-            if let Decided::Theirs = self.decide(&state).await? {
-                return Ok(ReadEnd::Lost);
-            }
+            self.decide(&state).await?;
         }
         let at_ms = self.engine.now_ms();
         let mut state = self.with(self.numbered(snapshot));
@@ -172,19 +96,17 @@ impl Run<'_> {
         }
         // The age of the last whole snapshot is what an alarm looks at.
         state.frontier_ms = if complete { at_ms } else { state.frontier_ms };
-        Ok(match self.decide(&state).await? {
-            Decided::Mine => ReadEnd::Complete,
-            Decided::Theirs => ReadEnd::Lost,
-        })
+        self.decide(&state).await?;
+        Ok(Progress::Complete)
     }
 
     fn with(&self, snapshot: Snapshot) -> ReadingState {
-        ReadingState { snapshot: Some(snapshot), ..self.cursor.state.clone() }
+        ReadingState { snapshot: Some(snapshot), ..self.writer.cursor.state.clone() }
     }
 
     /// The snapshot with the parts that are decided by now.
     fn numbered(&self, snapshot: Snapshot) -> Snapshot {
-        match &self.cursor.state.snapshot {
+        match &self.writer.cursor.state.snapshot {
             Some(decided) if decided.day == snapshot.day => {
                 Snapshot { parts: decided.parts.clone(), ..snapshot }
             }
@@ -193,11 +115,7 @@ impl Run<'_> {
     }
 
     /// Takes the users of a page that were not seen today into the batch.
-    async fn admit_users(
-        &mut self,
-        page: &ListPage,
-        snapshot: &mut Snapshot,
-    ) -> Result<Decided, RunError> {
+    async fn admit_users(&mut self, page: &ListPage, snapshot: &mut Snapshot) -> Result<(), Stop> {
         let engine = self.engine;
         let (layout, output) = (&engine.settings.layout, Output::default());
         let none = Projection::default();
@@ -205,13 +123,13 @@ impl Run<'_> {
         let first_ms = snapshot.first_ms();
         let slot = Slot::Hour(time::hour_of(first_ms));
         let order_ns = i128::from(engine.now_ms()) * 1_000_000;
-        self.slots.drop_before(first_ms);
-        self.load(&BTreeSet::from([slot])).await?;
+        self.writer.slots.drop_before(first_ms);
+        self.writer.load(&BTreeSet::from([slot])).await?;
         self.report.read += page.rows.len() as u64;
         for row in &page.rows {
             let row = row.get();
             let identity = identity(self.stream.organization(), row, first_ms);
-            if self.batch.contains(&identity) || self.slots.contains(slot, &identity) {
+            if self.batch.contains(&identity) || self.writer.slots.contains(slot, &identity) {
                 self.report.seen += 1;
                 continue;
             }
@@ -225,9 +143,7 @@ impl Run<'_> {
             };
             if !self.batch.has_room(&engine.batch_limits, row.len(), &admission) {
                 let state = self.with(snapshot.clone());
-                if let Decided::Theirs = self.decide(&state).await? {
-                    return Ok(Decided::Theirs);
-                }
+                self.decide(&state).await?;
                 *snapshot = self.numbered(snapshot.clone());
             }
             if row.starts_with('{') {
@@ -242,7 +158,7 @@ impl Run<'_> {
                 snapshot.quarantined += 1;
             }
         }
-        Ok(Decided::Mine)
+        Ok(())
     }
 }
 

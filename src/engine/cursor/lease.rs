@@ -138,7 +138,7 @@ pub fn is_over_for_good(lane: &Item, now_ms: i64) -> bool {
 
 /// Keeps the failure of a stream that has no cursor yet.
 #[must_use]
-pub fn failed_unborn(error: &str, at_ms: i64, is_from_queue: bool) -> Update {
+pub fn failed_before_creation(error: &str, at_ms: i64, is_from_queue: bool) -> Update {
     Update {
         conditions: vec![Condition::Absent("seq")],
         set: failure(error, at_ms).into(),

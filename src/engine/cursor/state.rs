@@ -54,9 +54,9 @@ pub struct Hour {
     /// JumpCloud's count when it was re-read.
     pub counted: i64,
     /// Rows that came, the most of any query that was read to its end.
-    pub came: i64,
+    pub rows_received: i64,
     /// Rows of the query under way that came before where it goes on.
-    pub so_far: i64,
+    pub rows_before_resume: i64,
     /// The re-reading under way; none once it is complete.
     pub reading: Option<Reading>,
 }
@@ -65,7 +65,7 @@ impl Hour {
     /// JumpCloud counts more events than it sends: something that only JumpCloud can explain.
     #[must_use]
     pub fn is_gap(&self) -> bool {
-        self.reading.is_none() && self.counted > self.came
+        self.reading.is_none() && self.counted > self.rows_received
     }
 }
 

@@ -38,7 +38,7 @@ pub struct Fleet {
 /// [`RunError`] if it cannot be told which streams there are.
 pub async fn collect(fleet: &Fleet, budget: Budget) -> Result<Report, RunError> {
     let engine = &fleet.engine;
-    let born = engine.born().await?;
+    let born = engine.created_streams().await?;
     let Asked { streams: configured, discovery } =
         discover::streams(engine, &fleet.who, &born, budget).await;
     refuse_beside_own(engine, &configured, &born).await?;

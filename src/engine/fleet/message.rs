@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::collect::Goal;
+use crate::collect::RunPurpose;
 use crate::stream::StreamId;
 
 /// The version of messages that this program writes.
@@ -60,8 +60,8 @@ struct Versioned {
 impl Message {
     /// What a run that answers the message is for.
     #[must_use]
-    pub fn goal(&self) -> Goal<'static> {
-        if self.is_recovery { Goal::Recover } else { Goal::Collect }
+    pub fn goal(&self) -> RunPurpose<'static> {
+        if self.is_recovery { RunPurpose::Recover } else { RunPurpose::Collect }
     }
 
     /// The message's text.

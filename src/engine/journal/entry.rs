@@ -64,8 +64,9 @@ pub struct PartRecord {
     pub offset: usize,
     /// Its length in bytes.
     pub length: usize,
-    /// SHA-256 of its bytes, hex.
-    pub sha256: String,
+    /// SHA-256 of its bytes; hex in the entry.
+    #[serde(with = "hex::serde")]
+    pub sha256: [u8; 32],
     /// Its lines.
     pub events: usize,
     /// Time of its first line, RFC 3339.
@@ -86,8 +87,9 @@ pub struct SlotRecord {
     pub base: Option<String>,
     /// The slot object it results in.
     pub key: String,
-    /// SHA-256 of that object, hex.
-    pub sha256: String,
+    /// SHA-256 of that object; hex in the entry.
+    #[serde(with = "hex::serde")]
+    pub sha256: [u8; 32],
     /// How many identities are new.
     pub added: usize,
 }
@@ -144,7 +146,9 @@ impl Entry {
         }
         let (hash, sha256) = hashes(&bytes);
         bytes.extend_from_slice(&hash);
-        Self { header, sha256, bytes: bytes.into(), body: start..start + offset }
+        let entry = Self { header, sha256, bytes: bytes.into(), body: start..start + offset };
+        assert!(entry.is_consistent(), "an entry is decoded to what was encoded");
+        entry
     }
 
     /// Reads an entry and checks all of it against its own hash.
@@ -281,7 +285,7 @@ mod tests {
             key: key.to_owned(),
             offset: 0,
             length: body.len(),
-            sha256: hex::encode(Sha256::digest(body)),
+            sha256: Sha256::digest(body).into(),
             events: 1,
             first_timestamp: "2026-11-21T08:00:00Z".to_owned(),
             last_timestamp: "2026-11-21T08:00:00Z".to_owned(),
@@ -290,7 +294,7 @@ mod tests {
             slot: slot.to_owned(),
             base: None,
             key: format!("index/{slot}"),
-            sha256: String::new(),
+            sha256: [0x22; 32],
             added,
         };
         let header = Header {
@@ -335,8 +339,10 @@ mod tests {
         r#"y":"b","offset":53,"length":6,"sha256":"16367aacb67a4a017c8da8ab95682ccb39086378"#,
         r#"0f7114dda0a0e0c55644c7c4","events":1,"first_timestamp":"2026-11-21T08:00:00Z","l"#,
         r#"ast_timestamp":"2026-11-21T08:00:00Z"}],"slots":[{"slot":"1970-01-01T00","base":"#,
-        r#"null,"key":"index/1970-01-01T00","sha256":"","added":2},{"slot":"unplaced","base"#,
-        r#"":null,"key":"index/unplaced","sha256":"","added":1}]}"#,
+        r#"null,"key":"index/1970-01-01T00","sha256":"22222222222222222222222222222222222222222"#,
+        r#"22222222222222222222222","added":2},{"slot":"unplaced","base":null,"key":"index/"#,
+        r#"unplaced","sha256":"222222222222222222222222222222222222222222222222222222222222"#,
+        r#"2222","added":1}]}"#,
     );
 
     /// Pins format 1: entries written today must be read for as long as journals are kept.
@@ -344,7 +350,7 @@ mod tests {
     fn test_vector() {
         assert_eq!(
             entry().hash(),
-            "652a061e90f87d06f9d79da23e6f40d30b1133ddc2275dfdf10d977644f8bca3"
+            "b2c110669d672ddc46c75a8e60d09bf904bc241a69bf94aa9d764f679b18fe4e"
         );
         let text = String::from_utf8_lossy(entry().bytes()).into_owned();
         let lines: Vec<_> = text.splitn(3, '\n').collect();

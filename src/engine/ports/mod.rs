@@ -3,10 +3,10 @@
 
 pub mod error;
 pub mod incoming;
+pub mod meter;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,7 +18,8 @@ use crate::page::Page;
 use crate::page::request::Ask;
 use crate::page::request::Query;
 pub use crate::ports::error::{InsightsError, StoreError};
-use crate::ports::incoming::Incoming;
+pub use crate::ports::incoming::Incoming;
+pub use crate::ports::meter::Meter;
 use crate::stream::{Scope, StreamId};
 
 /// JumpCloud's Directory Insights API.
@@ -45,7 +46,7 @@ pub trait Insights: Send + Sync {
 
     /// How far the local clock was ahead of the `Date` of the last answer, in milliseconds, never
     /// below 0; `None` before the first answer of this process.
-    fn ahead_ms(&self) -> Option<i64>;
+    fn clock_skew_ms(&self) -> Option<i64>;
 }
 
 /// One question to JumpCloud.
@@ -104,30 +105,6 @@ pub struct ListPage {
     pub total: u64,
     /// The page's rows, as sent.
     pub rows: Vec<Box<RawValue>>,
-}
-
-/// What requests to JumpCloud have cost; shared by the requests of a run.
-#[derive(Debug, Default)]
-pub struct Meter {
-    /// Requests sent, tries included.
-    pub requests: AtomicU64,
-    /// Tries after the first.
-    pub retries: AtomicU64,
-    /// Bytes of bodies as they came over the wire.
-    pub bytes_in: AtomicU64,
-    /// Answers of 429.
-    pub throttled: AtomicU64,
-    /// Answers of 5xx or another passing failure, broken ones, and none at all.
-    pub broken: AtomicU64,
-    /// Answers of 401 or 403, and credentials that cannot be used.
-    pub denied: AtomicU64,
-}
-
-impl Meter {
-    /// Adds to one of the counters.
-    pub fn add(counter: &AtomicU64, by: u64) {
-        counter.fetch_add(by, Ordering::Relaxed);
-    }
 }
 
 /// S3, or something that keeps its promise of conditional creation.
@@ -247,7 +224,7 @@ pub trait Secrets: Send + Sync {
     async fn read(&self) -> Result<secrecy::SecretString, StoreError>;
 }
 
-/// Time and chance.
+/// Time and randomness.
 #[async_trait]
 pub trait Clock: Send + Sync {
     /// The local clock, UTC milliseconds. It may be wrong; nothing's safety rests on it.

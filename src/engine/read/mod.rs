@@ -3,5 +3,6 @@
 pub mod budget;
 pub mod paging;
 pub mod position;
+pub mod rows;
 pub mod sweep;
 pub mod window;

@@ -4,9 +4,9 @@
 //! never loops: every request either carries a new token or starts at a later millisecond, or the
 //! walk ends with an error that says where.
 
-use crate::page::PageHeaders;
 use crate::page::request::Ask;
 use crate::page::token::Token;
+use crate::page::{Page, PageHeaders};
 
 /// Where a walk through one query stands.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct Walk {
 
 /// What a page held, as far as paging is concerned.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct PageSummary {
     /// Rows in the array.
     pub rows: usize,
     /// `X-Result-Count`.
@@ -37,6 +37,15 @@ pub struct Held {
     pub token: Option<Token>,
     /// Millisecond of the last row.
     pub last_ms: i64,
+}
+
+impl PageSummary {
+    /// What `page` held, whose last row lies at `last_ms`.
+    #[must_use]
+    pub fn of(page: &Page, last_ms: i64) -> Self {
+        let PageHeaders { limit, count, token } = page.headers.clone();
+        Self { rows: page.rows().len(), count, limit, token, last_ms }
+    }
 }
 
 /// What comes after a page.
@@ -110,7 +119,7 @@ impl Walk {
     ///
     /// # Errors
     /// [`WalkError`] if nothing can come after it and the query is not at its end.
-    pub fn passed(&mut self, held: &Held) -> Result<Step, WalkError> {
+    pub fn passed(&mut self, held: &PageSummary) -> Result<Step, WalkError> {
         let full = u64::from(self.limit).min(held.limit.filter(|n| *n > 0).unwrap_or(u64::MAX));
         let rows = held.rows as u64;
         let count = held.count.unwrap_or(rows);
@@ -157,7 +166,7 @@ impl Walk {
         let PageHeaders { limit, count, token } = headers;
         let (rows, last_ms) = (usize::try_from(count?).ok()?, token.as_ref()?.ms);
         let mut walk = self.clone();
-        let step = walk.passed(&Held { rows, count, limit, token, last_ms });
+        let step = walk.passed(&PageSummary { rows, count, limit, token, last_ms });
         (step == Ok(Step::Next)).then_some((walk, last_ms))
     }
 
@@ -210,8 +219,8 @@ mod tests {
         Token::parse(&format!("[{ms},\"{id}\"]"))
     }
 
-    fn held(rows: usize, last_ms: i64) -> Held {
-        Held {
+    fn held(rows: usize, last_ms: i64) -> PageSummary {
+        PageSummary {
             rows,
             count: Some(rows as u64),
             limit: Some(100),
@@ -241,20 +250,20 @@ mod tests {
 
     #[test]
     fn the_smaller_of_the_asked_and_the_lowered_limit_is_full() {
-        let lowered = Held { limit: Some(50), ..held(50, 2_000) };
+        let lowered = PageSummary { limit: Some(50), ..held(50, 2_000) };
         assert_eq!(walk().passed(&lowered), Ok(Step::Next));
-        let raised = Held { limit: Some(1_000), ..held(100, 2_000) };
+        let raised = PageSummary { limit: Some(1_000), ..held(100, 2_000) };
         assert_eq!(walk().passed(&raised), Ok(Step::Next));
-        let unsaid = Held { limit: None, count: None, ..held(100, 2_000) };
+        let unsaid = PageSummary { limit: None, count: None, ..held(100, 2_000) };
         assert_eq!(walk().passed(&unsaid), Ok(Step::Next));
-        let nonsense = Held { limit: Some(0), ..held(99, 2_000) };
+        let nonsense = PageSummary { limit: Some(0), ..held(99, 2_000) };
         assert_eq!(walk().passed(&nonsense), Ok(Step::End));
     }
 
     #[test]
     fn without_a_new_token_it_goes_on_by_time() {
         let mut walk = walk();
-        assert_eq!(walk.passed(&Held { token: None, ..held(100, 2_000) }), Ok(Step::Next));
+        assert_eq!(walk.passed(&PageSummary { token: None, ..held(100, 2_000) }), Ok(Step::Next));
         assert_eq!((walk.ask().start_ms, walk.ask().token), (2_000, None));
         assert_eq!(walk.passed(&held(100, 3_000)), Ok(Step::Next));
         assert_eq!(walk.passed(&held(100, 3_000)), Ok(Step::Next));
@@ -264,17 +273,17 @@ mod tests {
     #[test]
     fn a_dense_millisecond_without_a_token_is_an_error() {
         let mut walk = walk();
-        let dense = Held { token: None, ..held(100, 1_000) };
+        let dense = PageSummary { token: None, ..held(100, 1_000) };
         assert_eq!(walk.passed(&dense), Err(WalkError::Dense(1_000)));
     }
 
     #[test]
     fn announced_rows_that_do_not_come_are_asked_for_again_by_time() {
         let mut walk = walk();
-        let short = Held { count: Some(100), ..held(60, 2_000) };
+        let short = PageSummary { count: Some(100), ..held(60, 2_000) };
         assert_eq!(walk.passed(&short), Ok(Step::Next));
         assert_eq!((walk.ask().start_ms, walk.ask().token), (2_000, None));
-        let stuck = Held { count: Some(100), ..held(0, 2_000) };
+        let stuck = PageSummary { count: Some(100), ..held(0, 2_000) };
         assert_eq!(walk.passed(&stuck), Err(WalkError::Short { count: 100, rows: 0 }));
     }
 
@@ -297,13 +306,13 @@ mod tests {
 
     #[test]
     fn nothing_is_asked_for_beyond_the_window() {
-        let beyond = Held { token: None, ..held(100, 9_000) };
+        let beyond = PageSummary { token: None, ..held(100, 9_000) };
         assert_eq!(walk().passed(&beyond), Ok(Step::End));
     }
 
     #[test]
     fn fewer_announced_than_sent_is_no_end_either() {
-        let more = Held { count: Some(3), ..held(100, 2_000) };
+        let more = PageSummary { count: Some(3), ..held(100, 2_000) };
         assert_eq!(walk().passed(&more), Ok(Step::Next));
     }
 
@@ -330,7 +339,7 @@ mod tests {
             }
             place = last;
             seen.extend(&rows);
-            let page = Held {
+            let page = PageSummary {
                 rows: rows.len(),
                 count: None,
                 limit: None,
@@ -369,7 +378,7 @@ mod tests {
                 continue;
             }
             place = last_ms;
-            let page = Held { rows: to - from, count: None, limit: None, token, last_ms };
+            let page = PageSummary { rows: to - from, count: None, limit: None, token, last_ms };
             if walk.passed(&page) == Ok(Step::End) {
                 given_up.sort_unstable();
                 given_up.dedup();

@@ -14,7 +14,12 @@ use crate::settings::Settings;
 /// lose late events. One whose `from` is later than that begins again. It is due every half late
 /// horizon, and every `SWEEP_EVERY` while counts cannot be compared.
 #[must_use]
-pub fn sweep(cursor: &Cursor, now_ms: i64, settings: &Settings, wish: Wish) -> Option<Reading> {
+pub fn sweep(
+    cursor: &Cursor,
+    now_ms: i64,
+    settings: &Settings,
+    urgency: SweepUrgency,
+) -> Option<Reading> {
     let state = &cursor.state;
     let from_ms = sweep_from_ms(cursor, settings);
     let kept = state
@@ -25,10 +30,10 @@ pub fn sweep(cursor: &Cursor, now_ms: i64, settings: &Settings, wish: Wish) -> O
         return Some(sweep.clone());
     }
     let half_ms = settings.late_horizon_ms / 2;
-    let every_ms = match wish {
-        Wish::Usual => half_ms,
-        Wish::Often => half_ms.min(settings.sweep_every_ms),
-        Wish::Now => i64::MIN,
+    let every_ms = match urgency {
+        SweepUrgency::Usual => half_ms,
+        SweepUrgency::Often => half_ms.min(settings.sweep_every_ms),
+        SweepUrgency::Now => i64::MIN,
     };
     let is_due = state.sweep.is_some() || now_ms - state.sweep_mark_ms >= every_ms;
     let query = settings.queries.first().filter(|_| is_due)?.clone();
@@ -38,7 +43,7 @@ pub fn sweep(cursor: &Cursor, now_ms: i64, settings: &Settings, wish: Wish) -> O
 
 /// How much a full sweep is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum SweepUrgency {
     /// Every half late horizon.
     Usual,
     /// Every `SWEEP_EVERY`: counts cannot be compared.
@@ -71,7 +76,7 @@ pub struct Compared {
     /// The state with the hours to read again.
     pub state: ReadingState,
     /// `Now` if more hours differ than are kept.
-    pub wish: Wish,
+    pub urgency: SweepUrgency,
 }
 
 /// The whole hours whose counts are compared, `[first, last)` in milliseconds: between where a
@@ -100,7 +105,7 @@ pub fn compare(
     let mut state = ReadingState { compared_at_ms: Some(now_ms), ..cursor.state.clone() };
     let from_ms = sweep_from_ms(cursor, settings);
     state.hours.retain(|hour| hour.from_ms >= from_ms);
-    let mut wish = Wish::Usual;
+    let mut urgency = SweepUrgency::Usual;
     for (&hour_ms, &counted) in theirs {
         if counted <= ours.get(&hour_ms).copied().unwrap_or(0) {
             continue;
@@ -118,21 +123,27 @@ pub fn compare(
             query: query.clone(),
             at_ms: hour_ms,
         };
-        let again = Hour { from_ms: hour_ms, counted, came: 0, so_far: 0, reading: Some(reading) };
+        let again = Hour {
+            from_ms: hour_ms,
+            counted,
+            rows_received: 0,
+            rows_before_resume: 0,
+            reading: Some(reading),
+        };
         match known {
             Some(at) => state.hours[at] = again,
             None if state.hours.len() < HOURS_KEPT_MAX => state.hours.push(again),
-            None => wish = Wish::Now,
+            None => urgency = SweepUrgency::Now,
         }
     }
-    Compared { state, wish }
+    Compared { state, urgency }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cursor::tests::cursor_at as cursor;
-    use crate::read::window::{completed, query_read, reached, rows_so_far};
+    use crate::read::window::{completed, query_read, reached, rows_before_resume};
     use crate::settings::tests::settings;
 
     /// A cursor that has read up to hour 100, born in hour 10.
@@ -148,12 +159,13 @@ mod tests {
 
     #[test]
     fn a_sweep_covers_the_horizon_before_the_last_one_began() {
-        let due = |now_hours: i64, wish| sweep(&settled(), now_hours * HOUR_MS, &settings(), wish);
-        assert_eq!(due(45, Wish::Usual), None, "half a horizon has not passed");
-        assert!(due(46, Wish::Usual).is_some());
-        assert!(due(35, Wish::Often).is_some() && due(34, Wish::Often).is_none());
-        assert!(due(34, Wish::Now).is_some());
-        let Some(sweep) = due(200, Wish::Usual) else { unreachable!("due") };
+        let due =
+            |now_hours: i64, urgency| sweep(&settled(), now_hours * HOUR_MS, &settings(), urgency);
+        assert_eq!(due(45, SweepUrgency::Usual), None, "half a horizon has not passed");
+        assert!(due(46, SweepUrgency::Usual).is_some());
+        assert!(due(35, SweepUrgency::Often).is_some() && due(34, SweepUrgency::Often).is_none());
+        assert!(due(34, SweepUrgency::Now).is_some());
+        let Some(sweep) = due(200, SweepUrgency::Usual) else { unreachable!("due") };
         assert_eq!((sweep.from_ms, sweep.end_ms), (10 * HOUR_MS, 100 * HOUR_MS), "not from now");
         let state = completed(&settled().state, Kind::Sweep, &sweep);
         assert_eq!((state.sweep_mark_ms, state.sweep), (200 * HOUR_MS, None));
@@ -163,17 +175,17 @@ mod tests {
     #[test]
     fn a_sweep_goes_on_in_its_query_unless_it_begins_too_late() {
         let mut cursor = settled();
-        let Some(sweep) = sweep(&cursor, 60 * HOUR_MS, &settings(), Wish::Usual) else {
+        let Some(sweep) = sweep(&cursor, 60 * HOUR_MS, &settings(), SweepUrgency::Usual) else {
             unreachable!("due")
         };
         let second = Reading { query: settings().queries[1].clone(), ..sweep };
         cursor.state = reached(&cursor.state, Kind::Sweep, &second, 30 * HOUR_MS, 0);
-        let kept = super::sweep(&cursor, 61 * HOUR_MS, &settings(), Wish::Usual);
+        let kept = super::sweep(&cursor, 61 * HOUR_MS, &settings(), SweepUrgency::Usual);
         assert_eq!(kept.map(|s| (s.query, s.at_ms)), Some((second.query.clone(), 30 * HOUR_MS)));
         // A mark that was set back asks for more than the sweep under way covers.
         cursor.origin_ms = 0;
         cursor.state.sweep_mark_ms = 30 * HOUR_MS;
-        let anew = super::sweep(&cursor, 61 * HOUR_MS, &settings(), Wish::Usual);
+        let anew = super::sweep(&cursor, 61 * HOUR_MS, &settings(), SweepUrgency::Usual);
         assert_eq!(anew.map(|s| (s.from_ms, s.at_ms)), Some((6 * HOUR_MS, 6 * HOUR_MS)));
     }
 
@@ -191,7 +203,7 @@ mod tests {
             &count(&[(50, 5), (51, 7), (52, 0)]),
             &ours,
         );
-        assert_eq!(compared.wish, Wish::Usual);
+        assert_eq!(compared.urgency, SweepUrgency::Usual);
         cursor.state = compared.state;
         let Some((kind, reading)) = hour(&cursor, &settings()) else {
             unreachable!("one hour differs")
@@ -199,7 +211,7 @@ mod tests {
         assert_eq!((kind, reading.end_ms), (Kind::Hour(50 * HOUR_MS), 51 * HOUR_MS));
 
         cursor.state = reached(&cursor.state, kind, &reading, reading.from_ms + 5, 2);
-        assert_eq!(rows_so_far(&cursor.state, kind), 2);
+        assert_eq!(rows_before_resume(&cursor.state, kind), 2);
         cursor.state =
             completed(&query_read(&cursor.state, kind, reading.end_ms, 4), kind, &reading);
         assert_eq!(cursor.state.gaps(), 1, "five counted, four came");
@@ -213,6 +225,9 @@ mod tests {
     fn many_differing_hours_make_a_sweep_due() {
         let theirs = (20..60).map(|hour| (hour * HOUR_MS, 1)).collect();
         let compared = compare(&settled(), 101 * HOUR_MS, &settings(), &theirs, &BTreeMap::new());
-        assert_eq!((compared.wish, compared.state.hours.len()), (Wish::Now, HOURS_KEPT_MAX));
+        assert_eq!(
+            (compared.urgency, compared.state.hours.len()),
+            (SweepUrgency::Now, HOURS_KEPT_MAX)
+        );
     }
 }

@@ -99,7 +99,7 @@ pub fn reached(
         Kind::Sweep => state.sweep = Some(reading),
         Kind::Hour(from_ms) => {
             for hour in state.hours.iter_mut().filter(|hour| hour.from_ms == from_ms) {
-                hour.so_far = rows;
+                hour.rows_before_resume = rows;
                 hour.reading = Some(reading.clone());
             }
         }
@@ -109,9 +109,13 @@ pub fn reached(
 
 /// Rows of the query under way that came in earlier runs.
 #[must_use]
-pub fn rows_so_far(state: &ReadingState, kind: Kind) -> i64 {
+pub fn rows_before_resume(state: &ReadingState, kind: Kind) -> i64 {
     let Kind::Hour(from_ms) = kind else { return 0 };
-    state.hours.iter().find(|hour| hour.from_ms == from_ms).map_or(0, |hour| hour.so_far)
+    state
+        .hours
+        .iter()
+        .find(|hour| hour.from_ms == from_ms)
+        .map_or(0, |hour| hour.rows_before_resume)
 }
 
 /// The state once one query of a reading is read to its end, of which `rows` came.
@@ -123,8 +127,8 @@ pub fn query_read(state: &ReadingState, kind: Kind, end_ms: i64, rows: i64) -> R
     }
     if let Kind::Hour(from_ms) = kind {
         for hour in state.hours.iter_mut().filter(|hour| hour.from_ms == from_ms) {
-            hour.came = hour.came.max(rows);
-            hour.so_far = 0;
+            hour.rows_received = hour.rows_received.max(rows);
+            hour.rows_before_resume = 0;
         }
     }
     state

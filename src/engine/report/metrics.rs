@@ -83,25 +83,28 @@ impl Values {
         let sum = |part: fn(&StreamReport) -> u64| runs.iter().map(part).sum::<u64>();
         let events = runs.iter().filter(|run| !run.stream.is_users());
         let sum_events = |part: fn(&StreamReport) -> u64| events.clone().map(part).sum::<u64>();
-        self.count("EventsDelivered", sum_events(|run| run.written));
+        self.count("EventsDelivered", sum_events(|run| run.tally.written));
         self.count("EventsDeduplicated", sum_events(|run| run.seen));
-        self.count("LateEvents", sum_events(|run| run.late));
-        self.count("EventsFiltered", sum_events(|run| run.filtered));
-        self.count("EventsQuarantined", sum_events(|run| run.quarantined));
-        self.count("EventsOfOthers", sum_events(|run| run.foreign));
+        self.count("LateEvents", sum_events(|run| run.tally.late));
+        self.count("EventsFiltered", sum_events(|run| run.tally.filtered));
+        self.count("EventsQuarantined", sum_events(|run| run.tally.quarantined));
+        self.count("EventsOfOthers", sum_events(|run| run.tally.foreign));
         if runs.iter().any(|run| run.stream.is_users()) {
-            self.count("UsersDelivered", sum(|run| run.written) - sum_events(|run| run.written));
+            self.count(
+                "UsersDelivered",
+                sum(|run| run.tally.written) - sum_events(|run| run.tally.written),
+            );
         }
         self.count("PagesFetched", sum(|run| run.pages));
-        self.count("UpstreamRequests", sum(|run| run.requests));
-        self.count("UpstreamThrottled", sum(|run| run.answers.throttled));
-        self.count("UpstreamErrors", sum(|run| run.answers.broken));
-        self.count("UpstreamAuthFailed", sum(|run| run.answers.denied));
-        self.count("UpstreamRetries", sum(|run| run.retries));
-        self.add("BytesRead", "Bytes", of(sum(|run| run.bytes_in)));
+        self.count("UpstreamRequests", sum(|run| run.costs.requests));
+        self.count("UpstreamThrottled", sum(|run| run.costs.throttled));
+        self.count("UpstreamErrors", sum(|run| run.costs.broken));
+        self.count("UpstreamAuthFailed", sum(|run| run.costs.denied));
+        self.count("UpstreamRetries", sum(|run| run.costs.retries));
+        self.add("BytesRead", "Bytes", of(sum(|run| run.costs.bytes_in)));
         self.add("BytesWritten", "Bytes", of(sum(|run| run.bytes_out)));
         let mut lateness = Lateness::default();
-        runs.iter().for_each(|run| lateness.merge(&run.lateness));
+        runs.iter().for_each(|run| lateness.merge(&run.tally.lateness));
         if !lateness.is_empty() {
             let all = lateness.overall().summary();
             self.add("LatenessP50Seconds", "Seconds", all.p50_seconds);
@@ -205,6 +208,7 @@ impl Standing {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::report::stream::Tally;
 
     const NOW_MS: i64 = 1_795_262_400_000;
     const MINUTE_MS: i64 = 60_000;
@@ -230,7 +234,8 @@ mod tests {
     }
 
     fn run(n: u8) -> StreamReport {
-        StreamReport { lag_seconds: Some(10), written: 5, ..StreamReport::new(stream(n)) }
+        let tally = Tally { written: 5, ..Tally::default() };
+        StreamReport { lag_seconds: Some(10), tally, ..StreamReport::new(stream(n)) }
     }
 
     fn ended(outcome: Outcome, n: u8) -> StreamReport {
@@ -281,7 +286,7 @@ mod tests {
     fn users_have_an_age_and_are_no_events() {
         let users = || StreamReport {
             lag_seconds: Some(80_000),
-            written: 7,
+            tally: Tally { written: 7, ..Tally::default() },
             ..StreamReport::new(stream(1).users().unwrap())
         };
         let before = [StreamStatus {

@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cursor::Cursor;
 use crate::error::RunError;
+use crate::ports::meter::Costs;
 use crate::report::lateness::Lateness;
 use crate::report::snapshot::SnapshotReport;
 use crate::report::status::StreamStatus;
 use crate::stream::StreamId;
+use crate::time;
 
 /// What an invocation did.
 #[derive(Debug, Default, Serialize)]
@@ -63,33 +66,14 @@ pub struct StreamReport {
     pub read: u64,
     /// Rows already decided, dropped.
     pub seen: u64,
-    /// Events archived.
-    pub written: u64,
-    /// Of those, how many lay where the head had read before.
-    pub late: u64,
-    /// How late events arrived, a service; what a first look-back or an outage brought is left out.
-    #[serde(skip_deserializing)]
-    pub lateness: Lateness,
-    /// Events the filter left out.
-    pub filtered: u64,
-    /// Rows put into quarantine.
-    pub quarantined: u64,
-    /// Of those, how many name another organization than the one asked for.
-    pub foreign: u64,
-    /// Events without an id, archived by their bytes.
-    #[serde(skip)]
-    pub without_id: u64,
-    /// Events without a readable timestamp, archived by their collection day.
-    #[serde(skip)]
-    pub without_timestamp: u64,
+    /// What became of the rows that were new.
+    #[serde(flatten)]
+    pub tally: Tally,
     /// Pages used.
     pub pages: u64,
-    /// Requests to JumpCloud, tries included.
-    pub requests: u64,
-    /// Tries after the first.
-    pub retries: u64,
-    /// Bytes of JumpCloud's answers on the wire.
-    pub bytes_in: u64,
+    /// What the requests to JumpCloud cost.
+    #[serde(flatten)]
+    pub costs: Costs,
     /// Bytes of the parts written.
     pub bytes_out: u64,
     /// Parts written.
@@ -103,9 +87,6 @@ pub struct StreamReport {
     pub snapshot: Option<SnapshotReport>,
     /// Why it failed.
     pub error: Option<String>,
-    /// Requests to JumpCloud that were not answered as asked.
-    #[serde(skip)]
-    pub answers: Answers,
     /// Hours in which JumpCloud counts more events than came; none if the cursor was not seen.
     #[serde(skip)]
     pub gaps: Option<usize>,
@@ -120,36 +101,42 @@ pub struct StreamReport {
     pub needs_mending: bool,
 }
 
-/// Requests that were not answered as asked, by what they were answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Answers {
-    /// With 429.
-    pub throttled: u64,
-    /// With 5xx, half, or not at all.
-    pub broken: u64,
-    /// With 401 or 403.
-    pub denied: u64,
-}
-
-/// What a batch holds; counted when it is archived.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What becomes of rows that are new, counted when they are archived.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Events.
+    /// Events archived.
     pub written: u64,
     /// Of those, how many lay where the head had read before.
     pub late: u64,
-    /// Events without an id.
-    pub without_id: u64,
-    /// Events without a readable timestamp.
-    pub without_timestamp: u64,
-    /// Rows put into quarantine.
-    pub quarantined: u64,
-    /// Of those, how many name another organization.
-    pub foreign: u64,
-    /// How late the events are.
+    /// How late events arrived, per service; what a first look-back or an outage brought is left out.
+    #[serde(skip_deserializing)]
     pub lateness: Lateness,
     /// Events the filter left out.
     pub filtered: u64,
+    /// Rows put into quarantine.
+    pub quarantined: u64,
+    /// Of those, how many name another organization than the one asked for.
+    pub foreign: u64,
+    /// Events without an id, archived by their bytes.
+    #[serde(skip)]
+    pub without_id: u64,
+    /// Events without a readable timestamp, archived by their collection day.
+    #[serde(skip)]
+    pub without_timestamp: u64,
+}
+
+impl Tally {
+    /// Adds what another one has counted.
+    pub fn add(&mut self, more: &Self) {
+        self.written += more.written;
+        self.late += more.late;
+        self.lateness.merge(&more.lateness);
+        self.filtered += more.filtered;
+        self.quarantined += more.quarantined;
+        self.foreign += more.foreign;
+        self.without_id += more.without_id;
+        self.without_timestamp += more.without_timestamp;
+    }
 }
 
 /// How a run ended.
@@ -177,6 +164,16 @@ impl StreamReport {
         report
     }
 
+    /// Says where the stream is: its frontier, how far that is behind `now_ms`, and its snapshot.
+    pub fn set_position(&mut self, cursor: &Cursor, now_ms: i64) {
+        let frontier_ms = cursor.state.frontier_ms;
+        self.frontier = Some(time::rfc3339(frontier_ms));
+        // A lane ends in the past: how far that is says nothing.
+        let is_lane = cursor.end_ms.is_some();
+        self.lag_seconds = (!is_lane).then(|| (now_ms - frontier_ms).max(0) / 1_000);
+        self.snapshot = cursor.state.snapshot.as_ref().map(SnapshotReport::of);
+    }
+
     /// The run has failed.
     pub fn fail(&mut self, error: &RunError) {
         self.outcome = Outcome::Failed;
@@ -186,7 +183,8 @@ impl StreamReport {
 
     /// Logs how the run ended.
     pub fn log(&self) {
-        let Self { stream, outcome, read, seen, written, late, quarantined, pages, .. } = self;
+        let Self { stream, outcome, read, seen, pages, .. } = self;
+        let Tally { written, late, quarantined, .. } = self.tally;
         let (lag_seconds, objects) = (self.lag_seconds, self.objects);
         match &self.error {
             None => tracing::info!(
@@ -208,44 +206,20 @@ impl StreamReport {
             outcome: Outcome::Ok,
             read: 0,
             seen: 0,
-            written: 0,
-            late: 0,
-            lateness: Lateness::default(),
-            filtered: 0,
-            quarantined: 0,
-            foreign: 0,
-            without_id: 0,
-            without_timestamp: 0,
+            tally: Tally::default(),
             pages: 0,
-            requests: 0,
-            retries: 0,
-            bytes_in: 0,
+            costs: Costs::default(),
             bytes_out: 0,
             objects: 0,
             frontier: None,
             lag_seconds: None,
             snapshot: None,
             error: None,
-            answers: Answers::default(),
             gaps: None,
             last_success_ms: None,
             failures: 0,
             needs_mending: false,
         }
-    }
-}
-
-impl StreamReport {
-    /// Adds a batch that is archived.
-    pub fn archived(&mut self, batch: &Tally) {
-        self.written += batch.written;
-        self.late += batch.late;
-        self.without_id += batch.without_id;
-        self.without_timestamp += batch.without_timestamp;
-        self.quarantined += batch.quarantined;
-        self.foreign += batch.foreign;
-        self.lateness.merge(&batch.lateness);
-        self.filtered += batch.filtered;
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::collect::{Engine, Goal};
+use crate::collect::{Engine, RunPurpose};
 use crate::cursor::Cursor;
 use crate::error::RunError;
 use crate::fleet::discover::{self, Asked, Who};
@@ -88,7 +88,7 @@ pub async fn audit(
     range: Range,
     budget: Budget,
 ) -> Result<Audit, RunError> {
-    let born = engine.born().await?;
+    let born = engine.created_streams().await?;
     let Asked { streams, discovery } = discover::streams(engine, who, &born, budget).await;
     let mut lines = Vec::new();
     for stream in with_lanes(&streams, &born, range) {
@@ -98,7 +98,7 @@ pub async fn audit(
         }
         if range.repair && !line.differing.is_empty() {
             let hours_ms: Vec<i64> = line.differing.iter().map(|hour| hour.from_ms).collect();
-            line.repair = Some(engine.run(&stream, Goal::Repair(&hours_ms), budget).await);
+            line.repair = Some(engine.run(&stream, RunPurpose::Repair(&hours_ms), budget).await);
         }
         lines.push(line);
     }

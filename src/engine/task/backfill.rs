@@ -149,7 +149,7 @@ async fn organizations(
 ) -> Result<Vec<StreamId>, RunError> {
     let born = match fleet.who {
         Who::Named(_) => BTreeSet::new(),
-        _ => fleet.engine.born().await?,
+        _ => fleet.engine.created_streams().await?,
     };
     let Asked { streams, discovery } =
         discover::streams(&fleet.engine, &fleet.who, &born, budget).await;
@@ -173,7 +173,7 @@ async fn lanes(
         Some(origin_ms) => origin_ms,
         None if wish.plan => engine.clock.now_ms() - engine.settings.start_lookback_ms,
         None => {
-            engine.bear(live, &Arc::default(), &budget).await?;
+            engine.ensure_created(live, &Arc::default(), &budget).await?;
             engine.origin_ms(live).await?.ok_or_else(|| RunError::Pass("not born".to_owned()))?
         }
     };
@@ -240,7 +240,7 @@ async fn open_lane(
     if is_born {
         return Ok(LaneState::Open);
     }
-    engine.bear(lane, &Arc::default(), &budget).await?;
+    engine.ensure_created(lane, &Arc::default(), &budget).await?;
     Ok(LaneState::Opened)
 }
 

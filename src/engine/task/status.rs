@@ -27,7 +27,7 @@ pub struct Status {
 /// # Errors
 /// [`RunError`] if streams or cursors cannot be read.
 pub async fn status(engine: &Engine, who: &Who, budget: Budget) -> Result<Status, RunError> {
-    let mut all = engine.born().await?;
+    let mut all = engine.created_streams().await?;
     let Asked { streams: configured, discovery } =
         discover::streams(engine, who, &all, budget).await;
     all.extend(configured.iter().cloned());

@@ -161,7 +161,7 @@ impl Journal<'_> {
                 }
                 Some(bytes) => {
                     self.verdict.part_bytes += bytes.len();
-                    if hex::encode(Sha256::digest(&bytes)) != part.sha256 {
+                    if *Sha256::digest(&bytes) != part.sha256 {
                         self.problem(&part.key, "its SHA-256 is not the one its entry names");
                     }
                 }
@@ -179,7 +179,7 @@ impl Journal<'_> {
             }
             let base = self.base(record.base.as_deref(), slot, fold).await?;
             let ids = base.with(&identities, unplaced_day(header.decided_ms));
-            if hex::encode(ids.sha256()) != record.sha256 {
+            if ids.sha256() != record.sha256 {
                 self.problem(&record.key, "it is not what the journal's identities fold to");
             }
             fold.slots.insert(slot, (record.key.clone(), ids));

@@ -1,0 +1,129 @@
+//! Claim and release: the first and the last update of a run.
+
+use std::sync::Arc;
+
+use super::engine::Engine;
+use super::request::RunRequest;
+use crate::cursor::item::{Item, Update, number, text};
+use crate::cursor::lease::{self, Ended, Held, Release};
+use crate::cursor::{self, Cursor};
+use crate::error::RunError;
+use crate::limits::{LEASE_MARGIN_MS, LEASE_MS_MAX};
+use crate::ports::Meter;
+use crate::read::budget::Budget;
+use crate::report::lateness;
+use crate::report::stream::StreamReport;
+use crate::stream::StreamId;
+
+/// How a claim ended.
+pub(super) enum Claim {
+    Mine(Item),
+    Busy,
+}
+
+/// What is left to write when the work is done.
+#[derive(Default)]
+pub(super) struct Unwritten {
+    /// The cursor, if its reading state is still to be written.
+    pub(super) cursor: Option<Cursor>,
+    /// The lane is finished with this run.
+    pub(super) is_finished: bool,
+}
+
+impl Engine {
+    /// Counts a failure of a stream that could not even be born, so that it does not fail in
+    /// silence for ever. Returns the failures in a row.
+    pub(super) async fn record_failure_before_creation(
+        &self,
+        request: &RunRequest<'_>,
+        error: &RunError,
+    ) -> i64 {
+        let RunRequest { stream, is_from_queue, .. } = *request;
+        let update =
+            lease::failed_before_creation(&error.to_string(), self.clock.now_ms(), is_from_queue);
+        match self.cursors.update(stream, &update).await {
+            Ok(Some(item)) => number(&item, "failures").unwrap_or(1),
+            Ok(None) | Err(_) => {
+                if is_from_queue {
+                    self.unqueue(stream).await;
+                }
+                1
+            }
+        }
+    }
+
+    /// Gives the stream's place in the queue back. If that fails, it is taken for lost in time.
+    pub(crate) async fn unqueue(&self, stream: &StreamId) {
+        if let Err(error) = self.cursors.update(stream, &lease::unqueue()).await {
+            tracing::warn!(%stream, %error, "the place in the queue stays taken for a while");
+        }
+    }
+
+    /// Claims the stream; gives birth to it or rebuilds its cursor first where there is none.
+    pub(super) async fn claim(
+        &self,
+        stream: &StreamId,
+        meter: &Arc<Meter>,
+        budget: &Budget,
+    ) -> Result<Claim, RunError> {
+        let owner = hex::encode(&self.clock.random()[..8]);
+        loop {
+            let now_ms = self.clock.now_ms();
+            let left_ms = (budget.deadline_ms - now_ms).max(0) + LEASE_MARGIN_MS;
+            let claim = lease::claim(&owner, now_ms, now_ms + left_ms.min(LEASE_MS_MAX));
+            if let Some(item) = self.cursors.update(stream, &claim).await? {
+                return Ok(Claim::Mine(item));
+            }
+            match self.cursors.get(stream).await? {
+                // A retry inside the adapter met its own first try.
+                Some(item) if text(&item, "lease_owner").is_ok_and(|found| found == owner) => {
+                    return Ok(Claim::Mine(item));
+                }
+                Some(item) if cursor::seq(&item).is_some() => {
+                    return Cursor::read(&item).map(|_| Claim::Busy).map_err(RunError::from);
+                }
+                _ => self.ensure_created(stream, meter, budget).await?,
+            }
+        }
+    }
+
+    /// The run's last update: removes the lease, keeps how it went, and writes reading state that
+    /// needed no entry. If another run has moved on, there is nothing of ours to write or remove.
+    pub(super) async fn release(
+        &self,
+        request: &RunRequest<'_>,
+        claimed: &Item,
+        report: &StreamReport,
+        left: Unwritten,
+    ) -> Result<(), RunError> {
+        let RunRequest { stream, is_from_queue, .. } = *request;
+        let ended = match &report.error {
+            Some(error) => Ended::Badly { error, failures: report.failures },
+            None => Ended::Well,
+        };
+        let at_ms = self.now_ms();
+        let since_ms = number(claimed, "finished_ms").unwrap_or(at_ms);
+        let finished_ms = left.is_finished.then_some(since_ms);
+        let release = Release { at_ms, ended, is_from_queue, finished_ms };
+        let (held, before) = (Held::of(claimed), lateness::stored(claimed));
+        let released = |update, release| {
+            let update = lease::release(update, &held, release);
+            lateness::add_to(update, &before, &report.tally.lateness)
+        };
+        let is_unwritten = left.cursor.is_some();
+        if let Some(cursor) = left.cursor {
+            let update = released(cursor.progress(&cursor.state, held.fence()), release);
+            if self.cursors.update(stream, &update).await?.is_some() {
+                return Ok(());
+            }
+        }
+        // Its reading state was not written: whether the lane is finished is open.
+        let finished_ms = release.finished_ms.filter(|_| !is_unwritten);
+        let release = Release { finished_ms, ..release };
+        let update = released(Update::default(), release);
+        if self.cursors.update(stream, &update).await?.is_none() && is_from_queue {
+            self.unqueue(stream).await;
+        }
+        Ok(())
+    }
+}

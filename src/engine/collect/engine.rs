@@ -1,0 +1,76 @@
+//! The engine: the world, the settings, and what a process keeps between runs.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::slots::{Slots, Warm};
+use crate::archive::batch::BatchLimits;
+use crate::journal::certificate;
+use crate::ports::error::StoreError;
+use crate::ports::{Clock, Console, Cursors, Insights, Objects};
+use crate::settings::Settings;
+use crate::stream::StreamId;
+
+/// Runs over one stream at a time.
+pub struct Engine {
+    /// JumpCloud.
+    pub insights: Arc<dyn Insights>,
+    /// JumpCloud's lists.
+    pub console: Arc<dyn Console>,
+    /// Both buckets.
+    pub objects: Arc<dyn Objects>,
+    /// The table.
+    pub cursors: Arc<dyn Cursors>,
+    /// Time and randomness.
+    pub clock: Arc<dyn Clock>,
+    /// What the configuration says.
+    pub settings: Settings,
+    /// When a batch closes.
+    pub batch_limits: BatchLimits,
+    warm: Mutex<Warm>,
+}
+
+impl Engine {
+    /// An engine that has kept nothing yet.
+    #[must_use]
+    pub fn new(
+        insights: Arc<dyn Insights>,
+        console: Arc<dyn Console>,
+        objects: Arc<dyn Objects>,
+        cursors: Arc<dyn Cursors>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> Self {
+        let (batch_limits, warm) = (BatchLimits::default(), Mutex::default());
+        Self { insights, console, objects, cursors, clock, settings, batch_limits, warm }
+    }
+
+    /// Every stream that was ever created.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the state bucket cannot be listed.
+    pub async fn created_streams(&self) -> Result<BTreeSet<StreamId>, StoreError> {
+        let bucket = &self.settings.state_bucket;
+        let keys = self.objects.list(bucket, certificate::PREFIX, "", usize::MAX).await?;
+        Ok(keys.iter().filter_map(|key| certificate::stream_of(key)).collect())
+    }
+
+    /// Now, for everything stored: the local clock, lowered by how far it was ahead of JumpCloud's.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.clock.now_ms() - self.insights.clock_skew_ms().unwrap_or(0)
+    }
+
+    /// The slots kept from the last run, if `head_hash` is the head they were kept at; and whether
+    /// this process meets the stream for the first time.
+    pub(super) fn take_warm(&self, stream: &StreamId, head_hash: &str) -> (Slots, bool) {
+        let kept = self.warm.lock().unwrap_or_else(PoisonError::into_inner).take(stream);
+        let is_cold = kept.is_none();
+        let kept = kept.filter(|slots| slots.is_at(head_hash));
+        (kept.unwrap_or_else(|| Slots::at(head_hash)), is_cold)
+    }
+
+    /// Keeps a stream's slots for its next run.
+    pub(super) fn keep_warm(&self, stream: &StreamId, slots: Slots) {
+        self.warm.lock().unwrap_or_else(PoisonError::into_inner).keep(stream, slots);
+    }
+}

@@ -1,0 +1,114 @@
+//! Publish: the objects of an entry, from exactly its bytes.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::parts::content_type;
+use super::slots::LoadedSlot;
+use super::writer::Writer;
+use crate::error::RunError;
+use crate::identity::Slot;
+use crate::journal::entry::{Entry, PartRecord};
+use crate::limits::{CREATE_TRIES_MAX, WRITES_AT_ONCE};
+use crate::ports::error::StoreError;
+use crate::ports::{About, Created};
+
+impl Writer<'_> {
+    /// Writes the entry's parts, from exactly its bytes.
+    pub(super) async fn publish_parts(&mut self, entry: &Entry) -> Result<(), RunError> {
+        let writes = entry.header.parts.iter().map(|part| {
+            let about = About {
+                sha256: part.sha256,
+                content_type: content_type(&part.key),
+                metadata: vec![
+                    ("event-count", part.events.to_string()),
+                    ("first-timestamp", part.first_timestamp.clone()),
+                    ("last-timestamp", part.last_timestamp.clone()),
+                    ("stream", self.stream.to_string()),
+                    ("seq", entry.header.seq.to_string()),
+                ],
+            };
+            self.write_part(entry, part, about)
+        });
+        let new: Vec<bool> =
+            stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).try_collect().await?;
+        self.objects += new.iter().filter(|new| **new).count() as u64;
+        self.bytes_out += entry.header.parts.iter().map(|part| part.length as u64).sum::<u64>();
+        Ok(())
+    }
+
+    /// Writes one part. Returns whether it is new.
+    async fn write_part(
+        &self,
+        entry: &Entry,
+        part: &PartRecord,
+        about: About,
+    ) -> Result<bool, RunError> {
+        let PartRecord { key, events, length: bytes, .. } = part;
+        let (stream, seq) = (self.stream, entry.header.seq);
+        let is_new = self.create_same(&entry.header.bucket, key, entry.part(part), about).await?;
+        if is_new {
+            tracing::info!(%stream, seq, key, events, bytes, "part written");
+        } else {
+            tracing::info!(%stream, seq, key, "part was there already");
+        }
+        Ok(is_new)
+    }
+
+    /// Writes the slot objects the entry results in; only when all of its parts are there.
+    pub(super) async fn publish_slots(
+        &self,
+        entry: &Entry,
+        slots: &BTreeMap<Slot, LoadedSlot>,
+    ) -> Result<(), RunError> {
+        let writes = entry.header.slots.iter().zip(slots.values()).map(|(record, slot)| {
+            let about = About {
+                sha256: record.sha256,
+                content_type: "application/octet-stream",
+                metadata: Vec::new(),
+            };
+            let body = Bytes::copy_from_slice(slot.ids.bytes());
+            self.create_same(self.state_bucket(), &record.key, body, about)
+        });
+        stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).try_collect::<Vec<_>>().await?;
+        Ok(())
+    }
+
+    /// Creates an object, or finds it there with the same bytes. Returns whether it is new.
+    async fn create_same(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: Bytes,
+        about: About,
+    ) -> Result<bool, RunError> {
+        let mut open = String::new();
+        for _ in 0..CREATE_TRIES_MAX {
+            match self.engine.objects.create(bucket, key, body.clone(), &about).await {
+                Ok(Created::New) => return Ok(true),
+                Ok(Created::Taken) => {
+                    return self.check_same(bucket, key, &about).await.map(|()| false);
+                }
+                Err(StoreError::Unclear(message)) => open = message,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(RunError::Pass(format!("{bucket}/{key} could not be written: {open}")))
+    }
+
+    async fn check_same(&self, bucket: &str, key: &str, about: &About) -> Result<(), RunError> {
+        let (found, ours) =
+            (self.engine.objects.sha256(bucket, key).await?, hex::encode(about.sha256));
+        match found {
+            Some(found) if found == ours => Ok(()),
+            Some(found) => {
+                let what = format!("its SHA-256 is {found}, the journal's {ours}");
+                Err(RunError::damaged(&format!("{bucket}/{key}"), what))
+            }
+            // A reader that removes what it has read was faster.
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What a run reads with: the batch that is being filled, what it counts, and the writer that
+//! decides it.
+
+use std::sync::Arc;
+
+use super::engine::Engine;
+use super::stop::Stop;
+use super::writer::Writer;
+use crate::archive::batch::Batch;
+use crate::cursor::state::ReadingState;
+use crate::limits::ENTRY_INTERVAL_MS_MAX;
+use crate::ports::meter::Meter;
+use crate::read::budget::Budget;
+use crate::read::rows::RowCount;
+use crate::report::stream::{StreamReport, Tally};
+use crate::stream::StreamId;
+
+/// Reads one stream into batches.
+pub(super) struct Reader<'e> {
+    pub(super) engine: &'e Engine,
+    pub(super) stream: &'e StreamId,
+    pub(super) writer: Writer<'e>,
+    pub(super) budget: Budget,
+    pub(super) batch: Batch,
+    /// What the batch holds.
+    pub(super) tally: Tally,
+    /// Rows of the query that is read.
+    pub(super) rows: RowCount,
+    pub(super) meter: Arc<Meter>,
+    pub(super) report: StreamReport,
+}
+
+impl<'e> Reader<'e> {
+    /// A reader that has read nothing yet.
+    pub(super) fn new(writer: Writer<'e>, budget: Budget, meter: Arc<Meter>) -> Self {
+        let (engine, stream) = (writer.engine, writer.stream);
+        Self {
+            engine,
+            stream,
+            writer,
+            budget,
+            batch: Batch::default(),
+            tally: Tally::default(),
+            rows: RowCount::default(),
+            meter,
+            report: StreamReport::new(stream.clone()),
+        }
+    }
+
+    /// Decides the batch together with `state`; it is empty then, whatever came of it.
+    pub(super) async fn decide(&mut self, state: &ReadingState) -> Result<(), Stop> {
+        let tally = std::mem::take(&mut self.tally);
+        self.writer.decide(&mut self.batch, state).await?;
+        self.report.tally.add(&tally);
+        Ok(())
+    }
+
+    /// Decides what is held together with `state`. Without anything new no entry is needed, but
+    /// the journal always holds a recent cursor.
+    pub(super) async fn decide_or_keep(&mut self, state: &ReadingState) -> Result<(), Stop> {
+        let entry_age_ms = self.engine.now_ms() - state.last_entry_ms;
+        if self.batch.is_empty() && entry_age_ms < ENTRY_INTERVAL_MS_MAX {
+            self.writer.keep_state(state);
+            return Ok(());
+        }
+        self.decide(state).await
+    }
+
+    /// Whether the time for reading is over.
+    pub(super) fn is_out_of_time(&self) -> bool {
+        self.engine.clock.now_ms() >= self.budget.read_until_ms(0)
+    }
+}

@@ -1,0 +1,27 @@
+//! What a run is asked to do.
+
+use crate::read::budget::Budget;
+use crate::stream::StreamId;
+
+/// What a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunPurpose<'a> {
+    /// Read what is due.
+    Collect,
+    /// Finish what was decided of a stream that is no longer collected, and read nothing.
+    Recover,
+    /// Read what is due of the day's snapshot of users.
+    Snapshot,
+    /// Read these hours again, each named by its first UTC millisecond.
+    Repair(&'a [i64]),
+}
+
+/// One run to be made.
+#[derive(Clone, Copy)]
+pub(super) struct RunRequest<'a> {
+    pub(super) stream: &'a StreamId,
+    pub(super) purpose: RunPurpose<'a>,
+    pub(super) budget: Budget,
+    /// It handles a message of the work queue.
+    pub(super) is_from_queue: bool,
+}

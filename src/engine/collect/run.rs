@@ -1,0 +1,129 @@
+//! One run of one stream: claim, recover, read, decide, publish, advance, release.
+
+use std::sync::Arc;
+
+use super::claim::{Claim, Unwritten};
+use super::engine::Engine;
+use super::reader::Reader;
+use super::request::{RunPurpose, RunRequest};
+use super::stop::{Progress, Stop};
+use super::writer::Writer;
+use crate::cursor::Cursor;
+use crate::cursor::item::{Item, number};
+use crate::error::RunError;
+use crate::ports::meter::Meter;
+use crate::read::budget::Budget;
+use crate::read::window;
+use crate::report::stream::{Outcome, StreamReport};
+use crate::stream::StreamId;
+
+impl Engine {
+    /// One run over `stream`. Never fails as such: what went wrong is in the report.
+    pub async fn run(
+        &self,
+        stream: &StreamId,
+        purpose: RunPurpose<'_>,
+        budget: Budget,
+    ) -> StreamReport {
+        self.run_request(RunRequest { stream, purpose, budget, is_from_queue: false }).await
+    }
+
+    pub(super) async fn run_request(&self, request: RunRequest<'_>) -> StreamReport {
+        let meter = Arc::new(Meter::default());
+        let stream = request.stream;
+        match self.claim(stream, &meter, &request.budget).await {
+            Ok(Claim::Mine(item)) => self.run_claimed(request, meter, &item).await,
+            Ok(Claim::Busy) => {
+                if request.is_from_queue {
+                    self.unqueue(stream).await;
+                }
+                StreamReport { outcome: Outcome::Busy, ..StreamReport::new(stream.clone()) }
+            }
+            Err(error) => {
+                let mut report = StreamReport::failed(stream.clone(), &error);
+                report.costs = meter.costs();
+                report.failures = self.record_failure_before_creation(&request, &error).await;
+                report
+            }
+        }
+    }
+
+    async fn run_claimed(
+        &self,
+        request: RunRequest<'_>,
+        meter: Arc<Meter>,
+        item: &Item,
+    ) -> StreamReport {
+        let failures = number(item, "failures").unwrap_or(0);
+        let (mut report, unwritten) = match Cursor::read(item) {
+            Ok(cursor) => self.work(&request, &meter, cursor).await,
+            Err(error) => {
+                let report = StreamReport::failed(request.stream.clone(), &error.into());
+                (report, Unwritten::default())
+            }
+        };
+        if report.outcome == Outcome::Failed {
+            report.failures = failures + 1;
+        }
+        if let Err(error) = self.release(&request, item, &report, unwritten).await {
+            report.fail(&error);
+            report.failures = failures + 1;
+        }
+        report.last_success_ms = number(item, "last_success_ms").ok();
+        report.costs = meter.costs();
+        report
+    }
+
+    /// Everything between claim and release.
+    async fn work(
+        &self,
+        request: &RunRequest<'_>,
+        meter: &Arc<Meter>,
+        cursor: Cursor,
+    ) -> (StreamReport, Unwritten) {
+        let stream = request.stream;
+        let (slots, is_cold) = self.take_warm(stream, &cursor.head_hash);
+        let writer = Writer::new(self, stream, cursor, slots);
+        let mut reader = Reader::new(writer, request.budget, Arc::clone(meter));
+        let ended = reader.run(request.purpose, is_cold).await;
+        let Reader { writer, mut report, .. } = reader;
+        match ended {
+            Ok(Progress::Interrupted) => report.outcome = Outcome::Behind,
+            Ok(Progress::Waiting) => report.outcome = Outcome::Waiting,
+            Ok(Progress::Complete) => {}
+            Err(error) => report.fail(&error),
+        }
+        let has_unstored = writer.has_unstored();
+        let Writer { cursor, slots, objects, bytes_out, .. } = writer;
+        (report.objects, report.bytes_out) = (objects, bytes_out);
+        report.gaps = Some(cursor.state.gaps());
+        report.set_position(&cursor, self.now_ms());
+        self.keep_warm(stream, slots);
+        // A run that failed may have decided what nobody has published yet: it must be seen again.
+        let is_finished =
+            report.error.is_none() && window::is_finished(&cursor, self.settings.late_horizon_ms);
+        (report, Unwritten { cursor: has_unstored.then_some(cursor), is_finished })
+    }
+}
+
+impl Reader<'_> {
+    async fn run(&mut self, purpose: RunPurpose<'_>, is_cold: bool) -> Result<Progress, RunError> {
+        if is_cold {
+            self.writer.check_certificate().await?;
+        }
+        self.writer.recover(is_cold).await?;
+        loop {
+            let ended = match purpose {
+                RunPurpose::Collect => self.read().await,
+                RunPurpose::Recover => Ok(Progress::Complete),
+                RunPurpose::Snapshot => self.snapshot().await,
+                RunPurpose::Repair(hours_ms) => self.repair(hours_ms).await,
+            };
+            match ended {
+                Ok(progress) => return Ok(progress),
+                Err(Stop::Overtaken) => self.writer.recover(false).await?,
+                Err(Stop::Failed(error)) => return Err(error),
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! An organization's turn: a run over its events, then one over the day's snapshot of its users.
+
+use super::engine::Engine;
+use super::request::{RunPurpose, RunRequest};
+use crate::cursor::Cursor;
+use crate::read::budget::Budget;
+use crate::report::stream::StreamReport;
+use crate::stream::StreamId;
+use crate::time;
+
+impl Engine {
+    /// One turn of a stream: a run over its events, and then, where that is configured and it is an
+    /// organization, what is due of the day's snapshot of its users.
+    ///
+    /// With `is_from_queue` it answers a message of the work queue, and the stream may be queued again
+    /// afterwards. While a snapshot is due it has a quarter of the turn, so that events that take all of their
+    /// time do not starve it.
+    pub async fn turn(
+        &self,
+        stream: &StreamId,
+        purpose: RunPurpose<'_>,
+        budget: Budget,
+        is_from_queue: bool,
+    ) -> Vec<StreamReport> {
+        let events = RunRequest { stream, purpose, budget, is_from_queue };
+        let takes = purpose == RunPurpose::Collect && self.settings.system_users.is_some();
+        let Some(users) = stream.users().filter(|_| takes) else {
+            return vec![self.run_request(events).await];
+        };
+        let ended = self.ended_snapshot(&users).await;
+        let kept_ms = if ended.is_some() { 0 } else { budget.deadline_ms - budget.started_ms } / 4;
+        let share = Budget { deadline_ms: budget.deadline_ms - kept_ms.max(0), ..budget };
+        let mut reports = vec![self.run_request(RunRequest { budget: share, ..events }).await];
+        reports.push(match ended {
+            Some(ended) => ended,
+            None => {
+                let budget = Budget { started_ms: self.clock.now_ms(), ..budget };
+                self.run(&users, RunPurpose::Snapshot, budget).await
+            }
+        });
+        reports
+    }
+
+    /// The report of a snapshot that has nothing more to do today; nobody is asked and nothing is
+    /// claimed. If the cursor cannot be read, the run says so.
+    async fn ended_snapshot(&self, users: &StreamId) -> Option<StreamReport> {
+        let item = self.cursors.get(users).await.ok()??;
+        let cursor = Cursor::read(&item).ok()?;
+        let snapshot = cursor.state.snapshot.as_ref()?;
+        if snapshot.day < self.today() || snapshot.ended.is_none() {
+            return None;
+        }
+        let mut report = StreamReport::new(users.clone());
+        report.set_position(&cursor, self.now_ms());
+        Some(report)
+    }
+
+    pub(super) fn today(&self) -> i64 {
+        time::day_of(self.now_ms())
+    }
+}

@@ -1,0 +1,130 @@
+//! What a run writes with: the stream's cursor and the slots of the index at its head.
+//!
+//! [`Writer::decide`](super::decide) is the one door between reading and the archive: everything
+//! that a run has read becomes part of the archive there or not at all.
+
+use std::collections::BTreeSet;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::engine::Engine;
+use super::slots::{LoadedSlot, Slots};
+use crate::cursor::Cursor;
+use crate::cursor::state::ReadingState;
+use crate::error::RunError;
+use crate::identity::Slot;
+use crate::journal::index::{SlotIds, object_at, slot_prefix};
+use crate::limits::WRITES_AT_ONCE;
+use crate::stream::StreamId;
+
+/// Decides, publishes and advances one stream.
+pub(super) struct Writer<'e> {
+    pub(super) engine: &'e Engine,
+    pub(super) stream: &'e StreamId,
+    pub(super) cursor: Cursor,
+    /// Slots as they are at the cursor's head.
+    pub(super) slots: Slots,
+    /// The reading state as the table has it.
+    stored: ReadingState,
+    /// The cursor's state was kept without an entry: it is written with the release.
+    has_unstored: bool,
+    /// Memory for the next entry.
+    pub(super) entry_buffer: Vec<u8>,
+    /// Parts written by this run.
+    pub(super) objects: u64,
+    /// Bytes of the parts this run has published.
+    pub(super) bytes_out: u64,
+}
+
+impl<'e> Writer<'e> {
+    /// A writer that continues from `cursor`, whose state is what the table has.
+    pub(super) fn new(
+        engine: &'e Engine,
+        stream: &'e StreamId,
+        cursor: Cursor,
+        slots: Slots,
+    ) -> Self {
+        let stored = cursor.state.clone();
+        Self {
+            engine,
+            stream,
+            cursor,
+            slots,
+            stored,
+            has_unstored: false,
+            entry_buffer: Vec::new(),
+            objects: 0,
+            bytes_out: 0,
+        }
+    }
+
+    pub(super) fn state_bucket(&self) -> &'e str {
+        &self.engine.settings.state_bucket
+    }
+
+    /// Keeps reading state for the next entry, or for the release if there is none. The frontier is
+    /// never lowered.
+    pub(super) fn keep_state(&mut self, state: &ReadingState) {
+        self.cursor.state = self.cursor.raised(state);
+        self.has_unstored = true;
+    }
+
+    /// Drops everything since the table was last written: another writer has decided.
+    pub(super) fn drop_progress(&mut self) {
+        self.slots.forget();
+        self.cursor.state = self.stored.clone();
+        self.has_unstored = false;
+    }
+
+    /// The table has the cursor's state now.
+    pub(super) fn mark_stored(&mut self) {
+        self.stored = self.cursor.state.clone();
+        self.has_unstored = false;
+    }
+
+    /// Whether the cursor's state is still to be written.
+    pub(super) fn has_unstored(&self) -> bool {
+        self.has_unstored
+    }
+
+    /// Loads those of `slots` that are not held.
+    pub(super) async fn load(&mut self, slots: &BTreeSet<Slot>) -> Result<(), RunError> {
+        let missing: Vec<Slot> =
+            slots.iter().copied().filter(|slot| self.slots.get(*slot).is_none()).collect();
+        let writer = &*self;
+        let loaded: Vec<_> = stream::iter(missing)
+            .map(|slot| async move { Ok::<_, RunError>((slot, writer.load_slot(slot).await?)) })
+            .buffer_unordered(WRITES_AT_ONCE)
+            .try_collect()
+            .await?;
+        for (slot, loaded) in loaded {
+            self.slots.put(slot, loaded);
+        }
+        Ok(())
+    }
+
+    /// The slot as it is at the cursor's head.
+    async fn load_slot(&self, slot: Slot) -> Result<LoadedSlot, RunError> {
+        let empty = LoadedSlot { key: None, ids: SlotIds::empty(slot) };
+        if self.cursor.seq == 0 {
+            return Ok(empty);
+        }
+        let prefix = slot_prefix(self.stream, slot);
+        let keys = self.engine.objects.list(self.state_bucket(), &prefix, "", usize::MAX).await?;
+        match object_at(&keys, self.cursor.seq) {
+            None => Ok(empty),
+            Some(key) => self.read_slot(slot, key).await,
+        }
+    }
+
+    /// Reads one slot object, and checks it against the count in its key.
+    pub(super) async fn read_slot(&self, slot: Slot, key: &str) -> Result<LoadedSlot, RunError> {
+        let bytes = self.engine.objects.get(self.state_bucket(), key).await?;
+        let bytes = bytes.ok_or_else(|| RunError::damaged(key, "the slot object is absent"))?;
+        let ids = SlotIds::parse(slot, &bytes).map_err(|error| RunError::damaged(key, error))?;
+        if !key.ends_with(&format!("-{:020}.ids", ids.count())) {
+            return Err(RunError::damaged(key, format!("it holds {} identities", ids.count())));
+        }
+        Ok(LoadedSlot { key: Some(key.to_owned()), ids })
+    }
+}

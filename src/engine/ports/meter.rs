@@ -1,0 +1,64 @@
+//! What requests to JumpCloud cost.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+/// Counts what requests to JumpCloud cost; shared by the requests of a run.
+#[derive(Debug, Default)]
+pub struct Meter {
+    /// Requests sent, tries included.
+    pub requests: AtomicU64,
+    /// Tries after the first.
+    pub retries: AtomicU64,
+    /// Bytes of bodies as they came over the wire.
+    pub bytes_in: AtomicU64,
+    /// Answers of 429.
+    pub throttled: AtomicU64,
+    /// Answers of 5xx or another transient failure, broken ones, and none at all.
+    pub broken: AtomicU64,
+    /// Answers of 401 or 403, and credentials that cannot be used.
+    pub denied: AtomicU64,
+}
+
+/// What a [`Meter`] has counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Costs {
+    /// Requests to JumpCloud, tries included.
+    pub requests: u64,
+    /// Tries after the first.
+    pub retries: u64,
+    /// Bytes of JumpCloud's answers on the wire.
+    pub bytes_in: u64,
+    /// Requests that were answered with 429.
+    #[serde(skip)]
+    pub throttled: u64,
+    /// Requests that were answered with 5xx, half, or not at all.
+    #[serde(skip)]
+    pub broken: u64,
+    /// Requests that were answered with 401 or 403.
+    #[serde(skip)]
+    pub denied: u64,
+}
+
+impl Meter {
+    /// Adds to one of the counters.
+    pub fn add(counter: &AtomicU64, by: u64) {
+        counter.fetch_add(by, Ordering::Relaxed);
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn costs(&self) -> Costs {
+        let [requests, retries, bytes_in, throttled, broken, denied] = [
+            &self.requests,
+            &self.retries,
+            &self.bytes_in,
+            &self.throttled,
+            &self.broken,
+            &self.denied,
+        ]
+        .map(|counter| counter.load(Ordering::Relaxed));
+        Costs { requests, retries, bytes_in, throttled, broken, denied }
+    }
+}
