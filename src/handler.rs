@@ -60,7 +60,7 @@ pub async fn handle(
             emitter.emit(&report, View::Fleet(&report.standing), budget.started_ms);
             answer_or_fail(answer, report.failure(FAILURES_TOLERATED))
         }
-        Task::Answer(records) => {
+        Task::HandleMessages(records) => {
             let (answer, report) = queue::answer(engine, &records, budget).await;
             tracing::info!(report = %json(&report), "answered the work queue");
             emitter.emit(&report, View::Streams, budget.started_ms);

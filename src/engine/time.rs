@@ -1,10 +1,85 @@
 //! Time as the program uses it: UTC milliseconds since the epoch (`_ms`), nanoseconds where an
 //! event's own digits matter, and durations as people write them. Nothing here reads a clock.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
+
+/// A time in UTC milliseconds since the epoch, which is printed and stored in JSON as RFC 3339.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UtcTime(pub i64);
+
+impl fmt::Display for UtcTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&rfc3339(self.0))
+    }
+}
+
+impl Serialize for UtcTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for UtcTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let ns =
+            parse_ns(&text).ok_or_else(|| de::Error::custom(format!("`{text}` is no time")))?;
+        Ok(Self(floor_ms(ns)))
+    }
+}
+
+/// A half-open range of event time, `[start_ms, end_ms)`, in UTC milliseconds since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Inclusive.
+    pub start_ms: i64,
+    /// Exclusive.
+    pub end_ms: i64,
+}
+
+impl Window {
+    /// From `start_ms` on, before `end_ms`.
+    #[must_use]
+    pub fn new(start_ms: i64, end_ms: i64) -> Self {
+        Self { start_ms, end_ms }
+    }
+
+    /// Whether the window holds this millisecond.
+    #[must_use]
+    pub fn contains(&self, ms: i64) -> bool {
+        (self.start_ms..self.end_ms).contains(&ms)
+    }
+
+    /// Whether it holds no millisecond at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.start_ms >= self.end_ms
+    }
+
+    /// The first milliseconds of the hours that begin in the window, ascending.
+    pub fn hours(self) -> impl Iterator<Item = i64> {
+        let first_ms = ceil_hour_ms(self.start_ms);
+        (first_ms..self.end_ms).step_by(HOUR_MS.unsigned_abs() as usize)
+    }
+}
+
+/// The first millisecond of the hour that holds `ms`.
+#[must_use]
+pub fn floor_hour_ms(ms: i64) -> i64 {
+    hour_of(ms) * HOUR_MS
+}
+
+/// `ms` where an hour begins there, else the first millisecond of the next hour.
+#[must_use]
+pub fn ceil_hour_ms(ms: i64) -> i64 {
+    floor_hour_ms(ms.saturating_add(HOUR_MS - 1))
+}
 
 /// Reads an RFC 3339 timestamp with zero to nine fraction digits to nanoseconds since the epoch.
 ///

@@ -58,8 +58,8 @@ impl<'a> Body<'a> {
         let ask = &request.ask;
         let window = Self {
             service: &request.query,
-            start_time: time::rfc3339(ask.start_ms),
-            end_time: time::rfc3339(ask.end_ms),
+            start_time: time::rfc3339(ask.window.start_ms),
+            end_time: time::rfc3339(ask.window.end_ms),
             ..Self::default()
         };
         match path {

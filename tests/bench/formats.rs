@@ -149,7 +149,7 @@ async fn main() -> ExitCode {
             let before = used(since);
             let report = run(&pages, variables).await;
             seconds[case].push(used(since) - before);
-            assert_eq!((report.outcome, report.written), (Outcome::Ok, EVENTS as u64));
+            assert_eq!((report.outcome, report.tally.written), (Outcome::Ok, EVENTS as u64));
             written[case] = report.bytes_out;
         }
     }

@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 
 use engine::ports::{Insights as _, PageRequest};
-use engine::read::paging::{Held, Step, Walk};
+use engine::read::paging::{PageSummary, Step, Walk};
 use engine::read::position;
 use engine::stream::Scope;
+use engine::time::Window;
 use jumpcloud_collector::standin::{Behaviours, EmptyPageToken, Fault, HeaderSpelling, Host, When};
 
 use super::stage::{NOW_MS, ORGANIZATION, Stage, rows};
@@ -14,17 +15,14 @@ use super::stage::{NOW_MS, ORGANIZATION, Stage, rows};
 /// Reads the hour before [`NOW_MS`] in pages of `limit`, as the engine does; returns what each page
 /// held.
 async fn walk(stage: &Stage, limit: u32) -> Vec<Vec<Vec<u8>>> {
-    let mut walk = Walk::new(NOW_MS - 3_600_000, NOW_MS, limit);
+    let mut walk = Walk::new(Window::new(NOW_MS - 3_600_000, NOW_MS), limit);
     let mut pages = Vec::new();
     loop {
         let request = PageRequest { ask: walk.ask(), ..stage.request() };
         let page = stage.client.page(request).await.unwrap();
         pages.push(rows(&page));
-        let headers = page.headers.clone();
-        let last_ms = position::last_ms(&page, walk.ask().start_ms);
-        let (count, token) = (headers.count, headers.token);
-        let held = Held { rows: page.rows().len(), count, limit: headers.limit, token, last_ms };
-        if walk.passed(&held).unwrap() == Step::End {
+        let last_ms = position::last_ms(&page, walk.ask().window.start_ms);
+        if walk.passed(&PageSummary::of(&page, last_ms)).unwrap() == Step::End {
             return pages;
         }
         assert!(pages.len() < 200, "the walk goes on and on");

@@ -8,6 +8,7 @@ use engine::page::Page;
 use engine::page::request::Ask;
 use engine::ports::{Clock, Insights as _, InsightsError, Meter, PageRequest, Secrets, StoreError};
 use engine::stream::Scope;
+use engine::time::Window;
 use engine::time::rfc3339;
 use jumpcloud_collector::jumpcloud::{Auth, Client, Http};
 use jumpcloud_collector::standin::{Fault, Host, Key, Rule, StandIn, When, World};
@@ -216,7 +217,8 @@ pub fn client(
 
 /// The question for the hour before [`NOW_MS`].
 pub fn request(clock: &FakeClock, meter: &Arc<Meter>) -> PageRequest {
-    let ask = Ask { start_ms: NOW_MS - 3_600_000, end_ms: NOW_MS, limit: 1_000, token: None };
+    let window = Window::new(NOW_MS - 3_600_000, NOW_MS);
+    let ask = Ask { window, limit: 1_000, token: None };
     PageRequest {
         scope: Scope::Own,
         query: vec!["all".to_owned()],

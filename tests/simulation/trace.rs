@@ -82,7 +82,7 @@ impl fmt::Display for Asked<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let PageRequest { query, ask, .. } = self.0;
         let token = ask.token.as_ref().map_or("", |token| token.json().get());
-        let (start, end, limit) = (ask.start_ms, ask.end_ms, ask.limit);
+        let (start, end, limit) = (ask.window.start_ms, ask.window.end_ms, ask.limit);
         write!(f, "{} [{start}, {end}) limit {limit} after `{token}`", query.join(","))
     }
 }

@@ -108,15 +108,15 @@ impl Truth {
             if flaw.limit_lowered { (ask.limit as usize).div_ceil(2) } else { ask.limit as usize };
         let after = ask.token.as_ref().map(|token| (token.ms, doc_of(token)));
         let first = self.events.partition_point(|event| {
-            event.place_ms < ask.start_ms
+            event.place_ms < ask.window.start_ms
                 || after.is_some_and(|after| (event.place_ms, event.doc) <= after)
         });
         let mut body = vec![b'['];
         let (mut rows, mut last, mut sent) = (0, None, Vec::new());
         for at in first..self.events.len() {
             let event = &self.events[at];
-            let is_beyond = event.place_ms > ask.end_ms
-                || (event.place_ms == ask.end_ms && !self.ways.end_inclusive);
+            let is_beyond = event.place_ms > ask.window.end_ms
+                || (event.place_ms == ask.window.end_ms && !self.ways.end_inclusive);
             if is_beyond || rows == full {
                 break;
             }
@@ -151,7 +151,7 @@ impl Truth {
 
     /// Whether a row of what is asked for became visible within `span`.
     pub(crate) fn appeared(&self, span: Range<i64>, request: &PageRequest) -> bool {
-        let window = request.ask.start_ms..request.ask.end_ms;
+        let window = request.ask.window.start_ms..request.ask.window.end_ms;
         self.events.iter().any(|event| {
             span.contains(&event.visible_ms)
                 && window.contains(&event.place_ms)
@@ -195,7 +195,7 @@ impl Truth {
 
     /// How many rows each hour of a window holds.
     pub(crate) fn hourly(&self, now_ms: i64, request: &PageRequest) -> BTreeMap<i64, i64> {
-        let window = request.ask.start_ms..request.ask.end_ms;
+        let window = request.ask.window.start_ms..request.ask.window.end_ms;
         let mut hours = BTreeMap::new();
         for event in &self.events {
             if window.contains(&event.place_ms)

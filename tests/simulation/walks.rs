@@ -41,5 +41,5 @@ impl Walks {
 
 fn walk(worker: usize, request: &PageRequest) -> String {
     let PageRequest { scope, query, ask, .. } = request;
-    format!("{worker} {scope:?} {query:?} {} {}", ask.start_ms, ask.end_ms)
+    format!("{worker} {scope:?} {query:?} {} {}", ask.window.start_ms, ask.window.end_ms)
 }

@@ -275,13 +275,13 @@ impl World {
 
     fn page(&mut self, request: &PageRequest, flaw: Flaw) -> Result<Page, InsightsError> {
         let ask = &request.ask;
-        if ask.start_ms >= ask.end_ms {
-            self.wrong(format!("asked for {} to {}", ask.start_ms, ask.end_ms));
+        if ask.window.start_ms >= ask.window.end_ms {
+            self.wrong(format!("asked for {} to {}", ask.window.start_ms, ask.window.end_ms));
         }
         if ask.limit == 0 || ask.limit > self.page_limit {
             self.wrong(format!("asked for {} rows, the limit is {}", ask.limit, self.page_limit));
         }
-        if ask.start_ms > self.now_ms {
+        if ask.window.start_ms > self.now_ms {
             return Err(InsightsError::Refused("start_time is in the future".to_owned()));
         }
         self.tally.step(Step::PageServed);

@@ -112,7 +112,8 @@ fn show_plan(plan: &Backfill) {
     let mut rows = vec![["organization", "days", "events", "state"].map(str::to_owned).to_vec()];
     if plan.lanes.len() <= LANES_SHOWN_MAX {
         rows.extend(plan.lanes.iter().map(|lane| {
-            let (organization, day) = (lane.stream.live().to_string(), lane.start[..10].to_owned());
+            let (organization, day) =
+                (lane.stream.live().to_string(), time::date(lane.start.0).to_string());
             vec![organization, day, lane.events.unwrap_or(0).to_string(), state(lane).to_owned()]
         }));
     } else {
@@ -241,12 +242,8 @@ fn read(lane: &StreamStatus, wanted: u64) -> u64 {
     if lane.read_whole == Some(true) {
         return wanted;
     }
-    let ms = |text: &Option<String>| text.as_deref().and_then(time::parse_ns).map(time::floor_ms);
-    let (Some(from), Some(at), Some(to)) = (ms(&lane.origin), ms(&lane.frontier), ms(&lane.end))
-    else {
-        return 0;
-    };
-    let share = (at - from).max(0) as f64 / (to - from).max(1) as f64;
+    let (Some(from), Some(at), Some(to)) = (lane.origin, lane.frontier, lane.end) else { return 0 };
+    let share = (at.0 - from.0).max(0) as f64 / (to.0 - from.0).max(1) as f64;
     (share.min(1.0) * wanted as f64) as u64
 }
 
@@ -262,13 +259,15 @@ fn left(done: u64, all: u64, took_ms: i64) -> String {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use engine::time::UtcTime;
+
     use super::*;
 
     fn lane(events: u64) -> Lane {
         Lane {
             stream: "self.backfill-2026-10-01".to_owned().try_into().unwrap(),
-            start: String::new(),
-            end: String::new(),
+            start: UtcTime(0),
+            end: UtcTime(0),
             state: LaneState::New,
             events: Some(events),
         }

@@ -190,7 +190,7 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
                 whom @ Whom::Stack(_) => whom.ask(&event).await?,
             };
             if let Some(file) = &html {
-                page::write(file, &audit, range, &terminal.settings)?;
+                page::write(file, &audit, range.window, &terminal.settings)?;
             }
             if place.json {
                 show::json(&audit)?;

@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use engine::ports::Clock as _;
 use engine::report::lateness::BOUNDS_SECONDS;
 use engine::settings::Settings;
-use engine::task::audit::{Audit, Range};
+use engine::task::audit::Audit;
+use engine::time::Window;
 use jumpcloud_collector::clock::SystemClock;
 use serde_json::json;
 
@@ -19,14 +20,14 @@ const PLACE: &str = "/*DATA*/";
 pub(crate) fn write(
     file: &Path,
     audit: &Audit,
-    range: Range,
+    window: Window,
     settings: &Settings,
 ) -> anyhow::Result<()> {
     let data = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "audited_ms": SystemClock.now_ms(),
-        "start_ms": range.start_ms,
-        "end_ms": range.end_ms,
+        "start_ms": window.start_ms,
+        "end_ms": window.end_ms,
         "bounds_seconds": BOUNDS_SECONDS,
         "overlap_seconds": settings.overlap_ms / 1_000,
         "late_horizon_seconds": settings.late_horizon_ms / 1_000,

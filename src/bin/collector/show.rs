@@ -7,6 +7,7 @@ use engine::report::stream::{Outcome, StreamReport};
 use engine::task::audit::{Audit, StreamAudit};
 use engine::task::status::Status;
 use engine::task::validate::Preflight;
+use engine::time::UtcTime;
 use jiff::SignedDuration;
 use serde::Serialize;
 
@@ -19,7 +20,7 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
 /// One run, in a line.
 pub(crate) fn run_line(stream: &StreamReport) -> String {
     let name = &stream.stream;
-    let frontier = stream.frontier.as_deref().unwrap_or("nothing yet");
+    let frontier = stream.frontier.map_or_else(|| "nothing yet".to_owned(), |t| t.to_string());
     if let (Some(snapshot), None) = (&stream.snapshot, &stream.error) {
         let SnapshotReport { day, users, total_count, complete, .. } = snapshot;
         let total = total_count.map_or_else(|| "?".to_owned(), |total| total.to_string());
@@ -55,7 +56,7 @@ pub(crate) fn preflight(preflight: &Preflight) {
 /// The streams, and the hours that differ.
 pub(crate) fn audit(audit: &Audit) {
     for line in &audit.streams {
-        let (from, to) = (line.from.as_deref().unwrap_or("-"), line.to.as_deref().unwrap_or("-"));
+        let [from, to] = [line.from, line.to].map(time_or_dash);
         let StreamAudit { stream, counted, archived, differing, .. } = line;
         let hours = differing.len();
         println!(
@@ -96,9 +97,9 @@ pub(crate) fn status(status: &Status) {
     rows.extend(status.streams.iter().map(|stream| {
         vec![
             stream.stream.to_string(),
-            stream.frontier.clone().unwrap_or_else(none),
+            time_or_dash(stream.frontier),
             stream.lag_seconds.map_or_else(none, |seconds| format!("{seconds} s")),
-            stream.last_success.clone().unwrap_or_else(none),
+            time_or_dash(stream.last_success),
             stream.gaps.to_string(),
             stream.days_until_loss.map_or_else(none, |days| days.to_string()),
             state(stream).to_owned(),
@@ -107,6 +108,10 @@ pub(crate) fn status(status: &Status) {
     }));
     table(&rows);
     lateness(status);
+}
+
+fn time_or_dash(time: Option<UtcTime>) -> String {
+    time.map_or_else(|| "-".to_owned(), |time| time.to_string())
 }
 
 /// How late events arrived, a line a stream and service.

@@ -38,7 +38,7 @@ impl Reader<'_> {
         self.report.read += page.rows().len() as u64;
         for (number, row) in page.rows().iter().enumerate() {
             let ms = places.ms(number);
-            if ms < self.writer.cursor.origin_ms || ms >= reading.end_ms {
+            if ms < self.writer.cursor.origin_ms || ms >= reading.window.end_ms {
                 continue;
             }
             self.rows.add(ms);
@@ -131,7 +131,7 @@ impl Reader<'_> {
         ordinal: u32,
         limit_bytes: usize,
     ) -> Result<(), RunError> {
-        if !(self.writer.cursor.origin_ms..reading.end_ms).contains(&ms) {
+        if !(self.writer.cursor.origin_ms..reading.window.end_ms).contains(&ms) {
             return Ok(());
         }
         self.writer.load(&BTreeSet::from([Slot::Unplaced])).await?;

@@ -17,6 +17,7 @@ use crate::page::request::Ask;
 use crate::ports::{About, Created, InsightsError, Meter, PageRequest, StoreError};
 use crate::read::budget::Budget;
 use crate::stream::StreamId;
+use crate::time::Window;
 
 impl Engine {
     /// Makes sure that the stream is born and has a cursor with a `seq`.
@@ -160,7 +161,7 @@ impl Engine {
     ) -> Result<(), RunError> {
         let Some(query) = self.settings.queries.first() else { return Ok(()) };
         let now_ms = self.clock.now_ms();
-        let ask = Ask { start_ms: now_ms - DAY_MS, end_ms: now_ms, limit: 1, token: None };
+        let ask = Ask { window: Window::new(now_ms - DAY_MS, now_ms), limit: 1, token: None };
         let request = PageRequest {
             scope: stream.scope(),
             query: query.clone(),

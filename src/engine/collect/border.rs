@@ -14,6 +14,7 @@ use crate::page::Page;
 use crate::ports::InsightsError;
 use crate::read::paging::{PageSummary, Step, Walk};
 use crate::read::position::{self, Places};
+use crate::time::Window;
 
 impl Reader<'_> {
     /// Puts rows of `page` at the end of the reading that lie there, where that is the lane's end
@@ -24,17 +25,17 @@ impl Reader<'_> {
         page: &Page,
         reading: &Reading,
     ) -> Result<(), RunError> {
-        if self.writer.cursor.end_ms != Some(reading.end_ms) {
+        if self.writer.cursor.end_ms != Some(reading.window.end_ms) {
             return Ok(());
         }
-        let doubtful = position::doubtful(page, reading.end_ms);
+        let doubtful = position::doubtful(page, reading.window.end_ms);
         if doubtful.is_empty() {
             return Ok(());
         }
         let beyond = self.read_border(reading).await?;
         for number in doubtful {
             if beyond.contains(&page.rows()[number].identity) {
-                places.put(number, reading.end_ms);
+                places.put(number, reading.window.end_ms);
             }
         }
         Ok(())
@@ -42,8 +43,9 @@ impl Reader<'_> {
 
     /// What JumpCloud has in the first millisecond behind the reading.
     async fn read_border(&mut self, reading: &Reading) -> Result<BTreeSet<Identity>, RunError> {
-        let border_ms = reading.end_ms;
-        let mut walk = Walk::new(border_ms, border_ms + 1, self.engine.settings.page_limit);
+        let border_ms = reading.window.end_ms;
+        let mut walk =
+            Walk::new(Window::new(border_ms, border_ms + 1), self.engine.settings.page_limit);
         let mut found = BTreeSet::new();
         loop {
             let page = match self.ask(&walk, reading).await {

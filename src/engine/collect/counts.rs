@@ -10,22 +10,22 @@ use crate::page::request::Ask;
 use crate::page::request::Query;
 use crate::ports::{InsightsError, Meter, PageRequest, StoreError};
 use crate::stream::StreamId;
-use crate::time;
+use crate::time::{self, Window};
 
 /// Counts by an hour's first millisecond.
 pub(crate) type Counts = BTreeMap<i64, i64>;
 
 impl Engine {
-    /// JumpCloud's counts of the whole hours in `[first_ms, end_ms)`, the most of any query: one
+    /// JumpCloud's counts of the whole hours in `hours`, the most of any query: one
     /// call a query.
     pub(crate) async fn counted(
         &self,
         stream: &StreamId,
-        range: (i64, i64),
+        hours: Window,
         deadline_ms: i64,
         meter: &Arc<Meter>,
     ) -> Result<Counts, InsightsError> {
-        self.counted_by(&self.settings.queries, stream, range, deadline_ms, meter).await
+        self.counted_by(&self.settings.queries, stream, hours, deadline_ms, meter).await
     }
 
     /// The same of other queries than those configured.
@@ -33,7 +33,7 @@ impl Engine {
         &self,
         queries: &[Query],
         stream: &StreamId,
-        (first_ms, end_ms): (i64, i64),
+        hours: Window,
         deadline_ms: i64,
         meter: &Arc<Meter>,
     ) -> Result<Counts, InsightsError> {
@@ -42,19 +42,12 @@ impl Engine {
             let request = PageRequest {
                 scope: stream.scope(),
                 query: query.clone(),
-                ask: Ask {
-                    start_ms: first_ms,
-                    end_ms,
-                    limit: self.settings.page_limit,
-                    token: None,
-                },
+                ask: Ask { window: hours, limit: self.settings.page_limit, token: None },
                 deadline_ms,
                 meter: Arc::clone(meter),
             };
             let counts = self.insights.hourly(request).await?;
-            for (hour_ms, count) in
-                counts.into_iter().filter(|(ms, _)| (first_ms..end_ms).contains(ms))
-            {
+            for (hour_ms, count) in counts.into_iter().filter(|(ms, _)| hours.contains(*ms)) {
                 let known = most.entry(hour_ms).or_default();
                 *known = count.max(*known);
             }

@@ -18,6 +18,7 @@ use crate::read::paging::{Narrower, PageSummary, Step, Walk};
 use crate::read::position;
 use crate::read::rows::RowCount;
 use crate::read::window::{self, Kind};
+use crate::time::Window;
 
 /// What the share says about another page.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,7 +46,8 @@ impl Reader<'_> {
         reading: &mut Reading,
         allowance: ReadAllowance,
     ) -> Result<Progress, Stop> {
-        let mut walk = Walk::new(reading.at_ms, reading.end_ms, self.engine.settings.page_limit);
+        let window = Window::new(reading.at_ms, reading.window.end_ms);
+        let mut walk = Walk::new(window, self.engine.settings.page_limit);
         let mut at_ms = reading.at_ms;
         self.rows = RowCount::resumed(window::rows_before_resume(&self.writer.cursor.state, kind));
         let mut next = self.ask(&walk, reading);
@@ -91,7 +93,7 @@ impl Reader<'_> {
                     self.writer.cursor.state = window::query_read(
                         &self.writer.cursor.state,
                         kind,
-                        reading.end_ms,
+                        reading.window.end_ms,
                         self.rows.all(),
                     );
                     return Ok(Progress::Complete);

@@ -15,6 +15,7 @@ use crate::limits::HOUR_MS;
 use crate::ports::InsightsError;
 use crate::read::sweep::{self, SweepUrgency};
 use crate::read::window::{self, Kind, Plan};
+use crate::time::Window;
 
 /// What a kind of reading may take of a run.
 #[derive(Clone, Copy, Debug)]
@@ -123,10 +124,10 @@ impl<'e> Reader<'e> {
         async { Some(counted?.await) }
     }
 
-    fn counted(&self, range: (i64, i64)) -> impl Future<Output = Counted> + use<'e> {
+    fn counted(&self, hours: Window) -> impl Future<Output = Counted> + use<'e> {
         let (engine, stream, meter) = (self.engine, self.stream, Arc::clone(&self.meter));
         let deadline_ms = self.budget.read_until_ms(0);
-        async move { engine.counted(stream, range, deadline_ms, &meter).await }
+        async move { engine.counted(stream, hours, deadline_ms, &meter).await }
     }
 
     fn is_comparison_due(&self, now_ms: i64) -> bool {
@@ -140,18 +141,17 @@ impl<'e> Reader<'e> {
         let settings = &self.engine.settings;
         let now_ms = self.engine.now_ms();
         let is_due = self.is_comparison_due(now_ms);
-        let Some((first_ms, end_ms)) =
-            sweep::comparable(&self.writer.cursor, settings).filter(|_| is_due)
+        let Some(hours) = sweep::comparable(&self.writer.cursor, settings).filter(|_| is_due)
         else {
             return Ok(SweepUrgency::Usual);
         };
         let counted = match ahead {
             Some(counted) => counted,
-            None => self.counted((first_ms, end_ms)).await,
+            None => self.counted(hours).await,
         };
         let theirs = match counted {
             Ok(mut counts) => {
-                counts.retain(|hour_ms, _| (first_ms..end_ms).contains(hour_ms));
+                counts.retain(|hour_ms, _| hours.contains(*hour_ms));
                 counts
             }
             Err(error) => {
@@ -159,7 +159,7 @@ impl<'e> Reader<'e> {
                 return Ok(SweepUrgency::Often);
             }
         };
-        let ours = self.engine.indexed(self.stream, self.writer.cursor.seq, first_ms).await?;
+        let ours = self.engine.indexed(self.stream, self.writer.cursor.seq, hours.start_ms).await?;
         let compared = sweep::compare(&self.writer.cursor, now_ms, settings, &theirs, &ours);
         self.writer.keep_state(&compared.state);
         Ok(compared.urgency)
@@ -174,7 +174,8 @@ impl<'e> Reader<'e> {
             let started_ms = self.engine.now_ms();
             let Some(query) = self.engine.settings.queries.first().cloned() else { break };
             let end_ms = (from_ms + HOUR_MS).min(self.writer.cursor.state.read_to_ms);
-            let reading = Reading { from_ms, end_ms, started_ms, query, at_ms: from_ms };
+            let window = Window::new(from_ms, end_ms);
+            let reading = Reading { window, started_ms, query, at_ms: from_ms };
             match self.read_through(Kind::Hour(from_ms), reading, share).await? {
                 Progress::Complete => {}
                 progress => return Ok(progress),
@@ -191,7 +192,7 @@ impl<'e> Reader<'e> {
         share: ReadAllowance,
     ) -> Result<Progress, Stop> {
         loop {
-            if reading.at_ms < reading.end_ms {
+            if reading.at_ms < reading.window.end_ms {
                 let progress = self.read_query(kind, &mut reading, share).await?;
                 if progress != Progress::Complete {
                     return Ok(progress);

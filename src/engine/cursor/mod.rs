@@ -138,6 +138,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::cursor::lease;
     use crate::cursor::state::Reading;
+    use crate::time::Window;
     use crate::users::snapshot::Snapshot;
 
     pub(crate) fn cursor_at(state: ReadingState) -> Cursor {
@@ -160,8 +161,7 @@ pub(crate) mod tests {
             end_ms: Some(9_000),
             state: ReadingState {
                 reading: Some(Reading {
-                    from_ms: 1_000,
-                    end_ms: 5_000,
+                    window: Window::new(1_000, 5_000),
                     started_ms: 6_000,
                     query: vec!["all".to_owned()],
                     at_ms: 2_000,

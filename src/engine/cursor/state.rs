@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::item::{Item, Unreadable, Update, Value, number, text};
+use crate::time::Window;
 use crate::users::snapshot::Snapshot;
 
 /// Where a stream's reading stands: what an entry holds and a cursor repeats.
@@ -34,10 +35,9 @@ pub struct ReadingState {
 /// A reading that several runs may share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
-    /// Inclusive start of the window.
-    pub from_ms: i64,
-    /// Exclusive end of the window.
-    pub end_ms: i64,
+    /// What is read.
+    #[serde(flatten)]
+    pub window: Window,
     /// When the reading began.
     pub started_ms: i64,
     /// The service list of the query it is in.
@@ -50,7 +50,7 @@ pub struct Reading {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hour {
     /// Its first millisecond.
-    pub from_ms: i64,
+    pub start_ms: i64,
     /// JumpCloud's count when it was re-read.
     pub counted: i64,
     /// Rows that came, the most of any query that was read to its end.

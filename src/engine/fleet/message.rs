@@ -18,8 +18,11 @@ pub struct Message {
 }
 
 /// One message that SQS delivers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Record {
+    /// `aws:sqs`.
+    pub event_source: String,
     /// SQS's name of it.
     pub message_id: String,
     /// Its text.

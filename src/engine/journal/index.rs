@@ -4,14 +4,13 @@
 //! `unplaced` slot four more for the day it was decided (whole days since the epoch, big-endian).
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
 use crate::identity::{Identity, Slot};
 use crate::limits::{HOUR_MS, UNPLACED_DAYS};
 use crate::stream::StreamId;
-use crate::time;
+use crate::time::{self, Window};
 
 /// The identities of one slot, as its object holds them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,17 +172,13 @@ pub fn hourly_counts(stream: &StreamId, keys: &[String], head: u64) -> BTreeMap<
     latest.into_iter().map(|(hour_ms, (_, count))| (hour_ms, count)).collect()
 }
 
-/// The numbers of the entries that added to the hours which begin in `range`, in milliseconds.
-pub fn entries_of(
-    stream: &StreamId,
-    keys: &[String],
-    range: Range<i64>,
-) -> impl Iterator<Item = u64> {
+/// The numbers of the entries that added to the hours which begin in `window`.
+pub fn entries_of(stream: &StreamId, keys: &[String], window: Window) -> impl Iterator<Item = u64> {
     let prefix = index_prefix(stream);
     keys.iter().filter_map(move |key| {
         let (name, _) = key.strip_prefix(&prefix)?.split_once('/')?;
         let Some(Slot::Hour(hour)) = Slot::parse(name) else { return None };
-        named(key).filter(|_| range.contains(&(hour * HOUR_MS))).map(|(seq, _)| seq)
+        named(key).filter(|_| window.contains(hour * HOUR_MS)).map(|(seq, _)| seq)
     })
 }
 

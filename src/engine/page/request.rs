@@ -1,6 +1,7 @@
 //! What is asked of JumpCloud.
 
 use crate::page::token::Token;
+use crate::time::Window;
 
 /// A service list as it is sent to JumpCloud.
 pub type Query = Vec<String>;
@@ -8,10 +9,8 @@ pub type Query = Vec<String>;
 /// The next request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
-    /// Inclusive.
-    pub start_ms: i64,
-    /// JumpCloud's upper bound; what it returns at or beyond it is cut.
-    pub end_ms: i64,
+    /// What is asked for. JumpCloud may return rows at its end, which are cut.
+    pub window: Window,
     /// Rows asked for.
     pub limit: u32,
     /// Rows behind this one only.

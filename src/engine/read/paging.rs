@@ -7,14 +7,14 @@
 use crate::page::request::Ask;
 use crate::page::token::Token;
 use crate::page::{Page, PageHeaders};
+use crate::time::Window;
 
 /// Where a walk through one query stands.
 #[derive(Clone, Debug)]
 pub struct Walk {
     page_limit: u32,
     limit: u32,
-    start_ms: i64,
-    end_ms: i64,
+    window: Window,
     token: Option<Token>,
     /// Rows to pass before the limit may grow again, after a page was too large.
     hold: usize,
@@ -93,14 +93,13 @@ pub enum WalkError {
 }
 
 impl Walk {
-    /// A walk through `[start_ms, end_ms)` in pages of `page_limit` rows.
+    /// A walk through `window` in pages of `page_limit` rows.
     #[must_use]
-    pub fn new(start_ms: i64, end_ms: i64, page_limit: u32) -> Self {
+    pub fn new(window: Window, page_limit: u32) -> Self {
         Self {
             page_limit,
             limit: page_limit,
-            start_ms,
-            end_ms,
+            window,
             token: None,
             hold: 0,
             hold_ms: i64::MIN,
@@ -111,8 +110,7 @@ impl Walk {
     /// The next request.
     #[must_use]
     pub fn ask(&self) -> Ask {
-        let Self { start_ms, end_ms, limit, ref token, .. } = *self;
-        Ask { start_ms, end_ms, limit, token: token.clone() }
+        Ask { window: self.window, limit: self.limit, token: self.token.clone() }
     }
 
     /// Takes note of a page that answered [`Walk::ask`].
@@ -126,7 +124,7 @@ impl Walk {
         if rows < full && count < full {
             return Ok(Step::End);
         }
-        if held.last_ms >= self.end_ms {
+        if held.last_ms >= self.window.end_ms {
             // What follows lies beyond the window, however the upper bound is meant.
             return Ok(Step::End);
         }
@@ -135,13 +133,13 @@ impl Walk {
             // The header announces a full page and the array is none: the array is believed, but
             // not that it is the last one.
             let short = WalkError::Short { count, rows: held.rows };
-            return if held.last_ms > self.start_ms {
+            return if held.last_ms > self.window.start_ms {
                 Ok(self.restart(held.last_ms))
             } else {
                 Err(short)
             };
         }
-        let later = held.last_ms > self.start_ms;
+        let later = held.last_ms > self.window.start_ms;
         if self.limit < self.page_limit && self.hold == 0 && later && held.last_ms > self.hold_ms {
             self.limit = self.limit.saturating_mul(2).min(self.page_limit);
             self.hold = self.limit as usize * 2;
@@ -154,7 +152,7 @@ impl Walk {
                 Ok(Step::Next)
             }
             _ if later => Ok(self.restart(held.last_ms)),
-            _ => Err(WalkError::Dense(self.start_ms)),
+            _ => Err(WalkError::Dense(self.window.start_ms)),
         }
     }
 
@@ -184,7 +182,7 @@ impl Walk {
             self.hold = self.limit as usize;
             self.hold_ms = place_ms;
             self.limit /= 2;
-            if place_ms > self.start_ms {
+            if place_ms > self.window.start_ms {
                 self.restart(place_ms);
             }
             return Ok(Narrower::Again);
@@ -202,7 +200,7 @@ impl Walk {
 
     /// Goes on by time: everything JumpCloud asks to stay the same while paging may change here.
     fn restart(&mut self, start_ms: i64) -> Step {
-        self.start_ms = start_ms;
+        self.window.start_ms = start_ms;
         self.token = None;
         // What was given up from here on comes again, and is counted from the first again.
         self.given_up = (i64::MIN, 0);
@@ -230,7 +228,7 @@ mod tests {
     }
 
     fn walk() -> Walk {
-        Walk::new(1_000, 9_000, 100)
+        Walk::new(Window::new(1_000, 9_000), 100)
     }
 
     #[test]
@@ -244,7 +242,7 @@ mod tests {
         let mut walk = walk();
         assert_eq!(walk.passed(&held(100, 2_000)), Ok(Step::Next));
         let ask = walk.ask();
-        assert_eq!((ask.start_ms, ask.end_ms, ask.limit), (1_000, 9_000, 100));
+        assert_eq!((ask.window, ask.limit), (Window::new(1_000, 9_000), 100));
         assert_eq!(ask.token.unwrap().ms, 2_000);
     }
 
@@ -264,10 +262,14 @@ mod tests {
     fn without_a_new_token_it_goes_on_by_time() {
         let mut walk = walk();
         assert_eq!(walk.passed(&PageSummary { token: None, ..held(100, 2_000) }), Ok(Step::Next));
-        assert_eq!((walk.ask().start_ms, walk.ask().token), (2_000, None));
+        assert_eq!((walk.ask().window.start_ms, walk.ask().token), (2_000, None));
         assert_eq!(walk.passed(&held(100, 3_000)), Ok(Step::Next));
         assert_eq!(walk.passed(&held(100, 3_000)), Ok(Step::Next));
-        assert_eq!((walk.ask().start_ms, walk.ask().token), (3_000, None), "the token came twice");
+        assert_eq!(
+            (walk.ask().window.start_ms, walk.ask().token),
+            (3_000, None),
+            "the token came twice"
+        );
     }
 
     #[test]
@@ -282,7 +284,7 @@ mod tests {
         let mut walk = walk();
         let short = PageSummary { count: Some(100), ..held(60, 2_000) };
         assert_eq!(walk.passed(&short), Ok(Step::Next));
-        assert_eq!((walk.ask().start_ms, walk.ask().token), (2_000, None));
+        assert_eq!((walk.ask().window.start_ms, walk.ask().token), (2_000, None));
         let stuck = PageSummary { count: Some(100), ..held(0, 2_000) };
         assert_eq!(walk.passed(&stuck), Err(WalkError::Short { count: 100, rows: 0 }));
     }
@@ -320,13 +322,13 @@ mod tests {
     /// other row is seen.
     #[test]
     fn a_row_too_large_is_given_up_alone() {
-        let mut walk = Walk::new(0, 1_000, 16);
+        let mut walk = Walk::new(Window::new(0, 1_000), 16);
         let (big, total) = (21_i64, 64_i64);
         let (mut seen, mut given_up, mut place) =
             (std::collections::BTreeSet::<i64>::new(), vec![], 0);
         for _ in 0..200 {
             let ask = walk.ask();
-            let first = ask.token.as_ref().map_or(ask.start_ms, |token| token.ms + 1);
+            let first = ask.token.as_ref().map_or(ask.window.start_ms, |token| token.ms + 1);
             let rows: Vec<i64> = (first..total).take(ask.limit as usize).collect();
             let last = rows.last().copied().unwrap_or(place);
             if rows.contains(&big) {
@@ -362,12 +364,12 @@ mod tests {
     fn a_row_too_large_has_one_position() {
         // Milliseconds of the rows; the second and the fourth are too large.
         let rows = [1, 5, 5, 5, 5, 5, 5, 7, 8, 9, 9];
-        let (mut walk, mut given_up, mut place) = (Walk::new(0, 1_000, 4), vec![], 0);
+        let (mut walk, mut given_up, mut place) = (Walk::new(Window::new(0, 1_000), 4), vec![], 0);
         for _ in 0..100 {
             let ask = walk.ask();
             let after =
                 ask.token.as_ref().map_or(0, |token| token.json().get().matches('x').count());
-            let from = rows.iter().position(|ms| *ms >= ask.start_ms).unwrap().max(after);
+            let from = rows.iter().position(|ms| *ms >= ask.window.start_ms).unwrap().max(after);
             let to = (from + ask.limit as usize).min(rows.len());
             let last_ms = rows[to - 1];
             let token = token(last_ms, &"x".repeat(to));

@@ -7,6 +7,7 @@ use crate::cursor::state::{Hour, Reading, ReadingState};
 use crate::limits::{HOUR_MS, HOURS_KEPT_MAX};
 use crate::read::window::Kind;
 use crate::settings::Settings;
+use crate::time::{self, Window};
 
 /// The full sweep to begin or to go on with, if one is due.
 ///
@@ -25,7 +26,7 @@ pub fn sweep(
     let kept = state
         .sweep
         .as_ref()
-        .filter(|s| settings.queries.contains(&s.query) && s.from_ms <= from_ms);
+        .filter(|s| settings.queries.contains(&s.query) && s.window.start_ms <= from_ms);
     if let Some(sweep) = kept {
         return Some(sweep.clone());
     }
@@ -37,8 +38,8 @@ pub fn sweep(
     };
     let is_due = state.sweep.is_some() || now_ms - state.sweep_mark_ms >= every_ms;
     let query = settings.queries.first().filter(|_| is_due)?.clone();
-    let end_ms = state.frontier_ms;
-    Some(Reading { from_ms, end_ms, started_ms: now_ms, query, at_ms: from_ms })
+    let window = Window::new(from_ms, state.frontier_ms);
+    Some(Reading { window, started_ms: now_ms, query, at_ms: from_ms })
 }
 
 /// How much a full sweep is wanted.
@@ -65,8 +66,9 @@ pub fn hour(cursor: &Cursor, settings: &Settings) -> Option<(Kind, Reading)> {
         let reading = hour.reading.clone()?;
         let first = settings.queries.first()?;
         let is_kept = settings.queries.contains(&reading.query);
-        let anew = Reading { query: first.clone(), at_ms: reading.from_ms, ..reading.clone() };
-        Some((Kind::Hour(hour.from_ms), if is_kept { reading } else { anew }))
+        let anew =
+            Reading { query: first.clone(), at_ms: reading.window.start_ms, ..reading.clone() };
+        Some((Kind::Hour(hour.start_ms), if is_kept { reading } else { anew }))
     })
 }
 
@@ -79,17 +81,15 @@ pub struct Compared {
     pub urgency: SweepUrgency,
 }
 
-/// The whole hours whose counts are compared, `[first, last)` in milliseconds: between where a
-/// full sweep would begin and what the head has read for good.
+/// The whole hours whose counts are compared: between where a full sweep would begin and what the
+/// head has read for good.
 #[must_use]
-pub fn comparable(cursor: &Cursor, settings: &Settings) -> Option<(i64, i64)> {
-    let first_ms = round_up_to_hour(sweep_from_ms(cursor, settings));
-    let last_ms = (cursor.state.read_to_ms - settings.overlap_ms).div_euclid(HOUR_MS) * HOUR_MS;
-    (first_ms < last_ms).then_some((first_ms, last_ms))
-}
-
-fn round_up_to_hour(ms: i64) -> i64 {
-    -(-ms).div_euclid(HOUR_MS) * HOUR_MS
+pub fn comparable(cursor: &Cursor, settings: &Settings) -> Option<Window> {
+    let hours = Window::new(
+        time::ceil_hour_ms(sweep_from_ms(cursor, settings)),
+        time::floor_hour_ms(cursor.state.read_to_ms - settings.overlap_ms),
+    );
+    (!hours.is_empty()).then_some(hours)
 }
 
 /// Takes JumpCloud's counts (the largest of any query, by the hour's first millisecond) and the
@@ -104,27 +104,25 @@ pub fn compare(
 ) -> Compared {
     let mut state = ReadingState { compared_at_ms: Some(now_ms), ..cursor.state.clone() };
     let from_ms = sweep_from_ms(cursor, settings);
-    state.hours.retain(|hour| hour.from_ms >= from_ms);
+    state.hours.retain(|hour| hour.start_ms >= from_ms);
     let mut urgency = SweepUrgency::Usual;
     for (&hour_ms, &counted) in theirs {
         if counted <= ours.get(&hour_ms).copied().unwrap_or(0) {
             continue;
         }
-        let known = state.hours.iter().position(|hour| hour.from_ms == hour_ms);
+        let known = state.hours.iter().position(|hour| hour.start_ms == hour_ms);
         if known.is_some_and(|at| state.hours[at].counted == counted) {
             continue;
         }
         let Some(query) = settings.queries.first() else { continue };
-        let end_ms = hour_ms + HOUR_MS;
         let reading = Reading {
-            from_ms: hour_ms,
-            end_ms,
+            window: Window::new(hour_ms, hour_ms + HOUR_MS),
             started_ms: now_ms,
             query: query.clone(),
             at_ms: hour_ms,
         };
         let again = Hour {
-            from_ms: hour_ms,
+            start_ms: hour_ms,
             counted,
             rows_received: 0,
             rows_before_resume: 0,
@@ -166,7 +164,11 @@ mod tests {
         assert!(due(35, SweepUrgency::Often).is_some() && due(34, SweepUrgency::Often).is_none());
         assert!(due(34, SweepUrgency::Now).is_some());
         let Some(sweep) = due(200, SweepUrgency::Usual) else { unreachable!("due") };
-        assert_eq!((sweep.from_ms, sweep.end_ms), (10 * HOUR_MS, 100 * HOUR_MS), "not from now");
+        assert_eq!(
+            (sweep.window.start_ms, sweep.window.end_ms),
+            (10 * HOUR_MS, 100 * HOUR_MS),
+            "not from now"
+        );
         let state = completed(&settled().state, Kind::Sweep, &sweep);
         assert_eq!((state.sweep_mark_ms, state.sweep), (200 * HOUR_MS, None));
         assert_eq!(state.frontier_ms, 100 * HOUR_MS);
@@ -186,13 +188,13 @@ mod tests {
         cursor.origin_ms = 0;
         cursor.state.sweep_mark_ms = 30 * HOUR_MS;
         let anew = super::sweep(&cursor, 61 * HOUR_MS, &settings(), SweepUrgency::Usual);
-        assert_eq!(anew.map(|s| (s.from_ms, s.at_ms)), Some((6 * HOUR_MS, 6 * HOUR_MS)));
+        assert_eq!(anew.map(|s| (s.window.start_ms, s.at_ms)), Some((6 * HOUR_MS, 6 * HOUR_MS)));
     }
 
     #[test]
     fn hours_where_jumpcloud_counts_more_are_read_again_once_a_count() {
         let mut cursor = settled();
-        assert_eq!(comparable(&cursor, &settings()), Some((10 * HOUR_MS, 99 * HOUR_MS)));
+        assert_eq!(comparable(&cursor, &settings()), Some(Window::new(10 * HOUR_MS, 99 * HOUR_MS)));
         let count =
             |counts: &[(i64, i64)]| counts.iter().map(|(hour, n)| (hour * HOUR_MS, *n)).collect();
         let ours: BTreeMap<i64, i64> = count(&[(50, 3), (51, 9)]);
@@ -208,12 +210,12 @@ mod tests {
         let Some((kind, reading)) = hour(&cursor, &settings()) else {
             unreachable!("one hour differs")
         };
-        assert_eq!((kind, reading.end_ms), (Kind::Hour(50 * HOUR_MS), 51 * HOUR_MS));
+        assert_eq!((kind, reading.window.end_ms), (Kind::Hour(50 * HOUR_MS), 51 * HOUR_MS));
 
-        cursor.state = reached(&cursor.state, kind, &reading, reading.from_ms + 5, 2);
+        cursor.state = reached(&cursor.state, kind, &reading, reading.window.start_ms + 5, 2);
         assert_eq!(rows_before_resume(&cursor.state, kind), 2);
         cursor.state =
-            completed(&query_read(&cursor.state, kind, reading.end_ms, 4), kind, &reading);
+            completed(&query_read(&cursor.state, kind, reading.window.end_ms, 4), kind, &reading);
         assert_eq!(cursor.state.gaps(), 1, "five counted, four came");
         let again = compare(&cursor, 102 * HOUR_MS, &settings(), &count(&[(50, 5)]), &ours);
         assert_eq!(again.state.hours, cursor.state.hours, "the count has not changed");

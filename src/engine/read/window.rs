@@ -4,6 +4,7 @@ use crate::cursor::Cursor;
 use crate::cursor::state::{Reading, ReadingState};
 use crate::page::request::Query;
 use crate::settings::Settings;
+use crate::time::Window;
 
 /// What a run should read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +37,7 @@ pub fn head(cursor: &Cursor, now_ms: i64, settings: &Settings) -> Plan {
     };
     match settings.queries.first() {
         Some(query) if from_ms < end_ms => Plan::Read(Reading {
-            from_ms,
-            end_ms,
+            window: Window::new(from_ms, end_ms),
             started_ms: now_ms,
             query: query.clone(),
             at_ms: from_ms,
@@ -62,7 +62,7 @@ pub fn is_finished(cursor: &Cursor, late_horizon_ms: i64) -> bool {
 pub fn next_query(reading: &Reading, queries: &[Query]) -> Option<Reading> {
     let at = queries.iter().position(|query| *query == reading.query)?;
     let query = queries.get(at + 1)?.clone();
-    Some(Reading { query, at_ms: reading.from_ms, ..reading.clone() })
+    Some(Reading { query, at_ms: reading.window.start_ms, ..reading.clone() })
 }
 
 /// What a reading is for. They differ in what their progress and their end mean.
@@ -93,12 +93,12 @@ pub fn reached(
     let reading = Reading { at_ms, ..reading.clone() };
     match kind {
         Kind::Head => {
-            state.frontier_ms = state.frontier_ms.max(at_ms.min(reading.end_ms));
+            state.frontier_ms = state.frontier_ms.max(at_ms.min(reading.window.end_ms));
             state.reading = Some(reading);
         }
         Kind::Sweep => state.sweep = Some(reading),
         Kind::Hour(from_ms) => {
-            for hour in state.hours.iter_mut().filter(|hour| hour.from_ms == from_ms) {
+            for hour in state.hours.iter_mut().filter(|hour| hour.start_ms == from_ms) {
                 hour.rows_before_resume = rows;
                 hour.reading = Some(reading.clone());
             }
@@ -114,7 +114,7 @@ pub fn rows_before_resume(state: &ReadingState, kind: Kind) -> i64 {
     state
         .hours
         .iter()
-        .find(|hour| hour.from_ms == from_ms)
+        .find(|hour| hour.start_ms == from_ms)
         .map_or(0, |hour| hour.rows_before_resume)
 }
 
@@ -126,7 +126,7 @@ pub fn query_read(state: &ReadingState, kind: Kind, end_ms: i64, rows: i64) -> R
         state.frontier_ms = state.frontier_ms.max(end_ms);
     }
     if let Kind::Hour(from_ms) = kind {
-        for hour in state.hours.iter_mut().filter(|hour| hour.from_ms == from_ms) {
+        for hour in state.hours.iter_mut().filter(|hour| hour.start_ms == from_ms) {
             hour.rows_received = hour.rows_received.max(rows);
             hour.rows_before_resume = 0;
         }
@@ -140,9 +140,9 @@ pub fn completed(state: &ReadingState, kind: Kind, reading: &Reading) -> Reading
     let mut state = state.clone();
     match kind {
         Kind::Head => {
-            state.frontier_ms = state.frontier_ms.max(reading.end_ms);
+            state.frontier_ms = state.frontier_ms.max(reading.window.end_ms);
             state.read_at_ms = reading.started_ms;
-            state.read_to_ms = reading.end_ms;
+            state.read_to_ms = reading.window.end_ms;
             state.reading = None;
         }
         Kind::Sweep => {
@@ -150,7 +150,7 @@ pub fn completed(state: &ReadingState, kind: Kind, reading: &Reading) -> Reading
             state.sweep = None;
         }
         Kind::Hour(from_ms) => {
-            for hour in state.hours.iter_mut().filter(|hour| hour.from_ms == from_ms) {
+            for hour in state.hours.iter_mut().filter(|hour| hour.start_ms == from_ms) {
                 hour.reading = None;
             }
         }
@@ -177,7 +177,7 @@ mod tests {
     fn the_first_reading_begins_at_the_origin() {
         let cursor = cursor(ReadingState::at_birth(0, 60 * MINUTE));
         let reading = read(head(&cursor, 60 * MINUTE, &settings()));
-        assert_eq!((reading.from_ms, reading.end_ms), (0, 60 * MINUTE - 10_000));
+        assert_eq!((reading.window.start_ms, reading.window.end_ms), (0, 60 * MINUTE - 10_000));
         assert_eq!(reading.started_ms, 60 * MINUTE);
     }
 
@@ -187,10 +187,16 @@ mod tests {
         let first = read(head(&cursor(state.clone()), 60 * MINUTE, &settings()));
         let state = completed(&state, Kind::Head, &first);
         let second = read(head(&cursor(state.clone()), 65 * MINUTE, &settings()));
-        assert_eq!((second.from_ms, second.end_ms), (45 * MINUTE, 65 * MINUTE - 10_000));
+        assert_eq!(
+            (second.window.start_ms, second.window.end_ms),
+            (45 * MINUTE, 65 * MINUTE - 10_000)
+        );
         let none = Settings { overlap_ms: 0, ..settings() };
         let second = read(head(&cursor(state), 65 * MINUTE, &none));
-        assert_eq!(second.from_ms, first.end_ms, "never a hole where there is no overlap");
+        assert_eq!(
+            second.window.start_ms, first.window.end_ms,
+            "never a hole where there is no overlap"
+        );
     }
 
     #[test]
@@ -217,13 +223,13 @@ mod tests {
         let lane = |state| Cursor { origin_ms: day, end_ms: Some(2 * day), ..cursor(state) };
         let state = ReadingState::at_birth(day, 3 * day);
         let first = read(head(&lane(state.clone()), 3 * day - hour, &settings()));
-        assert_eq!((first.from_ms, first.end_ms, first.at_ms), (day, 2 * day, day));
+        assert_eq!((first.window.start_ms, first.window.end_ms, first.at_ms), (day, 2 * day, day));
         assert_eq!(head(&lane(state.clone()), day, &settings()), Plan::Wait, "it has not begun");
         assert!(!is_finished(&lane(state.clone()), day));
         let state = completed(&state, Kind::Head, &first);
         assert!(!is_finished(&lane(state.clone()), day), "what is late may still come");
         let again = read(head(&lane(state.clone()), 3 * day, &settings()));
-        assert_eq!((again.from_ms, again.end_ms), (day, 2 * day));
+        assert_eq!((again.window.start_ms, again.window.end_ms), (day, 2 * day));
         assert!(is_finished(&lane(completed(&state, Kind::Head, &again)), day));
     }
 
@@ -234,25 +240,25 @@ mod tests {
         let state = reached(&state, Kind::Head, &first, 20 * MINUTE, 0);
         assert_eq!(state.frontier_ms, 20 * MINUTE);
         let resumed = read(head(&cursor(state.clone()), 70 * MINUTE, &settings()));
-        assert_eq!((resumed.at_ms, resumed.end_ms), (20 * MINUTE, first.end_ms));
+        assert_eq!((resumed.at_ms, resumed.window.end_ms), (20 * MINUTE, first.window.end_ms));
         assert_eq!(head(&cursor(state.clone()), 20 * MINUTE, &settings()), Plan::Wait);
         let other = Settings { queries: vec![vec!["sso".to_owned()]], ..settings() };
         let anew = read(head(&cursor(state), 70 * MINUTE, &other));
-        assert_eq!((anew.at_ms, anew.end_ms), (0, 70 * MINUTE - 10_000));
+        assert_eq!((anew.at_ms, anew.window.end_ms), (0, 70 * MINUTE - 10_000));
     }
 
     #[test]
     fn queries_are_read_one_after_the_other_and_the_frontier_stays() {
         let state = ReadingState::at_birth(0, 60 * MINUTE);
         let first = read(head(&cursor(state.clone()), 60 * MINUTE, &settings()));
-        let state = reached(&state, Kind::Head, &first, first.end_ms + 5, 0);
-        assert_eq!(state.frontier_ms, first.end_ms, "never beyond the window");
+        let state = reached(&state, Kind::Head, &first, first.window.end_ms + 5, 0);
+        assert_eq!(state.frontier_ms, first.window.end_ms, "never beyond the window");
         let Some(second) = next_query(&first, &settings().queries) else {
             unreachable!("two queries")
         };
         assert_eq!((second.query.as_slice(), second.at_ms), (&["pam".to_owned()][..], 0));
         let state = reached(&state, Kind::Head, &second, MINUTE, 0);
-        assert_eq!(state.frontier_ms, first.end_ms, "never lowered");
+        assert_eq!(state.frontier_ms, first.window.end_ms, "never lowered");
         assert_eq!(next_query(&second, &settings().queries), None);
     }
 }

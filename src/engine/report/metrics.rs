@@ -14,7 +14,6 @@ use crate::report::lateness::Lateness;
 use crate::report::status::StreamStatus;
 use crate::report::stream::{Outcome, Report, StreamReport};
 use crate::stream::StreamId;
-use crate::time;
 
 /// Where metrics go and what they are measured by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,10 +173,9 @@ fn fleet<'a>(
 
 impl Standing {
     fn before(line: &StreamStatus) -> Self {
-        let last_success = line.last_success.as_deref().and_then(time::parse_ns);
         Self {
             lag_seconds: line.lag_seconds,
-            last_success_ms: last_success.map(time::floor_ms),
+            last_success_ms: line.last_success.map(|time| time.0),
             is_failing: line.failures > 0,
             gaps: line.gaps,
             is_users: line.stream.is_users(),
@@ -209,6 +207,7 @@ impl Standing {
 mod tests {
     use super::*;
     use crate::report::stream::Tally;
+    use crate::time::UtcTime;
 
     const NOW_MS: i64 = 1_795_262_400_000;
     const MINUTE_MS: i64 = 60_000;
@@ -228,7 +227,7 @@ mod tests {
 
     fn standing(n: u8, minutes: i64) -> StreamStatus {
         let mut line = StreamStatus::read(stream(n), true, &BTreeMap::new(), NOW_MS);
-        line.last_success = Some(time::rfc3339(NOW_MS - minutes * MINUTE_MS));
+        line.last_success = Some(UtcTime(NOW_MS - minutes * MINUTE_MS));
         line.lag_seconds = Some(minutes * 60);
         line
     }
@@ -290,7 +289,7 @@ mod tests {
             ..StreamReport::new(stream(1).users().unwrap())
         };
         let before = [StreamStatus {
-            last_success: Some(time::rfc3339(NOW_MS - 1_000 * MINUTE_MS)),
+            last_success: Some(UtcTime(NOW_MS - 1_000 * MINUTE_MS)),
             ..StreamStatus::read(stream(2).users().unwrap(), true, &BTreeMap::new(), NOW_MS)
         }];
         let line = line(&report(vec![run(1), users()]), View::Fleet(&before));

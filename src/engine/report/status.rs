@@ -9,7 +9,7 @@ use crate::limits::{DAY_MS, RETENTION_MS};
 use crate::report::lateness::{self, Lateness};
 use crate::report::snapshot::SnapshotReport;
 use crate::stream::StreamId;
-use crate::time;
+use crate::time::UtcTime;
 
 /// Where one stream stands.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -18,20 +18,20 @@ pub struct StreamStatus {
     pub stream: StreamId,
     /// Whether it is collected; its cursor stays when it no longer is.
     pub configured: bool,
-    /// Event time up to which the head has read, RFC 3339; none before the birth.
-    pub frontier: Option<String>,
+    /// Event time up to which the head has read; none before the birth.
+    pub frontier: Option<UtcTime>,
     /// How far that is behind now, in seconds; none for a lane.
     pub lag_seconds: Option<i64>,
-    /// Event time at which the stream's ownership begins, RFC 3339.
-    pub origin: Option<String>,
+    /// Event time at which the stream's ownership begins.
+    pub origin: Option<UtcTime>,
     /// Lanes only: event time at which it ends, exclusive.
-    pub end: Option<String>,
+    pub end: Option<UtcTime>,
     /// Lanes only: whether it was read whole at least once.
     pub read_whole: Option<bool>,
-    /// When a lane was finished: nothing of it can appear any more, RFC 3339.
-    pub finished: Option<String>,
-    /// When a run last ended well, RFC 3339.
-    pub last_success: Option<String>,
+    /// When a lane was finished: nothing of it can appear any more.
+    pub finished: Option<UtcTime>,
+    /// When a run last ended well.
+    pub last_success: Option<UtcTime>,
     /// Why the last run failed; none if it did not.
     pub last_error: Option<String>,
     /// Failures in a row.
@@ -67,13 +67,13 @@ impl StreamStatus {
         Self {
             stream,
             configured,
-            frontier: state.map(|state| time::rfc3339(state.frontier_ms)),
+            frontier: state.map(|state| UtcTime(state.frontier_ms)),
             lag_seconds: behind_ms.filter(|_| lane_end_ms.is_none()).map(|ms| ms / 1_000),
-            origin: cursor.map(|cursor| time::rfc3339(cursor.origin_ms)),
-            end: lane_end_ms.map(time::rfc3339),
+            origin: cursor.map(|cursor| UtcTime(cursor.origin_ms)),
+            end: lane_end_ms.map(UtcTime),
             read_whole: is_read,
-            finished: number(item, "finished_ms").ok().map(time::rfc3339),
-            last_success: number(item, "last_success_ms").ok().map(time::rfc3339),
+            finished: number(item, "finished_ms").ok().map(UtcTime),
+            last_success: number(item, "last_success_ms").ok().map(UtcTime),
             last_error: text(item, "last_error").ok().map(str::to_owned),
             failures: number(item, "failures").unwrap_or(0),
             resting: lease::is_resting(item, now_ms),

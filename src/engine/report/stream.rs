@@ -9,7 +9,7 @@ use crate::report::lateness::Lateness;
 use crate::report::snapshot::SnapshotReport;
 use crate::report::status::StreamStatus;
 use crate::stream::StreamId;
-use crate::time;
+use crate::time::UtcTime;
 
 /// What an invocation did.
 #[derive(Debug, Default, Serialize)]
@@ -78,8 +78,8 @@ pub struct StreamReport {
     pub bytes_out: u64,
     /// Parts written.
     pub objects: u64,
-    /// Event time up to which the head has read, RFC 3339; none before the birth.
-    pub frontier: Option<String>,
+    /// Event time up to which the head has read; none before the birth.
+    pub frontier: Option<UtcTime>,
     /// How far that is behind now, in seconds.
     pub lag_seconds: Option<i64>,
     /// The last snapshot begun; none for a stream of events.
@@ -167,7 +167,7 @@ impl StreamReport {
     /// Says where the stream is: its frontier, how far that is behind `now_ms`, and its snapshot.
     pub fn set_position(&mut self, cursor: &Cursor, now_ms: i64) {
         let frontier_ms = cursor.state.frontier_ms;
-        self.frontier = Some(time::rfc3339(frontier_ms));
+        self.frontier = Some(UtcTime(frontier_ms));
         // A lane ends in the past: how far that is says nothing.
         let is_lane = cursor.end_ms.is_some();
         self.lag_seconds = (!is_lane).then(|| (now_ms - frontier_ms).max(0) / 1_000);

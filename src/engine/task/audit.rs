@@ -9,22 +9,20 @@ use crate::collect::{Engine, RunPurpose};
 use crate::cursor::Cursor;
 use crate::error::RunError;
 use crate::fleet::discover::{self, Asked, Who};
-use crate::limits::{DAY_MS, HOUR_MS};
+use crate::limits::DAY_MS;
 use crate::ports::Meter;
 use crate::read::budget::Budget;
 use crate::report::lateness;
 use crate::report::stream::{Discovery, Outcome, StreamReport};
 use crate::stream::StreamId;
 use crate::task::hours::{Hours, Looked};
-use crate::time;
+use crate::time::{self, UtcTime, Window};
 
 /// What is audited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Range {
-    /// Inclusive, UTC milliseconds.
-    pub start_ms: i64,
-    /// Exclusive.
-    pub end_ms: i64,
+pub struct AuditRequest {
+    /// Event time.
+    pub window: Window,
     /// Whether hours that differ are read again.
     pub repair: bool,
     /// Whether the hours are told service by service.
@@ -46,10 +44,10 @@ pub struct Audit {
 pub struct StreamAudit {
     /// The stream.
     pub stream: StreamId,
-    /// First hour that was compared, RFC 3339; none if there is none.
-    pub from: Option<String>,
+    /// First hour that was compared; none if there is none.
+    pub from: Option<UtcTime>,
     /// End of the last hour, exclusive.
-    pub to: Option<String>,
+    pub to: Option<UtcTime>,
     /// Events JumpCloud counts.
     pub counted: i64,
     /// Events the index holds.
@@ -68,14 +66,12 @@ pub struct StreamAudit {
 /// One hour where JumpCloud counts more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DifferingHour {
-    /// Its beginning, RFC 3339.
-    pub hour: String,
+    /// Its first millisecond.
+    pub hour: UtcTime,
     /// Events JumpCloud counts.
     pub counted: i64,
     /// Events the index holds.
     pub archived: i64,
-    #[serde(skip)]
-    from_ms: i64,
 }
 
 /// Audits each stream, and the lanes of past days in the range. What goes wrong with one is in its line.
@@ -85,19 +81,19 @@ pub struct DifferingHour {
 pub async fn audit(
     engine: &Engine,
     who: &Who,
-    range: Range,
+    request: AuditRequest,
     budget: Budget,
 ) -> Result<Audit, RunError> {
     let born = engine.created_streams().await?;
     let Asked { streams, discovery } = discover::streams(engine, who, &born, budget).await;
     let mut lines = Vec::new();
-    for stream in with_lanes(&streams, &born, range) {
+    for stream in with_lanes(&streams, &born, request) {
         let mut line = StreamAudit::new(stream.clone());
-        if let Err(error) = line.compare(engine, range, budget).await {
+        if let Err(error) = line.compare(engine, request, budget).await {
             line.error = Some(error.to_string());
         }
-        if range.repair && !line.differing.is_empty() {
-            let hours_ms: Vec<i64> = line.differing.iter().map(|hour| hour.from_ms).collect();
+        if request.repair && !line.differing.is_empty() {
+            let hours_ms: Vec<i64> = line.differing.iter().map(|hour| hour.hour.0).collect();
             line.repair = Some(engine.run(&stream, RunPurpose::Repair(&hours_ms), budget).await);
         }
         lines.push(line);
@@ -106,10 +102,15 @@ pub async fn audit(
 }
 
 /// The live streams, each with its lanes of days in the range behind it.
-fn with_lanes(live: &[StreamId], born: &BTreeSet<StreamId>, range: Range) -> Vec<StreamId> {
+fn with_lanes(
+    live: &[StreamId],
+    born: &BTreeSet<StreamId>,
+    request: AuditRequest,
+) -> Vec<StreamId> {
     let is_in = |lane: &StreamId| {
         lane.lane_day_ms().is_some_and(|day_ms| {
-            day_ms < range.end_ms && range.start_ms < day_ms.saturating_add(DAY_MS)
+            day_ms < request.window.end_ms
+                && request.window.start_ms < day_ms.saturating_add(DAY_MS)
         })
     };
     let lanes = |stream: &StreamId| {
@@ -161,41 +162,37 @@ impl StreamAudit {
     async fn compare(
         &mut self,
         engine: &Engine,
-        range: Range,
+        request: AuditRequest,
         budget: Budget,
     ) -> Result<(), RunError> {
         let Some(item) = engine.cursors.get(&self.stream).await? else { return Ok(()) };
         let cursor = Cursor::read(&item)?;
-        let first_ms = whole_hours(range.start_ms.max(cursor.origin_ms), HOUR_MS - 1);
-        let end_ms = whole_hours(range.end_ms.min(cursor.state.read_to_ms), 0);
-        if first_ms >= end_ms {
+        let hours = Window::new(
+            time::ceil_hour_ms(request.window.start_ms.max(cursor.origin_ms)),
+            time::floor_hour_ms(request.window.end_ms.min(cursor.state.read_to_ms)),
+        );
+        if hours.is_empty() {
             return Ok(());
         }
         let meter = Arc::new(Meter::default());
         let deadline_ms = budget.read_until_ms(0);
-        let theirs = engine.counted(&self.stream, (first_ms, end_ms), deadline_ms, &meter).await?;
-        let ours = engine.indexed(&self.stream, cursor.seq, first_ms).await?;
-        (self.from, self.to) = (Some(time::rfc3339(first_ms)), Some(time::rfc3339(end_ms)));
+        let theirs = engine.counted(&self.stream, hours, deadline_ms, &meter).await?;
+        let ours = engine.indexed(&self.stream, cursor.seq, hours.start_ms).await?;
+        self.from = Some(UtcTime(hours.start_ms));
+        self.to = Some(UtcTime(hours.end_ms));
         self.counted = theirs.values().sum();
-        self.archived = ours.range(first_ms..end_ms).map(|(_, count)| count).sum();
-        for (&from_ms, &counted) in &theirs {
-            let archived = ours.get(&from_ms).copied().unwrap_or(0);
+        self.archived = ours.range(hours.start_ms..hours.end_ms).map(|(_, count)| count).sum();
+        for (&hour_ms, &counted) in &theirs {
+            let archived = ours.get(&hour_ms).copied().unwrap_or(0);
             if counted > archived {
-                let hour = time::rfc3339(from_ms);
-                self.differing.push(DifferingHour { hour, counted, archived, from_ms });
+                self.differing.push(DifferingHour { hour: UtcTime(hour_ms), counted, archived });
             }
         }
-        if range.by_service {
-            let range = (first_ms, end_ms);
-            let looked = Looked { stream: &self.stream, cursor: &cursor, range, budget };
+        if request.by_service {
+            let looked = Looked { stream: &self.stream, cursor: &cursor, hours, budget };
             let lateness = lateness::stored(&item);
             self.hours = Some(engine.hours(looked, &theirs, &ours, &lateness).await?);
         }
         Ok(())
     }
-}
-
-/// The hour that `ms + up_ms` lies in.
-fn whole_hours(ms: i64, up_ms: i64) -> i64 {
-    time::hour_of(ms.saturating_add(up_ms)) * HOUR_MS
 }

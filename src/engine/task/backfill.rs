@@ -23,15 +23,13 @@ use crate::ports::{Meter, PageRequest};
 use crate::read::budget::Budget;
 use crate::report::stream::Report;
 use crate::stream::StreamId;
-use crate::time;
+use crate::time::{UtcTime, Window};
 
 /// What is to be archived.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wish {
-    /// Inclusive, UTC milliseconds; its whole day is archived.
-    pub start_ms: i64,
-    /// Exclusive.
-    pub end_ms: i64,
+pub struct BackfillRequest {
+    /// Event time. The whole days it touches are archived.
+    pub window: Window,
     /// Of these organizations; of all that are collected if there are none.
     pub organizations: Option<Vec<StreamId>>,
     /// Only say what would be done, and how much that is.
@@ -55,10 +53,10 @@ pub struct Backfill {
 pub struct Lane {
     /// Its name.
     pub stream: StreamId,
-    /// Event time at which it begins, RFC 3339.
-    pub start: String,
-    /// Where it ends, exclusive.
-    pub end: String,
+    /// Event time at which it begins, inclusive.
+    pub start: UtcTime,
+    /// Event time at which it ends, exclusive.
+    pub end: UtcTime,
     /// What became of it.
     pub state: LaneState,
     /// Events JumpCloud counts; in a plan only.
@@ -88,9 +86,13 @@ pub enum LaneState {
 ///
 /// # Errors
 /// [`RunError`] if nothing at all could be told.
-pub async fn backfill(fleet: &Fleet, wish: &Wish, budget: Budget) -> Result<Backfill, RunError> {
-    let mut answer = open(fleet, wish, budget).await?;
-    let is_to_run = |lane: &&Lane| !wish.plan && lane.state != LaneState::Left;
+pub async fn backfill(
+    fleet: &Fleet,
+    request: &BackfillRequest,
+    budget: Budget,
+) -> Result<Backfill, RunError> {
+    let mut answer = open(fleet, request, budget).await?;
+    let is_to_run = |lane: &&Lane| !request.plan && lane.state != LaneState::Left;
     let due = answer.lanes.iter().filter(is_to_run);
     let due: Vec<_> =
         due.map(|lane| Message { stream: lane.stream.clone(), is_recovery: false }).collect();
@@ -106,17 +108,23 @@ pub async fn backfill(fleet: &Fleet, wish: &Wish, budget: Budget) -> Result<Back
 ///
 /// # Errors
 /// [`RunError`] if nothing at all could be told.
-pub async fn open(fleet: &Fleet, wish: &Wish, budget: Budget) -> Result<Backfill, RunError> {
+pub async fn open(
+    fleet: &Fleet,
+    request: &BackfillRequest,
+    budget: Budget,
+) -> Result<Backfill, RunError> {
     let engine = &fleet.engine;
-    let days = (wish.end_ms - 1).div_euclid(DAY_MS) - wish.start_ms.div_euclid(DAY_MS) + 1;
+    let days = (request.window.end_ms - 1).div_euclid(DAY_MS)
+        - request.window.start_ms.div_euclid(DAY_MS)
+        + 1;
     if days > BACKFILL_DAYS_MAX {
         let text =
             format!("the range has {days} days, {BACKFILL_DAYS_MAX} at most may be asked for");
         return Err(RunError::Mend(text));
     }
     let mut answer = Backfill::default();
-    for stream in organizations(fleet, wish, budget, &mut answer.refused).await? {
-        match lanes(engine, &stream, wish, budget).await {
+    for stream in organizations(fleet, request, budget, &mut answer.refused).await? {
+        match lanes(engine, &stream, request, budget).await {
             Ok(lanes) => answer.lanes.extend(lanes),
             Err(error) => answer.refused.push(format!("{stream}: {error}")),
         }
@@ -124,7 +132,7 @@ pub async fn open(fleet: &Fleet, wish: &Wish, budget: Budget) -> Result<Backfill
     let streams: Vec<_> = answer.lanes.iter().map(|lane| lane.stream.clone()).collect();
     let items = engine.cursors.get_many(&streams).await?;
     let lanes = stream::iter(std::mem::take(&mut answer.lanes))
-        .map(|lane| treat(engine, lane, &items, wish.plan, budget))
+        .map(|lane| treat(engine, lane, &items, request.plan, budget))
         .buffered(LANES_OPENED_AT_ONCE);
     answer.lanes = lanes.collect().await;
     Ok(answer)
@@ -143,7 +151,7 @@ impl Backfill {
 /// The live streams that are asked for; the others are refused by name.
 async fn organizations(
     fleet: &Fleet,
-    wish: &Wish,
+    request: &BackfillRequest,
     budget: Budget,
     refused: &mut Vec<String>,
 ) -> Result<Vec<StreamId>, RunError> {
@@ -155,7 +163,7 @@ async fn organizations(
         discover::streams(&fleet.engine, &fleet.who, &born, budget).await;
     refused.extend(discovery.and_then(|discovery| discovery.error));
     let collected: BTreeSet<_> = streams.into_iter().filter(StreamId::is_organization).collect();
-    let Some(asked) = &wish.organizations else { return Ok(collected.into_iter().collect()) };
+    let Some(asked) = &request.organizations else { return Ok(collected.into_iter().collect()) };
     let (known, unknown): (Vec<_>, Vec<_>) =
         asked.iter().cloned().partition(|stream| collected.contains(stream));
     refused.extend(unknown.iter().map(|stream| format!("{stream}: it is not collected")));
@@ -166,32 +174,32 @@ async fn organizations(
 async fn lanes(
     engine: &Engine,
     live: &StreamId,
-    wish: &Wish,
+    request: &BackfillRequest,
     budget: Budget,
 ) -> Result<Vec<Lane>, RunError> {
     let origin_ms = match engine.origin_ms(live).await? {
         Some(origin_ms) => origin_ms,
-        None if wish.plan => engine.clock.now_ms() - engine.settings.start_lookback_ms,
+        None if request.plan => engine.clock.now_ms() - engine.settings.start_lookback_ms,
         None => {
             engine.ensure_created(live, &Arc::default(), &budget).await?;
             engine.origin_ms(live).await?.ok_or_else(|| RunError::Pass("not born".to_owned()))?
         }
     };
-    if wish.start_ms >= origin_ms {
+    if request.window.start_ms >= origin_ms {
         return Err(RunError::Mend(format!(
             "the range begins at {}, and from {} on the live stream archives everything",
-            time::rfc3339(wish.start_ms),
-            time::rfc3339(origin_ms)
+            UtcTime(request.window.start_ms),
+            UtcTime(origin_ms)
         )));
     }
-    let first_ms = wish.start_ms.div_euclid(DAY_MS) * DAY_MS;
+    let first_ms = request.window.start_ms.div_euclid(DAY_MS) * DAY_MS;
     let days = (0..).map(|day| first_ms + day * DAY_MS);
-    let days = days.take_while(|day_ms| *day_ms < wish.end_ms.min(origin_ms));
+    let days = days.take_while(|day_ms| *day_ms < request.window.end_ms.min(origin_ms));
     let lane = |day_ms: i64| {
         Some(Lane {
             stream: live.lane(day_ms)?,
-            start: time::rfc3339(day_ms),
-            end: time::rfc3339(origin_ms.min(day_ms + DAY_MS)),
+            start: UtcTime(day_ms),
+            end: UtcTime(origin_ms.min(day_ms + DAY_MS)),
             state: LaneState::Left,
             events: None,
         })
@@ -246,15 +254,14 @@ async fn open_lane(
 
 /// JumpCloud's own count of a lane's events, the most of any query.
 async fn count(engine: &Engine, lane: &Lane, budget: Budget) -> Result<u64, RunError> {
-    let ms = |text: &str| time::parse_ns(text).map_or(0, time::floor_ms);
     // JumpCloud may count what lies on either bound: each midnight in one of its days only.
-    let (start_ms, end_ms) = (ms(&lane.start), ms(&lane.end) - 1);
+    let window = Window::new(lane.start.0, lane.end.0 - 1);
     let mut most = 0;
     for query in &engine.settings.queries {
         let request = PageRequest {
             scope: lane.stream.scope(),
             query: query.clone(),
-            ask: Ask { start_ms, end_ms, limit: engine.settings.page_limit, token: None },
+            ask: Ask { window, limit: engine.settings.page_limit, token: None },
             deadline_ms: budget.read_until_ms(0),
             meter: Arc::new(Meter::default()),
         };

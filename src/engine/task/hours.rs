@@ -5,7 +5,6 @@
 //! that added to the range's hours are read, one at a time, and their lines counted.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::sync::Arc;
 
 use libdeflater::Decompressor;
@@ -17,14 +16,14 @@ use crate::error::{RunError, unusable_entry};
 use crate::identity::Slot;
 use crate::journal::entry::{Entry, PartRecord, entry_key};
 use crate::journal::index;
-use crate::limits::{BATCH_RAW_BYTES_MAX, HOUR_MS};
+use crate::limits::BATCH_RAW_BYTES_MAX;
 use crate::page::envelope::{self, Member};
 use crate::page::service::service_label;
 use crate::ports::Meter;
 use crate::read::budget::Budget;
 use crate::report::lateness::Lateness;
 use crate::stream::StreamId;
-use crate::time;
+use crate::time::{self, Window};
 
 /// The hours of one stream; every list has a number an hour.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,8 +72,8 @@ type Found = BTreeMap<String, BTreeMap<i64, (i64, i64)>>;
 pub(crate) struct Looked<'a> {
     pub(crate) stream: &'a StreamId,
     pub(crate) cursor: &'a Cursor,
-    /// Whole hours, first and end, in milliseconds.
-    pub(crate) range: (i64, i64),
+    /// Whole hours.
+    pub(crate) hours: Window,
     pub(crate) budget: Budget,
 }
 
@@ -87,10 +86,9 @@ impl Engine {
         ours: &Counts,
         lateness: &Lateness,
     ) -> Result<Hours, RunError> {
-        let (first_ms, end_ms) = looked.range;
+        let hours = looked.hours;
         let row = |counts: &Counts| -> Vec<i64> {
-            let hours = (first_ms..end_ms).step_by(HOUR_MS.unsigned_abs() as usize);
-            hours.map(|ms| counts.get(&ms).copied().unwrap_or(0)).collect()
+            hours.hours().map(|ms| counts.get(&ms).copied().unwrap_or(0)).collect()
         };
         let mut services = Vec::new();
         for (service, found) in self.found(looked).await? {
@@ -112,7 +110,13 @@ impl Engine {
             max_seconds: histogram.max_seconds,
         });
         let (counted, archived) = (row(theirs), row(ours));
-        Ok(Hours { first_ms, counted, archived, services, lateness: lateness.collect() })
+        Ok(Hours {
+            first_ms: hours.start_ms,
+            counted,
+            archived,
+            services,
+            lateness: lateness.collect(),
+        })
     }
 
     /// JumpCloud's counts of one service; none if it gives none.
@@ -123,7 +127,7 @@ impl Engine {
         let (queries, meter) = ([vec![service.to_owned()]], Arc::new(Meter::default()));
         let deadline_ms = looked.budget.read_until_ms(0);
         let counts =
-            self.counted_by(&queries, looked.stream, looked.range, deadline_ms, &meter).await;
+            self.counted_by(&queries, looked.stream, looked.hours, deadline_ms, &meter).await;
         counts
             .inspect_err(|error| tracing::warn!(service, %error, "JumpCloud does not count it"))
             .ok()
@@ -131,14 +135,13 @@ impl Engine {
 
     /// What the entries that added to the range's hours hold.
     async fn found(&self, looked: Looked<'_>) -> Result<Found, RunError> {
-        let Looked { stream, cursor, range: (first_ms, end_ms), budget } = looked;
+        let Looked { stream, cursor, hours, budget } = looked;
         let bucket = &self.settings.state_bucket;
-        let after = index::slot_prefix(stream, Slot::Hour(time::hour_of(first_ms)));
+        let after = index::slot_prefix(stream, Slot::Hour(time::hour_of(hours.start_ms)));
         let keys =
             self.objects.list(bucket, &index::index_prefix(stream), &after, usize::MAX).await?;
-        let seqs: BTreeSet<u64> = index::entries_of(stream, &keys, first_ms..end_ms)
-            .filter(|seq| *seq <= cursor.seq)
-            .collect();
+        let seqs: BTreeSet<u64> =
+            index::entries_of(stream, &keys, hours).filter(|seq| *seq <= cursor.seq).collect();
         let mut found = Found::new();
         let mut before: Option<(u64, i64)> = Some((0, cursor.origin_ms));
         for seq in seqs {
@@ -151,7 +154,7 @@ impl Engine {
                 _ => self.entry(stream, seq - 1).await?.map_or(cursor.origin_ms, read_to),
             };
             let Some(entry) = self.entry(stream, seq).await? else { continue };
-            count(&entry, first_ms..end_ms, read_to_ms, &mut found);
+            count(&entry, hours, read_to_ms, &mut found);
             before = Some((seq, read_to(entry)));
         }
         Ok(found)
@@ -169,14 +172,14 @@ fn read_to(entry: Entry) -> i64 {
     entry.header.state.read_to_ms
 }
 
-/// Counts the lines of an entry's parts that lie in `range`.
-fn count(entry: &Entry, range: Range<i64>, read_to_ms: i64, found: &mut Found) {
+/// Counts the lines of an entry's parts that lie in `window`.
+fn count(entry: &Entry, window: Window, read_to_ms: i64, found: &mut Found) {
     for part in &entry.header.parts {
         let Some(lines) = gunzip(&entry.part(part)) else { continue };
         for line in lines.split(|byte| *byte == b'\n') {
             let Some((service, ms)) = place(part, line) else { continue };
-            if range.contains(&ms) {
-                let hour_ms = time::hour_of(ms) * HOUR_MS;
+            if window.contains(ms) {
+                let hour_ms = time::floor_hour_ms(ms);
                 let (archived, late) =
                     found.entry(service).or_default().entry(hour_ms).or_default();
                 *archived += 1;

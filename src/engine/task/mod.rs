@@ -7,13 +7,15 @@ pub mod status;
 pub mod validate;
 pub mod verify;
 
+use serde::de::{self, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::fleet::message::Record;
 use crate::stream::StreamId;
-use crate::task::audit::Range;
-use crate::task::backfill::Wish;
-use crate::time;
+use crate::task::audit::AuditRequest;
+use crate::task::backfill::BackfillRequest;
+use crate::time::{self, Window};
 
 /// A task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,15 +23,15 @@ pub enum Task {
     /// One run over each stream.
     Collect,
     /// One run over each message's stream.
-    Answer(Vec<Record>),
+    HandleMessages(Vec<Record>),
     /// Archive a past range.
-    Backfill(Wish),
+    Backfill(BackfillRequest),
     /// Check that everything needed is there.
     Validate,
-    /// Where every stream stands.
+    /// Where every stream is.
     Status,
     /// Compare hourly counts with the archive's.
-    Audit(Range),
+    Audit(AuditRequest),
 }
 
 /// The event is none the function accepts.
@@ -39,9 +41,42 @@ pub enum Task {
      CloudFormation's request of a custom resource, \
      `{{}}`, `{{\"task\":\"collect\"}}`, `{{\"task\":\"validate\"}}`, `{{\"task\":\"status\"}}`, \
      `{{\"task\":\"backfill\",\"start\":…,\"end\":…,\"organizations\":[…],\"plan\":…}}`, \
-     `{{\"task\":\"audit\",\"start\":…,\"end\":…,\"repair\":…}}`"
+     `{{\"task\":\"audit\",\"start\":…,\"end\":…,\"repair\":…,\"by_service\":…}}`"
 )]
 pub struct UnknownEvent(String);
+
+/// An event that names its task. A field that its task does not have is refused: a misspelt one
+/// would change what is done without a word.
+#[derive(Deserialize)]
+#[serde(tag = "task", rename_all = "lowercase", deny_unknown_fields)]
+enum Named {
+    Collect {
+        /// What the template has EventBridge Scheduler send along; only the log shows it.
+        #[serde(default, rename = "scheduled_time")]
+        _scheduled_time: IgnoredAny,
+    },
+    Validate {},
+    Status {},
+    Backfill {
+        #[serde(deserialize_with = "time_or_date")]
+        start: i64,
+        #[serde(deserialize_with = "time_or_date")]
+        end: i64,
+        organizations: Option<Vec<StreamId>>,
+        #[serde(default)]
+        plan: bool,
+    },
+    Audit {
+        #[serde(deserialize_with = "time_or_date")]
+        start: i64,
+        #[serde(deserialize_with = "time_or_date")]
+        end: i64,
+        #[serde(default)]
+        repair: bool,
+        #[serde(default)]
+        by_service: bool,
+    },
+}
 
 impl Task {
     /// Reads an event.
@@ -49,93 +84,62 @@ impl Task {
     /// # Errors
     /// [`UnknownEvent`], which lists what is accepted.
     pub fn of(event: &Value) -> Result<Self, UnknownEvent> {
-        let Value::Object(event) = event else {
+        let Value::Object(members) = event else {
             return Err(UnknownEvent("the event is no JSON object".to_owned()));
         };
-        if let Some(records) = event.get("Records") {
-            return messages(records).map(Self::Answer).map_err(UnknownEvent);
-        }
-        match event.get("task") {
-            None if event.is_empty() || is_schedule(event) => Ok(Self::Collect),
-            None => Err(UnknownEvent("the event names no `task`".to_owned())),
-            Some(Value::String(task)) => match task.as_str() {
-                "collect" => Ok(Self::Collect),
-                "validate" => Ok(Self::Validate),
-                "status" => Ok(Self::Status),
-                "audit" => audit(event).map(Self::Audit).map_err(UnknownEvent),
-                "backfill" => backfill(event).map(Self::Backfill).map_err(UnknownEvent),
-                other => Err(UnknownEvent(format!("task `{}` is unknown", other.escape_debug()))),
-            },
-            Some(_) => Err(UnknownEvent("the event's `task` is no text".to_owned())),
-        }
+        let task = match (members.get("Records"), members.contains_key("task")) {
+            (Some(records), _) => messages(records).map(Self::HandleMessages),
+            (None, true) => Named::deserialize(event).map_err(|e| e.to_string()).and_then(named),
+            (None, false) if members.is_empty() || is_schedule(members) => Ok(Self::Collect),
+            (None, false) => Err("the event names no `task`".to_owned()),
+        };
+        task.map_err(UnknownEvent)
     }
+}
+
+fn named(event: Named) -> Result<Task, String> {
+    Ok(match event {
+        Named::Collect { .. } => Task::Collect,
+        Named::Validate {} => Task::Validate,
+        Named::Status {} => Task::Status,
+        Named::Backfill { start, end, organizations, plan } => {
+            let is_named = |named: &Vec<StreamId>| {
+                !named.is_empty() && named.iter().all(StreamId::is_organization)
+            };
+            if !organizations.as_ref().is_none_or(is_named) {
+                return Err("`organizations` is no list of `self` or organizations".to_owned());
+            }
+            Task::Backfill(BackfillRequest { window: window(start, end)?, organizations, plan })
+        }
+        Named::Audit { start, end, repair, by_service } => {
+            Task::Audit(AuditRequest { window: window(start, end)?, repair, by_service })
+        }
+    })
+}
+
+fn window(start_ms: i64, end_ms: i64) -> Result<Window, String> {
+    let window = Window::new(start_ms, end_ms);
+    if window.is_empty() { Err("`start` is not before `end`".to_owned()) } else { Ok(window) }
+}
+
+/// A time in RFC 3339 or a UTC date, in milliseconds.
+fn time_or_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let ns = time::parse_ns(&text).or_else(|| time::parse_ns(&format!("{text}T00:00:00Z")));
+    let wrong = || {
+        let text = text.escape_debug();
+        de::Error::custom(format!("`{text}` is no time like 2026-11-21T08:00:00Z"))
+    };
+    ns.map(time::floor_ms).ok_or_else(wrong)
 }
 
 /// The messages of an event from SQS.
 fn messages(records: &Value) -> Result<Vec<Record>, String> {
-    let text = |record: &Value, name: &str| Some(record.get(name)?.as_str()?.to_owned());
-    let read = |record: &Value| {
-        let source = text(record, "eventSource");
-        let (message_id, body) = (text(record, "messageId")?, text(record, "body")?);
-        (source.as_deref() == Some("aws:sqs")).then_some(Record { message_id, body })
+    let records = Vec::<Record>::deserialize(records).ok();
+    let is_sqs = |records: &Vec<Record>| {
+        !records.is_empty() && records.iter().all(|record| record.event_source == "aws:sqs")
     };
-    let records = records.as_array().filter(|records| !records.is_empty());
-    let records = records.and_then(|records| records.iter().map(read).collect());
-    records.ok_or_else(|| "the event's `Records` are no messages of SQS".to_owned())
-}
-
-fn audit(event: &Map<String, Value>) -> Result<Range, String> {
-    let (start_ms, end_ms) = range(event)?;
-    Ok(Range {
-        start_ms,
-        end_ms,
-        repair: flag(event, "repair")?,
-        by_service: flag(event, "by_service")?,
-    })
-}
-
-fn backfill(event: &Map<String, Value>) -> Result<Wish, String> {
-    let (start_ms, end_ms) = range(event)?;
-    let organizations = match event.get("organizations") {
-        None | Some(Value::Null) => None,
-        Some(names) => Some(organizations(names)?),
-    };
-    Ok(Wish { start_ms, end_ms, organizations, plan: flag(event, "plan")? })
-}
-
-fn organizations(names: &Value) -> Result<Vec<StreamId>, String> {
-    let named = |name: &Value| {
-        let stream: Option<StreamId> = name.as_str()?.to_owned().try_into().ok();
-        stream.filter(StreamId::is_organization)
-    };
-    let names = names.as_array().filter(|names| !names.is_empty());
-    let names = names.and_then(|names| names.iter().map(named).collect());
-    names.ok_or_else(|| {
-        "`organizations` is no list of `self` or organization ids of 24 hex digits".to_owned()
-    })
-}
-
-/// `start` and `end`: times in RFC 3339 or UTC dates, the end exclusive.
-fn range(event: &Map<String, Value>) -> Result<(i64, i64), String> {
-    let time = |name: &str| {
-        let text = event.get(name).and_then(Value::as_str).unwrap_or("");
-        let ns = time::parse_ns(text).or_else(|| time::parse_ns(&format!("{text}T00:00:00Z")));
-        ns.map(time::floor_ms)
-            .ok_or_else(|| format!("`{name}` is no time like 2026-11-21T08:00:00Z"))
-    };
-    let (start_ms, end_ms) = (time("start")?, time("end")?);
-    if start_ms < end_ms {
-        Ok((start_ms, end_ms))
-    } else {
-        Err("`start` is not before `end`".to_owned())
-    }
-}
-
-fn flag(event: &Map<String, Value>, name: &str) -> Result<bool, String> {
-    match event.get(name).unwrap_or(&Value::Bool(false)) {
-        Value::Bool(flag) => Ok(*flag),
-        _ => Err(format!("`{name}` is neither true nor false")),
-    }
+    records.filter(is_sqs).ok_or_else(|| "the event's `Records` are no messages of SQS".to_owned())
 }
 
 /// EventBridge Scheduler's own event and that of a rule look alike.
@@ -155,17 +159,15 @@ mod tests {
     /// Where the examples of events are.
     const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events");
 
-    const NOVEMBER_20: Range = Range {
-        start_ms: 1_795_132_800_000,
-        end_ms: 1_795_219_200_000,
+    const NOVEMBER_20: AuditRequest = AuditRequest {
+        window: Window { start_ms: 1_795_132_800_000, end_ms: 1_795_219_200_000 },
         repair: false,
         by_service: false,
     };
 
-    fn october() -> Wish {
-        Wish {
-            start_ms: 1_790_812_800_000,
-            end_ms: 1_791_417_600_000,
+    fn october() -> BackfillRequest {
+        BackfillRequest {
+            window: Window::new(1_790_812_800_000, 1_791_417_600_000),
             organizations: Some(vec![StreamId::own()]),
             plan: false,
         }
@@ -173,6 +175,7 @@ mod tests {
 
     fn message() -> Record {
         Record {
+            event_source: "aws:sqs".to_owned(),
             message_id: "059f36b4-87a3-44ab-83d2-661975830a7d".to_owned(),
             body: r#"{"version":1,"stream":"self","task":"collect"}"#.to_owned(),
         }
@@ -190,7 +193,7 @@ mod tests {
             ("status.json", Task::Status),
             ("audit.json", Task::Audit(NOVEMBER_20)),
             ("backfill.json", Task::Backfill(october())),
-            ("sqs.json", Task::Answer(vec![message()])),
+            ("sqs.json", Task::HandleMessages(vec![message()])),
         ] {
             let event = std::fs::read(format!("{EXAMPLES}/{file}")).unwrap();
             let event = serde_json::from_slice(&event).unwrap();
@@ -215,6 +218,10 @@ mod tests {
             json!({"task": "backfill", "start": "2026-10-01", "end": "2026-10-02", "organizations": ["provider-0123456789abcdef01234567"]}),
             json!({"task": "backfill", "start": "2026-10-01", "end": "2026-10-02", "plan": 1}),
             json!({"task": "audit"}),
+            json!({"task": "collect", "stream": "self"}),
+            json!({"task": "status", "afer": "self"}),
+            json!({"task": "backfill", "start": "2026-10-01", "end": "2026-10-02", "organisations": ["self"]}),
+            json!({"task": "audit", "start": "2026-11-20", "end": "2026-11-21", "byservice": true}),
             json!({"task": "audit", "start": "2026-11-21", "end": "2026-11-20"}),
             json!({"task": "audit", "start": "2026-11-20", "end": "2026-11-21", "repair": "yes"}),
             json!({"source": "aws.s3", "detail-type": "Object Created"}),
@@ -222,5 +229,16 @@ mod tests {
             let error = Task::of(&event).unwrap_err().to_string();
             assert!(error.contains("accepted are"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_misspelt_field_is_named() {
+        let event =
+            json!({"task": "audit", "start": "2026-11-20", "end": "2026-11-21", "fix": true});
+        let error = Task::of(&event).unwrap_err().to_string();
+        assert!(
+            error.starts_with("unknown field `fix`, expected one of `start`, `end`"),
+            "{error}"
+        );
     }
 }

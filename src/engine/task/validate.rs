@@ -17,6 +17,7 @@ use crate::ports::{About, List, ListRequest, Meter, PageRequest};
 use crate::read::budget::Budget;
 use crate::report::stream::Discovery;
 use crate::stream::StreamId;
+use crate::time::Window;
 
 /// What was checked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -141,7 +142,7 @@ async fn ask(engine: &Engine, stream: &StreamId, query: &Query, budget: Budget) 
     let request = PageRequest {
         scope: stream.scope(),
         query: query.clone(),
-        ask: Ask { start_ms: now_ms - HOUR_MS, end_ms: now_ms, limit: 1, token: None },
+        ask: Ask { window: Window::new(now_ms - HOUR_MS, now_ms), limit: 1, token: None },
         deadline_ms: budget.read_until_ms(0),
         meter: Arc::new(Meter::default()),
     };
