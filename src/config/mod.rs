@@ -5,14 +5,13 @@ mod reader;
 mod settings;
 mod source;
 
-use std::fmt;
-
 use secrecy::SecretString;
 
 use crate::jumpcloud::Endpoints;
 use engine::fleet::discover::Who;
 use engine::report::metrics::Metrics;
 use engine::settings::Settings;
+pub use reader::ConfigError;
 use reader::{Lookup, Reader};
 
 /// Everything the function is told from outside.
@@ -44,18 +43,6 @@ pub struct Source {
     /// How much is logged.
     pub log_level: tracing::Level,
 }
-
-/// Every problem of a configuration.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ConfigError(Vec<String>);
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "configuration: {}", self.0.join("; "))
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 /// Whether the C library's allocator was told, as it must be before the process starts, to give
 /// large buffers back to the system when they are freed.

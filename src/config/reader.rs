@@ -3,9 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::ConfigError;
 use engine::limits::DAY_MS;
 use engine::time;
+
+/// Every problem of a configuration.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("configuration: {}", .0.join("; "))]
+pub struct ConfigError(Vec<String>);
 
 /// Reads one variable. Empty is unset: templates cannot leave a variable out.
 pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;

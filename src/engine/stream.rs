@@ -7,17 +7,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::time;
 
-/// Stands between an organization and the day of a lane.
-const LANE: &str = ".backfill-";
-
 /// The name of a stream, safe to stand in keys, headers and logs by construction.
 ///
 /// One of `self`, `<24 hex>`, `provider-<24 hex>`, and each of the first two with
 /// `.backfill-YYYY-MM-DD` or `.users` behind it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct StreamId(String);
+pub struct StreamId {
+    name: String,
+    /// Bytes of the organization at the front of the name.
+    organization: usize,
+    kind: Kind,
+}
 
+/// What a stream reads of its organization.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Kind {
+    Live,
+    Lane { day_ms: i64 },
+    Users,
+}
+
+/// Stands between an organization and the day of a lane.
+const LANE: &str = ".backfill-";
 /// What an organization's stream of users has behind its name.
 const USERS: &str = ".users";
 
@@ -52,25 +64,29 @@ impl StreamId {
     /// The stream of the API key's own organization.
     #[must_use]
     pub fn own() -> Self {
-        Self("self".to_owned())
+        Self::live_of("self".to_owned())
     }
 
     /// The stream of an organization; `None` if `id` is none.
     #[must_use]
     pub fn of_organization(id: &str) -> Option<Self> {
-        is_object_id(id).then(|| Self(id.to_owned()))
+        is_object_id(id).then(|| Self::live_of(id.to_owned()))
     }
 
     /// The stream of a provider's own trail; `None` if `id` is none.
     #[must_use]
     pub fn of_provider(id: &str) -> Option<Self> {
-        is_object_id(id).then(|| Self(format!("provider-{id}")))
+        is_object_id(id).then(|| Self::live_of(format!("provider-{id}")))
+    }
+
+    fn live_of(name: String) -> Self {
+        Self { organization: name.len(), name, kind: Kind::Live }
     }
 
     /// The name as it stands in keys.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
     }
 
     /// Whose events this stream asks for.
@@ -89,53 +105,55 @@ impl StreamId {
     /// The organization as it stands in keys: `self`, 24 hex digits, or a provider's name.
     #[must_use]
     pub fn organization(&self) -> &str {
-        self.0.split_once('.').map_or(self.0.as_str(), |(head, _)| head)
+        &self.name[..self.organization]
     }
 
     /// The live stream of one organization: not a lane, not its users, not a provider's own trail.
     #[must_use]
     pub fn is_organization(&self) -> bool {
-        self.live() == *self && !matches!(self.scope(), Scope::Provider(_))
+        self.kind == Kind::Live && !matches!(self.scope(), Scope::Provider(_))
     }
 
     /// A backfill lane, which ends; every other stream goes on for ever.
     #[must_use]
     pub fn is_lane(&self) -> bool {
-        self.lane_day_ms().is_some()
+        matches!(self.kind, Kind::Lane { .. })
     }
 
     /// Snapshots of an organization's users.
     #[must_use]
     pub fn is_users(&self) -> bool {
-        self.0.ends_with(USERS)
+        self.kind == Kind::Users
     }
 
     /// The stream of this organization's users; `None` for what is no organization's live stream.
     #[must_use]
     pub fn users(&self) -> Option<Self> {
-        self.is_organization().then(|| Self(format!("{}{USERS}", self.0)))
+        let name = || format!("{self}{USERS}");
+        self.is_organization().then(|| Self { name: name(), kind: Kind::Users, ..self.clone() })
     }
 
     /// The first millisecond of the UTC day that a lane archives.
     #[must_use]
     pub fn lane_day_ms(&self) -> Option<i64> {
-        let day = self.0.split_once(LANE)?.1;
-        time::parse_ns(&format!("{day}T00:00:00Z")).map(time::floor_ms)
+        match self.kind {
+            Kind::Lane { day_ms } => Some(day_ms),
+            Kind::Live | Kind::Users => None,
+        }
     }
 
     /// The lane of this organization's stream that archives the UTC day of `ms`; `None` for a
     /// provider's own trail, which has no lanes, and for a lane.
     #[must_use]
     pub fn lane(&self, ms: i64) -> Option<Self> {
-        let day = time::rfc3339(ms);
-        Self::try_from(format!("{self}{LANE}{}", day.get(..10)?)).ok()
+        Self::try_from(format!("{self}{LANE}{}", time::date(ms))).ok()
     }
 
     /// The live stream beside which a lane was opened, or in whose turn its users are read; any
     /// other stream is its own.
     #[must_use]
     pub fn live(&self) -> Self {
-        Self(self.organization().to_owned())
+        Self::live_of(self.organization().to_owned())
     }
 }
 
@@ -143,34 +161,39 @@ impl TryFrom<String> for StreamId {
     type Error = NotAStream;
 
     fn try_from(text: String) -> Result<Self, NotAStream> {
-        let (head, lane) = match text.split_once('.') {
-            Some((head, lane)) => (head, Some(lane)),
-            None => (text.as_str(), None),
+        let organization = text.find('.').unwrap_or(text.len());
+        let (head, tail) = text.split_at(organization);
+        let kind = match tail {
+            "" => Some(Kind::Live),
+            USERS => Some(Kind::Users),
+            _ => tail.strip_prefix(LANE).and_then(day_ms).map(|day_ms| Kind::Lane { day_ms }),
         };
-        let organization = head == "self" || is_object_id(head);
-        let provider = head.strip_prefix("provider-").is_some_and(is_object_id);
-        let is_lane = |lane: &str| lane.strip_prefix("backfill-").is_some_and(is_date);
-        let lane_ok =
-            lane.is_none_or(|lane| organization && (lane == &USERS[1..] || is_lane(lane)));
-        if (organization || provider) && lane_ok { Ok(Self(text)) } else { Err(NotAStream(text)) }
+        let is_organization = head == "self" || is_object_id(head);
+        let is_provider = head.strip_prefix("provider-").is_some_and(is_object_id);
+        match kind {
+            Some(kind) if is_organization || (is_provider && kind == Kind::Live) => {
+                Ok(Self { organization, kind, name: text })
+            }
+            _ => Err(NotAStream(text)),
+        }
     }
 }
 
 impl From<StreamId> for String {
     fn from(stream: StreamId) -> Self {
-        stream.0
+        stream.name
     }
 }
 
 impl fmt::Display for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.name)
     }
 }
 
 impl fmt::Debug for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "StreamId({})", self.0)
+        write!(f, "StreamId({})", self.name)
     }
 }
 
@@ -180,8 +203,11 @@ pub fn is_object_id(text: &str) -> bool {
     text.len() == 24 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-fn is_date(text: &str) -> bool {
-    text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok()
+/// The first millisecond of a UTC date like `2026-10-01`.
+fn day_ms(date: &str) -> Option<i64> {
+    let is_date = date.len() == 10 && date.parse::<jiff::civil::Date>().is_ok();
+    let ns = time::parse_ns(&format!("{date}T00:00:00Z")).filter(|_| is_date);
+    ns.map(time::floor_ms)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::item::{Item, Unreadable, Update, Value, number, text};
+use crate::json;
 use crate::time::Window;
 use crate::users::snapshot::Snapshot;
 
@@ -106,10 +107,10 @@ impl ReadingState {
         for (name, value) in numbers {
             update.put(name, value.map(Value::N));
         }
-        update.put("reading", self.reading.as_ref().map(json));
-        update.put("sweep", self.sweep.as_ref().map(json));
-        update.put("hours", (!self.hours.is_empty()).then(|| json(&self.hours)));
-        update.put("snapshot", self.snapshot.as_ref().map(json));
+        update.put("reading", self.reading.as_ref().map(as_json));
+        update.put("sweep", self.sweep.as_ref().map(as_json));
+        update.put("hours", (!self.hours.is_empty()).then(|| as_json(&self.hours)));
+        update.put("snapshot", self.snapshot.as_ref().map(as_json));
     }
 
     pub(crate) fn read(item: &Item) -> Result<Self, Unreadable> {
@@ -132,9 +133,8 @@ pub(crate) fn optional(item: &Item, name: &'static str) -> Result<Option<i64>, U
     item.contains_key(name).then(|| number(item, name)).transpose()
 }
 
-fn json<T: Serialize>(value: &T) -> Value {
-    // Structs of strings and numbers always serialise.
-    Value::S(serde_json::to_string(value).unwrap_or_default())
+fn as_json<T: Serialize>(value: &T) -> Value {
+    Value::S(json::encode(value))
 }
 
 fn from_json<T: for<'de> Deserialize<'de>>(

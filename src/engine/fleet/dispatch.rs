@@ -10,7 +10,7 @@ use crate::cursor::item::{Item, Items, text};
 use crate::cursor::lease;
 use crate::error::RunError;
 use crate::fleet::discover::{self, Asked, Who};
-use crate::fleet::message::Message;
+use crate::fleet::message::{Message, MessageTask};
 use crate::fleet::queue;
 use crate::ports::WorkQueue;
 use crate::read::budget::Budget;
@@ -77,14 +77,14 @@ fn due(
     let others = born.iter().filter(|stream| !configured.contains(stream));
     let (lanes, gone): (Vec<_>, Vec<_>) = others.partition(|stream| stream.is_lane());
     let lanes = lanes.into_iter().filter(|lane| !is_over(lane));
-    let message = |stream: &StreamId, is_recovery| Message { stream: stream.clone(), is_recovery };
-    let configured_ones = configured.iter().map(|stream| message(stream, false));
+    let message = |stream: &StreamId, task| Message::new(stream.clone(), task);
+    let configured_ones = configured.iter().map(|stream| message(stream, MessageTask::Collect));
     configured_ones
-        .chain(gone.into_iter().map(|stream| message(stream, true)))
-        .chain(
-            lanes
-                .map(|lane| message(lane, is_finished(lane) || !configured.contains(&lane.live()))),
-        )
+        .chain(gone.into_iter().map(|stream| message(stream, MessageTask::Recover)))
+        .chain(lanes.map(|lane| {
+            let is_over = is_finished(lane) || !configured.contains(&lane.live());
+            message(lane, if is_over { MessageTask::Recover } else { MessageTask::Collect })
+        }))
         .collect()
 }
 
@@ -117,7 +117,7 @@ async fn run_each(engine: &Engine, due: &[Message], budget: Budget) -> Vec<Strea
     let mut reports = Vec::new();
     for (done, message) in due.iter().enumerate() {
         let share = budget.share(engine.clock.now_ms(), due.len() - done);
-        let lines = engine.turn(&message.stream, message.goal(), share, false).await;
+        let lines = engine.turn(&message.stream, message.purpose(), share, false).await;
         lines.iter().for_each(StreamReport::log);
         reports.extend(lines);
     }
@@ -178,7 +178,9 @@ mod tests {
 
     fn names(due: &[Message]) -> Vec<String> {
         due.iter()
-            .map(|m| format!("{}{}", m.stream, ["", "!"][usize::from(m.is_recovery)]))
+            .map(|m| {
+                format!("{}{}", m.stream, ["", "!"][usize::from(m.task == MessageTask::Recover)])
+            })
             .collect()
     }
 
@@ -208,7 +210,7 @@ mod tests {
         let live = (1..=20).map(organization);
         let lanes = (1..=20).map(|n| organization(n).lane(0).unwrap());
         let due: Vec<_> =
-            lanes.chain(live).map(|stream| Message { stream, is_recovery: false }).collect();
+            lanes.chain(live).map(|stream| Message::new(stream, MessageTask::Collect)).collect();
         let shuffled = |seed| {
             let mut due = due.clone();
             shuffle(&mut due, [seed; 16]);

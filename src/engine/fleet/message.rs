@@ -3,18 +3,30 @@
 use serde::{Deserialize, Serialize};
 
 use crate::collect::RunPurpose;
+use crate::json;
 use crate::stream::StreamId;
 
 /// The version of messages that this program writes.
 const VERSION: u32 = 1;
 
 /// A message of the work queue.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
+    version: u32,
     /// The stream to run over.
     pub stream: StreamId,
+    /// What for.
+    pub task: MessageTask,
+}
+
+/// What a message asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageTask {
+    /// Read what is due.
+    Collect,
     /// Finish only what was decided: the stream is no longer collected.
-    pub is_recovery: bool,
+    Recover,
 }
 
 /// One message that SQS delivers.
@@ -40,53 +52,43 @@ pub enum NoMessage {
     Newer(u32),
 }
 
-/// A message as it is sent.
-#[derive(Serialize, Deserialize)]
-struct Wire {
-    version: u32,
-    stream: StreamId,
-    task: WireTask,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum WireTask {
-    Collect,
-    Recover,
-}
-
 #[derive(Deserialize)]
 struct Versioned {
     version: u32,
 }
 
 impl Message {
-    /// What a run that answers the message is for.
+    /// A message for `stream`.
     #[must_use]
-    pub fn goal(&self) -> RunPurpose<'static> {
-        if self.is_recovery { RunPurpose::Recover } else { RunPurpose::Collect }
+    pub fn new(stream: StreamId, task: MessageTask) -> Self {
+        Self { version: VERSION, stream, task }
+    }
+
+    /// What a run that handles the message is for.
+    #[must_use]
+    pub fn purpose(&self) -> RunPurpose<'static> {
+        match self.task {
+            MessageTask::Collect => RunPurpose::Collect,
+            MessageTask::Recover => RunPurpose::Recover,
+        }
     }
 
     /// The message's text.
     #[must_use]
     pub fn write(&self) -> String {
-        let task = if self.is_recovery { WireTask::Recover } else { WireTask::Collect };
-        let wire = Wire { version: VERSION, stream: self.stream.clone(), task };
-        // Two texts and a number always serialise.
-        serde_json::to_string(&wire).unwrap_or_default()
+        json::encode(self)
     }
 
     /// Reads a message's text.
     ///
     /// # Errors
-    /// [`NoMessage`].
+    /// [`NoMessage`] if it is not what [`Message::write`] gives, or a later version wrote it.
     pub fn read(text: &str) -> Result<Self, NoMessage> {
         let Versioned { version } = serde_json::from_str(text)?;
         if version > VERSION {
             return Err(NoMessage::Newer(version));
         }
-        let Wire { stream, task, .. } = serde_json::from_str(text)?;
-        Ok(Self { stream, is_recovery: matches!(task, WireTask::Recover) })
+        Ok(serde_json::from_str(text)?)
     }
 }
 
@@ -97,10 +99,10 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let message = Message { stream: StreamId::own(), is_recovery: false };
+        let message = Message::new(StreamId::own(), MessageTask::Collect);
         assert_eq!(message.write(), r#"{"version":1,"stream":"self","task":"collect"}"#);
         assert_eq!(Message::read(&message.write()).unwrap(), message);
-        let recovery = Message { is_recovery: true, ..message };
+        let recovery = Message::new(StreamId::own(), MessageTask::Recover);
         assert_eq!(Message::read(&recovery.write()).unwrap(), recovery);
     }
 

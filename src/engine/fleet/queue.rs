@@ -132,7 +132,7 @@ pub async fn answer(engine: &Engine, records: &[Record], budget: Budget) -> (Bat
         match Message::read(&record.body) {
             Ok(message) if now_ms < budget.read_until_ms(0) => {
                 let share = budget.share(now_ms, records.len() - done);
-                let lines = engine.turn(&message.stream, message.goal(), share, true).await;
+                let lines = engine.turn(&message.stream, message.purpose(), share, true).await;
                 lines.iter().for_each(StreamReport::log);
                 report.streams.extend(lines);
                 continue;

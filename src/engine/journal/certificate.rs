@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::json;
 use crate::stream::StreamId;
 
 /// The version this program writes.
@@ -69,7 +70,7 @@ impl Certificate {
     /// The object's bytes.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        serde_json::to_vec(self).unwrap_or_default().into()
+        json::encode(self).into()
     }
 }
 

@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use crate::archive::batch::emptied;
 use crate::cursor::state::ReadingState;
 use crate::identity::{Identity, Slot};
+use crate::json;
 use crate::stream::StreamId;
 
 const MAGIC: &[u8] = b"jumpcloud-collector journal entry ";
@@ -133,12 +134,11 @@ impl Entry {
             part.offset = offset;
             offset += part.length;
         }
-        // A struct of strings and numbers always serialises.
-        let head = serde_json::to_vec(&header).unwrap_or_default();
+        let head = json::encode(&header);
         let start = MAGIC.len() + VERSION.len() + head.len() + 2;
         let mut bytes = emptied(room);
         bytes.reserve_exact(start + offset + HASH_BYTES);
-        for piece in [MAGIC, VERSION, b"\n", &head, b"\n", ids] {
+        for piece in [MAGIC, VERSION, b"\n", head.as_bytes(), b"\n", ids] {
             bytes.extend_from_slice(piece);
         }
         for part in parts {
@@ -229,10 +229,8 @@ impl Entry {
         self.header.slots.iter().map(move |record| {
             let start = at;
             at += record.added * ID_BYTES;
-            let identities = self.bytes[start..at]
-                .chunks_exact(ID_BYTES)
-                .map(|id| Identity(std::array::from_fn(|n| id[n])))
-                .collect();
+            let (ids, _) = self.bytes[start..at].as_chunks::<ID_BYTES>();
+            let identities = ids.iter().copied().map(Identity).collect();
             (record, Slot::parse(&record.slot).unwrap_or(Slot::Unplaced), identities)
         })
     }

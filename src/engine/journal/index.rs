@@ -88,18 +88,15 @@ impl SlotIds {
     /// Whether this identity was decided.
     #[must_use]
     pub fn contains(&self, identity: &Identity) -> bool {
-        let width = width(self.slot);
-        let record = |n: usize| &self.records[n * width..n * width + ID_BYTES];
-        let (mut low, mut high) = (0, self.count());
-        while low < high {
-            let middle = usize::midpoint(low, high);
-            match record(middle).cmp(&identity.0) {
-                std::cmp::Ordering::Equal => return true,
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
+        match self.slot {
+            Slot::Hour(_) => {
+                self.records.as_chunks::<ID_BYTES>().0.binary_search(&identity.0).is_ok()
+            }
+            Slot::Unplaced => {
+                let records = self.records.as_chunks::<RECORD_BYTES>().0;
+                records.binary_search_by(|record| record[..ID_BYTES].cmp(&identity.0)).is_ok()
             }
         }
-        false
     }
 
     /// The slot with `new` identities added on `day`. Records of the `unplaced` slot that are

@@ -5,8 +5,20 @@ pub mod ndjson;
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::Serialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+/// The JSON of a value of ours, whose maps have texts as keys.
+///
+/// # Panics
+/// If the value cannot be written as JSON, which is a mistake in its type: what is stored would be
+/// wrong, so nothing is.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a mistake in a type, met by every test that writes it")]
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).expect("structs of texts and numbers are JSON")
+}
 
 /// The text of a raw JSON string, decoded; `None` for every other type.
 ///

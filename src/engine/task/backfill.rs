@@ -16,7 +16,7 @@ use crate::cursor::lease;
 use crate::error::RunError;
 use crate::fleet::discover::{self, Asked, Who};
 use crate::fleet::dispatch::{Fleet, run};
-use crate::fleet::message::Message;
+use crate::fleet::message::{Message, MessageTask};
 use crate::limits::{BACKFILL_DAYS_MAX, DAY_MS, LANES_OPENED_AT_ONCE};
 use crate::page::request::Ask;
 use crate::ports::{Meter, PageRequest};
@@ -95,7 +95,7 @@ pub async fn backfill(
     let is_to_run = |lane: &&Lane| !request.plan && lane.state != LaneState::Left;
     let due = answer.lanes.iter().filter(is_to_run);
     let due: Vec<_> =
-        due.map(|lane| Message { stream: lane.stream.clone(), is_recovery: false }).collect();
+        due.map(|lane| Message::new(lane.stream.clone(), MessageTask::Collect)).collect();
     if !due.is_empty() {
         let streams: Vec<_> = due.iter().map(|message| message.stream.clone()).collect();
         let items = fleet.engine.cursors.get_many(&streams).await?;

@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::json;
 use crate::limits::LIST_PASSES_MAX;
 use crate::page::list::{ListWalk, Next};
 use crate::stream::StreamId;
@@ -161,7 +162,7 @@ impl Snapshot {
             ended_at: time::rfc3339(ended.at_ms),
         };
         // A struct of texts and numbers always serialises.
-        let mut bytes = serde_json::to_vec(&record).unwrap_or_default();
+        let mut bytes = json::encode(&record).into_bytes();
         bytes.push(b'\n');
         Some(bytes)
     }

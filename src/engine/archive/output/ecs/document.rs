@@ -2,8 +2,8 @@
 
 use super::copy::{self, Copied, Found};
 use super::fit::{is_within, write_text, write_time};
+use super::mapping::{Ecs, Mapping, Node};
 use super::table::{Column, Kind, Listed, Rule, Source};
-use super::{Ecs, Mapping, Node};
 use crate::time;
 
 /// What a document is made of.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
-use super::table::{Kind, Source};
+use super::table::{Kind, Source, Table};
 use super::*;
 
 const AT_MS: i64 = 1_795_168_800_000;
