@@ -133,6 +133,7 @@ fn asked_organizations(request: &Request, comma_joined: bool) -> Result<Vec<Stri
 mod tests {
     use serde_json::json;
 
+    use super::super::answer::respond;
     use super::super::credentials::Region;
     use super::super::fixture::{EVENTS, KEY, NOW_MS, ORGANIZATION, event, query, request, world};
     use super::*;
@@ -163,7 +164,7 @@ mod tests {
         for (name, value) in headers {
             request = request.with_header(name, value);
         }
-        let answer = world.answer(NOW_MS, &request);
+        let answer = respond(world, NOW_MS, &request);
         (answer.status, answer.rows)
     }
 
@@ -188,9 +189,9 @@ mod tests {
             organization.insights_enabled = false;
         }
         let bad_body = request(EVENTS, &json!(1));
-        assert_eq!(world.answer(NOW_MS, &bad_body).status, 402);
+        assert_eq!(respond(&mut world, NOW_MS, &bad_body).status, 402);
         world.behaviours.not_enabled = NotEnabled::Empty;
-        assert_eq!(world.answer(NOW_MS, &bad_body).status, 400);
+        assert_eq!(respond(&mut world, NOW_MS, &bad_body).status, 400);
         assert_eq!(ask(&mut world, &[key]), (200, 0));
     }
 

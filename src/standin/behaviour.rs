@@ -27,6 +27,9 @@ pub const SERVICES: [&str; 17] = [
     "workflows",
 ];
 
+/// The most rows a page of events holds.
+pub(super) const LIMIT_MAX: usize = 10_000;
+
 /// How the stand-in behaves where the real service is unknown or configurable.
 #[derive(Debug, Clone)]
 pub struct Behaviours {

@@ -149,6 +149,7 @@ impl Paging {
 
 #[cfg(test)]
 mod tests {
+    use super::super::answer::respond;
     use super::super::fixture::{NOW_MS, ORGANIZATION};
     use super::*;
 
@@ -166,7 +167,7 @@ mod tests {
     }
 
     fn get(world: &mut World, path: &str) -> (u16, Value) {
-        let answer = world.answer(NOW_MS, &Request::get(path).with_header("x-api-key", "key"));
+        let answer = respond(world, NOW_MS, &Request::get(path).with_header("x-api-key", "key"));
         (answer.status, serde_json::from_slice(&answer.body).unwrap_or_default())
     }
 
@@ -238,7 +239,7 @@ mod tests {
         let ask = |world: &mut World, path: &str| {
             let request =
                 Request::get(path).with_header("x-api-key", "key").with_header("x-org-id", &id);
-            let answer = world.answer(NOW_MS, &request);
+            let answer = respond(world, NOW_MS, &request);
             (answer.status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
         };
         assert_eq!(ask(&mut world, "/api/organizations").0, 403);

@@ -177,6 +177,7 @@ pub(super) fn distinct(selection: &Selection<'_>, body: &[u8]) -> Result<Answer,
 
 #[cfg(test)]
 mod tests {
+    use super::super::answer::respond;
     use super::super::fixture::{EVENTS, NOW_MS, between, load, request, world};
     use super::super::{Rule, When, World};
     use super::*;
@@ -185,7 +186,7 @@ mod tests {
 
     fn ask(world: &mut World, endpoint: &str, more: Value) -> Value {
         let body = between(NOW_MS - 4 * HOUR_MS, NOW_MS, more);
-        let answer = world.answer(NOW_MS, &request(&format!("{EVENTS}{endpoint}"), &body));
+        let answer = respond(world, NOW_MS, &request(&format!("{EVENTS}{endpoint}"), &body));
         serde_json::from_slice(&answer.body).unwrap_or_default()
     }
 

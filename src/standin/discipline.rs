@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::behaviour::LIMIT_MAX;
 use super::credentials::CredentialKind;
-use super::query::{LIMIT_MAX, read_after};
 use super::request_log::{Host, Record};
 use super::store::RowKey;
 use super::time::query_time_ns;
@@ -64,7 +64,7 @@ pub(super) fn violations(log: &[Record]) -> Vec<Violation> {
         note(misplaces_credential(record), ViolationKind::CredentialMisplaced);
         note(misplaces_organization(record), ViolationKind::OrganizationMisplaced);
         let token = record.token_served.as_deref().and_then(|text| serde_json::from_str(text).ok());
-        if let Some(place) = token.and_then(|token: Value| read_after(&token).ok()) {
+        if let Some(place) = token.and_then(|token: Value| RowKey::read(&token)) {
             served.entry(place).or_default().push(record);
         }
     }
@@ -96,7 +96,7 @@ fn changes_continuation(record: &Record, served: &HashMap<RowKey, Vec<&Record>>)
     let Some(after) = body.get("search_after").filter(|after| !after.is_null()) else {
         return false;
     };
-    let givers = read_after(after).ok().and_then(|place| served.get(&place));
+    let givers = RowKey::read(after).and_then(|place| served.get(&place));
     !givers.is_some_and(|givers| givers.iter().any(|giver| asks_the_same(giver, record)))
 }
 

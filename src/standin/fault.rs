@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use super::wire::{Answer, Delivery};
+use super::wire::{Answer, Delivery, Request};
 
 /// What goes wrong with one request.
 #[derive(Debug, Clone, PartialEq)]
@@ -257,7 +257,7 @@ impl Rule {
     }
 
     /// Counts a request if the rule is meant for it, and gives the fault if it is due.
-    pub(super) fn meets(&mut self, now_ms: i64, request: &super::Request) -> Option<&Fault> {
+    pub(super) fn meets(&mut self, now_ms: i64, request: &Request) -> Option<&Fault> {
         let is_path = self.path_end.as_ref().is_none_or(|end| request.route().ends_with(end));
         let is_organization = self
             .organization

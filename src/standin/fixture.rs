@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::answer::respond;
 use super::credentials::Key;
 use super::time::to_millisecond;
 use super::wire::{Answer, Request};
@@ -64,7 +65,7 @@ pub(super) fn request(path: &str, body: &Value) -> Request {
 
 /// Asks `/events` at [`NOW_MS`].
 pub(super) fn ask(world: &mut World, body: &Value) -> Answer {
-    world.answer(NOW_MS, &request(EVENTS, body))
+    respond(world, NOW_MS, &request(EVENTS, body))
 }
 
 /// The numbers of the events in a body.

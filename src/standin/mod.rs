@@ -6,13 +6,14 @@
 //!
 //! # Layout
 //!
-//! The core is pure: [`World::answer`] takes a virtual time and a [`Request`] and gives an
-//! [`Answer`] with an instruction for its [`Delivery`]. It knows no clock and no connection, so a
+//! The core is pure: [`respond`] takes a [`World`], a virtual time and a [`Request`], and gives
+//! an [`Answer`] with an instruction for its [`Delivery`]. It knows no clock and no connection, so a
 //! simulation can call it directly. [`StandIn`] puts a real HTTP server in front of it.
 //!
 //! | file | concern |
 //! |---|---|
-//! | `world` | what is known; routes a request |
+//! | `world` | what is known |
+//! | `answer` | routes a request to its endpoint |
 //! | `wire` | request, answer, delivery |
 //! | `behaviour` | the switches |
 //! | `credentials`, `access` | who asks and what they may see |
@@ -26,6 +27,7 @@
 //! | `generate`, `made_up` | made-up events and identifiers |
 
 mod access;
+mod answer;
 mod behaviour;
 mod body;
 mod console;
@@ -49,6 +51,7 @@ mod time;
 mod wire;
 mod world;
 
+pub use answer::respond;
 pub use behaviour::{
     Behaviours, DistinctForm, EmptyPageToken, EqualBounds, HeaderSpelling, NotEnabled, OverMaximum,
     SERVICES,

@@ -54,6 +54,7 @@ mod tests {
     use base64::Engine as _;
     use serde_json::{Value, json};
 
+    use super::super::answer::respond;
     use super::super::credentials::{ClientSecret, Key, Role};
     use super::super::fault::{Fault, Rule, When};
     use super::super::fixture::{EVENTS, NOW_MS, ORGANIZATION, query};
@@ -75,7 +76,7 @@ mod tests {
     }
 
     fn token(world: &mut World, secret: &str) -> Option<String> {
-        let answer = world.answer(NOW_MS, &token_request(secret, FORM));
+        let answer = respond(world, NOW_MS, &token_request(secret, FORM));
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         body["access_token"].as_str().map(str::to_owned)
     }
@@ -86,7 +87,7 @@ mod tests {
         if let Some(id) = organization {
             request = request.with_header("x-org-id", id);
         }
-        world.answer(now_ms, &request).status
+        respond(world, now_ms, &request).status
     }
 
     /// A token is good for its lifetime, and only together with an organization.
@@ -115,27 +116,27 @@ mod tests {
         world.remove_client_secret("client", "secret");
         assert!(token(&mut world, "secret").is_none());
         let late = token_request("second", FORM);
-        assert_eq!(world.answer(NOW_MS + 1, &late).status, 401);
+        assert_eq!(respond(&mut world, NOW_MS + 1, &late).status, 401);
     }
 
     /// Errors have OAuth's form, which is not that of the other hosts.
     #[test]
     fn bad_token_requests_are_refused() {
         let mut world = world();
-        let wrong = world.answer(NOW_MS, &token_request("wrong", FORM));
+        let wrong = respond(&mut world, NOW_MS, &token_request("wrong", FORM));
         assert_eq!(wrong.status, 401);
         let body: Value = serde_json::from_slice(&wrong.body).unwrap_or_default();
         assert_eq!(body["error"], "invalid_client");
         for form in ["", "grant_type=password&scope=api", "grant_type=client_credentials"] {
-            assert_eq!(world.answer(NOW_MS, &token_request("secret", form)).status, 400);
+            assert_eq!(respond(&mut world, NOW_MS, &token_request("secret", form)).status, 400);
         }
         let mut get = token_request("secret", FORM);
         get.method = "GET".to_owned();
-        assert_eq!(world.answer(NOW_MS, &get).status, 405);
+        assert_eq!(respond(&mut world, NOW_MS, &get).status, 405);
         let mut grants = Key::single("client", ORGANIZATION);
         grants.role = Role::CommandRunner;
         world.add_service_account("client", "third", grants);
-        assert_eq!(world.answer(NOW_MS, &token_request("third", FORM)).status, 403);
+        assert_eq!(respond(&mut world, NOW_MS, &token_request("third", FORM)).status, 403);
     }
 
     /// A token refused in the middle of a window is the case a collector must survive.

@@ -4,16 +4,14 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::behaviour::{Behaviours, EqualBounds, OverMaximum};
+use super::behaviour::{Behaviours, EqualBounds, LIMIT_MAX, OverMaximum};
 use super::search::Filter;
-use super::store::{DocId, RowKey};
+use super::store::RowKey;
 use super::time::{NS_A_MS, floor_ms, query_time_ns, to_second};
 use super::wire::Refusal;
 
 /// Rows a page holds when the request names no usable limit.
 pub(super) const LIMIT_DEFAULT: usize = 1_000;
-/// The most rows a page holds.
-pub(super) const LIMIT_MAX: usize = 10_000;
 /// Where `skip` and `limit` together end, if they do.
 const SKIP_CEILING: usize = 10_000;
 
@@ -181,19 +179,8 @@ fn read_sort(value: Option<&Value>) -> Sort {
     }
 }
 
-/// Reads `[milliseconds, identifier]`; the number may be written as a string.
-pub(super) fn read_after(value: &Value) -> Result<RowKey, Refusal> {
-    let pair = value.as_array().map(Vec::as_slice);
-    if let Some([sort_ms, Value::String(doc_id)]) = pair {
-        let sort_ms = match sort_ms {
-            Value::String(digits) => digits.parse().ok(),
-            number => number.as_i64(),
-        };
-        if let Some(sort_ms) = sort_ms {
-            return Ok(RowKey { sort_ms, doc_id: DocId::from_text(doc_id) });
-        }
-    }
-    Err(Refusal::new(400, "invalid search_after"))
+fn read_after(value: &Value) -> Result<RowKey, Refusal> {
+    RowKey::read(value).ok_or_else(|| Refusal::new(400, "invalid search_after"))
 }
 
 fn read_fields(value: &Value) -> Result<Vec<String>, Refusal> {
@@ -280,13 +267,5 @@ mod tests {
         }
         let unknown = refusal(&with("service", json!(["nosuch"])), &ways);
         assert!(unknown.message.contains("saas_app_management"));
-    }
-
-    /// Vendor code sends strings, other clients numbers.
-    #[test]
-    fn both_forms_of_search_after_are_read() {
-        let wanted = RowKey { sort_ms: 7, doc_id: DocId::from_text("abc") };
-        assert_eq!(read_after(&json!([7, "abc"])), Ok(wanted));
-        assert_eq!(read_after(&json!(["7", "abc"])), Ok(wanted));
     }
 }

@@ -17,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::answer::respond;
 use super::behaviour::HeaderSpelling;
 use super::body::{Cut, ScriptedBody, pause};
 use super::wire::{Answer, Delivery, Request};
@@ -111,7 +112,7 @@ async fn serve(stream: TcpStream, world: Arc<Mutex<World>>, clock: Clock) {
     }
     let is_titled = lock(&world).behaviours.header_spelling == HeaderSpelling::Documented;
     let is_reset = AtomicBool::new(false);
-    let service = service_fn(|request| Box::pin(respond(request, &world, &clock, &is_reset)));
+    let service = service_fn(|request| Box::pin(serve_request(request, &world, &clock, &is_reset)));
     let mut connection = http1::Builder::new()
         .auto_date_header(false)
         .title_case_headers(is_titled)
@@ -132,7 +133,7 @@ async fn serve(stream: TcpStream, world: Arc<Mutex<World>>, clock: Clock) {
 /// # Errors
 ///
 /// If the connection is to be reset, or the request's body did not arrive.
-async fn respond(
+async fn serve_request(
     request: hyper::Request<Incoming>,
     world: &Mutex<World>,
     clock: &Clock,
@@ -143,7 +144,7 @@ async fn respond(
     let request = received(&parts, body);
     let (answer, latency) = {
         let mut world = lock(world);
-        (world.answer(clock(), &request), world.behaviours.latency)
+        (respond(&mut world, clock(), &request), world.behaviours.latency)
     };
     if !latency.is_zero() {
         pause(latency).await;

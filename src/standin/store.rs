@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::time::{NS_A_MS, event_time_ns, floor_ms};
@@ -67,6 +68,16 @@ impl RowKey {
             }
         }
         Self::first_of(self.sort_ms.saturating_add(1))
+    }
+
+    /// Reads `[milliseconds, identifier]`; the number may be written as a string.
+    pub(super) fn read(token: &Value) -> Option<Self> {
+        let [sort_ms, Value::String(doc_id)] = token.as_array()?.as_slice() else { return None };
+        let sort_ms = match sort_ms {
+            Value::String(digits) => digits.parse().ok()?,
+            number => number.as_i64()?,
+        };
+        Some(Self { sort_ms, doc_id: DocId::from_text(doc_id) })
     }
 
     /// The value of `X-Search_after` for a page that ends with this row.
@@ -218,6 +229,14 @@ mod tests {
         assert_eq!(envelope.organization, "");
         assert_eq!(Envelope::read(b"[]").err(), Some(LoadError::NotAnObject));
         assert_eq!(Envelope::read(b"{}").err(), Some(LoadError::NoTimestamp));
+    }
+
+    /// Vendor code sends strings, other clients numbers.
+    #[test]
+    fn both_forms_of_search_after_are_read() {
+        let wanted = RowKey { sort_ms: 7, doc_id: DocId::from_text("abc") };
+        assert_eq!(RowKey::read(&serde_json::json!([7, "abc"])), Some(wanted));
+        assert_eq!(RowKey::read(&serde_json::json!(["7", "abc"])), Some(wanted));
     }
 
     /// A cursor means "strictly after", which the half-open range expresses by the next place.

@@ -1,24 +1,17 @@
-//! The whole of what the stand-in knows, and the one function that answers.
+//! The whole of what the stand-in knows. What it answers is in [`answer`](super::answer).
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use super::access::{self, Scope};
 use super::behaviour::Behaviours;
 use super::credentials::{ClientSecret, Credentials, Key};
 use super::discipline::{self, Violation};
-use super::events::{self, Selection};
-use super::fault::{Fault, Rule, compress};
-use super::made_up;
+use super::fault::{Fault, Rule};
 use super::organization::Organization;
-use super::query::Query;
-use super::request_log::{Host, Record, offers_gzip};
+use super::request_log::Record;
 use super::store::{Envelope, EventStore, LoadError, RowKey, StoredEvent};
-use super::wire::{Answer, Delivery, Refusal, Request};
-use super::{console, counts, oauth};
+use super::wire::Request;
 
 /// Events, credentials, organizations, behaviours and faults. Deterministic: the same seed, calls
 /// and times give the same answers.
@@ -29,9 +22,9 @@ pub struct World {
     pub(super) credentials: Credentials,
     pub(super) organizations: BTreeMap<String, Organization>,
     pub(super) random: fastrand::Rng,
-    events: EventStore,
+    pub(super) events: EventStore,
     rules: Vec<Rule>,
-    log: Vec<Record>,
+    pub(super) log: Vec<Record>,
 }
 
 /// An event with its place given, for those whose bytes do not tell it.
@@ -228,35 +221,8 @@ impl World {
         discipline::violations(&self.log)
     }
 
-    /// Answers a request at a virtual time in UTC milliseconds.
-    pub fn answer(&mut self, now_ms: i64, request: &Request) -> Answer {
-        let record = Record::of(self.log.len(), now_ms, request, &self.credentials);
-        let fault = self.due_fault(now_ms, request);
-        if let Some(fault) = &fault {
-            self.change(fault);
-        }
-        let replacement = fault.as_ref().and_then(Fault::replacement);
-        let mut answer = replacement.unwrap_or_else(|| {
-            let routed = self.route(now_ms, request, fault.as_ref());
-            let mut answer = routed.unwrap_or_else(Answer::from);
-            if self.behaviours.gzip && offers_gzip(request) {
-                compress(&mut answer);
-            }
-            answer
-        });
-        if self.behaviours.chunked && answer.delivery == Delivery::Whole {
-            answer.delivery = Delivery::Chunked;
-        }
-        if let Some(fault) = &fault {
-            fault.damage(&mut answer);
-        }
-        self.dress(now_ms, &mut answer);
-        self.log.push(record.answered(&answer));
-        answer
-    }
-
     /// Lets every rule count the request; the first that is due gives its fault.
-    fn due_fault(&mut self, now_ms: i64, request: &Request) -> Option<Fault> {
+    pub(super) fn due_fault(&mut self, now_ms: i64, request: &Request) -> Option<Fault> {
         let mut due = None;
         for rule in &mut self.rules {
             let fault = rule.meets(now_ms, request);
@@ -266,7 +232,7 @@ impl World {
     }
 
     /// Does what a fault does to credentials and directories.
-    fn change(&mut self, fault: &Fault) {
+    pub(super) fn change(&mut self, fault: &Fault) {
         match fault {
             Fault::TokensRevoked => self.revoke_tokens(),
             Fault::KeyRemoved(key) => {
@@ -286,70 +252,4 @@ impl World {
             _ => {}
         }
     }
-
-    fn route(
-        &mut self,
-        now_ms: i64,
-        request: &Request,
-        fault: Option<&Fault>,
-    ) -> Result<Answer, Refusal> {
-        match Host::of(request.route()) {
-            Host::Insights => self.insights(now_ms, request, fault),
-            Host::Console => console::answer(self, now_ms, request),
-            Host::OAuth => Ok(oauth::answer(self, now_ms, request)),
-            Host::Elsewhere => Err(Refusal::new(404, "Not Found")),
-        }
-    }
-
-    fn insights(
-        &mut self,
-        now_ms: i64,
-        request: &Request,
-        fault: Option<&Fault>,
-    ) -> Result<Answer, Refusal> {
-        let request_id = made_up::uuid(&mut self.random);
-        let scope = access::scope(self, now_ms, request)?;
-        let route = request.route().strip_prefix("/insights/directory/v1");
-        let route = route.filter(|route| request.method == "POST" && route.starts_with("/events"));
-        let route = route.ok_or_else(|| Refusal::new(404, "Not Found"))?;
-        let query = Query::read(&request.body, now_ms, &self.ways(fault))?;
-        let selection = self.selection(&scope, &query, now_ms);
-        match route {
-            "/events" => events::answer(&selection, fault, &request_id),
-            "/events/count" => Ok(counts::count(&selection, fault)),
-            "/events/interval" => counts::interval(&selection, &request.body, fault),
-            "/events/distinct" => counts::distinct(&selection, &request.body),
-            _ => Err(Refusal::new(404, "Not Found")),
-        }
-    }
-
-    fn selection<'a>(&'a self, scope: &'a Scope, query: &'a Query, now_ms: i64) -> Selection<'a> {
-        Selection { store: &self.events, ways: &self.behaviours, scope, query, now_ms }
-    }
-
-    /// The behaviours under a fault: a service may be unknown.
-    fn ways(&self, fault: Option<&Fault>) -> Cow<'_, Behaviours> {
-        match fault {
-            Some(Fault::ServiceRejected(name)) => {
-                let mut ways = self.behaviours.clone();
-                ways.services.retain(|known| known != name);
-                Cow::Owned(ways)
-            }
-            _ => Cow::Borrowed(&self.behaviours),
-        }
-    }
-
-    /// Adds what every answer has: the date, and the spelling of names.
-    fn dress(&self, now_ms: i64, answer: &mut Answer) {
-        if self.behaviours.date_header && answer.header("date").is_none() {
-            let since_1970 = Duration::from_millis(u64::try_from(now_ms).unwrap_or_default());
-            answer.set_header("Date", &httpdate::fmt_http_date(UNIX_EPOCH + since_1970));
-        }
-        for (name, _) in &mut answer.headers {
-            *name = self.behaviours.header_spelling.spelled(std::mem::take(name));
-        }
-    }
 }
-
-#[cfg(test)]
-mod tests;

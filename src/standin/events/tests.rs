@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::answer::respond;
 use super::super::behaviour::EqualBounds;
 use super::super::fixture::{
     NOW_MS, ORGANIZATION, ask, between, event, load, numbers, query, read_all, token, world,
@@ -112,9 +113,9 @@ fn events_appear_and_age() {
     let body = between(time_ms - 1, NOW_MS, json!({}));
     assert_eq!(ask(&mut world, &body).rows, 0);
     let later = super::super::fixture::request(super::super::fixture::EVENTS, &body);
-    assert_eq!(world.answer(NOW_MS + 1, &later).rows, 1);
+    assert_eq!(respond(&mut world, NOW_MS + 1, &later).rows, 1);
     world.behaviours.retention_days = 15;
-    assert_eq!(world.answer(NOW_MS + 1, &later).rows, 0);
+    assert_eq!(respond(&mut world, NOW_MS + 1, &later).rows, 0);
 }
 
 /// What is served is what was loaded, whatever it is.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::discipline::ViolationKind;
-use super::super::fault::{RetryAfter, When};
+use super::super::fault::{RetryAfter, Rule, When};
 use super::super::fixture::{
     EVENTS, KEY, NOW_MS, ORGANIZATION, ask, load, numbers, query, request, token, world,
 };
@@ -26,7 +26,7 @@ fn rules_act_when_they_are_due() {
     world.add_fault(Rule::new(Fault::error(502, "until"), When::Until(NOW_MS + 1)));
     assert_eq!(ask(&mut world, &query(json!({}))).status, 502);
     let later = request(EVENTS, &query(json!({})));
-    assert_eq!(world.answer(NOW_MS + 1, &later).status, 200);
+    assert_eq!(respond(&mut world, NOW_MS + 1, &later).status, 200);
 }
 
 /// A fault for one endpoint or organization leaves the others alone.
@@ -37,10 +37,10 @@ fn rules_are_meant_for_some_requests() {
     world.add_fault(Rule::new(Fault::error(404, ""), When::Always).for_organization(ORGANIZATION));
     let body = query(json!({}));
     let count = request(&format!("{EVENTS}/count"), &body);
-    assert_eq!(world.answer(NOW_MS, &count).status, 500);
+    assert_eq!(respond(&mut world, NOW_MS, &count).status, 500);
     assert_eq!(ask(&mut world, &body).status, 200);
     let named = request(EVENTS, &body).with_header("x-org-id", ORGANIZATION);
-    assert_eq!(world.answer(NOW_MS, &named).status, 404);
+    assert_eq!(respond(&mut world, NOW_MS, &named).status, 404);
 }
 
 /// The simulation obeys the same instructions as the server.
@@ -92,10 +92,10 @@ fn gzip_needs_the_switch_and_the_offer() {
     let plain = ask(&mut world, &query(json!({})));
     let offering =
         request(EVENTS, &query(json!({}))).with_header("accept-encoding", "br, gzip;q=1");
-    assert_eq!(world.answer(NOW_MS, &offering).header("content-encoding"), None);
+    assert_eq!(respond(&mut world, NOW_MS, &offering).header("content-encoding"), None);
     world.behaviours.gzip = true;
     assert_eq!(ask(&mut world, &query(json!({}))).header("content-encoding"), None);
-    let compressed = world.answer(NOW_MS, &offering);
+    let compressed = respond(&mut world, NOW_MS, &offering);
     assert_eq!(compressed.header("content-encoding"), Some("gzip"));
     let mut inflated = vec![0; plain.body.len()];
     let length = libdeflater::Decompressor::new().gzip_decompress(&compressed.body, &mut inflated);
@@ -141,7 +141,7 @@ fn keys_rotate_between_requests() {
     assert_eq!(statuses(&mut world, 3), [200, 401, 401]);
     let body = query(json!({})).to_string();
     let renewed = Request::post(EVENTS, body).with_header("x-api-key", new);
-    assert_eq!(world.answer(NOW_MS, &renewed).status, 200);
+    assert_eq!(respond(&mut world, NOW_MS, &renewed).status, 200);
 }
 
 /// Two services or organizations may have events of the same id; both are served.
@@ -160,7 +160,7 @@ fn the_log_holds_no_secret() {
     let body = query(json!({}));
     ask(&mut world, &body);
     let stranger = Request::post(EVENTS, body.to_string()).with_header("x-api-key", "stranger");
-    world.answer(NOW_MS, &stranger);
+    respond(&mut world, NOW_MS, &stranger);
     assert_eq!(world.log()[0].credential.as_deref(), Some("key-1"));
     assert_eq!(world.log()[1].credential.as_deref(), Some("unknown"));
     assert_eq!((world.log()[0].status, world.log()[1].status), (200, 401));
@@ -193,13 +193,13 @@ fn indiscipline_is_found() {
     let start_late = super::super::fixture::between(NOW_MS, NOW_MS, json!({}));
     ask(&mut world, &start_late);
     ask(&mut world, &query(json!({"limit":10_001})));
-    world.answer(NOW_MS, &Request::get("/elsewhere").with_header("x-api-key", KEY));
+    respond(&mut world, NOW_MS, &Request::get("/elsewhere").with_header("x-api-key", KEY));
     let token_request = Request::post("/oauth2/token", "").with_header("x-api-key", KEY);
-    world.answer(NOW_MS, &token_request);
+    respond(&mut world, NOW_MS, &token_request);
     let listing = Request::get("/api/organizations")
         .with_header("x-api-key", KEY)
         .with_header("x-org-id", ORGANIZATION);
-    world.answer(NOW_MS, &listing);
+    respond(&mut world, NOW_MS, &listing);
     assert_eq!(
         kinds(&world),
         [

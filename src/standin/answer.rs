@@ -1,0 +1,100 @@
+//! Answers requests: routes each to its endpoint, under the fault that is due.
+
+use std::borrow::Cow;
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::behaviour::Behaviours;
+use super::events::Selection;
+use super::fault::{Fault, compress};
+use super::made_up;
+use super::query::Query;
+use super::request_log::{Host, Record, offers_gzip};
+use super::wire::{Answer, Delivery, Refusal, Request};
+use super::world::World;
+use super::{access, console, counts, events, oauth};
+
+/// Answers a request at a virtual time in UTC milliseconds, and notes both in the log.
+pub fn respond(world: &mut World, now_ms: i64, request: &Request) -> Answer {
+    let record = Record::of(world.log.len(), now_ms, request, &world.credentials);
+    let fault = world.due_fault(now_ms, request);
+    if let Some(fault) = &fault {
+        world.change(fault);
+    }
+    let replacement = fault.as_ref().and_then(Fault::replacement);
+    let mut answer = replacement.unwrap_or_else(|| {
+        let routed = route(world, now_ms, request, fault.as_ref());
+        let mut answer = routed.unwrap_or_else(Answer::from);
+        if world.behaviours.gzip && offers_gzip(request) {
+            compress(&mut answer);
+        }
+        answer
+    });
+    if world.behaviours.chunked && answer.delivery == Delivery::Whole {
+        answer.delivery = Delivery::Chunked;
+    }
+    if let Some(fault) = &fault {
+        fault.damage(&mut answer);
+    }
+    dress(&world.behaviours, now_ms, &mut answer);
+    world.log.push(record.answered(&answer));
+    answer
+}
+
+fn route(
+    world: &mut World,
+    now_ms: i64,
+    request: &Request,
+    fault: Option<&Fault>,
+) -> Result<Answer, Refusal> {
+    match Host::of(request.route()) {
+        Host::Insights => insights(world, now_ms, request, fault),
+        Host::Console => console::answer(world, now_ms, request),
+        Host::OAuth => Ok(oauth::answer(world, now_ms, request)),
+        Host::Elsewhere => Err(Refusal::new(404, "Not Found")),
+    }
+}
+
+fn insights(
+    world: &mut World,
+    now_ms: i64,
+    request: &Request,
+    fault: Option<&Fault>,
+) -> Result<Answer, Refusal> {
+    let request_id = made_up::uuid(&mut world.random);
+    let scope = access::scope(world, now_ms, request)?;
+    let route = request.route().strip_prefix("/insights/directory/v1");
+    let route = route.filter(|route| request.method == "POST" && route.starts_with("/events"));
+    let route = route.ok_or_else(|| Refusal::new(404, "Not Found"))?;
+    let ways = &world.behaviours;
+    let query = Query::read(&request.body, now_ms, &under_fault(ways, fault))?;
+    let selection = Selection { store: &world.events, ways, scope: &scope, query: &query, now_ms };
+    match route {
+        "/events" => events::answer(&selection, fault, &request_id),
+        "/events/count" => Ok(counts::count(&selection, fault)),
+        "/events/interval" => counts::interval(&selection, &request.body, fault),
+        "/events/distinct" => counts::distinct(&selection, &request.body),
+        _ => Err(Refusal::new(404, "Not Found")),
+    }
+}
+
+/// The behaviours under a fault: a service may be unknown.
+fn under_fault<'a>(ways: &'a Behaviours, fault: Option<&Fault>) -> Cow<'a, Behaviours> {
+    let Some(Fault::ServiceRejected(name)) = fault else { return Cow::Borrowed(ways) };
+    let mut ways = ways.clone();
+    ways.services.retain(|known| known != name);
+    Cow::Owned(ways)
+}
+
+/// Adds what every answer has: the date, and the spelling of names.
+fn dress(ways: &Behaviours, now_ms: i64, answer: &mut Answer) {
+    if ways.date_header && answer.header("date").is_none() {
+        let since_1970 = Duration::from_millis(u64::try_from(now_ms).unwrap_or_default());
+        answer.set_header("Date", &httpdate::fmt_http_date(UNIX_EPOCH + since_1970));
+    }
+    for (name, _) in &mut answer.headers {
+        *name = ways.header_spelling.spelled(std::mem::take(name));
+    }
+}
+
+#[cfg(test)]
+mod tests;
