@@ -5,7 +5,6 @@ pub mod dynamodb;
 pub mod s3;
 pub mod secrets;
 pub mod sqs;
-pub mod stack;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -28,7 +27,7 @@ pub async fn load() -> aws_config::SdkConfig {
 }
 
 /// Sorts an SDK error by what comes next. `what` names the request.
-fn store_error<E: ProvideErrorMetadata>(what: &str, error: &SdkError<E>) -> StoreError {
+pub fn store_error<E: ProvideErrorMetadata>(what: &str, error: &SdkError<E>) -> StoreError {
     let status = status(error);
     let code = error.code().unwrap_or_default();
     let text = match (error.message(), status) {

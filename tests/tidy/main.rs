@@ -122,7 +122,7 @@ fn nothing_is_unsafe() {
 
 #[test]
 fn only_the_terminal_program_prints() {
-    let sources = product().filter(|s| !s.is_below("src/bin/collector/"));
+    let sources = product().filter(|s| !s.is_below("src/collector/"));
     let printing = r"\be?print(ln)?!|\bdbg!";
     assert_none("printing", sources.flat_map(|source| source.complaints(printing)));
 }
@@ -170,7 +170,7 @@ fn the_function_does_not_know_the_stand_in() {
     let found = product().filter(|source| {
         source.path != "src/lib.rs"
             && !source.is_below("src/standin/")
-            && !source.is_below("src/bin/collector/")
+            && !source.is_below("src/collector/")
     });
     assert_none("mentions of the stand-in", found.flat_map(|s| s.complaints(r"\bstandin\b")));
 }

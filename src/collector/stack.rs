@@ -7,31 +7,31 @@ use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{InvocationType, LogType};
 use serde_json::Value;
 
-use super::store_error;
 use engine::limits::{CONNECT_SECONDS, RUN_MS_MAX};
 use engine::ports::StoreError;
+use jumpcloud_collector::aws::store_error;
 
 /// The function's name in the template.
 const FUNCTION: &str = "Collector";
 
 /// Where a stack is, and who asks.
 #[derive(Clone, Debug, Default)]
-pub struct Access {
+pub(crate) struct Access {
     /// A profile of the AWS configuration files; the default one if there is none.
-    pub profile: Option<String>,
+    pub(crate) profile: Option<String>,
     /// An AWS Region; the profile's if there is none.
-    pub region: Option<String>,
+    pub(crate) region: Option<String>,
 }
 
 /// A deployed stack's function.
-pub struct Stack {
+pub(crate) struct Stack {
     lambda: aws_sdk_lambda::Client,
     function: String,
 }
 
 /// Why a stack gave no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum StackError {
+pub(crate) enum StackError {
     /// AWS did not let the question through.
     #[error(transparent)]
     Aws(#[from] StoreError),
@@ -52,7 +52,7 @@ impl Stack {
     ///
     /// # Errors
     /// [`StackError`].
-    pub async fn find(name: &str, access: Access) -> Result<Self, StackError> {
+    pub(crate) async fn find(name: &str, access: Access) -> Result<Self, StackError> {
         // An invocation is asked for once: a second try would run the task again.
         let timeouts = aws_config::timeout::TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
@@ -84,7 +84,7 @@ impl Stack {
     ///
     /// # Errors
     /// [`StackError`]; `Failed` with the function's own message.
-    pub async fn ask(&self, event: &Value) -> Result<Value, StackError> {
+    pub(crate) async fn ask(&self, event: &Value) -> Result<Value, StackError> {
         let answer = self
             .lambda
             .invoke()

@@ -7,12 +7,12 @@ use clap::Args;
 use engine::fleet::dispatch::Fleet;
 use engine::task::Task;
 use engine::task::{backfill, status};
-use jumpcloud_collector::aws::stack::{Access, Stack};
 use jumpcloud_collector::config::Terminal;
 use jumpcloud_collector::local::KeySource;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::stack::{Access, Stack};
 use crate::{budget, engine};
 
 /// Where the archive is.

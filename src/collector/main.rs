@@ -7,6 +7,7 @@ mod demo;
 mod page;
 mod place;
 mod show;
+mod stack;
 mod stand_in;
 mod verify;
 

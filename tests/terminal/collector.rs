@@ -8,13 +8,11 @@
     reason = "a test may stop at what should not be, and passes its own environment on"
 )]
 
-#[path = "support/http.rs"]
+#[path = "../support/http.rs"]
 #[expect(dead_code, reason = "shared with tests that need more of it")]
 mod http;
 
-mod terminal {
-    mod stack;
-}
+mod stack;
 
 use std::path::Path;
 use std::process::{Command, Output};
