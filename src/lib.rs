@@ -15,7 +15,6 @@
 //! | [`custom_resource`] | CloudFormation asks at deployment, and is always answered |
 //! | [`jumpcloud`], [`aws`], [`local`], [`clock`] | the engine's ports |
 //! | [`config`], [`telemetry`] | what comes from outside, and what is logged |
-//! | [`standin`] | a stand-in for JumpCloud, for demonstrations and tests |
 
 pub mod aws;
 pub mod clock;
@@ -24,5 +23,4 @@ pub mod custom_resource;
 pub mod handler;
 pub mod jumpcloud;
 pub mod local;
-pub mod standin;
 pub mod telemetry;

@@ -17,7 +17,7 @@ use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::config::Terminal;
 use jumpcloud_collector::jumpcloud::Endpoints;
 use jumpcloud_collector::local::{self, FolderObjects, KeySource};
-use jumpcloud_collector::standin::{Generator, Key, StandIn, World};
+use mock::{Generator, Key, StandIn, World};
 
 use crate::{budget, engine, show};
 

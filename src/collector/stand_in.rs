@@ -8,7 +8,7 @@ use clap::Args;
 use engine::ports::Clock as _;
 use engine::time;
 use jumpcloud_collector::clock::SystemClock;
-use jumpcloud_collector::standin::{Generator, Key, Organization, StandIn, World};
+use mock::{Generator, Key, Organization, StandIn, World};
 use serde_json::{Value, json};
 
 /// The server's options.

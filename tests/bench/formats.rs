@@ -33,7 +33,7 @@ use futures_util::future::{BoxFuture, ready};
 use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::config::Config;
 use jumpcloud_collector::local::{ARCHIVE, FolderCursors, FolderObjects, STATE};
-use jumpcloud_collector::standin::{Generator, MadeUpEvent};
+use mock::{Generator, MadeUpEvent};
 
 const EVENTS: usize = 60_000;
 const PAGE_ROWS: usize = 10_000;

@@ -16,8 +16,8 @@ use engine::page::row::Names;
 use engine::page::{Page, PageHeaders};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use jumpcloud_collector::standin::Generator;
 use libdeflater::{CompressionLvl, Compressor};
+use mock::Generator;
 use sha2::{Digest as _, Sha256};
 
 const EVENTS: usize = 10_000;

@@ -22,9 +22,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use jumpcloud_collector::standin::Generator;
 use libdeflater::{CompressionLvl, Compressor, Decompressor};
 use measure::median;
+use mock::Generator;
 use support::aws::ARCHIVE;
 use support::event::{ORGANIZATION, now_ms};
 use support::function::{Function, Outcome};

@@ -1,7 +1,7 @@
 //! The service account: one token, fetched early enough and as seldom as possible.
 
 use futures_util::future::join_all;
-use jumpcloud_collector::standin::{CredentialKind, Fault, Host, RetryAfter, Rule, When};
+use mock::{CredentialKind, Fault, Host, RetryAfter, Rule, When};
 
 use super::stage::{CLIENT_ID, CLIENT_SECRET, Stage, account, refused, unavailable};
 
@@ -73,7 +73,7 @@ async fn a_refused_client_secret_is_read_again_once() {
     stage.organization_page().await.unwrap();
     {
         let mut world = stage.world();
-        let grants = jumpcloud_collector::standin::Key::single("key", super::stage::ORGANIZATION);
+        let grants = mock::Key::single("key", super::stage::ORGANIZATION);
         world.add_service_account(CLIENT_ID, "canary_new", grants);
         world.remove_client_secret(CLIENT_ID, CLIENT_SECRET);
     }

@@ -1,6 +1,6 @@
 //! Answers that are broken: asked again, and never half used.
 
-use jumpcloud_collector::standin::{Answer, Fault, Host, When};
+use mock::{Answer, Fault, Host, When};
 
 use super::stage::{Stage, rows, unavailable};
 
@@ -63,7 +63,7 @@ async fn a_broken_count_is_an_error() {
     use engine::ports::Insights as _;
     for body in ["{}", "null", r#"{"count":-1}"#, r#"{"count":"7"}"#, "<html>"] {
         let stage = Stage::start().await;
-        let rule = jumpcloud_collector::standin::Rule::new(Fault::body(body), When::Always);
+        let rule = mock::Rule::new(Fault::body(body), When::Always);
         stage.world().add_fault(rule.on("/events/count"));
         let text = unavailable(stage.client.count(stage.request()).await);
         assert!(text.contains("holds no count"), "{text}");

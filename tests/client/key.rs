@@ -1,7 +1,7 @@
 //! The API key: read once, read again when it is refused, and shown nowhere.
 
 use engine::ports::StoreError;
-use jumpcloud_collector::standin::{CredentialKind, Fault, Host, Key, When};
+use mock::{CredentialKind, Fault, Host, Key, When};
 
 use super::stage::{CLIENT_SECRET, KEY, ORGANIZATION, Stage, account, refused, unavailable};
 

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use engine::ports::{Console as _, InsightsError, List, ListPage, ListRequest};
 use jumpcloud_collector::jumpcloud::ConsoleClient;
-use jumpcloud_collector::standin::{
-    CredentialKind, Fault, Host, Key, Organization, RetryAfter, Rule, When,
-};
+use mock::{CredentialKind, Fault, Host, Key, Organization, RetryAfter, Rule, When};
 
 use super::stage::{CLIENT_ID, CLIENT_SECRET, KEY, NOW_MS, PATIENCE_MS, Stage, account, refused};
 

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use engine::ports::Insights as _;
-use jumpcloud_collector::standin::{Fault, When};
+use mock::{Fault, When};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 

@@ -8,7 +8,7 @@ use engine::read::paging::{PageSummary, Step, Walk};
 use engine::read::position;
 use engine::stream::Scope;
 use engine::time::Window;
-use jumpcloud_collector::standin::{Behaviours, EmptyPageToken, Fault, HeaderSpelling, Host, When};
+use mock::{Behaviours, EmptyPageToken, Fault, HeaderSpelling, Host, When};
 
 use super::stage::{NOW_MS, ORGANIZATION, Stage, rows};
 

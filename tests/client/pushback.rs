@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use engine::ports::{Clock as _, Insights as _, InsightsError, PageRequest};
-use jumpcloud_collector::standin::{Answer, Fault, Host, RetryAfter, When};
+use mock::{Answer, Fault, Host, RetryAfter, When};
 
 use super::stage::{NOW_MS, PATIENCE_MS, Stage, rows, unavailable};
 

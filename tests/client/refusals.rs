@@ -1,6 +1,6 @@
 //! Answers that somebody must do something about: said once, in plain words.
 
-use jumpcloud_collector::standin::{Fault, Host, When};
+use mock::{Fault, Host, When};
 use tokio::net::TcpListener;
 
 use super::stage::{ORGANIZATION, Stage, refused};

@@ -11,7 +11,7 @@ use engine::stream::Scope;
 use engine::time::Window;
 use engine::time::rfc3339;
 use jumpcloud_collector::jumpcloud::{Auth, Client, Http};
-use jumpcloud_collector::standin::{Fault, Host, Key, Rule, StandIn, When, World};
+use mock::{Fault, Host, Key, Rule, StandIn, When, World};
 use secrecy::SecretString;
 
 /// Where virtual time begins: 2027-01-15T08:00:00Z.

@@ -8,7 +8,7 @@ mod schema;
 
 use engine::archive::output::{CustomFields, Ecs, Format, Output};
 use fastrand::Rng;
-use jumpcloud_collector::standin::Generator;
+use mock::Generator;
 
 const ORGANIZATION: &str = "5d0a1b2c3d4e5f60718293a4";
 const NOVEMBER_21_MS: i64 = 1_795_219_200_000;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use jumpcloud_collector::standin::Generator;
+use mock::Generator;
 
 use crate::support::event::{ORGANIZATION, event, now_ms};
 use crate::support::function::Function;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jumpcloud_collector::standin::{Fault, Rule, When};
+use mock::{Fault, Rule, When};
 use serde_json::{Value, json};
 
 use crate::support::aws::{ARCHIVE, STATE};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jumpcloud_collector::standin::{Fault, Key, Organization, Rule, When};
+use mock::{Fault, Key, Organization, Rule, When};
 use serde_json::{Value, json};
 
 use crate::support::event::{ORGANIZATION, event, now_ms};

@@ -1,6 +1,6 @@
 //! Late events: what appears hours after its time, past the overlap.
 
-use jumpcloud_collector::standin::{Fault, Rule, When};
+use mock::{Fault, Rule, When};
 use serde_json::json;
 
 use crate::support::event::{event, now_ms, series, spread};

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use jumpcloud_collector::standin::{Fault, RetryAfter, When};
+use mock::{Fault, RetryAfter, When};
 use serde_json::{Value, json};
 
 use crate::support::event::{event, now_ms, series};

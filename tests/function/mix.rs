@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 use futures_util::{StreamExt, stream};
-use jumpcloud_collector::standin::When;
+use mock::When;
 
 use super::weather::passing;
 use crate::support::event::{event, now_ms, spread};

@@ -1,6 +1,6 @@
 //! Odd events: archived as sent, however odd; only what is no event at all is quarantined.
 
-use jumpcloud_collector::standin::{Fault, When};
+use mock::{Fault, When};
 
 use crate::support::event::{ORGANIZATION, event, now_ms, stamped};
 use crate::support::function::Function;

@@ -1,6 +1,6 @@
 //! Who is asked: organizations by name, those of an administrator, those of a provider.
 
-use jumpcloud_collector::standin::{Fault, Host, Key, Organization, Rule, When};
+use mock::{Fault, Host, Key, Organization, Rule, When};
 use serde_json::Value;
 
 use crate::support::event::{ORGANIZATION, event, now_ms};

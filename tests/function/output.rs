@@ -1,6 +1,6 @@
 //! What is archived of what was read, and what a line holds: filter, custom fields, documents.
 
-use jumpcloud_collector::standin::Generator;
+use mock::Generator;
 use serde_json::{Value, json};
 
 use crate::support::event::{ORGANIZATION, event, now_ms, series};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jumpcloud_collector::standin::{Fault, When};
+use mock::{Fault, When};
 use serde_json::Value;
 
 use crate::support::event::{now_ms, series, spread};
@@ -203,7 +203,7 @@ async fn a_millisecond_that_fills_a_page_without_a_token_is_an_alarm() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn header_names_and_bodies_travel_in_any_form() {
-    use jumpcloud_collector::standin::{EmptyPageToken, HeaderSpelling};
+    use mock::{EmptyPageToken, HeaderSpelling};
     let events = spread(300);
     for token in [EmptyPageToken::EmptyArray, EmptyPageToken::Null, EmptyPageToken::Echo] {
         let stage = Stage::start().await;

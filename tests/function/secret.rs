@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jumpcloud_collector::standin::{Fault, Key, When};
+use mock::{Fault, Key, When};
 use serde_json::json;
 
 use crate::support::aws::SECRET_KEY;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use jumpcloud_collector::standin::{Fault, RetryAfter, Rule, When};
+use mock::{Fault, RetryAfter, Rule, When};
 use serde_json::{Value, json};
 
 use crate::support::event::{ORGANIZATION, now_ms, series};

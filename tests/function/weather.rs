@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use jumpcloud_collector::standin::{Fault, RetryAfter, When};
+use mock::{Fault, RetryAfter, When};
 
 use crate::support::event::{now_ms, series};
 use crate::support::function::{Function, Outcome};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use jumpcloud_collector::standin::{Fault, Key, Rule, StandIn, When, World};
+use mock::{Fault, Key, Rule, StandIn, When, World};
 use serde_json::Value;
 
 use super::archive::Archive;

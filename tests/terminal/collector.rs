@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use engine::ports::Clock as _;
 use jumpcloud_collector::clock::SystemClock;
-use jumpcloud_collector::standin::{Generator, Key, StandIn, World};
+use mock::{Generator, Key, StandIn, World};
 
 const ORGANIZATION: &str = "0123456789abcdef01234567";
 const API_KEY: &str = "jca_c4n4ry";

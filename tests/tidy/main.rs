@@ -3,6 +3,7 @@
 
 mod source;
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::fs;
 use std::process::Command;
@@ -140,8 +141,8 @@ fn environment_and_time_are_read_in_one_place_each() {
         if source.path != "src/clock.rs" {
             found.extend(source.complaints(r"\bSystemTime\b|\bInstant::now\b|\btime::sleep\b"));
         }
-        // The stand-in is slow on purpose where a test asks for it, and its tests measure that.
-        if source.is_below("src/standin/") {
+        // The mock is slow on purpose where a test asks for it, and its tests measure that.
+        if source.is_below("src/mock/") {
             let is_slow = |finding: &String| finding.ends_with("sleep");
             found.retain(|finding| !is_slow(finding) && !source.path.ends_with("/tests.rs"));
         }
@@ -165,14 +166,19 @@ fn pure_modules_are_pure() {
     assert_none("impure", found);
 }
 
+/// What the function depends on is built into it, cold start and all.
 #[test]
-fn the_function_does_not_know_the_stand_in() {
-    let found = product().filter(|source| {
-        source.path != "src/lib.rs"
-            && !source.is_below("src/standin/")
-            && !source.is_below("src/collector/")
-    });
-    assert_none("mentions of the stand-in", found.flat_map(|s| s.complaints(r"\bstandin\b")));
+fn the_function_depends_on_neither_the_mock_nor_the_command_line() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["tree", "--package", "jumpcloud-collector", "--edges", "normal"]);
+    cargo.args(["--prefix", "none", "--format", "{p}", "--locked", "--offline"]);
+    let output = cargo.current_dir(root()).output().expect("cargo lists dependencies");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).expect("names are UTF-8");
+    let packages: BTreeSet<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(packages.contains("jumpcloud-collector-engine"), "{packages:?}");
+    let foreign = ["jumpcloud-collector-mock", "jumpcloud-collector-cli", "clap", "indicatif"];
+    assert_none("not the function's", foreign.iter().filter(|name| packages.contains(*name)));
 }
 
 #[test]
