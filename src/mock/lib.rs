@@ -10,59 +10,39 @@
 //! an [`Answer`] with an instruction for its [`Delivery`]. It knows no clock and no connection, so a
 //! simulation can call it directly. [`StandIn`] puts a real HTTP server in front of it.
 //!
-//! | file | concern |
+//! | folder or file | concern |
 //! |---|---|
-//! | `world` | what is known |
-//! | `answer` | routes a request to its endpoint |
+//! | `server` | HTTP on the loopback interface |
+//! | `answer` | routes a request to its endpoint, and the endpoints |
+//! | `generate` | made-up events and users |
+//! | `world` | what is known, what goes wrong and when, what was asked; no clock, no connection |
 //! | `wire` | request, answer, delivery |
-//! | `behaviour` | the switches |
-//! | `credentials`, `access` | who asks and what they may see |
-//! | `organization` | tenants and their users |
-//! | `store` | events in the order they are served |
-//! | `query`, `search`, `time` | the body of a request |
-//! | `events`, `counts`, `oauth`, `console` | the endpoints |
-//! | `fault` | what goes wrong, and when |
-//! | `request_log`, `discipline` | what was asked, and what should not have been |
-//! | `server`, `body` | HTTP on the loopback interface |
-//! | `generate`, `made_up` | made-up events and identifiers |
+//! | `time`, `made_up` | times as JumpCloud reads and writes them, made-up identifiers |
+//!
+//! A file imports from its own folder and from those below it in the table, never from above.
 
-mod access;
 mod answer;
-mod behaviour;
-mod body;
-mod console;
-mod counts;
-mod credentials;
-mod discipline;
-mod events;
-mod fault;
 #[cfg(test)]
 mod fixture;
 mod generate;
 mod made_up;
-mod oauth;
-mod organization;
-mod query;
-mod request_log;
-mod search;
 mod server;
-mod store;
 mod time;
 mod wire;
 mod world;
 
 pub use answer::respond;
-pub use behaviour::{
+pub use generate::{Generator, MadeUpEvent, Service, Settings};
+pub use server::{Clock, StandIn};
+pub use wire::{Answer, Delivery, Request};
+pub use world::behaviour::{
     Behaviours, DistinctForm, EmptyPageToken, EqualBounds, HeaderSpelling, NotEnabled, OverMaximum,
     SERVICES,
 };
-pub use credentials::{ClientSecret, CredentialKind, Key, Region, Role};
-pub use discipline::{Violation, ViolationKind};
-pub use fault::{Fault, RetryAfter, Rule, When};
-pub use generate::{Generator, MadeUpEvent, Service, Settings};
-pub use organization::Organization;
-pub use request_log::{Host, Record};
-pub use server::{Clock, StandIn};
-pub use store::{DocId, LoadError, RowKey, StoredEvent};
-pub use wire::{Answer, Delivery, Request};
+pub use world::credentials::{ClientSecret, CredentialKind, Key, Region, Role};
+pub use world::discipline::{Violation, ViolationKind};
+pub use world::fault::{Fault, RetryAfter, Rule, When};
+pub use world::organization::Organization;
+pub use world::request_log::{Host, Record};
+pub use world::store::{DocId, LoadError, RowKey, StoredEvent};
 pub use world::{NewEvent, World};

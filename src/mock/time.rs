@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 
 /// Nanoseconds in a millisecond.
-pub(super) const NS_A_MS: i128 = 1_000_000;
+pub(crate) const NS_A_MS: i128 = 1_000_000;
 
 /// Reads a bound of a query as nanoseconds since 1970.
 ///
 /// RFC 3339 with 0 to 9 fraction digits and `Z` or a numeric zone; without a zone it is UTC. Any
 /// white space around it, a final line break too, makes it unreadable.
-pub(super) fn query_time_ns(text: &str) -> Option<i128> {
+pub(crate) fn query_time_ns(text: &str) -> Option<i128> {
     let zone_at = 19 + fraction_length(text.get(19..)?)?;
     let (local, zone) = text.split_at_checked(zone_at)?;
     if !has_shape(local.get(..19)?, "dddd-dd-ddTdd:dd:dd") {
@@ -45,7 +45,7 @@ fn has_shape(text: &str, shape: &str) -> bool {
 }
 
 /// Reads an event's timestamp as nanoseconds since 1970, as leniently as RFC 3339 allows.
-pub(super) fn event_time_ns(text: &str) -> Option<i128> {
+pub(crate) fn event_time_ns(text: &str) -> Option<i128> {
     let time = text.parse::<Timestamp>().ok();
     let time = time.or_else(|| {
         let local: DateTime = text.parse().ok()?;
@@ -55,24 +55,24 @@ pub(super) fn event_time_ns(text: &str) -> Option<i128> {
 }
 
 /// The millisecond a time falls in.
-pub(super) fn floor_ms(time_ns: i128) -> i64 {
+pub(crate) fn floor_ms(time_ns: i128) -> i64 {
     i64::try_from(time_ns.div_euclid(NS_A_MS)).unwrap_or(i64::MAX)
 }
 
 /// A time to the second, such as `2026-11-21T09:30:00Z`.
-pub(super) fn to_second(time_ns: i128) -> String {
+pub(crate) fn to_second(time_ns: i128) -> String {
     let second = i64::try_from(time_ns.div_euclid(1_000_000_000)).unwrap_or_default();
     Timestamp::from_second(second).map_or_else(|_| second.to_string(), |time| time.to_string())
 }
 
 /// A time with three fraction digits, such as `2026-11-21T09:30:00.000Z`.
-pub(super) fn to_millisecond(time_ms: i64) -> String {
+pub(crate) fn to_millisecond(time_ms: i64) -> String {
     with_fraction(time_ms, "000", 3)
 }
 
 /// A time with as many fraction digits as asked: 0, 3, or up to 9, of which the last six are
 /// `below_ms`.
-pub(super) fn with_fraction(time_ms: i64, below_ms: &str, digits: usize) -> String {
+pub(crate) fn with_fraction(time_ms: i64, below_ms: &str, digits: usize) -> String {
     let second = to_second(i128::from(time_ms) * NS_A_MS);
     if digits == 0 {
         return second;

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::super::discipline::ViolationKind;
-use super::super::fault::{RetryAfter, Rule, When};
-use super::super::fixture::{
+use super::*;
+use crate::fixture::{
     EVENTS, KEY, NOW_MS, ORGANIZATION, ask, load, numbers, query, request, token, world,
 };
-use super::*;
+use crate::world::discipline::ViolationKind;
+use crate::world::fault::{RetryAfter, Rule, When};
 
 fn statuses(world: &mut World, times: usize) -> Vec<u16> {
     (0..times).map(|_| ask(world, &query(json!({}))).status).collect()
@@ -190,7 +190,7 @@ fn a_continuation_must_ask_the_same() {
 #[test]
 fn indiscipline_is_found() {
     let mut world = world();
-    let start_late = super::super::fixture::between(NOW_MS, NOW_MS, json!({}));
+    let start_late = crate::fixture::between(NOW_MS, NOW_MS, json!({}));
     ask(&mut world, &start_late);
     ask(&mut world, &query(json!({"limit":10_001})));
     respond(&mut world, NOW_MS, &Request::get("/elsewhere").with_header("x-api-key", KEY));

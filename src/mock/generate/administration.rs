@@ -1,10 +1,10 @@
 //! Events of the services with little traffic. Those of `workflows` and `pam` follow no published
 //! schema, since there is none.
 
-use super::super::made_up::{object_id, uuid};
 use super::Service;
 use super::json::Object;
 use super::scene::{Scene, Tail, by_administrator, by_user, geoip, useragent};
+use crate::made_up::{object_id, uuid};
 
 impl Scene<'_> {
     /// An event of one of those services.

@@ -2,10 +2,10 @@
 
 use fastrand::Rng;
 
-use super::super::made_up::object_id;
 use super::vocabulary::{
     AGENTS, APPLICATIONS, Agent, FAMILY_NAMES, GIVEN_NAMES, GROUPS, PLACES, Place, SYSTEMS,
 };
+use crate::made_up::object_id;
 
 const PEOPLE: usize = 600;
 const ADMINISTRATORS: usize = 5;

@@ -1,10 +1,10 @@
 //! Events of devices: systems, software and mobile device management.
 
-use super::super::made_up::uuid;
 use super::cast::Device;
 use super::json::Object;
 use super::scene::{Scene, Tail, by_administrator, by_user, geoip};
 use super::vocabulary::PROGRAMS;
+use crate::made_up::uuid;
 
 impl Scene<'_> {
     /// A systems event: mostly people signing in to their devices.

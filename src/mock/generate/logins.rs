@@ -1,10 +1,10 @@
 //! Events of people signing in: directory, single sign-on, RADIUS and LDAP.
 
-use super::super::made_up::object_id;
 use super::cast::Thing;
 use super::json::Object;
 use super::scene::{Scene, Tail, by_administrator, by_user, geoip, useragent};
 use super::vocabulary::FAILURES;
+use crate::made_up::object_id;
 
 /// Fields of a user that administrators change, with a value before and after.
 const CHANGES: [(&str, &str, &str); 6] = [

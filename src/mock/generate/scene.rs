@@ -2,11 +2,11 @@
 
 use fastrand::Rng;
 
-use super::super::made_up::{object_id, uuid_of_version};
-use super::super::time::{to_second, with_fraction};
 use super::Service;
 use super::cast::{Cast, Device, Person, Thing};
 use super::json::{Object, object};
+use crate::made_up::{object_id, uuid_of_version};
+use crate::time::{to_second, with_fraction};
 
 /// What an event is made of.
 pub(super) struct Scene<'a> {

@@ -51,7 +51,7 @@ fn events_tell_their_own_place() {
     });
     let mut services = std::collections::BTreeSet::new();
     for event in &events {
-        let envelope = super::super::store::Envelope::read(&event.raw).unwrap();
+        let envelope = crate::world::store::Envelope::read(&event.raw).unwrap();
         assert_eq!(envelope.sort_ms(), event.timestamp_ms);
         assert_eq!(envelope.organization, ORGANIZATION);
         assert_eq!(envelope.service, event.service.name());

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::super::fault::{Fault, RetryAfter, Rule, When};
-use super::super::fixture::{EVENTS, KEY, NOW_MS, load, query, world};
 use super::*;
+use crate::fixture::{EVENTS, KEY, NOW_MS, load, query, world};
+use crate::world::fault::{Fault, RetryAfter, Rule, When};
 
 const ROWS: i64 = 200;
 

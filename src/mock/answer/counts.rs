@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::behaviour::DistinctForm;
 use super::events::{Selection, lied};
-use super::fault::Fault;
 use super::query::read_object;
 use super::search::{field, scalar};
-use super::time::to_millisecond;
-use super::wire::{Answer, Refusal};
+use crate::time::to_millisecond;
+use crate::wire::{Answer, Refusal};
+use crate::world::behaviour::DistinctForm;
+use crate::world::fault::Fault;
 
 const SECOND_MS: i64 = 1_000;
 const DAY_MS: i64 = 86_400 * SECOND_MS;
@@ -20,7 +20,7 @@ const FIRST_MONDAY_MS: i64 = 4 * DAY_MS;
 const BUCKETS_MAX: i64 = 65_536;
 
 /// Answers `/events/count`.
-pub(super) fn count(selection: &Selection<'_>, fault: Option<&Fault>) -> Answer {
+pub(crate) fn count(selection: &Selection<'_>, fault: Option<&Fault>) -> Answer {
     let count = lied(selection.all().count(), count_error(fault));
     Answer::json(200, json!({ "count": count }).to_string())
 }
@@ -31,7 +31,7 @@ pub(super) fn count(selection: &Selection<'_>, fault: Option<&Fault>) -> Answer 
 /// # Errors
 ///
 /// 400 for a missing or unknown unit, a value or zone that cannot be read, or too many buckets.
-pub(super) fn interval(
+pub(crate) fn interval(
     selection: &Selection<'_>,
     body: &[u8],
     fault: Option<&Fault>,
@@ -145,7 +145,7 @@ fn read_zone_ms(zone: &str) -> Option<i64> {
 /// # Errors
 ///
 /// 400 if no field is named.
-pub(super) fn distinct(selection: &Selection<'_>, body: &[u8]) -> Result<Answer, Refusal> {
+pub(crate) fn distinct(selection: &Selection<'_>, body: &[u8]) -> Result<Answer, Refusal> {
     let body = read_object(body)?;
     let path = body
         .get("field")
@@ -177,10 +177,11 @@ pub(super) fn distinct(selection: &Selection<'_>, body: &[u8]) -> Result<Answer,
 
 #[cfg(test)]
 mod tests {
-    use super::super::answer::respond;
-    use super::super::fixture::{EVENTS, NOW_MS, between, load, request, world};
-    use super::super::{Rule, When, World};
     use super::*;
+    use crate::answer::respond;
+    use crate::fixture::{EVENTS, NOW_MS, between, load, request, world};
+    use crate::world::World;
+    use crate::world::fault::{Rule, When};
 
     const HOUR_MS: i64 = 3_600_000;
 

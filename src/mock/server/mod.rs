@@ -1,5 +1,7 @@
 //! The stand-in as an HTTP/1.1 server on the loopback interface. All hosts share one port.
 
+mod body;
+
 use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,11 +19,11 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::answer::respond;
-use super::behaviour::HeaderSpelling;
-use super::body::{Cut, ScriptedBody, pause};
-use super::wire::{Answer, Delivery, Request};
-use super::world::World;
+use crate::answer::respond;
+use crate::wire::{Answer, Delivery, Request};
+use crate::world::World;
+use crate::world::behaviour::HeaderSpelling;
+use body::{Cut, ScriptedBody, pause};
 
 /// Tells virtual time: UTC milliseconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;

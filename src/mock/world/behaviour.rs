@@ -28,7 +28,7 @@ pub const SERVICES: [&str; 17] = [
 ];
 
 /// The most rows a page of events holds.
-pub(super) const LIMIT_MAX: usize = 10_000;
+pub(crate) const LIMIT_MAX: usize = 10_000;
 
 /// How the stand-in behaves where the real service is unknown or configurable.
 #[derive(Debug, Clone)]
@@ -188,7 +188,7 @@ pub enum HeaderSpelling {
 
 impl HeaderSpelling {
     /// The name in this spelling.
-    pub(super) fn spelled(self, name: String) -> String {
+    pub(crate) fn spelled(self, name: String) -> String {
         match self {
             Self::Documented => name,
             Self::Lower => name.to_ascii_lowercase(),

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
-use super::wire::Delivery;
+use crate::wire::Delivery;
 
 /// Long enough for what was written to leave before the connection is torn down.
 const LAST_WORDS: Duration = Duration::from_millis(20);
@@ -25,11 +25,11 @@ enum Step {
 /// The connection ends here on purpose.
 #[derive(Debug, thiserror::Error)]
 #[error("connection is cut on purpose")]
-pub(super) struct Cut;
+pub(crate) struct Cut;
 
 /// A body that is sent step by step.
 #[derive(Debug)]
-pub(super) struct ScriptedBody {
+pub(crate) struct ScriptedBody {
     steps: VecDeque<Step>,
     pause: Option<Pin<Box<Sleep>>>,
     length: Option<u64>,
@@ -37,7 +37,7 @@ pub(super) struct ScriptedBody {
 
 impl ScriptedBody {
     /// The script for a body and its delivery.
-    pub(super) fn new(body: Bytes, delivery: Delivery) -> Self {
+    pub(crate) fn new(body: Bytes, delivery: Delivery) -> Self {
         let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
         let is_whole = matches!(delivery, Delivery::Whole | Delivery::Stall(_));
         let steps = match delivery {
@@ -101,6 +101,6 @@ impl Body for ScriptedBody {
 }
 /// A server that is slow is slow for real: the one place where the stand-in waits.
 #[expect(clippy::disallowed_methods, reason = "the stand-in plays a slow server")]
-pub(super) fn pause(duration: Duration) -> Sleep {
+pub(crate) fn pause(duration: Duration) -> Sleep {
     tokio::time::sleep(duration)
 }

@@ -4,11 +4,11 @@
 
 use serde_json::{Map, Value};
 
-use super::wire::Refusal;
+use crate::wire::Refusal;
 
 /// The filter of a query.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Filter {
+pub(crate) struct Filter {
     term: Option<Term>,
     text: Option<String>,
     exact: Option<String>,
@@ -25,7 +25,7 @@ enum Term {
 
 impl Filter {
     /// Reads the filter's fields of a request body.
-    pub(super) fn read(body: &Map<String, Value>) -> Result<Self, Refusal> {
+    pub(crate) fn read(body: &Map<String, Value>) -> Result<Self, Refusal> {
         let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
         let filter = Self {
             term: body.get("search_term").map(read_term).transpose()?,
@@ -39,7 +39,7 @@ impl Filter {
     }
 
     /// Whether the filter keeps an event. One that is not JSON passes only an empty filter.
-    pub(super) fn keeps(&self, raw: &[u8]) -> bool {
+    pub(crate) fn keeps(&self, raw: &[u8]) -> bool {
         if self.term.is_none() && self.text.is_none() && self.exact.is_none() {
             return true;
         }
@@ -103,7 +103,7 @@ fn read_operand(value: &Value) -> Result<Term, Refusal> {
 }
 
 /// The value at a path in dot notation.
-pub(super) fn field<'a>(event: &'a Value, path: &str) -> Option<&'a Value> {
+pub(crate) fn field<'a>(event: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(event, |value, name| value.get(name))
 }
 
@@ -117,7 +117,7 @@ fn any_scalar(value: &Value, test: &dyn Fn(&str) -> bool) -> bool {
 }
 
 /// A scalar as text; `None` for `null` and for what is no scalar.
-pub(super) fn scalar(value: &Value) -> Option<String> {
+pub(crate) fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
@@ -126,7 +126,7 @@ pub(super) fn scalar(value: &Value) -> Option<String> {
 }
 
 /// An event cut down to the given paths; `None` if it holds none of them.
-pub(super) fn projected(event: &Value, paths: &[String]) -> Option<Value> {
+pub(crate) fn projected(event: &Value, paths: &[String]) -> Option<Value> {
     let mut kept = Value::Object(Map::new());
     let mut found = false;
     for path in paths {

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use super::super::answer::respond;
-use super::super::behaviour::EqualBounds;
-use super::super::fixture::{
+use super::*;
+use crate::answer::respond;
+use crate::fixture::{
     NOW_MS, ORGANIZATION, ask, between, event, load, numbers, query, read_all, token, world,
 };
-use super::super::{Rule, When};
-use super::*;
+use crate::world::behaviour::EqualBounds;
+use crate::world::fault::{Rule, When};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -112,7 +112,7 @@ fn events_appear_and_age() {
     assert!(world.load(event(0, time_ms), NOW_MS + 1).is_ok());
     let body = between(time_ms - 1, NOW_MS, json!({}));
     assert_eq!(ask(&mut world, &body).rows, 0);
-    let later = super::super::fixture::request(super::super::fixture::EVENTS, &body);
+    let later = crate::fixture::request(crate::fixture::EVENTS, &body);
     assert_eq!(respond(&mut world, NOW_MS + 1, &later).rows, 1);
     world.behaviours.retention_days = 15;
     assert_eq!(respond(&mut world, NOW_MS + 1, &later).rows, 0);

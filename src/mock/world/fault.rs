@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use super::wire::{Answer, Delivery, Request};
+use crate::wire::{Answer, Delivery, Request};
 
 /// What goes wrong with one request.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,7 +146,7 @@ impl Fault {
     }
 
     /// The answer that takes the place of the real one, if this fault is of that kind.
-    pub(super) fn replacement(&self) -> Option<Answer> {
+    pub(crate) fn replacement(&self) -> Option<Answer> {
         match self {
             Self::Answer { status, headers, body } => Some(Answer {
                 status: *status,
@@ -167,7 +167,7 @@ impl Fault {
     }
 
     /// Damages the way the true answer travels, if this fault is of that kind.
-    pub(super) fn damage(&self, answer: &mut Answer) {
+    pub(crate) fn damage(&self, answer: &mut Answer) {
         match *self {
             Self::CutAfter(length) => answer.delivery = Delivery::CutAfter(length),
             Self::Stall(duration) => answer.delivery = Delivery::Stall(duration),
@@ -198,7 +198,7 @@ impl From<Answer> for Fault {
 }
 
 /// Compresses a body with gzip, unless it is already.
-pub(super) fn compress(answer: &mut Answer) {
+pub(crate) fn compress(answer: &mut Answer) {
     if answer.header("content-encoding").is_some() {
         return;
     }
@@ -257,7 +257,7 @@ impl Rule {
     }
 
     /// Counts a request if the rule is meant for it, and gives the fault if it is due.
-    pub(super) fn meets(&mut self, now_ms: i64, request: &Request) -> Option<&Fault> {
+    pub(crate) fn meets(&mut self, now_ms: i64, request: &Request) -> Option<&Fault> {
         let is_path = self.path_end.as_ref().is_none_or(|end| request.route().ends_with(end));
         let is_organization = self
             .organization

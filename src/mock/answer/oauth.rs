@@ -1,11 +1,11 @@
 //! The token endpoint: OAuth client credentials.
 
-use super::credentials::ClientRefusal;
-use super::wire::{Answer, Request, form_value};
-use super::world::World;
+use crate::wire::{Answer, Request, form_value};
+use crate::world::World;
+use crate::world::credentials::ClientRefusal;
 
 /// Answers `/oauth2/token`. Its errors have OAuth's form, unlike those of the other hosts.
-pub(super) fn answer(world: &mut World, now_ms: i64, request: &Request) -> Answer {
+pub(crate) fn answer(world: &mut World, now_ms: i64, request: &Request) -> Answer {
     if request.route() != "/oauth2/token" {
         return Answer::error(404, "Not Found");
     }
@@ -54,11 +54,11 @@ mod tests {
     use base64::Engine as _;
     use serde_json::{Value, json};
 
-    use super::super::answer::respond;
-    use super::super::credentials::{ClientSecret, Key, Role};
-    use super::super::fault::{Fault, Rule, When};
-    use super::super::fixture::{EVENTS, NOW_MS, ORGANIZATION, query};
     use super::*;
+    use crate::answer::respond;
+    use crate::fixture::{EVENTS, NOW_MS, ORGANIZATION, query};
+    use crate::world::credentials::{ClientSecret, Key, Role};
+    use crate::world::fault::{Fault, Rule, When};
 
     const FORM: &str = "grant_type=client_credentials&scope=api";
 

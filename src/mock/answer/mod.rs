@@ -1,17 +1,24 @@
 //! Answers requests: routes each to its endpoint, under the fault that is due.
 
+mod access;
+mod console;
+mod counts;
+mod events;
+mod oauth;
+mod query;
+mod search;
+
 use std::borrow::Cow;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::behaviour::Behaviours;
-use super::events::Selection;
-use super::fault::{Fault, compress};
-use super::made_up;
-use super::query::Query;
-use super::request_log::{Host, Record, offers_gzip};
-use super::wire::{Answer, Delivery, Refusal, Request};
-use super::world::World;
-use super::{access, console, counts, events, oauth};
+use crate::made_up;
+use crate::wire::{Answer, Delivery, Refusal, Request};
+use crate::world::World;
+use crate::world::behaviour::Behaviours;
+use crate::world::fault::{Fault, compress};
+use crate::world::request_log::{Host, Record, offers_gzip};
+use events::Selection;
+use query::Query;
 
 /// Answers a request at a virtual time in UTC milliseconds, and notes both in the log.
 pub fn respond(world: &mut World, now_ms: i64, request: &Request) -> Answer {

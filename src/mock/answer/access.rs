@@ -1,16 +1,16 @@
 //! What a request may see, checked in a fixed order: credential, role, organization header,
 //! organization, access to it, Directory Insights.
 
-use super::behaviour::NotEnabled;
-use super::credentials::{CredentialKind, Key, Role};
-use super::organization::Organization;
-use super::store::StoredEvent;
-use super::wire::{Refusal, Request};
-use super::world::World;
+use crate::wire::{Refusal, Request};
+use crate::world::World;
+use crate::world::behaviour::NotEnabled;
+use crate::world::credentials::{CredentialKind, Key, Role};
+use crate::world::organization::Organization;
+use crate::world::store::StoredEvent;
 
 /// Whose events an answer is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Scope {
+pub(crate) enum Scope {
     /// Those of these organizations, mixed.
     Organizations(Vec<String>),
     /// The provider's own trail.
@@ -20,7 +20,7 @@ pub(super) enum Scope {
 }
 
 impl Scope {
-    pub(super) fn holds(&self, event: &StoredEvent) -> bool {
+    pub(crate) fn holds(&self, event: &StoredEvent) -> bool {
         match self {
             Self::Organizations(ids) => ids.iter().any(|id| **id == *event.organization),
             Self::Provider(id) => event.provider.as_deref() == Some(id.as_str()),
@@ -35,7 +35,7 @@ impl Scope {
 ///
 /// 401 for an absent, unknown or expired credential, 401 or 403 for one of another region, 403
 /// for a role that may not use the API.
-pub(super) fn identify<'a>(
+pub(crate) fn identify<'a>(
     world: &'a World,
     now_ms: i64,
     request: &Request,
@@ -60,7 +60,7 @@ pub(super) fn identify<'a>(
 ///
 /// Those of [`identify`]; then 400 for a malformed organization, 401 where one is missing, 404
 /// for an unknown one, 403 for one out of reach, 402 for one without Directory Insights.
-pub(super) fn scope(world: &World, now_ms: i64, request: &Request) -> Result<Scope, Refusal> {
+pub(crate) fn scope(world: &World, now_ms: i64, request: &Request) -> Result<Scope, Refusal> {
     let (key, kind) = identify(world, now_ms, request)?;
     let asked = asked_organizations(request, world.behaviours.comma_joined_organizations)?;
     if let (true, Some(provider)) = (asked.is_empty(), request.header("x-provider-id")) {
@@ -95,7 +95,7 @@ pub(super) fn scope(world: &World, now_ms: i64, request: &Request) -> Result<Sco
 }
 
 /// Whether a key reaches an organization: it is named, or belongs to the key's provider.
-pub(super) fn may_read(key: &Key, organization: &Organization) -> bool {
+pub(crate) fn may_read(key: &Key, organization: &Organization) -> bool {
     key.organizations.contains(&organization.id)
         || (key.provider.is_some() && key.provider == organization.provider)
 }
@@ -133,10 +133,10 @@ fn asked_organizations(request: &Request, comma_joined: bool) -> Result<Vec<Stri
 mod tests {
     use serde_json::json;
 
-    use super::super::answer::respond;
-    use super::super::credentials::Region;
-    use super::super::fixture::{EVENTS, KEY, NOW_MS, ORGANIZATION, event, query, request, world};
     use super::*;
+    use crate::answer::respond;
+    use crate::fixture::{EVENTS, KEY, NOW_MS, ORGANIZATION, event, query, request, world};
+    use crate::world::credentials::Region;
 
     const OTHER: &str = "0123456789abcdef01234567";
     const STRANGE: &str = "ffffffffffffffffffffffff";

@@ -3,12 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::access::{Scope, identify, may_read, scope};
-use super::credentials::Key;
-use super::discipline::refuses_organization;
-use super::organization::Organization;
 use super::search::scalar;
-use super::wire::{Answer, Refusal, Request};
-use super::world::World;
+use crate::wire::{Answer, Refusal, Request};
+use crate::world::World;
+use crate::world::credentials::Key;
+use crate::world::discipline::refuses_organization;
+use crate::world::organization::Organization;
 
 /// Rows a list holds when the request names no limit.
 const LIMIT_DEFAULT: usize = 10;
@@ -20,7 +20,7 @@ const LIMIT_MAX: usize = 100;
 /// # Errors
 ///
 /// Those of the credential checks; 403 for `x-org-id` where it is refused, 400 for a bad limit.
-pub(super) fn answer(world: &mut World, now_ms: i64, request: &Request) -> Result<Answer, Refusal> {
+pub(crate) fn answer(world: &mut World, now_ms: i64, request: &Request) -> Result<Answer, Refusal> {
     let route = request.route();
     if refuses_organization(route) && request.header("x-org-id").is_some() {
         identify(world, now_ms, request)?;
@@ -149,9 +149,9 @@ impl Paging {
 
 #[cfg(test)]
 mod tests {
-    use super::super::answer::respond;
-    use super::super::fixture::{NOW_MS, ORGANIZATION};
     use super::*;
+    use crate::answer::respond;
+    use crate::fixture::{NOW_MS, ORGANIZATION};
 
     const PROVIDER: &str = "5c86b6cf9fdce00001d3800c";
 

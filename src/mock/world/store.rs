@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::time::{NS_A_MS, event_time_ns, floor_ms};
+use crate::time::{NS_A_MS, event_time_ns, floor_ms};
 
 /// The identifier a row has in the index behind the API: 20 characters of base64url, unique, and
 /// unrelated to the event's own `id`. It breaks ties in the order and is the second half of
@@ -18,10 +18,10 @@ pub struct DocId([u8; 20]);
 
 impl DocId {
     /// Before every identifier.
-    pub(super) const FIRST: Self = Self([0; 20]);
+    pub(crate) const FIRST: Self = Self([0; 20]);
 
     /// Reads what a client sent: shorter texts are before, longer ones as their first 20 bytes.
-    pub(super) fn from_text(text: &str) -> Self {
+    pub(crate) fn from_text(text: &str) -> Self {
         let mut bytes = [0; 20];
         for (place, byte) in bytes.iter_mut().zip(text.bytes()) {
             *place = byte;
@@ -53,12 +53,12 @@ pub struct RowKey {
 
 impl RowKey {
     /// The first place of a millisecond.
-    pub(super) fn first_of(sort_ms: i64) -> Self {
+    pub(crate) fn first_of(sort_ms: i64) -> Self {
         Self { sort_ms, doc_id: DocId::FIRST }
     }
 
     /// The place right after this one.
-    pub(super) fn successor(self) -> Self {
+    pub(crate) fn successor(self) -> Self {
         let mut bytes = self.doc_id.0;
         for byte in bytes.iter_mut().rev() {
             let (next, overflows) = byte.overflowing_add(1);
@@ -71,7 +71,7 @@ impl RowKey {
     }
 
     /// Reads `[milliseconds, identifier]`; the number may be written as a string.
-    pub(super) fn read(token: &Value) -> Option<Self> {
+    pub(crate) fn read(token: &Value) -> Option<Self> {
         let [sort_ms, Value::String(doc_id)] = token.as_array()?.as_slice() else { return None };
         let sort_ms = match sort_ms {
             Value::String(digits) => digits.parse().ok()?,
@@ -106,7 +106,7 @@ pub struct StoredEvent {
 
 impl StoredEvent {
     /// The timestamp in nanoseconds.
-    pub(super) fn time_ns(&self, key: &RowKey) -> i128 {
+    pub(crate) fn time_ns(&self, key: &RowKey) -> i128 {
         i128::from(key.sort_ms) * NS_A_MS + i128::from(self.below_ms_ns)
     }
 }
@@ -123,16 +123,16 @@ pub enum LoadError {
 }
 
 /// What an event says about its own place.
-pub(super) struct Envelope {
-    pub(super) time_ns: i128,
-    pub(super) organization: String,
-    pub(super) provider: Option<String>,
-    pub(super) service: String,
+pub(crate) struct Envelope {
+    pub(crate) time_ns: i128,
+    pub(crate) organization: String,
+    pub(crate) provider: Option<String>,
+    pub(crate) service: String,
 }
 
 impl Envelope {
     /// Reads the top level of an event; of a repeated key the last value counts.
-    pub(super) fn read(raw: &[u8]) -> Result<Self, LoadError> {
+    pub(crate) fn read(raw: &[u8]) -> Result<Self, LoadError> {
         let fields: HashMap<String, &RawValue> =
             serde_json::from_slice(raw).map_err(|_| LoadError::NotAnObject)?;
         let text = |name: &str| -> Option<String> {
@@ -149,25 +149,25 @@ impl Envelope {
         })
     }
 
-    pub(super) fn sort_ms(&self) -> i64 {
+    pub(crate) fn sort_ms(&self) -> i64 {
         floor_ms(self.time_ns)
     }
 
-    pub(super) fn below_ms_ns(&self) -> u32 {
+    pub(crate) fn below_ms_ns(&self) -> u32 {
         u32::try_from(self.time_ns.rem_euclid(NS_A_MS)).unwrap_or_default()
     }
 }
 
 /// All events, by place. A tree, so that a page costs its own length and not the store's.
 #[derive(Debug, Default)]
-pub(super) struct EventStore {
+pub(crate) struct EventStore {
     rows: BTreeMap<RowKey, StoredEvent>,
     names: HashSet<Arc<str>>,
 }
 
 impl EventStore {
     /// Places an event under an identifier drawn for it.
-    pub(super) fn insert(
+    pub(crate) fn insert(
         &mut self,
         sort_ms: i64,
         event: StoredEvent,
@@ -182,7 +182,7 @@ impl EventStore {
     }
 
     /// One shared copy of a name that many events bear.
-    pub(super) fn name(&mut self, name: &str) -> Arc<str> {
+    pub(crate) fn name(&mut self, name: &str) -> Arc<str> {
         if let Some(known) = self.names.get(name) {
             return Arc::clone(known);
         }
@@ -191,20 +191,20 @@ impl EventStore {
         shared
     }
 
-    pub(super) fn remove(&mut self, key: &RowKey) -> Option<StoredEvent> {
+    pub(crate) fn remove(&mut self, key: &RowKey) -> Option<StoredEvent> {
         self.rows.remove(key)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = (&RowKey, &StoredEvent)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&RowKey, &StoredEvent)> {
         self.rows.iter()
     }
 
     /// The rows of a half-open range of places, ascending; none if it is turned round.
-    pub(super) fn range(
+    pub(crate) fn range(
         &self,
         places: Range<RowKey>,
     ) -> impl DoubleEndedIterator<Item = (&RowKey, &StoredEvent)> {

@@ -4,26 +4,26 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::behaviour::{Behaviours, EqualBounds, LIMIT_MAX, OverMaximum};
 use super::search::Filter;
-use super::store::RowKey;
-use super::time::{NS_A_MS, floor_ms, query_time_ns, to_second};
-use super::wire::Refusal;
+use crate::time::{NS_A_MS, floor_ms, query_time_ns, to_second};
+use crate::wire::Refusal;
+use crate::world::behaviour::{Behaviours, EqualBounds, LIMIT_MAX, OverMaximum};
+use crate::world::store::RowKey;
 
 /// Rows a page holds when the request names no usable limit.
-pub(super) const LIMIT_DEFAULT: usize = 1_000;
+pub(crate) const LIMIT_DEFAULT: usize = 1_000;
 /// Where `skip` and `limit` together end, if they do.
 const SKIP_CEILING: usize = 10_000;
 
 /// The order of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sort {
+pub(crate) enum Sort {
     Ascending,
     Descending,
 }
 
 impl Sort {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ascending => "ASC",
             Self::Descending => "DESC",
@@ -33,23 +33,23 @@ impl Sort {
 
 /// A request for events, understood.
 #[derive(Debug, Clone)]
-pub(super) struct Query {
+pub(crate) struct Query {
     /// The services asked for; `None` for all.
-    pub(super) services: Option<BTreeSet<String>>,
+    pub(crate) services: Option<BTreeSet<String>>,
     /// Inclusive, nanoseconds.
-    pub(super) start_ns: i128,
+    pub(crate) start_ns: i128,
     /// Inclusive or exclusive as the behaviours say, nanoseconds.
-    pub(super) end_ns: i128,
-    pub(super) limit: usize,
-    pub(super) sort: Sort,
+    pub(crate) end_ns: i128,
+    pub(crate) limit: usize,
+    pub(crate) sort: Sort,
     /// Rows begin strictly after this place, in the order asked for.
-    pub(super) after: Option<RowKey>,
+    pub(crate) after: Option<RowKey>,
     /// `search_after` as it was sent.
-    pub(super) after_text: Option<String>,
-    pub(super) skip: usize,
+    pub(crate) after_text: Option<String>,
+    pub(crate) skip: usize,
     /// Paths to project to; `None` for whole events.
-    pub(super) fields: Option<Vec<String>>,
-    pub(super) filter: Filter,
+    pub(crate) fields: Option<Vec<String>>,
+    pub(crate) filter: Filter,
 }
 
 impl Query {
@@ -58,7 +58,7 @@ impl Query {
     /// # Errors
     ///
     /// 400 for a body that is not understood, and 500 for `skip` beyond its ceiling.
-    pub(super) fn read(body: &[u8], now_ms: i64, ways: &Behaviours) -> Result<Self, Refusal> {
+    pub(crate) fn read(body: &[u8], now_ms: i64, ways: &Behaviours) -> Result<Self, Refusal> {
         let body = read_object(body)?;
         let services = read_services(&body, ways)?;
         let (start_ns, end_ns) = read_bounds(&body, now_ms, ways)?;
@@ -84,7 +84,7 @@ impl Query {
     }
 
     /// Whether an event's service is asked for.
-    pub(super) fn wants(&self, service: &str, ways: &Behaviours) -> bool {
+    pub(crate) fn wants(&self, service: &str, ways: &Behaviours) -> bool {
         match &self.services {
             Some(names) => names.contains(service),
             None => !(ways.all_excludes_pam && service == "pam"),
@@ -93,7 +93,7 @@ impl Query {
 }
 
 /// Reads a body that must be a JSON object.
-pub(super) fn read_object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+pub(crate) fn read_object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     match serde_json::from_slice(body) {
         Ok(Value::Object(fields)) => Ok(fields),
         _ => Err(Refusal::new(400, "Invalid/unknown query JSON body")),
@@ -198,8 +198,8 @@ fn read_fields(value: &Value) -> Result<Vec<String>, Refusal> {
 mod tests {
     use serde_json::json;
 
-    use super::super::wire::Answer;
     use super::*;
+    use crate::wire::Answer;
 
     const NOW_MS: i64 = 1_800_000_000_000;
 

@@ -1,17 +1,25 @@
-//! The whole of what the stand-in knows. What it answers is in [`answer`](super::answer).
+//! The whole of what the stand-in knows. What it answers is in [`answer`](crate::answer).
+
+pub(crate) mod behaviour;
+pub(crate) mod credentials;
+pub(crate) mod discipline;
+pub(crate) mod fault;
+pub(crate) mod organization;
+pub(crate) mod request_log;
+pub(crate) mod store;
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::behaviour::Behaviours;
-use super::credentials::{ClientSecret, Credentials, Key};
-use super::discipline::{self, Violation};
-use super::fault::{Fault, Rule};
-use super::organization::Organization;
-use super::request_log::Record;
-use super::store::{Envelope, EventStore, LoadError, RowKey, StoredEvent};
-use super::wire::Request;
+use crate::wire::Request;
+use behaviour::Behaviours;
+use credentials::{ClientSecret, Credentials, Key};
+use discipline::Violation;
+use fault::{Fault, Rule};
+use organization::Organization;
+use request_log::Record;
+use store::{Envelope, EventStore, LoadError, RowKey, StoredEvent};
 
 /// Events, credentials, organizations, behaviours and faults. Deterministic: the same seed, calls
 /// and times give the same answers.
@@ -19,12 +27,12 @@ use super::wire::Request;
 pub struct World {
     /// How it behaves where the real service is unknown or configurable.
     pub behaviours: Behaviours,
-    pub(super) credentials: Credentials,
-    pub(super) organizations: BTreeMap<String, Organization>,
-    pub(super) random: fastrand::Rng,
-    pub(super) events: EventStore,
+    pub(crate) credentials: Credentials,
+    pub(crate) organizations: BTreeMap<String, Organization>,
+    pub(crate) random: fastrand::Rng,
+    pub(crate) events: EventStore,
     rules: Vec<Rule>,
-    pub(super) log: Vec<Record>,
+    pub(crate) log: Vec<Record>,
 }
 
 /// An event with its place given, for those whose bytes do not tell it.
@@ -222,7 +230,7 @@ impl World {
     }
 
     /// Lets every rule count the request; the first that is due gives its fault.
-    pub(super) fn due_fault(&mut self, now_ms: i64, request: &Request) -> Option<Fault> {
+    pub(crate) fn due_fault(&mut self, now_ms: i64, request: &Request) -> Option<Fault> {
         let mut due = None;
         for rule in &mut self.rules {
             let fault = rule.meets(now_ms, request);
@@ -232,7 +240,7 @@ impl World {
     }
 
     /// Does what a fault does to credentials and directories.
-    pub(super) fn change(&mut self, fault: &Fault) {
+    pub(crate) fn change(&mut self, fault: &Fault) {
         match fault {
             Fault::TokensRevoked => self.revoke_tokens(),
             Fault::KeyRemoved(key) => {

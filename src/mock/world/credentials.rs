@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-use super::wire::Request;
+use crate::wire::Request;
 
 /// A JumpCloud region. An organization lives in exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +113,7 @@ pub enum CredentialKind {
 
 /// Why the token endpoint refuses a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ClientRefusal {
+pub(crate) enum ClientRefusal {
     /// Unknown client or wrong or expired secret.
     Unknown,
     /// The client may not use the API.
@@ -122,27 +122,27 @@ pub(super) enum ClientRefusal {
 
 /// Every credential the stand-in knows.
 #[derive(Debug, Default)]
-pub(super) struct Credentials {
+pub(crate) struct Credentials {
     keys: HashMap<String, Key>,
     accounts: HashMap<String, ServiceAccount>,
     tokens: HashMap<String, Token>,
 }
 
 impl Credentials {
-    pub(super) fn add_key(&mut self, key: &str, grants: Key) {
+    pub(crate) fn add_key(&mut self, key: &str, grants: Key) {
         self.keys.insert(key.to_owned(), grants);
     }
 
-    pub(super) fn key_mut(&mut self, key: &str) -> Option<&mut Key> {
+    pub(crate) fn key_mut(&mut self, key: &str) -> Option<&mut Key> {
         self.keys.get_mut(key)
     }
 
-    pub(super) fn remove_key(&mut self, key: &str) -> Option<Key> {
+    pub(crate) fn remove_key(&mut self, key: &str) -> Option<Key> {
         self.keys.remove(key)
     }
 
     /// Adds a secret to an account, made if new; an account's grants are replaced.
-    pub(super) fn add_secret(&mut self, client_id: &str, secret: ClientSecret, grants: Key) {
+    pub(crate) fn add_secret(&mut self, client_id: &str, secret: ClientSecret, grants: Key) {
         let account = self
             .accounts
             .entry(client_id.to_owned())
@@ -152,19 +152,19 @@ impl Credentials {
     }
 
     /// Takes one secret of an account away. Tokens issued with it stay good, as OAuth has it.
-    pub(super) fn remove_secret(&mut self, client_id: &str, secret: &str) {
+    pub(crate) fn remove_secret(&mut self, client_id: &str, secret: &str) {
         if let Some(account) = self.accounts.get_mut(client_id) {
             account.secrets.retain(|kept| kept.value != secret);
         }
     }
 
-    pub(super) fn revoke_tokens(&mut self) {
+    pub(crate) fn revoke_tokens(&mut self) {
         self.tokens.clear();
     }
 
     /// Who sent the request with an API key or a token, and by which of the two; `None` if the
     /// credential is absent, unknown or expired.
-    pub(super) fn find(&self, now_ms: i64, request: &Request) -> Option<(&Key, CredentialKind)> {
+    pub(crate) fn find(&self, now_ms: i64, request: &Request) -> Option<(&Key, CredentialKind)> {
         let (key, kind) = match (request.header("x-api-key"), bearer(request)) {
             (Some(key), _) => (self.keys.get(key)?, CredentialKind::ApiKey),
             (None, Some(token)) => {
@@ -181,7 +181,7 @@ impl Credentials {
     }
 
     /// The account of a request with Basic authentication.
-    pub(super) fn client(&self, now_ms: i64, request: &Request) -> Result<String, ClientRefusal> {
+    pub(crate) fn client(&self, now_ms: i64, request: &Request) -> Result<String, ClientRefusal> {
         let (client_id, secret) = basic(request).ok_or(ClientRefusal::Unknown)?;
         let account = self.accounts.get(&client_id).ok_or(ClientRefusal::Unknown)?;
         let is_valid = account.secrets.iter().any(|known| {
@@ -195,7 +195,7 @@ impl Credentials {
     }
 
     /// Issues a token in the form of a JWT, valid until `expires_at_ms` (exclusive).
-    pub(super) fn issue(
+    pub(crate) fn issue(
         &mut self,
         client_id: &str,
         now_ms: i64,
@@ -206,7 +206,7 @@ impl Credentials {
             "client_id": client_id,
             "exp": expires_at_ms.div_euclid(1_000),
             "iat": now_ms.div_euclid(1_000),
-            "jti": super::made_up::uuid(random),
+            "jti": crate::made_up::uuid(random),
             "scp": ["api"],
             "sub": client_id,
         });
@@ -223,7 +223,7 @@ impl Credentials {
 
     /// The name of whatever credential a request carries, for the log; `unknown` if it is none of
     /// ours. Never a secret.
-    pub(super) fn name_of(&self, request: &Request) -> Option<String> {
+    pub(crate) fn name_of(&self, request: &Request) -> Option<String> {
         let name = match credential_kind(request)? {
             CredentialKind::Basic => basic(request)
                 .map(|(client_id, _)| client_id)
@@ -241,7 +241,7 @@ impl Credentials {
 }
 
 /// What kind of credential a request carries, known or not.
-pub(super) fn credential_kind(request: &Request) -> Option<CredentialKind> {
+pub(crate) fn credential_kind(request: &Request) -> Option<CredentialKind> {
     let authorizations = request.header_values("authorization").count();
     match (request.header_values("x-api-key").count(), authorizations) {
         (0, 0) => None,

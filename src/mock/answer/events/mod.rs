@@ -4,31 +4,31 @@ use std::ops::Range;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use super::access::Scope;
-use super::behaviour::{Behaviours, EmptyPageToken};
-use super::fault::Fault;
-use super::query::{Query, Sort};
-use super::search::projected;
-use super::store::{EventStore, RowKey, StoredEvent};
-use super::time::{NS_A_MS, floor_ms};
-use super::wire::{Answer, Refusal};
+use crate::answer::access::Scope;
+use crate::answer::query::{Query, Sort};
+use crate::answer::search::projected;
+use crate::time::{NS_A_MS, floor_ms};
+use crate::wire::{Answer, Refusal};
+use crate::world::behaviour::{Behaviours, EmptyPageToken};
+use crate::world::fault::Fault;
+use crate::world::store::{EventStore, RowKey, StoredEvent};
 
 const DAY_MS: i64 = 86_400_000;
 
 /// The rows a query selects, and what selecting them depends on.
-pub(super) struct Selection<'a> {
-    pub(super) store: &'a EventStore,
-    pub(super) ways: &'a Behaviours,
-    pub(super) scope: &'a Scope,
-    pub(super) query: &'a Query,
-    pub(super) now_ms: i64,
+pub(crate) struct Selection<'a> {
+    pub(crate) store: &'a EventStore,
+    pub(crate) ways: &'a Behaviours,
+    pub(crate) scope: &'a Scope,
+    pub(crate) query: &'a Query,
+    pub(crate) now_ms: i64,
 }
 
 type Row<'a> = (&'a RowKey, &'a StoredEvent);
 
 impl<'a> Selection<'a> {
     /// Every selected row in ascending order, paging left aside.
-    pub(super) fn all(&self) -> impl Iterator<Item = Row<'a>> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = Row<'a>> {
         self.within(self.places())
     }
 
@@ -98,7 +98,7 @@ fn is_between(time_ns: i128, query: &Query, ways: &Behaviours) -> bool {
 /// # Errors
 ///
 /// 400 if no row holds any of the `fields` asked for.
-pub(super) fn answer(
+pub(crate) fn answer(
     selection: &Selection<'_>,
     fault: Option<&Fault>,
     request_id: &str,
@@ -145,7 +145,7 @@ fn result_count(rows: usize, fault: Option<&Fault>) -> Option<String> {
 }
 
 /// A count that is off, never below nought.
-pub(super) fn lied(count: usize, by: i64) -> i64 {
+pub(crate) fn lied(count: usize, by: i64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX).saturating_add(by).max(0)
 }
 

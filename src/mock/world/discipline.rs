@@ -8,7 +8,7 @@ use super::behaviour::LIMIT_MAX;
 use super::credentials::CredentialKind;
 use super::request_log::{Host, Record};
 use super::store::RowKey;
-use super::time::query_time_ns;
+use crate::time::query_time_ns;
 
 /// A request that should not have been sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ const PATHS_WITHOUT_ORGANIZATION: [&str; 7] = [
 ];
 
 /// Everything wrong with the requests of a log, in their order.
-pub(super) fn violations(log: &[Record]) -> Vec<Violation> {
+pub(crate) fn violations(log: &[Record]) -> Vec<Violation> {
     let mut served: HashMap<RowKey, Vec<&Record>> = HashMap::new();
     let mut found = Vec::new();
     for record in log {
@@ -76,7 +76,7 @@ fn starts_late(record: &Record) -> bool {
         let text = record.body.as_ref()?.get(name)?.as_str()?;
         query_time_ns(text)
     };
-    let now_ns = i128::from(record.at_ms) * super::time::NS_A_MS;
+    let now_ns = i128::from(record.at_ms) * crate::time::NS_A_MS;
     match (time("start_time"), time("end_time")) {
         (Some(start), Some(end)) => start >= end,
         (Some(start), None) => start > now_ns,
@@ -133,6 +133,6 @@ fn misplaces_organization(record: &Record) -> bool {
 }
 
 /// Whether a console path takes no `x-org-id`.
-pub(super) fn refuses_organization(path: &str) -> bool {
+pub(crate) fn refuses_organization(path: &str) -> bool {
     PATHS_WITHOUT_ORGANIZATION.iter().any(|prefix| path.starts_with(prefix))
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::credentials::{CredentialKind, Credentials, credential_kind};
-use super::wire::{Answer, Delivery, Request};
+use crate::wire::{Answer, Delivery, Request};
 
 /// Which of JumpCloud's hosts a path stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Host {
 
 impl Host {
     /// The host a path belongs to.
-    pub(super) fn of(route: &str) -> Self {
+    pub(crate) fn of(route: &str) -> Self {
         let is_under = |prefix: &str| {
             route.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
@@ -75,7 +75,7 @@ pub struct Record {
 
 impl Record {
     /// A record of a request; what was answered is added by [`Record::answered`].
-    pub(super) fn of(number: usize, at_ms: i64, request: &Request, known: &Credentials) -> Self {
+    pub(crate) fn of(number: usize, at_ms: i64, request: &Request, known: &Credentials) -> Self {
         let host = Host::of(request.route());
         let body = match host {
             Host::OAuth => None,
@@ -102,7 +102,7 @@ impl Record {
     }
 
     /// The same record with what was answered.
-    pub(super) fn answered(mut self, answer: &Answer) -> Self {
+    pub(crate) fn answered(mut self, answer: &Answer) -> Self {
         self.status = answer.status;
         self.rows = answer.rows;
         self.token_served = answer.header("x-search_after").map(str::to_owned);
@@ -112,7 +112,7 @@ impl Record {
 }
 
 /// Whether a request accepts gzip.
-pub(super) fn offers_gzip(request: &Request) -> bool {
+pub(crate) fn offers_gzip(request: &Request) -> bool {
     request
         .header_values("accept-encoding")
         .flat_map(|value| value.split(','))
