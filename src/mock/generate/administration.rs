@@ -1,9 +1,9 @@
 //! Events of the services with little traffic. Those of `workflows` and `pam` follow no published
 //! schema, since there is none.
 
-use super::Service;
 use super::json::Object;
 use super::scene::{Scene, Tail, by_administrator, by_user, geoip, useragent};
+use super::service::Service;
 use crate::made_up::{object_id, uuid};
 
 impl Scene<'_> {

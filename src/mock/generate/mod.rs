@@ -6,6 +6,7 @@ mod devices;
 mod json;
 mod logins;
 mod scene;
+mod service;
 mod users;
 mod vocabulary;
 
@@ -16,54 +17,7 @@ use fastrand::Rng;
 
 use cast::Cast;
 use scene::Scene;
-
-/// A service of JumpCloud, as events name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Service {
-    AccessManagement,
-    Alerts,
-    AssetManagement,
-    Directory,
-    Ldap,
-    Mdm,
-    Notifications,
-    ObjectStorage,
-    Pam,
-    PasswordManager,
-    Radius,
-    Reports,
-    SaasAppManagement,
-    Software,
-    Sso,
-    Systems,
-    Workflows,
-}
-
-impl Service {
-    /// The value of the event's `service` field.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::AccessManagement => "access_management",
-            Self::Alerts => "alerts",
-            Self::AssetManagement => "asset_management",
-            Self::Directory => "directory",
-            Self::Ldap => "ldap",
-            Self::Mdm => "mdm",
-            Self::Notifications => "notifications",
-            Self::ObjectStorage => "object_storage",
-            Self::Pam => "pam",
-            Self::PasswordManager => "password_manager",
-            Self::Radius => "radius",
-            Self::Reports => "reports",
-            Self::SaasAppManagement => "saas_app_management",
-            Self::Software => "software",
-            Self::Sso => "sso",
-            Self::Systems => "systems",
-            Self::Workflows => "workflows",
-        }
-    }
-}
+pub use service::Service;
 
 /// What the events are like. Shares are of 1; ranges hold at least one value.
 #[derive(Debug, Clone)]
@@ -244,7 +198,7 @@ impl Generator {
         let mut scene = self.scene(service, timestamp_ms);
         let raw = match is_huge {
             true => scene.profile_list(huge_bytes),
-            false => scene.event(),
+            false => event(&mut scene),
         };
         MadeUpEvent {
             raw: raw.into(),
@@ -312,6 +266,20 @@ impl Generator {
         } else {
             self.random.i64(self.settings.delay_ms.clone())
         }
+    }
+}
+
+/// An event of the scene's service.
+fn event(scene: &mut Scene<'_>) -> String {
+    match scene.service {
+        Service::Directory => scene.directory(),
+        Service::Sso => scene.sso(),
+        Service::Radius => scene.radius(0),
+        Service::Ldap => scene.ldap(),
+        Service::Systems => scene.systems(),
+        Service::Software => scene.software(),
+        Service::Mdm => scene.mdm(),
+        other => scene.administration(other),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use fastrand::Rng;
 
-use super::Service;
 use super::cast::{Cast, Device, Person, Thing};
 use super::json::{Object, object};
+use super::service::Service;
 use crate::made_up::{object_id, uuid_of_version};
 use crate::time::{to_second, with_fraction};
 
@@ -30,20 +30,6 @@ pub(super) struct Tail<'a> {
 }
 
 impl<'a> Scene<'a> {
-    /// An event of the scene's service.
-    pub(super) fn event(&mut self) -> String {
-        match self.service {
-            Service::Directory => self.directory(),
-            Service::Sso => self.sso(),
-            Service::Radius => self.radius(0),
-            Service::Ldap => self.ldap(),
-            Service::Systems => self.systems(),
-            Service::Software => self.software(),
-            Service::Mdm => self.mdm(),
-            other => self.administration(other),
-        }
-    }
-
     /// Writes an event: the service's own fields, then those all have.
     pub(super) fn write(
         &mut self,
