@@ -1,6 +1,6 @@
 """Deploys the built stack into MiniStack and reads its archive as SIEMs do. Called by infra/check-deployment.
 
-What is compared with what the stand-in for JumpCloud says it serves: the events in the objects that the messages of a
+What is compared with what the mock of JumpCloud says it serves: the events in the objects that the messages of a
 SIEM's queue name, read by DuckDB and by Polars with Hive partitions, by a strict JSON parser line by line, and split as
 Datadog's forwarder splits (Python's splitlines).
 """
@@ -69,8 +69,8 @@ def answers(port):
         return None
 
 
-def with_stand_in(built, jumpcloud):
-    """A copy of the built template whose function asks the stand-in, which no parameter could make it do."""
+def with_mock(built, jumpcloud):
+    """A copy of the built template whose function asks the mock, which no parameter could make it do."""
     template = (built / "template.yaml").read_text()
     (before, after) = split_environment(template)
     own = {
@@ -79,7 +79,7 @@ def with_stand_in(built, jumpcloud):
         "JUMPCLOUD_TOKEN_URL": jumpcloud["token_url"],
     }
     lines = "".join(f"          {name}: {value}\n" for name, value in own.items())
-    copy = built / "template-with-stand-in.yaml"
+    copy = built / "template-with-mock.yaml"
     copy.write_text(before + lines + after)
     return copy
 
@@ -257,7 +257,7 @@ def for_duckdb(query):
 
 
 def ask(folder, events):
-    """Asks the archive what security teams ask; every question has an answer in what the stand-in serves."""
+    """Asks the archive what security teams ask; every question has an answer in what the mock serves."""
     duckdb.sql("CREATE MACRO list_any(items) AS coalesce(len(items) > 0, false)")
     # As Athena's table: one column, ended by a byte that no JSON holds.
     duckdb.sql(
@@ -312,9 +312,9 @@ def main(build, collector, sam, scratch):
         "AWS_REGION": "us-east-1",
     }
     ministack_environment = os.environ | {"AWS_ENDPOINT_URL": endpoint, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port)}
-    standin = running(
-        [collector, "stand-in", "--events", str(EVENTS)],
-        log=scratch / "stand-in.log",
+    mock = running(
+        [collector, "mock", "--events", str(EVENTS)],
+        log=scratch / "mock.log",
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -324,10 +324,10 @@ def main(build, collector, sam, scratch):
         env=ministack_environment,
         cwd=scratch,
     )
-    with standin as process, ministack:
+    with mock as process, ministack:
         jumpcloud = json.loads(process.stdout.readline())
         wait_for("MiniStack", 60, lambda: answers(port))
-        template = with_stand_in(Path(build), jumpcloud)
+        template = with_mock(Path(build), jumpcloud)
         try:
             session = boto3.Session("test", "test", region_name="us-east-1")
             client = lambda name: session.client(name, endpoint_url=endpoint)

@@ -1,4 +1,4 @@
-//! The JumpCloud client against the stand-in over real HTTP, in virtual time.
+//! The JumpCloud client against the mock over real HTTP, in virtual time.
 
 #![expect(
     clippy::unwrap_used,

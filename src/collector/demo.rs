@@ -1,4 +1,4 @@
-//! `collector demo`: the main job against the built-in stand-in, with nothing installed.
+//! `collector demo`: the main job against the built-in mock, with nothing installed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -17,7 +17,7 @@ use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::config::Terminal;
 use jumpcloud_collector::jumpcloud::Endpoints;
 use jumpcloud_collector::local::{self, FolderObjects, KeySource};
-use mock::{Generator, Key, StandIn, World};
+use mock::{Generator, Key, MockServer, World};
 
 use crate::{budget, engine, show};
 
@@ -27,7 +27,7 @@ pub(crate) struct Options {
     /// The folder to collect into; a new one in the system's temporary folder if it is not given
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
-    /// How many events the stand-in makes up
+    /// How many events the mock makes up
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     events: u32,
     /// The same seed makes up the same events
@@ -36,18 +36,18 @@ pub(crate) struct Options {
 }
 
 const ORGANIZATION: &str = "5f3c1d2e4b6a79880c1d2e3f";
-const API_KEY: &str = "a-key-of-the-stand-in";
+const API_KEY: &str = "a-key-of-the-mock";
 const MINUTE_MS: i64 = 60_000;
 
 /// Shows the main job. `false` if the archive is not what was served.
 pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Result<bool> {
     let folder = folder(options)?;
-    let standin =
-        StandIn::start(World::new(options.seed), Arc::new(|| SystemClock.now_ms())).await?;
-    let late = fill(&standin, options)?;
-    let engine = demo_engine(&standin, &folder, terminal)?;
+    let mock =
+        MockServer::start(World::new(options.seed), Arc::new(|| SystemClock.now_ms())).await?;
+    let late = fill(&mock, options)?;
+    let engine = demo_engine(&mock, &folder, terminal)?;
 
-    println!("The stand-in for JumpCloud serves made-up events of the last 24 hours, and users.\n");
+    println!("The mock of JumpCloud serves made-up events of the last 24 hours, and users.\n");
     collect(&engine).await?;
     let first = archive(&folder).await?;
     println!("\nObjects below {}:", folder.join(local::ARCHIVE).display());
@@ -58,14 +58,14 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
     println!("\nNow {} late events appear, minutes after their time.\n", late.len());
     let now_ms = SystemClock.now_ms();
     for raw in late {
-        standin.world().load(raw, now_ms)?;
+        mock.world().load(raw, now_ms)?;
     }
     collect(&engine).await?;
     let second = archive(&folder).await?;
     println!("\nOnly the late events came, in objects of their own:");
     objects(&second, &first);
 
-    compare(&standin, &second, now_ms, &engine.settings)
+    compare(&mock, &second, now_ms, &engine.settings)
 }
 
 fn folder(options: &Options) -> anyhow::Result<PathBuf> {
@@ -78,9 +78,9 @@ fn folder(options: &Options) -> anyhow::Result<PathBuf> {
 }
 
 /// Loads the events of a day, and returns some of the last minutes that are to appear late.
-fn fill(standin: &StandIn, options: &Options) -> anyhow::Result<Vec<Bytes>> {
+fn fill(mock: &MockServer, options: &Options) -> anyhow::Result<Vec<Bytes>> {
     let now_ms = SystemClock.now_ms();
-    let mut world = standin.world();
+    let mut world = mock.world();
     world.add_key(API_KEY, Key::single("demo", ORGANIZATION));
     let day = now_ms - 24 * 60 * MINUTE_MS + MINUTE_MS..now_ms - MINUTE_MS;
     let mut late = Vec::new();
@@ -100,11 +100,11 @@ fn fill(standin: &StandIn, options: &Options) -> anyhow::Result<Vec<Bytes>> {
     Ok(late)
 }
 
-fn demo_engine(standin: &StandIn, folder: &Path, terminal: &Terminal) -> anyhow::Result<Engine> {
+fn demo_engine(mock: &MockServer, folder: &Path, terminal: &Terminal) -> anyhow::Result<Engine> {
     let endpoints = Endpoints {
-        insights: standin.insights_url(),
-        console: standin.console_url(),
-        token: standin.token_url(),
+        insights: mock.insights_url(),
+        console: mock.console_url(),
+        token: mock.token_url(),
     };
     let settings = terminal.settings.clone();
     let system_users = settings.system_users.clone().or_else(|| Some(snapshot::usual()));
@@ -173,10 +173,10 @@ fn per_service(objects: &[Object]) {
     show::table(&rows);
 }
 
-/// Compares the archive with what the stand-in serves and the filter keeps: each event once, byte
+/// Compares the archive with what the mock serves and the filter keeps: each event once, byte
 /// for byte.
 fn compare(
-    standin: &StandIn,
+    mock: &MockServer,
     objects: &[Object],
     now_ms: i64,
     settings: &Settings,
@@ -186,7 +186,7 @@ fn compare(
         *archived.entry(line).or_default() += 1;
     }
     let (mut served, mut missing) = (0, 0);
-    let world = standin.world();
+    let world = mock.world();
     for (row, event) in world.events().filter(|(row, _)| row.sort_ms < now_ms - MINUTE_MS) {
         if settings.filter.as_ref().is_some_and(|filter| !filter.keeps(&event.raw)) {
             continue;

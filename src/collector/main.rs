@@ -6,9 +6,9 @@ mod collect;
 mod demo;
 mod page;
 mod place;
+mod serve;
 mod show;
 mod stack;
-mod stand_in;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -56,12 +56,12 @@ Exit codes: 0 everything there was is archived; 1 something failed, and its reas
 
 #[derive(Subcommand)]
 enum Command {
-    /// Collect from a built-in stand-in for JumpCloud into a folder, and show what came
+    /// Collect from a built-in mock of JumpCloud into a folder, and show what came
     #[command(after_help = "Events of one day are made up, collected and shown; then late events \
         appear, a second run collects them, and everything is compared with what was served.")]
     Demo(demo::Options),
-    /// Serve the built-in stand-in for JumpCloud on a loopback port, until standard input ends
-    StandIn(stand_in::Options),
+    /// Serve the built-in mock of JumpCloud on a loopback port, until standard input ends
+    Mock(serve::Options),
     /// Collect from JumpCloud into a folder, from where the last run ended
     #[command(
         after_help = "Example:\n  JUMPCLOUD_API_KEY=… collector collect --to ./jumpcloud\n\n\
@@ -158,7 +158,7 @@ fn complain(error: &impl std::fmt::Display) {
 async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
     match command {
         Command::Demo(options) => demo::run(&options, &terminal).await,
-        Command::StandIn(options) => stand_in::run(&options).await,
+        Command::Mock(options) => serve::run(&options).await,
         Command::Collect { folder } => collect::run(&folder.fleet(&terminal)?, folder.json).await,
         Command::Validate { place } => {
             let preflight: Preflight = match place.whom(&terminal).await? {

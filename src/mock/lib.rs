@@ -1,4 +1,4 @@
-//! A stand-in for JumpCloud, for demonstrations and tests.
+//! A mock of JumpCloud, for demonstrations and tests.
 //!
 //! It plays the three hosts a collector talks to: Directory Insights (`/insights/directory/v1`),
 //! the console (`/api`) and the token endpoint (`/oauth2/token`). It follows JumpCloud's API
@@ -8,7 +8,7 @@
 //!
 //! The core is pure: [`respond`] takes a [`World`], a virtual time and a [`Request`], and gives
 //! an [`Answer`] with an instruction for its [`Delivery`]. It knows no clock and no connection, so a
-//! simulation can call it directly. [`StandIn`] puts a real HTTP server in front of it.
+//! simulation can call it directly. [`MockServer`] puts a real HTTP server in front of it.
 //!
 //! | folder or file | concern |
 //! |---|---|
@@ -33,7 +33,7 @@ mod world;
 
 pub use answer::respond;
 pub use generate::{Generator, MadeUpEvent, Service, Settings};
-pub use server::{Clock, StandIn};
+pub use server::{Clock, MockServer};
 pub use wire::{Answer, Delivery, Request};
 pub use world::behaviour::{
     Behaviours, DistinctForm, EmptyPageToken, EqualBounds, HeaderSpelling, NotEnabled, OverMaximum,

@@ -104,7 +104,7 @@ mod tests {
         }
     }
 
-    /// A trailing line break stopped a real collector; the stand-in must show it.
+    /// A trailing line break stopped a real collector; the mock must show it.
     #[test]
     fn what_is_not_a_time_is_refused() {
         for form in [

@@ -1,10 +1,10 @@
-//! What the stand-in is asked and what it answers: HTTP without a connection.
+//! What the mock is asked and what it answers: HTTP without a connection.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
-/// One HTTP request as the stand-in sees it.
+/// One HTTP request as the mock sees it.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The method in capitals, such as `POST`.

@@ -1,4 +1,4 @@
-//! The work queue's adapter against its stand-in, which keeps SQS's own limits.
+//! The work queue's adapter against its emulator, which keeps SQS's own limits.
 
 use engine::ports::{StoreError, WorkQueue as _};
 

@@ -1,6 +1,6 @@
 //! `infra/benchmark`: what the built function costs, beside the least that it could.
 //!
-//! The function reads made-up events from a stand-in for JumpCloud and writes to stand-ins for AWS,
+//! The function reads made-up events from a mock of JumpCloud and writes to emulators of AWS,
 //! all on loopback. Its processor time is user and system from the first invocation until nothing
 //! is left. The floor is measured in the same round: the same parts through the same compressor at
 //! the same level, and nothing else.

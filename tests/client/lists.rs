@@ -26,7 +26,7 @@ async fn stage_with(secret: &str) -> Stage {
 
 impl Stage {
     async fn list(&self, list: List, skip: u64) -> Result<ListPage, InsightsError> {
-        let console = ConsoleClient::beside(&self.client, self.standin.console_url());
+        let console = ConsoleClient::beside(&self.client, self.mock.console_url());
         let meter = Arc::clone(&self.meter);
         let deadline_ms = NOW_MS + PATIENCE_MS;
         console.list(ListRequest { list, skip, deadline_ms, meter }).await

@@ -1,4 +1,4 @@
-//! A client, the stand-in it asks, and the clock and the secret that both are given.
+//! A client, the mock it asks, and the clock and the secret that both are given.
 
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use engine::stream::Scope;
 use engine::time::Window;
 use engine::time::rfc3339;
 use jumpcloud_collector::jumpcloud::{Auth, Client, Http};
-use mock::{Fault, Host, Key, Rule, StandIn, When, World};
+use mock::{Fault, Host, Key, MockServer, Rule, When, World};
 use secrecy::SecretString;
 
 /// Where virtual time begins: 2027-01-15T08:00:00Z.
@@ -109,7 +109,7 @@ pub fn account(client_secret: &str) -> String {
 
 /// The whole stage.
 pub struct Stage {
-    pub standin: StandIn,
+    pub mock: MockServer,
     pub clock: Arc<FakeClock>,
     /// How far JumpCloud's clock is ahead of the local one.
     pub skew_ms: Arc<AtomicI64>,
@@ -125,7 +125,7 @@ impl Stage {
         Self::with_secret(KEY).await
     }
 
-    /// A client with this secret; the stand-in knows [`KEY`] and the service account.
+    /// A client with this secret; the mock knows [`KEY`] and the service account.
     pub async fn with_secret(secret: &str) -> Self {
         let mut world = World::new(1);
         let grants = || Key::single("key", ORGANIZATION);
@@ -136,14 +136,14 @@ impl Stage {
             let (clock, skew_ms) = (Arc::clone(&clock), Arc::clone(&skew_ms));
             Arc::new(move || clock.now_ms() + skew_ms.load(Ordering::SeqCst))
         };
-        let standin = StandIn::start(world, its_clock).await.expect("a loopback port");
+        let mock = MockServer::start(world, its_clock).await.expect("a loopback port");
         let secrets = FakeSecrets::new(secret);
-        let (auth, client) = client(&clock, &secrets, standin.insights_url(), standin.token_url());
-        Self { standin, clock, skew_ms, secrets, auth, client, meter: Arc::default() }
+        let (auth, client) = client(&clock, &secrets, mock.insights_url(), mock.token_url());
+        Self { mock, clock, skew_ms, secrets, auth, client, meter: Arc::default() }
     }
 
     pub fn world(&self) -> MutexGuard<'_, World> {
-        self.standin.world()
+        self.mock.world()
     }
 
     /// Loads `count` events, one a second, up to the second before [`NOW_MS`]; returns their

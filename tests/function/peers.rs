@@ -1,4 +1,4 @@
-//! The stage's own behaviour: where a scenario leans on AWS, the stand-in must do as AWS does.
+//! The stage's own behaviour: where a scenario leans on AWS, the emulator must do as AWS does.
 
 use std::collections::HashMap;
 

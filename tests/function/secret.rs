@@ -13,7 +13,7 @@ use crate::support::stage::{API_KEY, INVOCATION_LIMIT, STREAM, Stage, only_strea
 const NEW_KEY: &str = "jca_c4n4ryKEYc4n4ryKEYc4n4ryKEY00002";
 const CLIENT_ID: &str = "collector-client";
 const CLIENT_SECRET: &str = "c4n4ryCLIENTc4n4ryCLIENTc4n4ry00003";
-/// What every token of the stand-in begins with.
+/// What every token of the mock begins with.
 const TOKEN_HEAD: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9";
 
 /// A service account must name its organization.

@@ -1,4 +1,4 @@
-//! Events for the stand-in to hold, in the form JumpCloud gives them.
+//! Events for the mock to hold, in the form JumpCloud gives them.
 
 use jiff::Timestamp;
 

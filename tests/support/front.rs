@@ -103,7 +103,7 @@ impl Front {
             Some(Way::Hold) => self.hold().await,
             Some(Way::KillAfter | Way::CutAfter) | None => {}
         }
-        let answer = tokio::spawn(forward).await.expect("a stand-in of AWS does not panic");
+        let answer = tokio::spawn(forward).await.expect("an emulator of AWS does not panic");
         self.state().seen[ordinal].status = Some(answer.status().as_u16());
         match way {
             Some(Way::KillAfter) => {

@@ -1,4 +1,4 @@
-//! The smallest server the stand-ins need: whole requests in, whole answers out, or no answer.
+//! The smallest server the emulators need: whole requests in, whole answers out, or no answer.
 
 use std::convert::Infallible;
 use std::io;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use mock::{Fault, Key, Rule, StandIn, When, World};
+use mock::{Fault, Key, MockServer, Rule, When, World};
 use serde_json::Value;
 
 use super::archive::Archive;
@@ -24,7 +24,7 @@ pub const STREAM: &str = "self";
 /// See the module.
 pub struct Stage {
     pub aws: Aws,
-    pub jumpcloud: StandIn,
+    pub jumpcloud: MockServer,
     /// How far JumpCloud's clock is ahead of the local one, in milliseconds.
     ahead_ms: Arc<AtomicI64>,
 }
@@ -37,7 +37,7 @@ impl Stage {
         let ahead_ms = Arc::new(AtomicI64::new(0));
         let offset_ms = Arc::clone(&ahead_ms);
         let clock = Arc::new(move || now_ms() + offset_ms.load(Ordering::Relaxed));
-        let jumpcloud = StandIn::start(world, clock).await.expect("a loopback port is free");
+        let jumpcloud = MockServer::start(world, clock).await.expect("a loopback port is free");
         Self { aws: Aws::start(API_KEY).await, jumpcloud, ahead_ms }
     }
 

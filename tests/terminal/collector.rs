@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use engine::ports::Clock as _;
 use jumpcloud_collector::clock::SystemClock;
-use mock::{Generator, Key, StandIn, World};
+use mock::{Generator, Key, MockServer, World};
 
 const ORGANIZATION: &str = "0123456789abcdef01234567";
 const API_KEY: &str = "jca_c4n4ry";
@@ -39,8 +39,8 @@ fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
 }
 
-/// A stand-in with events of the last hours, and the variables that lead to it.
-async fn stand_in(events: usize) -> (StandIn, Vec<(&'static str, String)>) {
+/// A mock with events of the last hours, and the variables that lead to it.
+async fn mock(events: usize) -> (MockServer, Vec<(&'static str, String)>) {
     let now_ms = SystemClock.now_ms();
     let mut world = World::new(1);
     world.add_key(API_KEY, Key::single("terminal", ORGANIZATION));
@@ -49,10 +49,10 @@ async fn stand_in(events: usize) -> (StandIn, Vec<(&'static str, String)>) {
     for event in made.collect::<Vec<_>>() {
         world.load(event.raw, 0).unwrap();
     }
-    let stand_in = StandIn::start(world, Arc::new(|| SystemClock.now_ms())).await.unwrap();
+    let mock = MockServer::start(world, Arc::new(|| SystemClock.now_ms())).await.unwrap();
     let variables =
-        vec![("JUMPCLOUD_INSIGHTS_URL", stand_in.insights_url()), ("PAGE_LIMIT", "100".to_owned())];
-    (stand_in, variables)
+        vec![("JUMPCLOUD_INSIGHTS_URL", mock.insights_url()), ("PAGE_LIMIT", "100".to_owned())];
+    (mock, variables)
 }
 
 fn with<'a>(
@@ -95,7 +95,7 @@ fn the_demo_shows_every_event_archived_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_is_collected_once_and_verified() {
-    let (_stand_in, variables) = stand_in(450).await;
+    let (_mock, variables) = mock(450).await;
     let folder = tempfile::tempdir().unwrap();
     let to = ["--to", argument(folder.path())];
     let run = |command: &str| {
@@ -115,7 +115,7 @@ async fn a_folder_is_collected_once_and_verified() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tampering_is_found_by_verify() {
-    let (_stand_in, variables) = stand_in(50).await;
+    let (_mock, variables) = mock(50).await;
     let folder = tempfile::tempdir().unwrap();
     let to = argument(folder.path());
     let key = [("JUMPCLOUD_API_KEY", API_KEY)];
@@ -135,14 +135,14 @@ async fn tampering_is_found_by_verify() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_audit_finds_what_came_too_late_and_repairs_it() {
-    let (stand_in, variables) = stand_in(60).await;
+    let (mock, variables) = mock(60).await;
     let folder = tempfile::tempdir().unwrap();
     let to = argument(folder.path());
     let variables = with(&variables, &[("JUMPCLOUD_API_KEY", API_KEY), ("SWEEP_EVERY", "90d")]);
     assert!(collector(&["collect", "--to", to], &variables).status.success());
     let late_ms = SystemClock.now_ms() - 5 * HOUR_MS;
     let late = Generator::new(2, ORGANIZATION).events(late_ms..late_ms + 1, 1).next().unwrap();
-    stand_in.world().load(late.raw, 0).unwrap();
+    mock.world().load(late.raw, 0).unwrap();
 
     let day = |ms| engine::time::rfc3339(ms);
     let (start, end) = (day(late_ms - 10 * HOUR_MS), day(late_ms + 10 * HOUR_MS));
@@ -159,14 +159,14 @@ async fn an_audit_finds_what_came_too_late_and_repairs_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_audit_writes_a_page_that_needs_nothing_else() {
-    let (stand_in, variables) = stand_in(400).await;
+    let (mock, variables) = mock(400).await;
     let folder = tempfile::tempdir().unwrap();
     let (to, file) = (argument(folder.path()), folder.path().join("audit.html"));
     let variables = with(&variables, &[("JUMPCLOUD_API_KEY", API_KEY), ("SWEEP_EVERY", "90d")]);
     assert!(collector(&["collect", "--to", to], &variables).status.success());
     let late_ms = SystemClock.now_ms() - 5 * HOUR_MS;
     let late = Generator::new(2, ORGANIZATION).events(late_ms..late_ms + 1, 1).next().unwrap();
-    stand_in.world().load(late.raw, 0).unwrap();
+    mock.world().load(late.raw, 0).unwrap();
     let day = |ms| engine::time::rfc3339(ms);
     let (start, end) = (day(late_ms - 30 * HOUR_MS), day(late_ms + 10 * HOUR_MS));
     let audit = ["audit", "--to", to, "--start", &start, "--end", &end, "--html", argument(&file)];
@@ -212,7 +212,7 @@ fn first_file(folder: &Path) -> std::path::PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_key_may_stand_in_a_file_and_a_wrong_one_is_told() {
-    let (_stand_in, variables) = stand_in(10).await;
+    let (_mock, variables) = mock(10).await;
     let folder = tempfile::tempdir().unwrap();
     let key_file = folder.path().join("key");
     std::fs::write(&key_file, format!("{API_KEY}\n")).unwrap();
@@ -238,7 +238,7 @@ fn settings_that_cannot_be_used_end_with_2() {
 /// A plan first, then day by day; what the live stream has is archived by nobody twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn past_days_are_planned_and_archived_into_a_folder() {
-    let (stand_in, mut variables) = stand_in(60).await;
+    let (mock, mut variables) = mock(60).await;
     variables.push(("JUMPCLOUD_API_KEY", API_KEY.to_owned()));
     let now_ms = SystemClock.now_ms();
     let day_ms = 24 * HOUR_MS;
@@ -246,7 +246,7 @@ async fn past_days_are_planned_and_archived_into_a_folder() {
     let mut generator = Generator::new(2, ORGANIZATION);
     let made = generator.events(first_ms..now_ms - 25 * HOUR_MS, 500).collect::<Vec<_>>();
     for event in made {
-        stand_in.world().load(event.raw, 0).unwrap();
+        mock.world().load(event.raw, 0).unwrap();
     }
     let date = |ms| engine::time::date(ms).to_string();
     let (start, end) = (date(first_ms), date(now_ms));
@@ -269,7 +269,7 @@ async fn past_days_are_planned_and_archived_into_a_folder() {
         text(&output)
     };
     run("collect");
-    let events = stand_in.world().event_count();
+    let events = mock.world().event_count();
     let verified = run("verify");
     let counted = verified.lines().find(|line| line.starts_with("events")).unwrap();
     assert!(counted.contains(&events.to_string()), "{events} served: {verified}");

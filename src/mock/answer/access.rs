@@ -15,7 +15,7 @@ pub(crate) enum Scope {
     Organizations(Vec<String>),
     /// The provider's own trail.
     Provider(String),
-    /// None: Directory Insights is not enabled, and this stand-in answers that with no rows.
+    /// None: Directory Insights is not enabled, and this mock answers that with no rows.
     Nothing,
 }
 

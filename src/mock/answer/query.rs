@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(Answer::from(refused).body, wanted);
     }
 
-    /// A stand-in that forgives what the service refuses would hide a collector's mistakes.
+    /// A mock that forgives what the service refuses would hide a collector's mistakes.
     #[test]
     fn bad_bodies_are_refused() {
         let ways = Behaviours::default();

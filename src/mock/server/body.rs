@@ -99,8 +99,8 @@ impl Body for ScriptedBody {
         self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
-/// A server that is slow is slow for real: the one place where the stand-in waits.
-#[expect(clippy::disallowed_methods, reason = "the stand-in plays a slow server")]
+/// A server that is slow is slow for real: the one place where the mock waits.
+#[expect(clippy::disallowed_methods, reason = "the mock plays a slow server")]
 pub(crate) fn pause(duration: Duration) -> Sleep {
     tokio::time::sleep(duration)
 }

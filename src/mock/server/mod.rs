@@ -1,4 +1,4 @@
-//! The stand-in as an HTTP/1.1 server on the loopback interface. All hosts share one port.
+//! The mock as an HTTP/1.1 server on the loopback interface. All hosts share one port.
 
 mod body;
 
@@ -30,13 +30,13 @@ pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// A running server. Dropping it closes its port and its connections.
 #[derive(Debug)]
-pub struct StandIn {
+pub struct MockServer {
     address: SocketAddr,
     world: Arc<Mutex<World>>,
     accepting: JoinHandle<()>,
 }
 
-impl StandIn {
+impl MockServer {
     /// Starts a server on 127.0.0.1 and any free port.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl StandIn {
     }
 }
 
-impl Drop for StandIn {
+impl Drop for MockServer {
     fn drop(&mut self) {
         self.accepting.abort();
     }

@@ -40,24 +40,24 @@ impl Received {
     }
 }
 
-async fn stand_in(faults: impl IntoIterator<Item = Fault>) -> StandIn {
+async fn mock(faults: impl IntoIterator<Item = Fault>) -> MockServer {
     let mut world = world();
     load(&mut world, (1..=ROWS).map(|number| NOW_MS - number));
     for fault in faults {
         world.add_fault(Rule::new(fault, When::Always));
     }
-    StandIn::start(world, Arc::new(|| NOW_MS)).await.unwrap()
+    MockServer::start(world, Arc::new(|| NOW_MS)).await.unwrap()
 }
 
 /// Sends one request on a connection of its own and reads to the end.
-fn ask(stand_in: &StandIn) -> Received {
-    let mut client = Client::connect(stand_in.address).unwrap();
+fn ask(mock: &MockServer) -> Received {
+    let mut client = Client::connect(mock.address).unwrap();
     client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let body = query(json!({})).to_string();
     let length = body.len();
     write!(
         client,
-        "POST {EVENTS} HTTP/1.1\r\nHost: stand-in\r\nConnection: close\r\nx-api-key: {KEY}\r\n\
+        "POST {EVENTS} HTTP/1.1\r\nHost: mock\r\nConnection: close\r\nx-api-key: {KEY}\r\n\
          Content-Length: {length}\r\n\r\n{body}"
     )
     .unwrap();
@@ -71,25 +71,25 @@ fn ask(stand_in: &StandIn) -> Received {
 /// The whole way, with the spelling and the dates clients see.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_page_arrives_whole() {
-    let stand_in = stand_in([]).await;
-    let page = ask(&stand_in);
+    let mock = mock([]).await;
+    let page = ask(&mock);
     assert_eq!((page.status(), page.rows()), (200, Some(200)));
     assert_eq!(page.told_length(), Some(page.body.len()));
     assert_eq!(page.header("Date"), Some("Fri, 15 Jan 2027 08:00:00 GMT"));
     assert!(page.header("X-Search_after").is_some(), "{}", page.head);
-    let record = stand_in.world().log()[0].clone();
+    let record = mock.world().log()[0].clone();
     assert_eq!((record.rows, record.at_ms), (200, NOW_MS));
-    assert_eq!(stand_in.world().violations(), []);
+    assert_eq!(mock.world().violations(), []);
 }
 
 /// Clients keep connections; an answer must not spoil the next one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_connection_serves_several_requests() {
-    let stand_in = stand_in([]).await;
-    let mut client = Client::connect(stand_in.address).unwrap();
+    let mock = mock([]).await;
+    let mut client = Client::connect(mock.address).unwrap();
     client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     for connection in ["keep-alive", "close"] {
-        let head = "GET /api/organizations HTTP/1.1\r\nHost: stand-in";
+        let head = "GET /api/organizations HTTP/1.1\r\nHost: mock";
         write!(client, "{head}\r\nConnection: {connection}\r\nx-api-key: {KEY}\r\n\r\n").unwrap();
     }
     let mut text = String::new();
@@ -100,13 +100,13 @@ async fn a_connection_serves_several_requests() {
 /// The switches of the server itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn switches_show_on_the_wire() {
-    let stand_in = stand_in([]).await;
-    stand_in.world().behaviours.header_spelling = HeaderSpelling::Lower;
-    stand_in.world().behaviours.chunked = true;
-    stand_in.world().behaviours.date_header = false;
-    stand_in.world().behaviours.latency = Duration::from_millis(50);
+    let mock = mock([]).await;
+    mock.world().behaviours.header_spelling = HeaderSpelling::Lower;
+    mock.world().behaviours.chunked = true;
+    mock.world().behaviours.date_header = false;
+    mock.world().behaviours.latency = Duration::from_millis(50);
     let before = Instant::now();
-    let page = ask(&stand_in);
+    let page = ask(&mock);
     assert!(before.elapsed() >= Duration::from_millis(50));
     assert!(page.header("x-search_after").is_some(), "{}", page.head);
     assert_eq!(page.header("transfer-encoding"), Some("chunked"));
@@ -134,7 +134,7 @@ async fn replaced_answers_arrive() {
         (Fault::html(200), 200, None),
         (Fault::KeyRemoved(KEY.to_owned()), 401, None),
     ] {
-        let answer = ask(&stand_in([fault.clone()]).await);
+        let answer = ask(&mock([fault.clone()]).await);
         assert_eq!((answer.status(), answer.error), (status, None), "{fault:?}");
         assert_eq!(answer.rows(), None, "{fault:?}");
         if let Some((name, value)) = header {
@@ -146,7 +146,7 @@ async fn replaced_answers_arrive() {
 /// A reset is a reset, and not an orderly end without an answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_reset_leaves_nothing() {
-    let answer = ask(&stand_in([Fault::Reset]).await);
+    let answer = ask(&mock([Fault::Reset]).await);
     assert_eq!(answer.error, Some(ErrorKind::ConnectionReset));
     assert_eq!((answer.head.len(), answer.body.len()), (0, 0));
 }
@@ -154,7 +154,7 @@ async fn a_reset_leaves_nothing() {
 /// The length told is that of the whole, so that the client can know.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_cut_body_is_shorter_than_told() {
-    let answer = ask(&stand_in([Fault::CutAfter(1_000)]).await);
+    let answer = ask(&mock([Fault::CutAfter(1_000)]).await);
     assert_eq!(answer.body.len(), 1_000);
     assert!(answer.told_length() > Some(1_000), "{}", answer.head);
 }
@@ -162,9 +162,9 @@ async fn a_cut_body_is_shorter_than_told() {
 /// A wrong length in either direction.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_wrong_length_is_told() {
-    let short = ask(&stand_in([Fault::WrongContentLength(100)]).await);
+    let short = ask(&mock([Fault::WrongContentLength(100)]).await);
     assert_eq!((short.told_length(), short.body.len()), (Some(100), 100));
-    let long = ask(&stand_in([Fault::WrongContentLength(1_000_000)]).await);
+    let long = ask(&mock([Fault::WrongContentLength(1_000_000)]).await);
     assert_eq!(long.told_length(), Some(1_000_000));
     assert_eq!(long.rows(), Some(200));
 }
@@ -173,7 +173,7 @@ async fn a_wrong_length_is_told() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn unreadable_bodies_arrive_in_order() {
     for fault in [Fault::GarbledJson, Fault::TruncatedGzip] {
-        let answer = ask(&stand_in([fault.clone()]).await);
+        let answer = ask(&mock([fault.clone()]).await);
         assert_eq!((answer.status(), answer.error, answer.rows()), (200, None, None), "{fault:?}");
         assert_eq!(answer.told_length(), Some(answer.body.len()), "{fault:?}");
     }
@@ -185,9 +185,9 @@ async fn slow_answers_take_their_time() {
     let pause = Duration::from_millis(10);
     for fault in [Fault::Stall(Duration::from_millis(60)), Fault::SlowLoris { piece: 4_096, pause }]
     {
-        let stand_in = stand_in([fault.clone()]).await;
+        let mock = mock([fault.clone()]).await;
         let before = Instant::now();
-        let answer = ask(&stand_in);
+        let answer = ask(&mock);
         assert_eq!((answer.status(), answer.rows()), (200, Some(200)), "{fault:?}");
         assert!(before.elapsed() >= Duration::from_millis(40), "{fault:?}");
     }
@@ -196,21 +196,21 @@ async fn slow_answers_take_their_time() {
 /// Header faults reach the client as well; what they mean is tested at the core.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn header_faults_arrive() {
-    let answer = ask(&stand_in([Fault::CountLies(1)]).await);
+    let answer = ask(&mock([Fault::CountLies(1)]).await);
     assert_eq!(answer.header("X-Result-Count"), Some("201"));
-    let answer = ask(&stand_in([Fault::LimitLowered(10)]).await);
+    let answer = ask(&mock([Fault::LimitLowered(10)]).await);
     assert_eq!((answer.header("X-Limit"), answer.rows()), (Some("10"), Some(10)));
-    let answer = ask(&stand_in([Fault::TokenGarbage]).await);
+    let answer = ask(&mock([Fault::TokenGarbage]).await);
     let token = answer.header("X-Search_after").unwrap();
     assert!(serde_json::from_str::<Value>(token).is_err());
 }
 
-/// A dropped stand-in frees its port, so that tests leave nothing behind.
+/// A dropped mock frees its port, so that tests leave nothing behind.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn dropping_it_stops_it() {
-    let stand_in = stand_in([]).await;
-    let address = stand_in.address;
-    drop(stand_in);
+    let mock = mock([]).await;
+    let address = mock.address;
+    drop(mock);
     for _ in 0..200 {
         if Client::connect(address).is_err() {
             return;
@@ -223,13 +223,13 @@ async fn dropping_it_stops_it() {
 /// A test that fails while it holds the world must not take the others with it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_poisoned_world_still_answers() {
-    let stand_in = stand_in([]).await;
+    let mock = mock([]).await;
     std::thread::scope(|scope| {
         let holder = scope.spawn(|| {
-            let _world = stand_in.world();
+            let _world = mock.world();
             std::panic::resume_unwind(Box::new("made up"));
         });
         assert!(holder.join().is_err());
     });
-    assert_eq!(ask(&stand_in).status(), 200);
+    assert_eq!(ask(&mock).status(), 200);
 }

@@ -1,5 +1,5 @@
 //! The switches: where JumpCloud's API description is silent or contradicts what was observed,
-//! the stand-in can do it either way.
+//! the mock can do it either way.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub const SERVICES: [&str; 17] = [
 /// The most rows a page of events holds.
 pub(crate) const LIMIT_MAX: usize = 10_000;
 
-/// How the stand-in behaves where the real service is unknown or configurable.
+/// How the mock behaves where the real service is unknown or configurable.
 #[derive(Debug, Clone)]
 pub struct Behaviours {
     /// Service names that are not refused.
@@ -66,7 +66,7 @@ pub struct Behaviours {
     pub token_without_organization: bool,
     /// What an organization without Directory Insights gets.
     pub not_enabled: NotEnabled,
-    /// The region this stand-in plays.
+    /// The region this mock plays.
     pub region: Region,
     /// The status for a key of another region: 401 or 403.
     pub wrong_region_status: u16,

@@ -120,7 +120,7 @@ pub(crate) enum ClientRefusal {
     NotPermitted,
 }
 
-/// Every credential the stand-in knows.
+/// Every credential the mock knows.
 #[derive(Debug, Default)]
 pub(crate) struct Credentials {
     keys: HashMap<String, Key>,

@@ -1,4 +1,4 @@
-//! The whole of what the stand-in knows. What it answers is in [`answer`](crate::answer).
+//! The whole of what the mock knows. What it answers is in [`answer`](crate::answer).
 
 pub(crate) mod behaviour;
 pub(crate) mod credentials;

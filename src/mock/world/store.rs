@@ -1,4 +1,4 @@
-//! The events the stand-in holds, sorted as it serves them.
+//! The events the mock holds, sorted as it serves them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;

@@ -1,5 +1,5 @@
-//! `collector stand-in`: the built-in stand-in for JumpCloud as a server, for whoever tries a
-//! deployment without JumpCloud.
+//! `collector mock`: the built-in mock of JumpCloud as a server, for whoever tries a deployment
+//! without JumpCloud.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use clap::Args;
 use engine::ports::Clock as _;
 use engine::time;
 use jumpcloud_collector::clock::SystemClock;
-use mock::{Generator, Key, Organization, StandIn, World};
+use mock::{Generator, Key, MockServer, Organization, World};
 use serde_json::{Value, json};
 
 /// The server's options.
@@ -23,11 +23,11 @@ pub(crate) struct Options {
 }
 
 const ORGANIZATION: &str = "5f3c1d2e4b6a79880c1d2e3f";
-const API_KEY: &str = "a-key-of-the-stand-in-0001";
+const API_KEY: &str = "a-key-of-the-mock-0001";
 /// A provider, the key of its administrator, and how many organizations it has with how many
 /// events each.
 const PROVIDER: &str = "5f3c1d2e4b6a79880c1d2e40";
-const PROVIDER_KEY: &str = "a-key-of-the-stand-in-0002";
+const PROVIDER_KEY: &str = "a-key-of-the-mock-0002";
 const FLEET: usize = 5;
 const FLEET_EVENTS: usize = 100;
 const HOUR_MS: i64 = 60 * 60_000;
@@ -36,16 +36,16 @@ const HOUR_MS: i64 = 60 * 60_000;
 /// JSON: the three addresses, and for an organization and for a provider a key, and how many
 /// events it may see.
 pub(crate) async fn run(options: &Options) -> anyhow::Result<bool> {
-    let standin =
-        StandIn::start(World::new(options.seed), Arc::new(|| SystemClock.now_ms())).await?;
-    let events = organization(&standin, options)?;
-    let fleet_events = fleet(&standin, options.seed)?;
+    let mock =
+        MockServer::start(World::new(options.seed), Arc::new(|| SystemClock.now_ms())).await?;
+    let events = organization(&mock, options)?;
+    let fleet_events = fleet(&mock, options.seed)?;
     println!(
         "{}",
         json!({
-            "insights_url": standin.insights_url(),
-            "console_url": standin.console_url(),
-            "token_url": standin.token_url(),
+            "insights_url": mock.insights_url(),
+            "console_url": mock.console_url(),
+            "token_url": mock.token_url(),
             "api_key": API_KEY,
             "organization": ORGANIZATION,
             "events": events,
@@ -57,10 +57,10 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<bool> {
 }
 
 /// One organization with a day's events. Returns how many there are.
-fn organization(standin: &StandIn, options: &Options) -> anyhow::Result<usize> {
+fn organization(mock: &MockServer, options: &Options) -> anyhow::Result<usize> {
     let now_ms = SystemClock.now_ms();
-    let mut world = standin.world();
-    world.add_key(API_KEY, Key::single("stand-in", ORGANIZATION));
+    let mut world = mock.world();
+    world.add_key(API_KEY, Key::single("mock", ORGANIZATION));
     make_up(&mut world, ORGANIZATION, options.seed, usize::try_from(options.events)?)?;
     for event in asked_for(now_ms - 2 * HOUR_MS) {
         world.load(event.to_string(), now_ms)?;
@@ -69,9 +69,9 @@ fn organization(standin: &StandIn, options: &Options) -> anyhow::Result<usize> {
 }
 
 /// A provider's organizations. Returns how many events they have together.
-fn fleet(standin: &StandIn, seed: u64) -> anyhow::Result<usize> {
-    let mut world = standin.world();
-    world.add_key(PROVIDER_KEY, Key::provider("stand-in", PROVIDER));
+fn fleet(mock: &MockServer, seed: u64) -> anyhow::Result<usize> {
+    let mut world = mock.world();
+    world.add_key(PROVIDER_KEY, Key::provider("mock", PROVIDER));
     let before = world.event_count();
     for nth in 1..=FLEET {
         let id = format!("{nth:024x}");
