@@ -1,21 +1,41 @@
 //! `collector collect`: runs until nothing is left to read.
 
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 
-use engine::fleet::dispatch::{self, Fleet};
+use clap::Args;
+use engine::fleet::dispatch;
 use engine::report::stream::{Outcome, Report};
 use indicatif::{ProgressBar, ProgressStyle};
+use jumpcloud_collector::config::Terminal;
 
-use crate::{budget, show};
+use crate::folder::{self, budget};
+use crate::show;
+
+/// Where to collect to, and as whom.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The folder to collect into; it is made if it is not there
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    /// A file that holds the API key, as text or as JSON with `api_key`, or with `client_id` and
+    /// `client_secret`
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// Print JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
 
 /// Runs over all streams until each is up to date. `false` if one failed.
-pub(crate) async fn run(fleet: &Fleet, json: bool) -> anyhow::Result<bool> {
+pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Result<bool> {
+    let fleet = folder::fleet(&options.to, options.key_file.as_ref(), terminal)?;
     let progress = Progress::begin();
     loop {
-        let report = dispatch::collect(fleet, budget()).await?;
+        let report = dispatch::collect(&fleet, budget()).await?;
         let is_behind = report.streams.iter().any(|stream| stream.outcome == Outcome::Behind);
-        progress.tell(&report, json);
-        if json {
+        progress.tell(&report, options.json);
+        if options.json {
             show::json(&report)?;
         }
         if !is_behind {

@@ -19,7 +19,8 @@ use jumpcloud_collector::jumpcloud::Endpoints;
 use jumpcloud_collector::local::{self, FolderObjects, KeySource};
 use mock::{Generator, Key, MockServer, World};
 
-use crate::{budget, engine, show};
+use crate::folder::{budget, engine};
+use crate::show;
 
 /// The demo's options.
 #[derive(Args)]

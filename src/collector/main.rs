@@ -4,6 +4,7 @@
 mod backfill;
 mod collect;
 mod demo;
+mod folder;
 mod page;
 mod place;
 mod serve;
@@ -11,33 +12,25 @@ mod show;
 mod stack;
 mod verify;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand};
-use engine::collect::Engine;
-use engine::fleet::dispatch::Fleet;
-use engine::ports::Clock as _;
-use engine::read::budget::Budget;
-use engine::settings::Settings;
+use clap::{Parser, Subcommand};
 use engine::task::Task;
 use engine::task::audit::Audit;
 use engine::task::status::Status;
 use engine::task::validate::Preflight;
 use engine::task::{audit, validate};
-use jumpcloud_collector::clock::SystemClock;
+use folder::budget;
 use jumpcloud_collector::config::Terminal;
-use jumpcloud_collector::jumpcloud::{Auth, Client, ConsoleClient, Endpoints, Http};
-use jumpcloud_collector::local::{self, FolderCursors, FolderObjects, KeySource};
+use jumpcloud_collector::local;
 use jumpcloud_collector::telemetry;
 use place::{Place, Whom};
 use serde_json::json;
 
 /// Every JumpCloud Directory Insights event, once, as the bytes JumpCloud sent.
 #[derive(Parser)]
-#[command(version, about, after_help = AFTER_HELP)]
+#[command(version, after_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -68,10 +61,7 @@ enum Command {
         The first run goes back by START_LOOKBACK (24h). Run it as often as you like, from cron for \
         example: each run adds what is new, a killed one is finished by the next."
     )]
-    Collect {
-        #[command(flatten)]
-        folder: Folder,
-    },
+    Collect(collect::Options),
     /// Check the settings, the API key, JumpCloud's answer and the folder, without pulling events
     Validate {
         #[command(flatten)]
@@ -112,23 +102,6 @@ enum Command {
     },
 }
 
-#[derive(Args)]
-struct Folder {
-    /// The folder to collect into; it is made if it is not there
-    #[arg(long, value_name = "DIR")]
-    to: PathBuf,
-    /// A file that holds the API key, as text or as JSON with `api_key`, or with `client_id` and
-    /// `client_secret`
-    #[arg(long, value_name = "FILE")]
-    key_file: Option<PathBuf>,
-    /// Print JSON, for programs
-    #[arg(long)]
-    json: bool,
-}
-
-/// Time a run at a terminal has before it is followed by the next. Its lease lasts a minute more.
-const RUN_MS: i64 = 4 * 60_000;
-
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -159,7 +132,7 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
     match command {
         Command::Demo(options) => demo::run(&options, &terminal).await,
         Command::Mock(options) => serve::run(&options).await,
-        Command::Collect { folder } => collect::run(&folder.fleet(&terminal)?, folder.json).await,
+        Command::Collect(options) => collect::run(&options, &terminal).await,
         Command::Validate { place } => {
             let preflight: Preflight = match place.whom(&terminal).await? {
                 Whom::Folder(fleet) => {
@@ -212,40 +185,4 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
             Ok(status.streams.iter().all(|stream| stream.last_error.is_none()))
         }
     }
-}
-
-impl Folder {
-    fn fleet(&self, terminal: &Terminal) -> anyhow::Result<Fleet> {
-        let who = terminal.source.who.clone();
-        let key = place::key(self.key_file.as_ref(), terminal);
-        let engine = engine(&self.to, key, &terminal.source.endpoints, terminal.settings.clone())?;
-        Ok(Fleet { engine, queue: None, who })
-    }
-}
-
-/// The engine on a folder.
-fn engine(
-    folder: &Path,
-    key: KeySource,
-    endpoints: &Endpoints,
-    settings: Settings,
-) -> anyhow::Result<Engine> {
-    let clock = Arc::new(SystemClock);
-    let http = Http::new().context("set up the HTTP client")?;
-    let auth = Auth::new(Arc::new(key), clock.clone(), http.clone(), endpoints.token.clone());
-    let insights = Client::new(http, Arc::new(auth), clock.clone(), endpoints.insights.clone());
-    let console = ConsoleClient::beside(&insights, endpoints.console.clone());
-    Ok(Engine::new(
-        Arc::new(insights),
-        Arc::new(console),
-        Arc::new(FolderObjects::new(folder.to_owned())),
-        Arc::new(FolderCursors::new(folder.join("cursors"))),
-        clock,
-        settings,
-    ))
-}
-
-fn budget() -> Budget {
-    let started_ms = SystemClock.now_ms();
-    Budget { started_ms, deadline_ms: started_ms + RUN_MS }
 }

@@ -8,12 +8,11 @@ use engine::fleet::dispatch::Fleet;
 use engine::task::Task;
 use engine::task::{backfill, status};
 use jumpcloud_collector::config::Terminal;
-use jumpcloud_collector::local::KeySource;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::folder::{self, budget};
 use crate::stack::{Access, Stack};
-use crate::{budget, engine};
 
 /// Where the archive is.
 #[derive(Args)]
@@ -54,23 +53,11 @@ impl Place {
         match (&self.stack, &self.to) {
             (Some(name), _) => Ok(Whom::Stack(Stack::find(name, access).await?)),
             (None, Some(folder)) => {
-                let key = key(self.key_file.as_ref(), terminal);
-                let engine =
-                    engine(folder, key, &terminal.source.endpoints, terminal.settings.clone())?;
-                let who = terminal.source.who.clone();
-                Ok(Whom::Folder(Box::new(Fleet { engine, queue: None, who })))
+                let fleet = folder::fleet(folder, self.key_file.as_ref(), terminal)?;
+                Ok(Whom::Folder(Box::new(fleet)))
             }
             (None, None) => anyhow::bail!("neither --to nor --stack was given"),
         }
-    }
-}
-
-/// The API key: from the file, or from the environment.
-pub(crate) fn key(file: Option<&PathBuf>, terminal: &Terminal) -> KeySource {
-    match (file, &terminal.api_key) {
-        (Some(file), _) => KeySource::File(file.clone()),
-        (None, Some(key)) => KeySource::Environment(key.clone()),
-        (None, None) => KeySource::None,
     }
 }
 
