@@ -1,7 +1,10 @@
 //! Times as JumpCloud reads and writes them.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use regex_lite::Regex;
 
 /// Nanoseconds in a millisecond.
 pub(crate) const NS_A_MS: i128 = 1_000_000;
@@ -11,37 +14,14 @@ pub(crate) const NS_A_MS: i128 = 1_000_000;
 /// RFC 3339 with 0 to 9 fraction digits and `Z` or a numeric zone; without a zone it is UTC. Any
 /// white space around it, a final line break too, makes it unreadable.
 pub(crate) fn query_time_ns(text: &str) -> Option<i128> {
-    let zone_at = 19 + fraction_length(text.get(19..)?)?;
-    let (local, zone) = text.split_at_checked(zone_at)?;
-    if !has_shape(local.get(..19)?, "dddd-dd-ddTdd:dd:dd") {
-        return None;
-    }
-    let zone = match zone {
-        "" => "Z",
-        "Z" => "Z",
-        other if has_shape(&other.replace('-', "+"), "+dd:dd") => other,
-        _ => return None,
-    };
-    let time: Timestamp = format!("{local}{zone}").parse().ok()?;
+    #[expect(clippy::unwrap_used, reason = "the pattern is a constant")]
+    static FORM: LazyLock<Regex> = LazyLock::new(|| {
+        let zone = r"(Z|[+-]\d\d:\d\d)?";
+        Regex::new(&format!(r"^\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{{1,9}})?{zone}$")).unwrap()
+    });
+    let zone = FORM.captures(text)?.get(1).map_or("Z", |_| "");
+    let time: Timestamp = format!("{text}{zone}").parse().ok()?;
     Some(time.as_nanosecond())
-}
-
-/// The length of a leading fraction with its point; 0 without one, `None` for a bad one.
-fn fraction_length(text: &str) -> Option<usize> {
-    let Some(digits) = text.strip_prefix('.') else {
-        return Some(0);
-    };
-    let count = digits.bytes().take_while(u8::is_ascii_digit).count();
-    (1..=9).contains(&count).then_some(count + 1)
-}
-
-/// Whether a text is like the shape, in which `d` stands for any digit.
-fn has_shape(text: &str, shape: &str) -> bool {
-    text.len() == shape.len()
-        && text.bytes().zip(shape.bytes()).all(|(byte, form)| match form {
-            b'd' => byte.is_ascii_digit(),
-            other => byte == other,
-        })
 }
 
 /// Reads an event's timestamp as nanoseconds since 1970, as leniently as RFC 3339 allows.
@@ -61,25 +41,21 @@ pub(crate) fn floor_ms(time_ns: i128) -> i64 {
 
 /// A time to the second, such as `2026-11-21T09:30:00Z`.
 pub(crate) fn to_second(time_ns: i128) -> String {
-    let second = i64::try_from(time_ns.div_euclid(1_000_000_000)).unwrap_or_default();
-    Timestamp::from_second(second).map_or_else(|_| second.to_string(), |time| time.to_string())
+    format!("{:.0}", timestamp(time_ns))
 }
 
 /// A time with three fraction digits, such as `2026-11-21T09:30:00.000Z`.
 pub(crate) fn to_millisecond(time_ms: i64) -> String {
-    with_fraction(time_ms, "000", 3)
+    format!("{:.3}", timestamp(i128::from(time_ms) * NS_A_MS))
 }
 
-/// A time with as many fraction digits as asked: 0, 3, or up to 9, of which the last six are
-/// `below_ms`.
-pub(crate) fn with_fraction(time_ms: i64, below_ms: &str, digits: usize) -> String {
-    let second = to_second(i128::from(time_ms) * NS_A_MS);
-    if digits == 0 {
-        return second;
-    }
-    let fraction = format!("{:03}{below_ms}", time_ms.rem_euclid(1_000));
-    let kept = fraction.get(..digits).unwrap_or(&fraction);
-    format!("{}.{kept}Z", second.trim_end_matches('Z'))
+/// A time with up to nine fraction digits; zeros at their end are left out.
+pub(crate) fn to_nanosecond(time_ns: i128) -> String {
+    timestamp(time_ns).to_string()
+}
+
+fn timestamp(time_ns: i128) -> Timestamp {
+    Timestamp::from_nanosecond(time_ns).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
@@ -133,8 +109,9 @@ mod tests {
     /// The digits of the forms JumpCloud sends.
     #[test]
     fn fractions_have_the_digits_asked_for() {
-        assert_eq!(with_fraction(1_001, "234567", 0), "1970-01-01T00:00:01Z");
-        assert_eq!(with_fraction(1_001, "234567", 8), "1970-01-01T00:00:01.00123456Z");
+        assert_eq!(to_second(1_001_234_560), "1970-01-01T00:00:01Z");
+        assert_eq!(to_nanosecond(1_001_234_560), "1970-01-01T00:00:01.00123456Z");
+        assert_eq!(to_nanosecond(1_000_000_000), "1970-01-01T00:00:01Z");
         assert_eq!(to_millisecond(1_001), "1970-01-01T00:00:01.001Z");
     }
 }

@@ -66,7 +66,7 @@ impl Request {
     /// A decoded value of the query string.
     pub fn query_value(&self, name: &str) -> Option<String> {
         let (_, query) = self.path.split_once('?')?;
-        form_value(query, name)
+        form_value(query.as_bytes(), name)
     }
 }
 
@@ -76,38 +76,13 @@ fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
 }
 
 /// A decoded value of a query string or a form body.
-pub(crate) fn form_value(form: &str, name: &str) -> Option<String> {
-    form.split('&').find_map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (percent_decoded(key) == name).then(|| percent_decoded(value))
-    })
-}
-
-/// Undoes `%41` and `+`; what is not an escape stays as it is.
-fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let escape = (byte == b'%')
-            .then(|| bytes.get(at + 1..at + 3))
-            .flatten()
-            .and_then(|digits| hex::decode(digits).ok());
-        match (escape, byte) {
-            (Some(value), _) => {
-                decoded.extend_from_slice(&value);
-                at += 2;
-            }
-            (None, b'+') => decoded.push(b' '),
-            (None, other) => decoded.push(other),
-        }
-        at += 1;
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
+pub(crate) fn form_value(form: &[u8], name: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(form);
+    pairs.find_map(|(key, value)| (key == name).then(|| value.into_owned()))
 }
 
 /// One HTTP answer, and how it is to travel.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The status code; 0 if the connection is reset instead.
     pub status: u16,

@@ -130,13 +130,9 @@ impl Grid {
 
 /// Reads `-0500` as the milliseconds by which local time is ahead of UTC.
 fn read_zone_ms(zone: &str) -> Option<i64> {
-    let (sign, digits) = match zone.split_at_checked(1)? {
-        ("+", digits) => (1, digits),
-        ("-", digits) => (-1, digits),
-        _ => return None,
-    };
-    let number: i64 = digits.parse().ok().filter(|_| digits.len() == 4)?;
-    Some(sign * (number / 100 * 60 + number % 100) * 60 * SECOND_MS)
+    let midnight = format!("1970-01-01 00:00:00 {zone}");
+    let midnight = jiff::Timestamp::strptime("%F %T %z", midnight).ok()?;
+    Some(-midnight.as_millisecond())
 }
 
 /// Answers `/events/distinct`: the values of one field and how many rows have them, the most

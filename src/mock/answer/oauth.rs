@@ -25,11 +25,10 @@ pub(crate) fn answer(world: &mut World, now_ms: i64, request: &Request) -> Answe
     if !content_type.starts_with("application/x-www-form-urlencoded") {
         return refusal(400, "invalid_request", "the body must be a form");
     }
-    let form = String::from_utf8_lossy(&request.body);
-    if form_value(&form, "grant_type").as_deref() != Some("client_credentials") {
+    if form_value(&request.body, "grant_type").as_deref() != Some("client_credentials") {
         return refusal(400, "unsupported_grant_type", "the grant type must be client_credentials");
     }
-    if form_value(&form, "scope").as_deref() != Some("api") {
+    if form_value(&request.body, "scope").as_deref() != Some("api") {
         return refusal(400, "invalid_scope", "the scope must be api");
     }
     let lifetime_s = world.behaviours.token_lifetime_s;

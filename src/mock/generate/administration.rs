@@ -8,7 +8,7 @@ use crate::made_up::{object_id, uuid};
 
 impl Scene<'_> {
     /// An event of one of those services.
-    pub(super) fn administration(&mut self, service: Service) -> String {
+    pub(super) fn administration(&mut self, service: Service) -> Vec<u8> {
         match service {
             Service::PasswordManager => self.password_manager(),
             Service::AccessManagement => self.access_management(),
@@ -23,7 +23,7 @@ impl Scene<'_> {
         }
     }
 
-    fn password_manager(&mut self) -> String {
+    fn password_manager(&mut self) -> Vec<u8> {
         let who = self.person();
         let kinds = [
             "passwordmanager_item_autofill",
@@ -35,20 +35,20 @@ impl Scene<'_> {
         let tail = tail(event_type, Some(true), &who.address);
         self.write(&tail, |event, random| {
             event.object("initiated_by", |by| {
-                by.text("id", &who.id).text("type", "user").text("email", &who.email);
-                by.text("source", "desktop_app");
+                by.put("id", &who.id).put("type", "user").put("email", &who.email);
+                by.put("source", "desktop_app");
             });
             event.object("association", |association| {
-                association.text("type", "item").text("id", &uuid(random));
+                association.put("type", "item").put("id", uuid(random));
             });
             geoip(event, who);
-            event.text("user_agent", "PasswordManager/3.14.2 (darwin; arm64)");
-            event.text("error_message", "");
+            event.put("user_agent", "PasswordManager/3.14.2 (darwin; arm64)");
+            event.put("error_message", "");
             no_changes(event);
         })
     }
 
-    fn access_management(&mut self) -> String {
+    fn access_management(&mut self) -> Vec<u8> {
         let who = self.person();
         let group = self.group();
         let decided = self.happens(0.5);
@@ -58,28 +58,28 @@ impl Scene<'_> {
         };
         let tail = tail(event_type, Some(true), &who.address);
         self.write(&tail, |event, random| {
-            event.text("pid", &uuid(random)).text("access_request_id", &object_id(random));
+            event.put("pid", uuid(random)).put("access_request_id", object_id(random));
             event.object("resource", |resource| {
-                resource.text("type", "user_group").text("id", &group.id).text("name", group.name);
+                resource.put("type", "user_group").put("id", &group.id).put("name", group.name);
             });
             event.object("workflow", |workflow| {
                 workflow
-                    .text("type", "approval")
-                    .text("id", &object_id(random))
-                    .text("name", "Manager, then owner")
-                    .text("desc", "");
+                    .put("type", "approval")
+                    .put("id", object_id(random))
+                    .put("name", "Manager, then owner")
+                    .put("desc", "");
             });
             by_user(event, who);
             geoip(event, who);
-            event.text("user_agent", "Mozilla/5.0").text("error_message", "");
+            event.put("user_agent", "Mozilla/5.0").put("error_message", "");
             event.list("changes", ["status"], |change, field| {
-                change.text("field", field).text("from", "PENDING");
-                change.text("to", if decided { "APPROVED" } else { "REQUESTED" });
+                change.put("field", field).put("from", "PENDING");
+                change.put("to", if decided { "APPROVED" } else { "REQUESTED" });
             });
         })
     }
 
-    fn alert(&mut self) -> String {
+    fn alert(&mut self) -> Vec<u8> {
         let who = self.administrator();
         let device = self.device_of(who);
         let event_type = self.one_of(&["alert_created", "alert_updated", "alert_status_updated"]);
@@ -87,102 +87,102 @@ impl Scene<'_> {
         let tail = tail(event_type, Some(true), &who.address);
         self.write(&tail, |event, random| {
             event.object("correlation", |correlation| {
-                correlation.text("id", &uuid(random));
+                correlation.put("id", uuid(random));
             });
-            event.text("category", "Device").text("severity", severity);
+            event.put("category", "Device").put("severity", severity);
             event.object("resource", |resource| {
                 resource
-                    .text("id", &object_id(random))
-                    .text("context", "Device has been offline for 14 days")
-                    .text("source_id", &device.id)
-                    .text("source_type", "system")
-                    .text("reference_id", &device.hostname);
+                    .put("id", object_id(random))
+                    .put("context", "Device has been offline for 14 days")
+                    .put("source_id", &device.id)
+                    .put("source_type", "system")
+                    .put("reference_id", &device.hostname);
             });
             event.list("initiated_by", [who], |by, who| {
-                by.text("id", &who.id).text("type", "admin").text("email", &who.email);
+                by.put("id", &who.id).put("type", "admin").put("email", &who.email);
             });
             geoip(event, who);
-            event.text("username", &who.username);
+            event.put("username", &who.username);
             no_changes(event);
         })
     }
 
-    fn notification(&mut self) -> String {
+    fn notification(&mut self) -> Vec<u8> {
         let who = self.administrator();
         let event_type =
             self.one_of(&["notification_channel_created", "notification_channel_updated"]);
         let tail = tail(event_type, Some(true), &who.address);
         self.write(&tail, |event, random| {
-            event.text("name", "On-call").text("type", "webhook");
+            event.put("name", "On-call").put("type", "webhook");
             event
-                .text("description", "Alerts for the weekend")
-                .text("channel_object_id", &object_id(random));
+                .put("description", "Alerts for the weekend")
+                .put("channel_object_id", object_id(random));
             event.object("correlation", |correlation| {
-                correlation.text("id", &uuid(random));
+                correlation.put("id", uuid(random));
             });
             event.list("config", ["https://hooks.example.net/on-call"], |row, url| {
-                row.text("key", "url").text("value", url);
+                row.put("key", "url").put("value", url);
             });
             by_administrator(event, who);
         })
     }
 
-    fn object_storage(&mut self) -> String {
+    fn object_storage(&mut self) -> Vec<u8> {
         let tail = Tail { event_type: "object_storage_create", ..Tail::default() };
         let device =
             self.device_of(self.cast.people.first().unwrap_or(&self.cast.administrators[0]));
         self.write(&tail, |event, random| {
             let digest = format!("{}{}", uuid(random), uuid(random)).replace('-', "");
-            event.text("result", "SUCCESS").text("referrer_object_id", &object_id(random));
-            event.text("referrer_type", "SOFTWARE_APP");
-            event.text("object_storage_item_object_id", &object_id(random));
-            event.text("object_storage_item_version_object_id", &object_id(random));
-            event.text("object_storage_item_version_name", "sparrow-vpn-3.5.2.pkg");
-            event.plain("object_storage_item_version_size", random.u32(1_000_000..90_000_000));
-            event.text("object_storage_item_version_sha_256_sum", &digest);
-            event.plain("total_software_item_count", random.u32(1..60));
-            event.plain("total_space_used", random.u64(1_000_000..9_000_000_000));
-            event.text("system_object_id", &device.id);
+            event.put("result", "SUCCESS").put("referrer_object_id", object_id(random));
+            event.put("referrer_type", "SOFTWARE_APP");
+            event.put("object_storage_item_object_id", object_id(random));
+            event.put("object_storage_item_version_object_id", object_id(random));
+            event.put("object_storage_item_version_name", "sparrow-vpn-3.5.2.pkg");
+            event.put("object_storage_item_version_size", random.u32(1_000_000..90_000_000));
+            event.put("object_storage_item_version_sha_256_sum", &digest);
+            event.put("total_software_item_count", random.u32(1..60));
+            event.put("total_space_used", random.u64(1_000_000..9_000_000_000));
+            event.put("system_object_id", &device.id);
         })
     }
 
-    fn saas_app_management(&mut self) -> String {
+    fn saas_app_management(&mut self) -> Vec<u8> {
         let who = self.person();
         let application = self.application();
         let tail = tail("saas_management_login_event", None, &who.address);
         self.write(&tail, |event, _| {
             by_user(event, who);
             geoip(event, who);
-            event.text("username", &who.username);
+            event.put("username", &who.username);
             event.object("resource", |resource| {
                 resource
-                    .text("application_id", &application.id)
-                    .text("application_name", application.label)
-                    .text("application_category", "Productivity");
+                    .put("application_id", &application.id)
+                    .put("application_name", application.label)
+                    .put("application_category", "Productivity");
             });
-            event.text("detail", "login seen by the browser extension");
+            event.put("detail", "login seen by the browser extension");
             no_changes(event);
         })
     }
 
-    fn asset_management(&mut self) -> String {
+    fn asset_management(&mut self) -> Vec<u8> {
         let who = self.administrator();
         let tail = tail("asset_management_asset_update", None, &who.address);
         self.write(&tail, |event, random| {
             by_administrator(event, who);
             geoip(event, who);
-            event.text("username", &who.username);
+            event.put("username", &who.username);
             event.object("resource", |resource| {
-                resource.text("id", &uuid(random)).text("type", "asset");
+                resource.put("id", uuid(random)).put("type", "asset");
             });
-            event.text("detail", "asset updated");
+            event.put("detail", "asset updated");
             event.list("changes", ["status"], |change, field| {
-                change.text("field", field).text("from", "In stock").text("to", "In use");
+                change.put("field", field).put("from", "In stock").put("to", "In use");
             });
         })
     }
 
-    fn report(&mut self) -> String {
+    fn report(&mut self) -> Vec<u8> {
         let who = self.administrator();
         let event_type = self.one_of(&["report_run", "report_export", "report_create"]);
         let tail = tail(event_type, None, &who.address);
@@ -191,19 +191,19 @@ impl Scene<'_> {
             geoip(event, who);
             event.object("resource", |resource| {
                 resource
-                    .text("name", "Users to devices")
-                    .text("id", &object_id(random))
-                    .text("description", "every Monday")
-                    .texts("resources", ["users", "devices"])
+                    .put("name", "Users to devices")
+                    .put("id", object_id(random))
+                    .put("description", "every Monday")
+                    .put("resources", ["users", "devices"])
                     .object("search_request", |_| {})
                     .object("configuration", |_| {});
             });
-            event.text("auth_method", "session").text("user_agent", "Mozilla/5.0");
+            event.put("auth_method", "session").put("user_agent", "Mozilla/5.0");
             no_changes(event);
         })
     }
 
-    fn workflow(&mut self) -> String {
+    fn workflow(&mut self) -> Vec<u8> {
         let who = self.administrator();
         let event_type = self.one_of(&["workflow_run", "workflow_update"]);
         let tail = tail(event_type, Some(true), &who.address);
@@ -211,13 +211,13 @@ impl Scene<'_> {
             by_administrator(event, who);
             geoip(event, who);
             event.object("resource", |resource| {
-                resource.text("id", &uuid(random)).text("type", "workflow").text("name", "Leaver");
+                resource.put("id", uuid(random)).put("type", "workflow").put("name", "Leaver");
             });
             useragent(event, who);
         })
     }
 
-    fn privileged_access(&mut self) -> String {
+    fn privileged_access(&mut self) -> Vec<u8> {
         let who = self.person();
         let device = self.device_of(who);
         let event_type = self.one_of(&["pam_session_start", "pam_session_end"]);
@@ -226,12 +226,9 @@ impl Scene<'_> {
             by_user(event, who);
             geoip(event, who);
             event.object("resource", |resource| {
-                resource
-                    .text("id", &device.id)
-                    .text("type", "system")
-                    .text("name", &device.hostname);
+                resource.put("id", &device.id).put("type", "system").put("name", &device.hostname);
             });
-            event.text("session_id", &uuid(random));
+            event.put("session_id", uuid(random));
             useragent(event, who);
         })
     }
@@ -242,5 +239,5 @@ fn tail<'a>(event_type: &'a str, success: Option<bool>, client_ip: &'a str) -> T
 }
 
 fn no_changes(event: &mut Object<'_>) {
-    event.plain("changes", "[]");
+    event.put("changes", [(); 0]);
 }

@@ -8,7 +8,7 @@ use crate::made_up::uuid;
 
 impl Scene<'_> {
     /// A systems event: mostly people signing in to their devices.
-    pub(super) fn systems(&mut self) -> String {
+    pub(super) fn systems(&mut self) -> Vec<u8> {
         match self.random.u8(..100) {
             0..=89 => self.device_login(),
             90..=93 => self.system_upgrade(),
@@ -16,7 +16,7 @@ impl Scene<'_> {
         }
     }
 
-    fn device_login(&mut self) -> String {
+    fn device_login(&mut self) -> Vec<u8> {
         let who = self.person();
         let device = self.device_of(who);
         let success = !self.happens(0.12);
@@ -45,26 +45,26 @@ impl Scene<'_> {
             geoip(event, who);
             event.object("resource", |resource| {
                 resource
-                    .text("id", &who.id)
-                    .text("type", "user")
-                    .text("username", &who.username)
-                    .text("email", &who.email);
+                    .put("id", &who.id)
+                    .put("type", "user")
+                    .put("username", &who.username)
+                    .put("email", &who.email);
             });
-            event.text("system_timestamp", &device_time);
+            event.put("system_timestamp", &device_time);
             system(event, device);
-            event.text("message", &message);
-            event.text("src_ip", &source).text("username", &who.username);
-            event.text("process_name", program);
-            event.plain("changes", "[]").text("app_management_source", "DEVICE_AGENT");
+            event.put("message", &message);
+            event.put("src_ip", &source).put("username", &who.username);
+            event.put("process_name", program);
+            event.put("changes", [(); 0]).put("app_management_source", "DEVICE_AGENT");
             if device.system == "Windows" {
                 event.object("windows_meta", |meta| {
-                    meta.plain("elevated", elevated).text("logon_type", "INTERACTIVE");
+                    meta.put("elevated", elevated).put("logon_type", "INTERACTIVE");
                 });
             }
         })
     }
 
-    fn system_upgrade(&mut self) -> String {
+    fn system_upgrade(&mut self) -> Vec<u8> {
         let who = self.person();
         let device = self.device_of(who);
         let [from, to] = device.versions;
@@ -78,15 +78,15 @@ impl Scene<'_> {
             system(event, device);
             geoip(event, who);
             event.object("resource", |resource| {
-                resource.text("id", &device.id).text("type", "system");
+                resource.put("id", &device.id).put("type", "system");
             });
             event.list("changes", [(from, to)], |change, (from, to)| {
-                change.text("field", "osVersion").text("from", from).text("to", to);
+                change.put("field", "osVersion").put("from", from).put("to", to);
             });
         })
     }
 
-    fn device_secret(&mut self) -> String {
+    fn device_secret(&mut self) -> Vec<u8> {
         let who = self.administrator();
         let owner = self.person();
         let device = self.device_of(owner);
@@ -103,21 +103,21 @@ impl Scene<'_> {
             geoip(event, owner);
             event.object("resource", |resource| {
                 resource
-                    .text("id", &device.id)
-                    .text("type", "system")
-                    .text("hostname", &device.hostname)
-                    .text("displayName", &device.display_name);
+                    .put("id", &device.id)
+                    .put("type", "system")
+                    .put("hostname", &device.hostname)
+                    .put("displayName", &device.display_name);
             });
             system(event, device);
-            event.text("username", &owner.username);
+            event.put("username", &owner.username);
             event.list("changes", ["fde_key"], |change, field| {
-                change.text("field", field);
+                change.put("field", field);
             });
         })
     }
 
     /// A program that came, changed or went. There is nobody who did it.
-    pub(super) fn software(&mut self) -> String {
+    pub(super) fn software(&mut self) -> Vec<u8> {
         let owner = self.person();
         let device = self.device_of(owner);
         let (name, publisher, versions) = PROGRAMS[self.random.usize(..PROGRAMS.len())];
@@ -135,47 +135,47 @@ impl Scene<'_> {
         self.write(&tail, |event, random| {
             event.object("system", |system| {
                 system
-                    .text("id", &device.id)
-                    .text("type", "system")
-                    .text("hostname", &device.hostname)
-                    .text("displayName", &device.display_name)
-                    .text("os", device.system);
+                    .put("id", &device.id)
+                    .put("type", "system")
+                    .put("hostname", &device.hostname)
+                    .put("displayName", &device.display_name)
+                    .put("os", device.system);
             });
             event.object("application", |application| {
                 application
-                    .text("name", name)
-                    .text("version", to)
-                    .text("path", &path)
-                    .text("publisher", publisher);
+                    .put("name", name)
+                    .put("version", to)
+                    .put("path", &path)
+                    .put("publisher", publisher);
                 if device.system == "Windows" {
                     let product = uuid(random).to_uppercase();
-                    application.text("uninstall_string", &format!("MsiExec.exe /X{{{product}}}"));
+                    application.put("uninstall_string", format!("MsiExec.exe /X{{{product}}}"));
                 }
             });
             event.object("resource", |resource| {
-                resource.text("id", &device.id).text("type", "system");
+                resource.put("id", &device.id).put("type", "system");
             });
             if event_type == "software_change" {
                 event.list("changes", [(from, to)], |change, (from, to)| {
-                    change.text("field", "version").text("from", from).text("to", to);
+                    change.put("field", "version").put("from", from).put("to", to);
                 });
             }
-            event.text("app_management_source", "SYSTEM_INSIGHTS");
+            event.put("app_management_source", "SYSTEM_INSIGHTS");
         })
     }
 
     /// The result of a command to a managed device, in the form of one vendor's devices.
-    pub(super) fn mdm(&mut self) -> String {
+    pub(super) fn mdm(&mut self) -> Vec<u8> {
         let request_types = ["DeviceInformation", "SecurityInfo", "InstallProfile"];
         let request_type = self.one_of(&request_types);
         let status = self.one_of(&["Acknowledged", "Idle", "NotNow"]);
         self.mdm_result(request_type, |event| {
-            event.text("status", status);
+            event.put("status", status);
             event.list(
                 "result",
                 [("DeviceName", "made up"), ("IsSupervised", "true")],
                 |row, one| {
-                    row.text("key", one.0).text("value", one.1);
+                    row.put("key", one.0).put("value", one.1);
                 },
             );
         })
@@ -183,38 +183,37 @@ impl Scene<'_> {
 
     /// A device's list of configuration profiles, of about so many bytes: each of its profiles
     /// carries certificates.
-    pub(super) fn profile_list(&mut self, bytes: usize) -> String {
+    pub(super) fn profile_list(&mut self, bytes: usize) -> Vec<u8> {
         let cast = self.cast;
         let certificates: usize = cast.certificates.iter().map(String::len).sum();
         let profiles = (bytes / (certificates + 480)).max(1);
         let names: Vec<String> = (0..profiles).map(|_| uuid(self.random)).collect();
         self.mdm_result("ProfileList", |event| {
             event.list("profile_list", &names, |profile, name| {
-                profile.plain("payload_removal_disallowed", true);
-                let certificates = cast.certificates.iter().map(String::as_str);
-                profile.texts("signer_certificates", certificates);
+                profile.put("payload_removal_disallowed", true);
+                profile.put("signer_certificates", &cast.certificates);
                 let identifier = format!("com.example.mdm.policy.{name}");
-                profile.text("payload_identifier", &identifier).plain("is_encrypted", false);
-                profile.text("payload_uuid", name).text("payload_organization", "Example");
-                profile.text("payload_display_name", "Screen lock policy");
+                profile.put("payload_identifier", &identifier).put("is_encrypted", false);
+                profile.put("payload_uuid", name).put("payload_organization", "Example");
+                profile.put("payload_display_name", "Screen lock policy");
                 // The misspelling is the real service's.
-                profile.plain("payload_verion", 1).plain("is_managed", true);
+                profile.put("payload_verion", 1).put("is_managed", true);
             });
         })
     }
 
-    fn mdm_result(&mut self, request_type: &str, own: impl FnOnce(&mut Object<'_>)) -> String {
+    fn mdm_result(&mut self, request_type: &str, own: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
         let owner = self.person();
         let device = self.device_of(owner);
         let managing = &self.cast.devices[0].id;
         let tail = Tail { event_type: "mdm_command_result", ..Tail::default() };
         self.write(&tail, |event, random| {
-            event.text("mdm_type", "apple").text("request_type", request_type);
-            event.text("mdm_device_id", &device.id).text("mdm_device_manager_id", managing);
+            event.put("mdm_type", "apple").put("request_type", request_type);
+            event.put("mdm_device_id", &device.id).put("mdm_device_manager_id", managing);
             event.object("command", |command| {
-                command.text("request_type", request_type);
+                command.put("request_type", request_type);
             });
-            event.text("command_uuid", &uuid(random)).plain("error_chain", "null");
+            event.put("command_uuid", uuid(random)).put("error_chain", ());
             own(event);
         })
     }
@@ -223,10 +222,10 @@ impl Scene<'_> {
 fn system(event: &mut Object<'_>, device: &Device) {
     event.object("system", |system| {
         system
-            .text("id", &device.id)
-            .text("hostname", &device.hostname)
-            .text("displayName", &device.display_name)
-            .text("os", device.system)
-            .text("version", device.versions[1]);
+            .put("id", &device.id)
+            .put("hostname", &device.hostname)
+            .put("displayName", &device.display_name)
+            .put("os", device.system)
+            .put("version", device.versions[1]);
     });
 }

@@ -1,42 +1,39 @@
-//! Writes JSON objects in a chosen key order.
+//! Writes JSON objects in a chosen key order, which a map would not keep.
 
-use std::fmt::Write as _;
+use serde::Serialize;
 
 /// An object being written; it is closed when [`object`] returns.
 pub(super) struct Object<'a> {
-    text: &'a mut String,
+    text: &'a mut Vec<u8>,
     is_empty: bool,
 }
 
 /// Writes one object to the end of a text.
-pub(super) fn object(text: &mut String, fill: impl FnOnce(&mut Object<'_>)) {
-    text.push('{');
+pub(super) fn object(text: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>)) {
+    text.push(b'{');
     let mut inner = Object { text, is_empty: true };
     fill(&mut inner);
-    text.push('}');
+    text.push(b'}');
+}
+
+fn push(text: &mut Vec<u8>, value: impl Serialize) {
+    // Texts and numbers are always JSON, and writing to memory cannot fail.
+    let _ = serde_json::to_writer(text, &value);
 }
 
 impl Object<'_> {
     fn key(&mut self, key: &str) {
         if !std::mem::take(&mut self.is_empty) {
-            self.text.push(',');
+            self.text.push(b',');
         }
-        push_text(self.text, key);
-        self.text.push(':');
+        push(self.text, key);
+        self.text.push(b':');
     }
 
-    /// A string.
-    pub(super) fn text(&mut self, key: &str, value: &str) -> &mut Self {
+    /// Any value; `()` is `null`.
+    pub(super) fn put(&mut self, key: &str, value: impl Serialize) -> &mut Self {
         self.key(key);
-        push_text(self.text, value);
-        self
-    }
-
-    /// A number, a boolean, or whatever displays as JSON.
-    pub(super) fn plain(&mut self, key: &str, value: impl std::fmt::Display) -> &mut Self {
-        self.key(key);
-        // Writing to a string cannot fail.
-        let _ = write!(self.text, "{value}");
+        push(self.text, value);
         self
     }
 
@@ -55,48 +52,14 @@ impl Object<'_> {
         mut fill: impl FnMut(&mut Object<'_>, T),
     ) -> &mut Self {
         self.key(key);
-        self.text.push('[');
+        self.text.push(b'[');
         for (number, item) in items.into_iter().enumerate() {
             if number > 0 {
-                self.text.push(',');
+                self.text.push(b',');
             }
             object(self.text, |inner| fill(inner, item));
         }
-        self.text.push(']');
+        self.text.push(b']');
         self
     }
-
-    /// A list of strings.
-    pub(super) fn texts<'t>(
-        &mut self,
-        key: &str,
-        values: impl IntoIterator<Item = &'t str>,
-    ) -> &mut Self {
-        self.key(key);
-        self.text.push('[');
-        for (number, value) in values.into_iter().enumerate() {
-            if number > 0 {
-                self.text.push(',');
-            }
-            push_text(self.text, value);
-        }
-        self.text.push(']');
-        self
-    }
-}
-
-/// Writes a string; UTF-8 stays as it is, as in the real service.
-fn push_text(text: &mut String, value: &str) {
-    text.push('"');
-    for letter in value.chars() {
-        match letter {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            control if control < ' ' => {
-                let _ = write!(text, "\\u{:04x}", u32::from(control));
-            }
-            other => text.push(other),
-        }
-    }
-    text.push('"');
 }

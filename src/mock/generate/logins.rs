@@ -1,5 +1,7 @@
 //! Events of people signing in: directory, single sign-on, RADIUS and LDAP.
 
+use serde_json::value::RawValue;
+
 use super::cast::Thing;
 use super::json::Object;
 use super::scene::{Scene, Tail, by_administrator, by_user, geoip, useragent};
@@ -18,7 +20,7 @@ const CHANGES: [(&str, &str, &str); 6] = [
 
 impl Scene<'_> {
     /// A directory event: mostly people signing in, else administrators changing things.
-    pub(super) fn directory(&mut self) -> String {
+    pub(super) fn directory(&mut self) -> Vec<u8> {
         match self.random.u8(..10) {
             0..=3 => self.user_login(),
             4 => self.admin_login(),
@@ -27,7 +29,7 @@ impl Scene<'_> {
         }
     }
 
-    fn user_login(&mut self) -> String {
+    fn user_login(&mut self) -> Vec<u8> {
         let who = self.person();
         let device = self.device_of(who);
         let success = !self.happens(0.06);
@@ -44,36 +46,36 @@ impl Scene<'_> {
             by_user(event, who);
             geoip(event, who);
             useragent(event, who);
-            event.plain("mfa", mfa);
+            event.put("mfa", mfa);
             if mfa {
                 event.object("mfa_meta", |meta| {
-                    meta.text("type", "totp");
+                    meta.put("type", "totp");
                 });
             }
             event.object("auth_context", |context| {
                 context.object("auth_methods", |methods| {
                     methods.object("password", |password| {
-                        password.plain("success", success);
+                        password.put("success", success);
                     });
                 });
                 context.object("system", |system| {
                     system
-                        .text("hostname", &device.hostname)
-                        .text("os", device.system)
-                        .text("displayName", &device.display_name)
-                        .text("id", &device.id)
-                        .text("version", device.versions[1]);
+                        .put("hostname", &device.hostname)
+                        .put("os", device.system)
+                        .put("displayName", &device.display_name)
+                        .put("id", &device.id)
+                        .put("version", device.versions[1]);
                 });
                 context.list("policies_applied", [policy], policy_applied);
             });
-            event.text("auth_method", "session");
+            event.put("auth_method", "session");
             if !success {
-                event.text("error_message", failure);
+                event.put("error_message", failure);
             }
         })
     }
 
-    fn admin_login(&mut self) -> String {
+    fn admin_login(&mut self) -> Vec<u8> {
         let who = self.administrator();
         let success = !self.happens(0.03);
         let failure = self.one_of(&FAILURES);
@@ -87,14 +89,14 @@ impl Scene<'_> {
             by_administrator(event, who);
             geoip(event, who);
             useragent(event, who);
-            event.plain("mfa", true);
+            event.put("mfa", true);
             if !success {
-                event.text("error_message", failure);
+                event.put("error_message", failure);
             }
         })
     }
 
-    fn user_change(&mut self) -> String {
+    fn user_change(&mut self) -> Vec<u8> {
         let who = self.administrator();
         let whom = self.person();
         let event_type =
@@ -112,30 +114,30 @@ impl Scene<'_> {
             by_administrator(event, who);
             geoip(event, who);
             event.object("correlation", |correlation| {
-                correlation.text("id", &object_id(random)).text("type", "admin_change");
+                correlation.put("id", object_id(random)).put("type", "admin_change");
             });
             event.object("resource", |resource| {
                 resource
-                    .text("id", &whom.id)
-                    .text("type", "user")
-                    .text("username", &whom.username)
-                    .text("recipient_email", &whom.email)
-                    .text("name", &whom.display_name);
+                    .put("id", &whom.id)
+                    .put("type", "user")
+                    .put("username", &whom.username)
+                    .put("recipient_email", &whom.email)
+                    .put("name", &whom.display_name);
             });
             useragent(event, who);
             let changes = CHANGES.iter().cycle().skip(first).take(count);
             event.list("changes", changes, |change, (field, from, to)| {
-                change.text("field", field);
+                change.put("field", field);
                 if event_type != "user_create" {
-                    change.plain("from", from);
+                    change.put("from", json(from));
                 }
-                change.plain("to", to);
+                change.put("to", json(to));
             });
-            event.text("auth_method", auth_method);
+            event.put("auth_method", auth_method);
         })
     }
 
-    fn association_change(&mut self) -> String {
+    fn association_change(&mut self) -> Vec<u8> {
         let who = self.administrator();
         let whom = self.person();
         let group = self.group();
@@ -149,29 +151,29 @@ impl Scene<'_> {
         self.write(&tail, |event, _| {
             by_administrator(event, who);
             event.object("association", |association| {
-                association.text("op", operation).text("action_source", "manual");
+                association.put("op", operation).put("action_source", "manual");
                 association.object("connection", |connection| {
                     connection.object("from", |from| {
-                        from.text("name", group.name)
-                            .text("type", "user_group")
-                            .text("object_id", &group.id);
+                        from.put("name", group.name)
+                            .put("type", "user_group")
+                            .put("object_id", &group.id);
                     });
                     connection.object("to", |to| {
-                        to.text("name", &whom.username)
-                            .text("type", "user")
-                            .text("object_id", &whom.id);
+                        to.put("name", &whom.username)
+                            .put("type", "user")
+                            .put("object_id", &whom.id);
                     });
                 });
-                association.plain("attributes", "null");
+                association.put("attributes", ());
             });
             geoip(event, who);
             useragent(event, who);
-            event.text("auth_method", "session");
+            event.put("auth_method", "session");
         })
     }
 
     /// A single sign-on event: it tells of success as `sso_token_success` alone.
-    pub(super) fn sso(&mut self) -> String {
+    pub(super) fn sso(&mut self) -> Vec<u8> {
         let who = self.person();
         let device = self.device_of(who);
         let application = self.application();
@@ -186,40 +188,40 @@ impl Scene<'_> {
         };
         self.write(&tail, |event, _| {
             by_user(event, who);
-            event.text("error_message", if success { "" } else { "application unreachable" });
+            event.put("error_message", if success { "" } else { "application unreachable" });
             geoip(event, who);
-            event.plain("sso_token_success", success);
+            event.put("sso_token_success", success);
             useragent(event, who);
             event.object("auth_context", |context| {
                 context.object("system", |system| {
                     system
-                        .text("hostname", &device.hostname)
-                        .text("os", device.system)
-                        .text("displayName", &device.display_name)
-                        .text("id", &device.id)
-                        .text("version", device.versions[1]);
+                        .put("hostname", &device.hostname)
+                        .put("os", device.system)
+                        .put("displayName", &device.display_name)
+                        .put("id", &device.id)
+                        .put("version", device.versions[1]);
                 });
                 context.list("policies_applied", [policy], policy_applied);
                 context.object("auth_methods", |_| {});
             });
-            event.plain("mfa", mfa);
-            event.plain("idp_initiated", idp_initiated);
+            event.put("mfa", mfa);
+            event.put("idp_initiated", idp_initiated);
             event.object("application", |target| {
                 target
-                    .text("display_label", application.label)
-                    .text("sso_type", "saml")
-                    .text("name", application.name)
-                    .text("id", &application.id)
-                    .text(
+                    .put("display_label", application.label)
+                    .put("sso_type", "saml")
+                    .put("name", application.name)
+                    .put("id", &application.id)
+                    .put(
                         "sso_url",
-                        &format!("https://sso.jumpcloud.com/saml2/{}", application.name),
+                        format!("https://sso.jumpcloud.com/saml2/{}", application.name),
                     );
             });
         })
     }
 
     /// A RADIUS event, asked for by one of the access points.
-    pub(super) fn radius(&mut self, access_point: usize) -> String {
+    pub(super) fn radius(&mut self, access_point: usize) -> Vec<u8> {
         let who = self.person();
         let success = !self.happens(0.04);
         let address = &self.cast.access_points[access_point];
@@ -231,37 +233,37 @@ impl Scene<'_> {
         };
         self.write(&tail, |event, _| {
             event.object("initiated_by", |by| {
-                by.text("type", "user").text("username", &who.username);
+                by.put("type", "user").put("username", &who.username);
             });
             event.object("auth_meta", |meta| {
-                meta.text("auth_idp", "JUMPCLOUD")
-                    .text("userid_type", "USERNAME")
-                    .plain("user_cert_enabled", false)
-                    .plain("device_cert_enabled", false)
-                    .plain("user_password_enabled", true);
+                meta.put("auth_idp", "JUMPCLOUD")
+                    .put("userid_type", "USERNAME")
+                    .put("user_cert_enabled", false)
+                    .put("device_cert_enabled", false)
+                    .put("user_password_enabled", true);
             });
             geoip(event, who);
-            event.text("nas_mfa_state", "DISABLED").text("auth_type", "EAP");
-            event.text("eap_type", "EAP-PEAP").plain("mfa", false);
+            event.put("nas_mfa_state", "DISABLED").put("auth_type", "EAP");
+            event.put("eap_type", "EAP-PEAP").put("mfa", false);
             event.object("mfa_meta", |meta| {
-                meta.text("type", "none");
+                meta.put("type", "none");
             });
             event.object("outer", |outer| {
                 outer
-                    .text("eap_type", "PEAP")
-                    .text("username", &who.username)
-                    .plain("error_message", "null");
+                    .put("eap_type", "PEAP")
+                    .put("username", &who.username)
+                    .put("error_message", ());
             });
-            event.text("username", &who.username);
+            event.put("username", &who.username);
             match success {
-                true => event.plain("error_message", "null"),
-                false => event.text("error_message", "mschap: MS-CHAP2-Response is incorrect"),
+                true => event.put("error_message", ()),
+                false => event.put("error_message", "mschap: MS-CHAP2-Response is incorrect"),
             };
         })
     }
 
     /// An LDAP bind or search by one of the systems that ask the directory.
-    pub(super) fn ldap(&mut self) -> String {
+    pub(super) fn ldap(&mut self) -> Vec<u8> {
         let who = self.person();
         let is_search = self.happens(0.6);
         let base = format!("o={},dc=jumpcloud,dc=com", self.organization);
@@ -275,31 +277,29 @@ impl Scene<'_> {
         self.write(&tail, |event, random| {
             let connection = object_id(random);
             event.object("initiated_by", |by| {
-                by.text("type", "user").text("username", &who.username);
+                by.put("type", "user").put("username", &who.username);
             });
             event.object("auth_meta", |meta| {
                 meta.object("auth_methods", |methods| {
                     methods.object("password", |password| {
-                        password.plain("success", success);
+                        password.put("success", success);
                     });
                 });
             });
-            event.text("dn", &format!("uid={},ou=Users,{base}", who.username));
-            event.text("connection_id", &connection).text("auth_method", "simple");
-            event.text("mech", "SIMPLE").plain("operation_number", random.u32(1..40));
-            event.text("operation_type", if is_search { "search" } else { "bind" });
-            event.plain("start_tls", false).plain("tls_established", true);
-            event.text("username", &who.username);
-            event.plain("error_code", if success { 0 } else { 49 });
-            event.text("error_message", if success { "" } else { "Invalid credentials" });
+            event.put("dn", format!("uid={},ou=Users,{base}", who.username));
+            event.put("connection_id", &connection).put("auth_method", "simple");
+            event.put("mech", "SIMPLE").put("operation_number", random.u32(1..40));
+            event.put("operation_type", if is_search { "search" } else { "bind" });
+            event.put("start_tls", false).put("tls_established", true);
+            event.put("username", &who.username);
+            event.put("error_code", if success { 0 } else { 49 });
+            event.put("error_message", if success { "" } else { "Invalid credentials" });
             if is_search {
-                event.text("base", &format!("ou=Users,{base}")).plain("scope", 2).plain("deref", 0);
-                event.text(
-                    "filter",
-                    &format!("(&(objectClass=inetOrgPerson)(uid={}))", who.username),
-                );
-                event.text("attr", "uid mail cn sn givenName memberOf employeeType loginShell");
-                event.plain("number_of_results", 1).text("oid", "");
+                event.put("base", format!("ou=Users,{base}")).put("scope", 2).put("deref", 0);
+                event
+                    .put("filter", format!("(&(objectClass=inetOrgPerson)(uid={}))", who.username));
+                event.put("attr", "uid mail cn sn givenName memberOf employeeType loginShell");
+                event.put("number_of_results", 1).put("oid", "");
             }
         })
     }
@@ -307,8 +307,13 @@ impl Scene<'_> {
 
 /// A conditional access policy that was asked.
 fn policy_applied(event: &mut Object<'_>, group: &Thing) {
-    event.text("id", &group.id).text("name", &format!("Trusted devices: {}", group.name));
+    event.put("id", &group.id).put("name", format!("Trusted devices: {}", group.name));
     event.object("metadata", |metadata| {
-        metadata.text("action", "ALLOW").text("resource_type", "APPLICATION");
+        metadata.put("action", "ALLOW").put("resource_type", "APPLICATION");
     });
+}
+
+/// A text that is JSON already.
+fn json(text: &str) -> Option<&RawValue> {
+    serde_json::from_str(text).ok()
 }

@@ -270,7 +270,7 @@ impl Generator {
 }
 
 /// An event of the scene's service.
-fn event(scene: &mut Scene<'_>) -> String {
+fn event(scene: &mut Scene<'_>) -> Vec<u8> {
     match scene.service {
         Service::Directory => scene.directory(),
         Service::Sso => scene.sso(),

@@ -6,7 +6,7 @@ use super::cast::{Cast, Device, Person, Thing};
 use super::json::{Object, object};
 use super::service::Service;
 use crate::made_up::{object_id, uuid_of_version};
-use crate::time::{to_second, with_fraction};
+use crate::time::{NS_A_MS, to_millisecond, to_nanosecond, to_second};
 
 /// What an event is made of.
 pub(super) struct Scene<'a> {
@@ -35,29 +35,29 @@ impl<'a> Scene<'a> {
         &mut self,
         tail: &Tail<'_>,
         own: impl FnOnce(&mut Object<'_>, &mut Rng),
-    ) -> String {
-        let mut text = String::with_capacity(1_280);
+    ) -> Vec<u8> {
+        let mut text = Vec::with_capacity(1_280);
         object(&mut text, |event| {
             own(event, self.random);
-            event.text("event_type", tail.event_type);
+            event.put("event_type", tail.event_type);
             if tail.has_provider {
                 match self.random.u8(..3) {
-                    0 => event.plain("provider", "null"),
-                    1 => event.text("provider", ""),
+                    0 => event.put("provider", ()),
+                    1 => event.put("provider", ""),
                     _ => event,
                 };
             }
-            event.text("service", self.service.name());
+            event.put("service", self.service.name());
             if let Some(success) = tail.success.filter(|_| !self.lacks_success) {
-                event.plain("success", success);
+                event.put("success", success);
             }
-            event.text("organization", self.organization);
-            event.text("@version", "1");
+            event.put("organization", self.organization);
+            event.put("@version", "1");
             if let Some(client_ip) = tail.client_ip {
-                event.text("client_ip", client_ip);
+                event.put("client_ip", client_ip);
             }
-            event.text("id", &self.id());
-            event.text("timestamp", &self.timestamp());
+            event.put("id", self.id());
+            event.put("timestamp", self.timestamp());
         });
         text
     }
@@ -70,24 +70,22 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// The timestamp with the digits of the service; zeros at the end of nanoseconds are cut.
+    /// The timestamp with the digits of the service.
     fn timestamp(&mut self) -> String {
+        let time_ns = i128::from(self.time_ms) * NS_A_MS;
         match self.service {
-            Service::Radius => with_fraction(self.time_ms, "", 0),
+            Service::Radius => to_second(time_ns),
             Service::Sso | Service::Mdm | Service::Ldap => {
-                let below_ms = format!("{:06}", self.random.u32(..1_000_000));
-                let time = with_fraction(self.time_ms, &below_ms, 9);
-                let trimmed = time.trim_end_matches('Z').trim_end_matches('0');
-                format!("{}Z", trimmed.trim_end_matches('.'))
+                to_nanosecond(time_ns + i128::from(self.random.u32(..1_000_000)))
             }
-            _ => with_fraction(self.time_ms, "", 3),
+            _ => to_millisecond(self.time_ms),
         }
     }
 
     /// The time on a device's own clock: to the second, in its own zone.
     pub(super) fn device_time(&mut self) -> String {
         let lag_ms = self.random.i64(0..4_000);
-        let local = to_second(i128::from(self.time_ms - lag_ms) * 1_000_000);
+        let local = to_second(i128::from(self.time_ms - lag_ms) * NS_A_MS);
         format!("{}+00:00", local.trim_end_matches('Z'))
     }
 
@@ -125,14 +123,14 @@ impl<'a> Scene<'a> {
 /// `initiated_by` of an administrator.
 pub(super) fn by_administrator(event: &mut Object<'_>, who: &Person) {
     event.object("initiated_by", |by| {
-        by.text("id", &who.id).text("type", "admin").text("email", &who.email);
+        by.put("id", &who.id).put("type", "admin").put("email", &who.email);
     });
 }
 
 /// `initiated_by` of a user.
 pub(super) fn by_user(event: &mut Object<'_>, who: &Person) {
     event.object("initiated_by", |by| {
-        by.text("id", &who.id).text("type", "user").text("username", &who.username);
+        by.put("id", &who.id).put("type", "user").put("username", &who.username);
     });
 }
 
@@ -142,13 +140,13 @@ pub(super) fn geoip(event: &mut Object<'_>, who: &Person) {
     let [latitude, longitude] = who.position;
     event.object("geoip", |geoip| {
         geoip
-            .text("country_code", place.country)
-            .text("timezone", place.timezone)
-            .plain("latitude", latitude)
-            .text("continent_code", place.continent)
-            .text("region_name", place.region)
-            .plain("longitude", longitude)
-            .text("region_code", place.region_code);
+            .put("country_code", place.country)
+            .put("timezone", place.timezone)
+            .put("latitude", latitude)
+            .put("continent_code", place.continent)
+            .put("region_name", place.region)
+            .put("longitude", longitude)
+            .put("region_code", place.region_code);
     });
 }
 
@@ -159,20 +157,20 @@ pub(super) fn useragent(event: &mut Object<'_>, who: &Person) {
     let version = [major, minor, patch].map(str::to_owned).join(".");
     let version = version.trim_end_matches('.');
     event.object("useragent", |useragent| {
-        useragent.text("os", agent.system).text("minor", "0");
+        useragent.put("os", agent.system).put("minor", "0");
         if !minor.is_empty() {
-            useragent.text("os_minor", minor).text("os_patch", patch);
+            useragent.put("os_minor", minor).put("os_patch", patch);
         }
         if !major.is_empty() {
-            useragent.text("os_major", major).text("os_version", version);
+            useragent.put("os_major", major).put("os_version", version);
         }
         useragent
-            .text("version", &format!("{}.0.0.0", agent.major))
-            .text("patch", "0")
-            .text("os_full", format!("{} {version}", agent.system).trim_end())
-            .text("major", agent.major)
-            .text("name", agent.name)
-            .text("os_name", agent.system)
-            .text("device", agent.device);
+            .put("version", format!("{}.0.0.0", agent.major))
+            .put("patch", "0")
+            .put("os_full", format!("{} {version}", agent.system).trim_end())
+            .put("major", agent.major)
+            .put("name", agent.name)
+            .put("os_name", agent.system)
+            .put("device", agent.device);
     });
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
@@ -17,13 +18,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use crate::answer::respond;
 use crate::wire::{Answer, Delivery, Request};
 use crate::world::World;
 use crate::world::behaviour::HeaderSpelling;
-use body::{Cut, ScriptedBody, pause};
+use body::{Cut, pause, scripted};
 
 /// Tells virtual time: UTC milliseconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -33,7 +34,8 @@ pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 pub struct MockServer {
     address: SocketAddr,
     world: Arc<Mutex<World>>,
-    accepting: JoinHandle<()>,
+    /// Ends when it is dropped.
+    _accepting: JoinSet<()>,
 }
 
 impl MockServer {
@@ -55,8 +57,9 @@ impl MockServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
         let world = Arc::new(Mutex::new(world));
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&world), clock));
-        Ok(Self { address, world, accepting })
+        let mut accepting = JoinSet::new();
+        accepting.spawn(accept(listener, Arc::clone(&world), clock));
+        Ok(Self { address, world, _accepting: accepting })
     }
 
     /// The base of Directory Insights: `http://127.0.0.1:PORT/insights/directory/v1`.
@@ -78,12 +81,6 @@ impl MockServer {
     /// answers nothing while the guard is held; do not hold it across an `await`.
     pub fn world(&self) -> MutexGuard<'_, World> {
         lock(&self.world)
-    }
-}
-
-impl Drop for MockServer {
-    fn drop(&mut self) {
-        self.accepting.abort();
     }
 }
 
@@ -140,7 +137,7 @@ async fn serve_request(
     world: &Mutex<World>,
     clock: &Clock,
     is_reset: &AtomicBool,
-) -> Result<hyper::Response<ScriptedBody>, Cut> {
+) -> Result<hyper::Response<UnsyncBoxBody<Bytes, Cut>>, Cut> {
     let (parts, incoming) = request.into_parts();
     let body = incoming.collect().await.map_err(|_| Cut)?.to_bytes();
     let request = received(&parts, body);
@@ -175,14 +172,14 @@ fn received(parts: &hyper::http::request::Parts, body: Bytes) -> Request {
     }
 }
 
-fn response(answer: Answer) -> hyper::Response<ScriptedBody> {
+fn response(answer: Answer) -> hyper::Response<UnsyncBoxBody<Bytes, Cut>> {
     let told_length = match answer.delivery {
         Delivery::CutAfter(_) => Some(answer.body.len().to_string()),
         Delivery::SlowLoris { .. } => Some(answer.body.len().to_string()),
         Delivery::WrongContentLength(length) => Some(length.to_string()),
         Delivery::Whole | Delivery::Chunked | Delivery::Reset | Delivery::Stall(_) => None,
     };
-    let mut response = hyper::Response::new(ScriptedBody::new(answer.body, answer.delivery));
+    let mut response = hyper::Response::new(scripted(answer.body, answer.delivery));
     // A status or a header that HTTP does not know can only come from a fault someone wrote; it
     // is told, and the rest is sent.
     match StatusCode::from_u16(answer.status) {

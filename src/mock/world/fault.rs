@@ -10,14 +10,7 @@ use crate::wire::{Answer, Delivery, Request};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
     /// This answer instead of the real one.
-    Answer {
-        /// The status code.
-        status: u16,
-        /// Names and values.
-        headers: Vec<(String, String)>,
-        /// The body.
-        body: Bytes,
-    },
+    Answer(Answer),
     /// The connection is reset before a byte of the answer.
     Reset,
     /// The true answer, cut after this many bytes under the `Content-Length` of the whole.
@@ -148,13 +141,7 @@ impl Fault {
     /// The answer that takes the place of the real one, if this fault is of that kind.
     pub(crate) fn replacement(&self) -> Option<Answer> {
         match self {
-            Self::Answer { status, headers, body } => Some(Answer {
-                status: *status,
-                headers: headers.clone(),
-                body: body.clone(),
-                delivery: Delivery::Whole,
-                rows: 0,
-            }),
+            Self::Answer(answer) => Some(answer.clone()),
             Self::Reset => Some(Answer {
                 status: 0,
                 headers: Vec::new(),
@@ -193,7 +180,7 @@ impl Fault {
 
 impl From<Answer> for Fault {
     fn from(answer: Answer) -> Self {
-        Self::Answer { status: answer.status, headers: answer.headers, body: answer.body }
+        Self::Answer(answer)
     }
 }
 
