@@ -1,7 +1,6 @@
 //! The Lambda function: telemetry, settings and adapters once, then the runtime's loop.
 
-use std::os::unix::process::CommandExt as _;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -13,7 +12,7 @@ use engine::task::validate;
 use futures_util::FutureExt as _;
 use jumpcloud_collector::aws::{dynamodb::DynamoDb, s3::S3, secrets::SecretsManager, sqs::Sqs};
 use jumpcloud_collector::clock::SystemClock;
-use jumpcloud_collector::config::{self, Config};
+use jumpcloud_collector::config::Config;
 use jumpcloud_collector::custom_resource::{CallbackError, Request};
 use jumpcloud_collector::handler::{InvocationError, handle};
 use jumpcloud_collector::jumpcloud::{Auth, Client, ConsoleClient, Http};
@@ -27,10 +26,6 @@ type Ready = Arc<(Fleet, Emitter)>;
 /// One thread. A function has a fraction of a processor; a second thread would bring memory of its
 /// own, and what one has read of a page would be far from the other.
 fn main() -> ExitCode {
-    if !config::gives_memory_back() {
-        let error = begin_again();
-        tracing::warn!(%error, "freed memory is kept by the allocator");
-    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
         Ok(runtime) => runtime.block_on(serve()),
@@ -38,17 +33,6 @@ fn main() -> ExitCode {
             tracing::error!(%error, "the function cannot run");
             ExitCode::FAILURE
         }
-    }
-}
-
-/// Begins the process again with an allocator that gives large buffers back: what is freed between
-/// two batches would stay with the process otherwise, half of its size. The template sets the
-/// variable, so that a deployed function does not need this. Returns only if it cannot be done.
-fn begin_again() -> std::io::Error {
-    let (name, value) = config::MALLOC_THRESHOLD;
-    match std::env::current_exe() {
-        Ok(program) => Command::new(program).env(name, value).exec(),
-        Err(error) => error,
     }
 }
 

@@ -44,17 +44,6 @@ pub struct Source {
     pub log_level: tracing::Level,
 }
 
-/// Whether the C library's allocator was told, as it must be before the process starts, to give
-/// large buffers back to the system when they are freed.
-#[must_use]
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-pub fn gives_memory_back() -> bool {
-    std::env::var_os(MALLOC_THRESHOLD.0).is_some()
-}
-
-/// The allocator's variable, and the size in bytes from which a buffer is given back.
-pub const MALLOC_THRESHOLD: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "1048576");
-
 impl Config {
     /// Reads the function's environment.
     ///

@@ -8,9 +8,6 @@ pub const BATCH_EVENTS_MAX: usize = 50_000;
 /// A batch closes before the event that would open one more partition than this.
 pub const BATCH_PARTITIONS_MAX: usize = 64;
 
-/// A larger buffer for lines is not kept from one batch to the next. It grows by doubling.
-pub const BATCH_BUFFER_BYTES_MAX: usize = 2 * BATCH_RAW_BYTES_MAX;
-
 /// The largest page limit JumpCloud accepts (its API description).
 pub const PAGE_LIMIT_MAX: u32 = 10_000;
 /// An answer with more rows than this, of whatever length, is none: each takes some memory.
@@ -25,10 +22,6 @@ pub const PAGE_AHEAD_BYTES_MAX: usize = 24 * MIB;
 /// A batch holds a page whose lines make up this part of it, in quarters; it copies the lines of
 /// any other. So it never holds more than a third beyond its lines.
 pub const PAGE_HELD_QUARTERS_MIN: usize = 3;
-/// Buffers for pages that a process keeps: of those a batch holds, of the one that is worked on and
-/// the one ahead.
-pub const SPARE_PAGES_BYTES_MAX: usize =
-    BATCH_RAW_BYTES_MAX / PAGE_HELD_QUARTERS_MIN * 4 + 2 * PAGE_AHEAD_BYTES_MAX;
 /// A larger event is quarantined: readers of the archive refuse such lines.
 pub const EVENT_BYTES_MAX: usize = 16 * MIB;
 /// An error or token answer is read up to here; nothing longer is worth keeping.

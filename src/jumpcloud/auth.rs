@@ -9,9 +9,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::http::{BodyLimits, Http, HttpError};
-use super::pace::Pace;
-use super::retry;
+use super::headers::wait_ms;
+use super::http::{self, BodyLimits, Http, HttpError};
+use super::rate_limit::RateLimiter;
+use super::retry::{TryError, is_transient};
 use super::secret::Credentials;
 use engine::limits::{ANSWER_BYTES_MAX, SECRET_AGE_MS_MAX, TOKEN_EARLY_MS};
 use engine::ports::{Clock, Secrets, StoreError};
@@ -20,9 +21,9 @@ use engine::stream::Scope;
 /// What a token is assumed to last where JumpCloud does not say (its own client assumes this).
 const TOKEN_SECONDS: i64 = 3_600;
 
-/// The header that proves who is asking.
+/// The header that says who is asking, and proves it.
 #[derive(Debug)]
-pub struct Proof {
+pub struct AuthHeader {
     /// `x-api-key` or `authorization`.
     pub name: HeaderName,
     /// Marked sensitive.
@@ -38,29 +39,13 @@ pub(super) fn without(secret: &SecretString, message: &str) -> String {
     message.replace(secret.expose_secret(), "[secret]")
 }
 
-/// Why there is no proof.
-#[derive(Debug, thiserror::Error)]
-pub enum AuthError {
-    /// Somebody must mend it.
-    #[error("{0}")]
-    Refused(String),
-    /// It may pass, after the time JumpCloud names.
-    #[error("{message}")]
-    Unavailable {
-        /// What happened.
-        message: String,
-        /// The wait that was asked for.
-        wait_ms: Option<u64>,
-    },
-}
-
 /// Credentials and token, as far as they are known; one a process.
 pub struct Auth {
     secrets: Arc<dyn Secrets>,
     clock: Arc<dyn Clock>,
     http: Http,
     token_url: String,
-    pace: Pace,
+    rate_limiter: RateLimiter,
     state: Mutex<State>,
 }
 
@@ -88,30 +73,30 @@ impl Auth {
         http: Http,
         token_url: String,
     ) -> Self {
-        Self { secrets, clock, http, token_url, pace: Pace::default(), state: Mutex::default() }
+        let rate_limiter = RateLimiter::default();
+        Self { secrets, clock, http, token_url, rate_limiter, state: Mutex::default() }
     }
 
-    /// The rate of all requests made with these credentials, those for tokens included.
-    #[must_use]
-    pub fn pace(&self) -> &Pace {
-        &self.pace
+    /// Limits the rate of all requests made with these credentials, those for tokens included.
+    pub(super) fn rate_limiter(&self) -> &RateLimiter {
+        &self.rate_limiter
     }
 
-    /// The proof for a request about `scope`; `None` where the route takes no organization.
-    /// Concurrent callers wait for one reading and one token.
+    /// The header for a request about `scope`; `None` where the route takes no organization.
+    /// Concurrent callers wait for one reading of the secret and one token.
     ///
     /// # Errors
-    /// [`AuthError`].
-    pub async fn proof(&self, scope: Option<&Scope>) -> Result<Proof, AuthError> {
+    /// [`TryError::Permanent`] if the secret or JumpCloud's refusal of it needs an operator,
+    /// [`TryError::Transient`] otherwise.
+    pub async fn header(&self, scope: Option<&Scope>) -> Result<AuthHeader, TryError> {
         let mut state = self.state.lock().await;
         let credentials = self.credentials(&mut state).await?;
         let (name, prefix, secret) = match &credentials {
             Credentials::ApiKey(key) => (HeaderName::from_static("x-api-key"), "", key.clone()),
             Credentials::ServiceAccount { .. } if scope == Some(&Scope::Own) => {
-                return Err(AuthError::Refused(
+                return Err(TryError::refused(
                     "a service account must name its organization: set JUMPCLOUD_ORG_IDS or \
-                     JUMPCLOUD_PROVIDER_ID"
-                        .to_owned(),
+                     JUMPCLOUD_PROVIDER_ID",
                 ));
             }
             Credentials::ServiceAccount { .. } => {
@@ -119,11 +104,11 @@ impl Auth {
             }
         };
         let value = sensitive(&format!("{prefix}{}", secret.expose_secret()))?;
-        Ok(Proof { name, value, generation: state.generation, secret })
+        Ok(AuthHeader { name, value, generation: state.generation, secret })
     }
 
-    /// Forgets secret and token after JumpCloud refused a proof of this generation. Whoever comes
-    /// second, with a proof of the same generation, finds it done.
+    /// Forgets secret and token after JumpCloud refused a header of this generation. Whoever comes
+    /// second, with a header of the same generation, finds it done.
     pub async fn renew(&self, generation: u64) {
         let mut state = self.state.lock().await;
         if state.generation == generation {
@@ -131,7 +116,7 @@ impl Auth {
         }
     }
 
-    async fn credentials(&self, state: &mut State) -> Result<Credentials, AuthError> {
+    async fn credentials(&self, state: &mut State) -> Result<Credentials, TryError> {
         let now_ms = self.clock.now_ms();
         match &state.credentials {
             Some((credentials, read_ms))
@@ -147,12 +132,12 @@ impl Auth {
         }
     }
 
-    async fn read_secret(&self) -> Result<Credentials, AuthError> {
+    async fn read_secret(&self) -> Result<Credentials, TryError> {
         let secret = self.secrets.read().await.map_err(|error| match error {
-            StoreError::Refused(message) => AuthError::Refused(message),
-            StoreError::Unclear(message) => AuthError::Unavailable { message, wait_ms: None },
+            StoreError::Refused(message) => TryError::refused(message),
+            StoreError::Unclear(message) => TryError::transient(message),
         })?;
-        Credentials::parse(&secret).map_err(|error| AuthError::Refused(error.to_string()))
+        Credentials::parse(&secret).map_err(|error| TryError::refused(error.to_string()))
     }
 
     /// The token, fetched anew shortly before it expires. Credentials that are refused may have
@@ -161,13 +146,13 @@ impl Auth {
         &self,
         state: &mut State,
         credentials: Credentials,
-    ) -> Result<SecretString, AuthError> {
+    ) -> Result<SecretString, TryError> {
         let now_ms = self.clock.now_ms();
         if let Some((token, _)) = state.token.as_ref().filter(|(_, renew_ms)| now_ms < *renew_ms) {
             return Ok(token.clone());
         }
         let answer = match self.fetch_token(&credentials).await {
-            Err(AuthError::Refused(_)) => {
+            Err(TryError::Permanent(_)) => {
                 let credentials = self.read_secret().await?;
                 state.credentials = Some((credentials.clone(), now_ms));
                 self.fetch_token(&credentials).await?
@@ -181,9 +166,9 @@ impl Auth {
         Ok(token)
     }
 
-    async fn fetch_token(&self, credentials: &Credentials) -> Result<TokenAnswer, AuthError> {
+    async fn fetch_token(&self, credentials: &Credentials) -> Result<TokenAnswer, TryError> {
         let Credentials::ServiceAccount { client_id, client_secret } = credentials else {
-            return Err(AuthError::Refused("the secret is no service account any more".to_owned()));
+            return Err(TryError::refused("the secret is no service account any more"));
         };
         let pair = format!("{client_id}:{}", client_secret.expose_secret());
         let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
@@ -194,34 +179,34 @@ impl Auth {
             .header(AUTHORIZATION, basic)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body("grant_type=client_credentials&scope=api");
-        let limits = BodyLimits { wire_bytes: ANSWER_BYTES_MAX, inflated_bytes: ANSWER_BYTES_MAX };
-        self.pace.turn(&*self.clock).await;
-        let sent = self.http.exchange(request, limits).await;
+        self.rate_limiter.acquire(&*self.clock).await;
+        let sent = async {
+            let response = http::ok(request.send().await?).await?;
+            http::body(response, BodyLimits::same(ANSWER_BYTES_MAX)).await
+        };
         let answer =
-            sent.map_err(|error| token_error(&error, client_secret, self.clock.now_ms()))?;
-        serde_json::from_slice(&answer.body).map_err(|_| AuthError::Unavailable {
-            message: "the token endpoint's answer holds no token".to_owned(),
-            wait_ms: None,
-        })
+            sent.await.map_err(|error| token_error(&error, client_secret, self.clock.now_ms()))?;
+        let unread =
+            |message| TryError::transient(format!("JumpCloud's token endpoint: {message}"));
+        answer.json("token").map_err(unread)
     }
 }
 
 /// A header's value that no log shows.
-fn sensitive(text: &str) -> Result<HeaderValue, AuthError> {
-    let refused =
-        |_| AuthError::Refused("the credential holds characters that no header may".to_owned());
+fn sensitive(text: &str) -> Result<HeaderValue, TryError> {
+    let refused = |_| TryError::refused("the credential holds characters that no header may");
     let mut value = HeaderValue::try_from(text).map_err(refused)?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-fn token_error(error: &HttpError, secret: &SecretString, now_ms: i64) -> AuthError {
+fn token_error(error: &HttpError, secret: &SecretString, now_ms: i64) -> TryError {
     let message = without(secret, &format!("JumpCloud's token endpoint: {error}"));
     match error {
-        HttpError::Status { status, headers, .. } if retry::is_passing(*status) => {
-            AuthError::Unavailable { message, wait_ms: retry::wait_ms(headers, now_ms) }
+        HttpError::Status { status, headers, .. } if is_transient(*status) => {
+            TryError::Transient { message, wait_ms: wait_ms(headers, now_ms) }
         }
-        HttpError::Status { .. } => AuthError::Refused(message),
-        _ => AuthError::Unavailable { message, wait_ms: None },
+        HttpError::Status { .. } => TryError::refused(message),
+        _ => TryError::transient(message),
     }
 }

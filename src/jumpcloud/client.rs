@@ -1,41 +1,37 @@
 //! The Directory Insights client: the real [`Insights`].
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use reqwest::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::auth::Auth;
-use super::by_itself::ByItself;
-use super::exchange::{Exchange, Question, page_headers};
+use super::header_gate::HeaderGate;
+use super::headers::page_headers;
 use super::http::{Answer, BodyLimits, Http};
-use super::opening::Opening;
+use super::requester::{ApiRequest, Requester};
+use super::spawn;
 use engine::limits::{ANSWER_BYTES_MAX, PAGE_INFLATED_BYTES_MAX, PAGE_WIRE_BYTES_MAX};
 use engine::page::Page;
-use engine::page::row::Row;
 use engine::page::token::Token;
 use engine::ports::incoming::Incoming;
 use engine::ports::{Clock, Insights, InsightsError, PageRequest};
 use engine::stream::Scope;
 use engine::time;
 
-/// Asks JumpCloud. Cheap to clone; all clones share connections, credential and pace.
+/// Asks JumpCloud. Cheap to clone; all clones share connections, credential and rate.
 #[derive(Clone)]
 pub struct Client {
-    pub(super) exchange: Arc<Exchange>,
+    pub(super) requester: Arc<Requester>,
     insights_url: Arc<str>,
-    /// Memory for the rows of a page.
-    rows: Arc<Mutex<Vec<Row>>>,
 }
 
 /// For answers that hold numbers.
-const COUNT_LIMITS: BodyLimits =
-    BodyLimits { wire_bytes: ANSWER_BYTES_MAX, inflated_bytes: ANSWER_BYTES_MAX };
+const COUNT_LIMITS: BodyLimits = BodyLimits::same(ANSWER_BYTES_MAX);
 
-/// The body of a question, as JumpCloud's API description has it.
+/// The body of a request, as JumpCloud's API description has it.
 #[derive(Default, Serialize)]
 struct Body<'a> {
     service: &'a [String],
@@ -79,8 +75,8 @@ impl Client {
     /// A client for the API at `insights_url`.
     #[must_use]
     pub fn new(http: Http, auth: Arc<Auth>, clock: Arc<dyn Clock>, insights_url: String) -> Self {
-        let exchange = Arc::new(Exchange::new(http, auth, clock));
-        Self { exchange, insights_url: insights_url.into(), rows: Arc::default() }
+        let requester = Arc::new(Requester::new(http, auth, clock));
+        Self { requester, insights_url: insights_url.into() }
     }
 
     /// Makes a request until it is answered.
@@ -89,44 +85,36 @@ impl Client {
         request: &PageRequest,
         path: &str,
         limits: BodyLimits,
-        opening: Option<&Opening>,
+        gate: Option<&HeaderGate>,
         read: impl FnMut(Answer) -> Result<T, String>,
     ) -> Result<T, InsightsError> {
-        let url = format!("{}{path}", self.insights_url);
         // A struct of texts and numbers always serialises.
         let body = serde_json::to_vec(&Body::of(request, path)).unwrap_or_default();
-        let question = Question {
+        let request = ApiRequest {
+            base_url: &self.insights_url,
             path,
+            body: Some(body),
             scope: Some(&request.scope),
             limits,
             deadline_ms: request.deadline_ms,
             meter: &request.meter,
-            request: &|http| {
-                http.post(&url).header(CONTENT_TYPE, "application/json").body(body.clone())
-            },
             meaning: &|code| meaning(code, &request.scope),
-            opening,
+            gate,
         };
-        self.exchange.answer(&question, read).await
-    }
-
-    fn rows(&self) -> MutexGuard<'_, Vec<Row>> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+        self.requester.answer(&request, read).await
     }
 
     async fn read_page(
         &self,
         request: &PageRequest,
-        opening: &Opening,
+        gate: &HeaderGate,
     ) -> Result<Page, InsightsError> {
         let limits =
             BodyLimits { wire_bytes: PAGE_WIRE_BYTES_MAX, inflated_bytes: PAGE_INFLATED_BYTES_MAX };
         let mut differed = false;
         let read = |answer: Answer| {
             let headers = page_headers(&answer.headers);
-            let used = std::mem::take(&mut *self.rows());
-            let page = Page::parse_into(used, answer.body, headers);
-            let page = page.map_err(|error| error.to_string())?;
+            let page = Page::parse(answer.body, headers).map_err(|error| error.to_string())?;
             let rows = page.rows().len() as u64;
             match page.headers.count {
                 // Once more; if it stays, the array is believed.
@@ -137,16 +125,14 @@ impl Client {
                 _ => Ok(page),
             }
         };
-        self.answer(request, "/events", limits, Some(opening), read).await
+        self.answer(request, "/events", limits, Some(gate), read).await
     }
 }
 
 impl Insights for Client {
     fn page(&self, request: PageRequest) -> Incoming {
         let client = self.clone();
-        Opening::of(|opening| {
-            ByItself::start(async move { client.read_page(&request, &opening).await })
-        })
+        HeaderGate::of(|gate| spawn(async move { client.read_page(&request, &gate).await }))
     }
 
     fn count(&self, request: PageRequest) -> BoxFuture<'static, Result<u64, InsightsError>> {
@@ -155,11 +141,8 @@ impl Insights for Client {
             count: u64,
         }
         let client = self.clone();
-        ByItself::start(async move {
-            let read = |answer: Answer| {
-                let count: Result<Count, _> = serde_json::from_slice(&answer.body);
-                count.map(|answer| answer.count).map_err(|_| "the answer holds no count".to_owned())
-            };
+        spawn(async move {
+            let read = |answer: Answer| answer.json("count").map(|Count { count }| count);
             client.answer(&request, "/events/count", COUNT_LIMITS, None, read).await
         })
     }
@@ -178,24 +161,17 @@ impl Insights for Client {
             doc_count: i64,
         }
         let client = self.clone();
-        ByItself::start(async move {
+        spawn(async move {
             let read = |answer: Answer| {
-                let found: Result<Buckets, _> = serde_json::from_slice(&answer.body);
-                let buckets = found.map_err(|_| "the answer holds no buckets".to_owned())?.buckets;
+                let Buckets { buckets } = answer.json("buckets")?;
                 Ok(buckets.into_iter().map(|bucket| (bucket.key, bucket.doc_count)).collect())
             };
             client.answer(&request, "/events/interval", COUNT_LIMITS, None, read).await
         })
     }
 
-    fn give_back(&self, page: Page) {
-        let (body, rows) = page.into_parts();
-        *self.rows() = rows;
-        self.exchange.give_back(body);
-    }
-
     fn clock_skew_ms(&self) -> Option<i64> {
-        self.exchange.clock_skew_ms()
+        self.requester.clock_skew_ms()
     }
 }
 

@@ -6,10 +6,10 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::by_itself::ByItself;
 use super::client::Client;
-use super::exchange::{Exchange, Question};
 use super::http::{Answer, BodyLimits};
+use super::requester::{ApiRequest, Requester};
+use super::spawn;
 use engine::limits::{LIST_BYTES_MAX, LIST_PAGE_ROWS};
 use engine::ports::{Console, InsightsError, List, ListPage, ListRequest};
 use engine::stream::Scope;
@@ -17,7 +17,7 @@ use engine::stream::Scope;
 /// Asks JumpCloud's console. Cheap to clone.
 #[derive(Clone)]
 pub struct ConsoleClient {
-    exchange: Arc<Exchange>,
+    requester: Arc<Requester>,
     console_url: Arc<str>,
 }
 
@@ -30,11 +30,11 @@ struct Body {
 }
 
 impl ConsoleClient {
-    /// A client for the console at `console_url`, which shares connections, credential, pace and
+    /// A client for the console at `console_url`, which shares connections, credential, rate and
     /// JumpCloud's clock with `insights`.
     #[must_use]
     pub fn beside(insights: &Client, console_url: String) -> Self {
-        Self { exchange: Arc::clone(&insights.exchange), console_url: console_url.into() }
+        Self { requester: Arc::clone(&insights.requester), console_url: console_url.into() }
     }
 
     async fn read_list(&self, request: &ListRequest) -> Result<ListPage, InsightsError> {
@@ -47,34 +47,29 @@ impl ConsoleClient {
             }
             List::Users(scope) => ("/api/systemusers".to_owned(), "_id", Some(scope)),
         };
-        let url = format!(
-            "{}{path}?limit={LIST_PAGE_ROWS}&skip={}&sort={sort}",
-            self.console_url, request.skip
-        );
-        let question = Question {
-            path: &path,
+        let api_request = ApiRequest {
+            base_url: &self.console_url,
+            path: &format!("{path}?limit={LIST_PAGE_ROWS}&skip={}&sort={sort}", request.skip),
+            body: None,
             scope,
-            limits: BodyLimits { wire_bytes: LIST_BYTES_MAX, inflated_bytes: LIST_BYTES_MAX },
+            limits: BodyLimits::same(LIST_BYTES_MAX),
             deadline_ms: request.deadline_ms,
             meter: &request.meter,
-            request: &|http| http.get(&url),
             meaning: &|code| meaning(code, list),
-            opening: None,
+            gate: None,
         };
         let read = |answer: Answer| {
-            let body: Result<Body, _> = serde_json::from_slice(&answer.body);
-            let Body { total, results } =
-                body.map_err(|_| "the answer holds no list with a totalCount".to_owned())?;
+            let Body { total, results } = answer.json("list with a totalCount")?;
             Ok(ListPage { total, rows: results })
         };
-        self.exchange.answer(&question, read).await
+        self.requester.answer(&api_request, read).await
     }
 }
 
 impl Console for ConsoleClient {
     fn list(&self, request: ListRequest) -> BoxFuture<'static, Result<ListPage, InsightsError>> {
         let client = self.clone();
-        ByItself::start(async move { client.read_list(&request).await })
+        spawn(async move { client.read_list(&request).await })
     }
 }
 

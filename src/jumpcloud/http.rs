@@ -1,38 +1,29 @@
-//! One HTTP exchange: headers in, a bounded body out, no redirect followed.
+//! HTTP: headers in, a bounded body out, no redirect followed.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::error::Error;
+use std::iter::successors;
 use std::time::Duration;
 
 use libdeflater::{DecompressionError, Decompressor};
-use reqwest::header::{CONTENT_ENCODING, HeaderMap};
+use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, Response, StatusCode};
+use serde::de::DeserializeOwned;
 
-use super::spare::Spare;
-use engine::limits::{
-    ANSWER_BYTES_MAX, CONNECT_SECONDS, MESSAGE_BYTES_MAX, MIB, READ_SECONDS, SPARE_PAGES_BYTES_MAX,
-};
-use engine::page::row::PageBody;
+use super::headers::encoding;
+use engine::limits::{ANSWER_BYTES_MAX, CONNECT_SECONDS, MESSAGE_BYTES_MAX, READ_SECONDS};
 
-/// The HTTP client; one a process. Clones share connections and buffers.
+/// The HTTP client; one a process. Clones share connections.
 #[derive(Clone, Debug)]
-pub struct Http {
-    client: reqwest::Client,
-    spare: Arc<Mutex<Spare>>,
-}
-
-/// An answer with status 200 of which no more than the headers were read.
-#[derive(Debug)]
-pub struct Opened(Response);
+pub struct Http(reqwest::Client);
 
 /// A whole answer with status 200.
 #[derive(Debug)]
-pub struct Answer {
-    /// Its headers.
-    pub headers: HeaderMap,
-    /// Its body, inflated.
-    pub body: Vec<u8>,
-    /// Length of the body on the wire.
-    pub wire_bytes: usize,
+pub(super) struct Answer {
+    pub(super) headers: HeaderMap,
+    /// Inflated.
+    pub(super) body: Vec<u8>,
+    /// Length of the body as it came.
+    pub(super) wire_bytes: usize,
 }
 
 /// Why there is no answer.
@@ -61,20 +52,35 @@ pub enum HttpError {
     },
 }
 
-/// How much of a body is taken.
+/// How many bytes of a body are taken, inclusive.
 #[derive(Clone, Copy, Debug)]
-pub struct BodyLimits {
+pub(super) struct BodyLimits {
     /// As it comes.
-    pub wire_bytes: usize,
+    pub(super) wire_bytes: usize,
     /// Inflated.
-    pub inflated_bytes: usize,
+    pub(super) inflated_bytes: usize,
 }
 
-impl Opened {
-    /// Its headers.
-    #[must_use]
-    pub fn headers(&self) -> &HeaderMap {
-        self.0.headers()
+impl BodyLimits {
+    /// The same limit before and after inflating.
+    pub(super) const fn same(bytes: usize) -> Self {
+        Self { wire_bytes: bytes, inflated_bytes: bytes }
+    }
+}
+
+impl Answer {
+    /// Reads the body, which should hold `what`, as JSON.
+    pub(super) fn json<T: DeserializeOwned>(&self, what: &str) -> Result<T, String> {
+        serde_json::from_slice(&self.body).map_err(|_| format!("the answer holds no {what}"))
+    }
+}
+
+impl From<reqwest::Error> for HttpError {
+    /// Tells the error and its causes, without the URL: the reader knows it.
+    fn from(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        let causes = successors(Some(&error as &dyn Error), |error| (*error).source());
+        Self::Broken(causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
     }
 }
 
@@ -83,7 +89,7 @@ impl Http {
     /// the host it is meant for or nowhere.
     ///
     /// # Errors
-    /// If TLS cannot be set up.
+    /// [`HttpError::Broken`] if TLS cannot be set up.
     pub fn new() -> Result<Self, HttpError> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -91,123 +97,75 @@ impl Http {
             .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
             .read_timeout(Duration::from_secs(READ_SECONDS))
             .user_agent(concat!("jumpcloud-collector/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| HttpError::Broken(chain(&error)))?;
-        Ok(Self { client, spare: Arc::new(Mutex::new(Spare::new(SPARE_PAGES_BYTES_MAX))) })
+            .build()?;
+        Ok(Self(client))
     }
 
     /// Begins a request for what is at `url`.
     pub fn get(&self, url: &str) -> RequestBuilder {
-        self.client.get(url)
+        self.0.get(url)
     }
 
     /// Begins a request that puts something at `url`.
     pub fn put(&self, url: &str) -> RequestBuilder {
-        self.client.put(url)
+        self.0.put(url)
     }
 
     /// Begins a request with a body.
     pub fn post(&self, url: &str) -> RequestBuilder {
-        self.client.post(url)
-    }
-
-    /// Keeps the bytes of an answer for another.
-    pub(super) fn give_back(&self, body: PageBody) {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).give(body);
-    }
-
-    /// A buffer for an answer of this length, as far as that is known. Small ones are not worth
-    /// keeping.
-    fn room(&self, length: Option<usize>) -> Vec<u8> {
-        match length {
-            Some(length) if length < MIB => Vec::with_capacity(length),
-            _ => self.spare.lock().unwrap_or_else(PoisonError::into_inner).take(),
-        }
-    }
-
-    /// Sends a request and takes its answer.
-    ///
-    /// # Errors
-    /// [`HttpError`]; no message holds a header or a body of ours.
-    pub async fn exchange(
-        &self,
-        request: RequestBuilder,
-        limits: BodyLimits,
-    ) -> Result<Answer, HttpError> {
-        let opened = self.send(request, |_| ()).await?;
-        self.take(opened, limits).await
-    }
-
-    /// Sends a request and waits for the headers of its answer; those of any answer are given to
-    /// `met`.
-    ///
-    /// # Errors
-    /// [`HttpError`]; no message holds a header or a body of ours.
-    pub async fn send(
-        &self,
-        request: RequestBuilder,
-        met: impl Fn(&HeaderMap),
-    ) -> Result<Opened, HttpError> {
-        let response = request.send().await.map_err(|error| HttpError::Broken(chain(&error)))?;
-        met(response.headers());
-        if response.status() != StatusCode::OK {
-            return Err(refused(response).await);
-        }
-        Ok(Opened(response))
-    }
-
-    /// Takes the answer's body.
-    ///
-    /// # Errors
-    /// [`HttpError`].
-    pub async fn take(&self, opened: Opened, limits: BodyLimits) -> Result<Answer, HttpError> {
-        let Opened(response) = opened;
-        let headers = response.headers().clone();
-        let too_large =
-            |limit_bytes| HttpError::TooLarge { limit_bytes, headers: Box::new(headers.clone()) };
-        let encoding = encoding(&headers);
-        let is_plain = matches!(encoding.as_str(), "" | "identity");
-        let room = if is_plain { self.room(announced(&response)) } else { Vec::new() };
-        let wire = match read(response, limits.wire_bytes, room).await? {
-            Some(wire) => wire,
-            None => return Err(too_large(limits.wire_bytes)),
-        };
-        let wire_bytes = wire.len();
-        let body = match encoding.as_str() {
-            _ if is_plain => wire,
-            "gzip" | "x-gzip" => {
-                inflate(&wire, limits.inflated_bytes, self.room(Some(inflated_length(&wire))))?
-                    .ok_or_else(|| too_large(limits.inflated_bytes))?
-            }
-            other => {
-                return Err(HttpError::Broken(format!(
-                    "content encoding `{other}` was not asked for"
-                )));
-            }
-        };
-        Ok(Answer { headers, body, wire_bytes })
+        self.0.post(url)
     }
 }
 
-fn announced(response: &Response) -> Option<usize> {
-    response.content_length().and_then(|length| usize::try_from(length).ok())
+/// The response if its status is 200.
+///
+/// # Errors
+/// [`HttpError::Status`] for any other status.
+pub(super) async fn ok(response: Response) -> Result<Response, HttpError> {
+    if response.status() == StatusCode::OK {
+        return Ok(response);
+    }
+    let (status, headers) = (response.status(), Box::new(response.headers().clone()));
+    let body = read(response, ANSWER_BYTES_MAX).await.ok().flatten().unwrap_or_default();
+    Err(HttpError::Status { status, message: message(&body), headers })
 }
 
-/// Reads a body to its end, into `body`; `None` if it is longer than `limit`.
-async fn read(
-    mut response: Response,
-    limit: usize,
-    mut body: Vec<u8>,
-) -> Result<Option<Vec<u8>>, HttpError> {
-    let announced = announced(&response);
-    if announced.is_some_and(|length| length > limit) {
+/// Takes the whole body of a response.
+///
+/// # Errors
+/// [`HttpError::Broken`] if it is cut off or cannot be inflated, [`HttpError::TooLarge`] over a
+/// limit.
+pub(super) async fn body(mut response: Response, limits: BodyLimits) -> Result<Answer, HttpError> {
+    let headers = std::mem::take(response.headers_mut());
+    let encoding = encoding(&headers);
+    let too_large =
+        |limit_bytes, headers| HttpError::TooLarge { limit_bytes, headers: Box::new(headers) };
+    let Some(wire) = read(response, limits.wire_bytes).await? else {
+        return Err(too_large(limits.wire_bytes, headers));
+    };
+    let wire_bytes = wire.len();
+    let body = match encoding.as_str() {
+        "" | "identity" => Some(wire),
+        "gzip" | "x-gzip" => inflate(&wire, limits.inflated_bytes)?,
+        _ => {
+            let message = format!("content encoding `{encoding}` was not asked for");
+            return Err(HttpError::Broken(message));
+        }
+    };
+    match body {
+        Some(body) => Ok(Answer { headers, body, wire_bytes }),
+        None => Err(too_large(limits.inflated_bytes, headers)),
+    }
+}
+
+/// Reads a body to its end; `None` if it is longer than `limit`.
+async fn read(mut response: Response, limit: usize) -> Result<Option<Vec<u8>>, HttpError> {
+    let announced = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
+    if announced > limit {
         return Ok(None);
     }
-    body.clear();
-    body.reserve_exact(announced.unwrap_or(0));
-    while let Some(chunk) =
-        response.chunk().await.map_err(|error| HttpError::Broken(chain(&error)))?
-    {
+    let mut body = Vec::with_capacity(announced);
+    while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > limit {
             return Ok(None);
         }
@@ -216,25 +174,18 @@ async fn read(
     Ok(Some(body))
 }
 
-/// The name of the body's encoding; such names have no case.
-fn encoding(headers: &HeaderMap) -> String {
-    let name = headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok());
-    name.unwrap_or("").trim().to_ascii_lowercase()
-}
-
 /// How long a gzip member says it is. That is a hint and no promise.
 fn inflated_length(wire: &[u8]) -> usize {
     wire.last_chunk::<4>().map_or(0, |size| u32::from_le_bytes(*size) as usize)
 }
 
-/// Inflates one gzip member into `body`; `None` if it is longer than `limit`. Where the member is
-/// wrong about its length, the buffer grows up to the limit.
-fn inflate(wire: &[u8], limit: usize, mut body: Vec<u8>) -> Result<Option<Vec<u8>>, HttpError> {
+/// Inflates one gzip member; `None` if it is longer than `limit`. Where the member is wrong about
+/// its length, the buffer grows up to the limit.
+fn inflate(wire: &[u8], limit: usize) -> Result<Option<Vec<u8>>, HttpError> {
     // An empty buffer is no buffer to libdeflate.
     let mut size = inflated_length(wire).clamp(1, limit);
     loop {
-        // What the buffer held before is written over.
-        body.resize(size, 0);
+        let mut body = vec![0; size];
         match Decompressor::new().gzip_decompress(wire, &mut body) {
             Ok(length) => {
                 body.truncate(length);
@@ -253,42 +204,12 @@ fn inflate(wire: &[u8], limit: usize, mut body: Vec<u8>) -> Result<Option<Vec<u8
     }
 }
 
-async fn refused(response: Response) -> HttpError {
-    let (status, headers) = (response.status(), Box::new(response.headers().clone()));
-    let body =
-        read(response, ANSWER_BYTES_MAX, Vec::new()).await.ok().flatten().unwrap_or_default();
-    HttpError::Status { status, message: message(&body), headers }
-}
-
 /// The text of JumpCloud's error object, `{"message":…}`, or of OAuth's.
 fn message(body: &[u8]) -> Option<String> {
     let object: serde_json::Value = serde_json::from_slice(body).ok()?;
     let names = ["message", "error_description", "error"];
     let text = names.iter().find_map(|name| object.get(name)?.as_str())?;
     Some(text.chars().filter(|c| !c.is_control()).take(MESSAGE_BYTES_MAX / 2).collect())
-}
-
-/// An error and what caused it. `reqwest` puts the URL into its own text; ours holds no secret,
-/// but it says nothing the reader does not know.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
-    while let Some(error) = cause {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    if text.is_empty() {
-        // Without its URL.
-        text = if error.is_timeout() {
-            "timed out".to_owned()
-        } else {
-            "the exchange failed".to_owned()
-        };
-    }
-    text
 }
 
 #[cfg(test)]
@@ -307,9 +228,9 @@ mod tests {
     #[test]
     fn gzip_is_inflated_within_its_limit() {
         for raw in [&b""[..], b"[]", &[7; 100_000]] {
-            assert_eq!(inflate(&gzip(raw), 100_000, vec![7; 10]).unwrap().unwrap(), raw);
+            assert_eq!(inflate(&gzip(raw), 100_000).unwrap().unwrap(), raw);
         }
-        assert!(inflate(&gzip(&[7; 100_001]), 100_000, Vec::new()).unwrap().is_none());
+        assert!(inflate(&gzip(&[7; 100_001]), 100_000).unwrap().is_none());
     }
 
     #[test]
@@ -317,8 +238,8 @@ mod tests {
         let mut bomb = gzip(&[7; 10_000_000]);
         let at = bomb.len() - 4;
         bomb[at..].copy_from_slice(&[1, 0, 0, 0]);
-        assert!(!matches!(inflate(&bomb, 100_000, Vec::new()), Ok(Some(_))));
-        assert!(inflate(&gzip(&[7; 1_000])[..20], 100_000, Vec::new()).is_err());
+        assert!(!matches!(inflate(&bomb, 100_000), Ok(Some(_))));
+        assert!(inflate(&gzip(&[7; 1_000])[..20], 100_000).is_err());
     }
 
     #[test]

@@ -1,23 +1,35 @@
 //! JumpCloud over HTTP: credentials, requests, retries, and answers read as streams within limits.
 
 mod auth;
-mod by_itself;
 mod client;
 mod console;
-mod exchange;
+mod header_gate;
+mod headers;
 mod http;
-mod opening;
-mod pace;
-pub mod retry;
+mod rate_limit;
+mod requester;
+mod retry;
 mod secret;
-mod spare;
 
-pub use auth::{Auth, AuthError, Proof};
+use engine::ports::InsightsError;
+use futures_util::future::BoxFuture;
+use tokio_util::task::AbortOnDropHandle;
+
+pub use auth::{Auth, AuthHeader};
 pub use client::Client;
 pub use console::ConsoleClient;
-pub use http::{Answer, BodyLimits, Http, HttpError, Opened};
-pub use pace::Pace;
-pub use secret::{Credentials, SecretError};
+pub use http::{Http, HttpError};
+pub use retry::TryError;
+
+/// Lets a request make progress while nobody waits for it. It ends when its answer is no longer
+/// wanted.
+fn spawn<T: Send + 'static>(
+    request: impl Future<Output = Result<T, InsightsError>> + Send + 'static,
+) -> BoxFuture<'static, Result<T, InsightsError>> {
+    let task = AbortOnDropHandle::new(tokio::spawn(request));
+    let ended = |_| Err(InsightsError::Unavailable("the request was ended".to_owned()));
+    Box::pin(async move { task.await.unwrap_or_else(ended) })
+}
 
 /// Where JumpCloud's hosts are.
 #[derive(Clone, Debug, PartialEq, Eq)]

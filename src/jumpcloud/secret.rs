@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 /// What JumpCloud knows us by. `Debug` shows no secret.
 #[derive(Clone, Debug)]
-pub enum Credentials {
+pub(super) enum Credentials {
     /// An administrator's API key.
     ApiKey(SecretString),
     /// A service account.
@@ -20,7 +20,7 @@ pub enum Credentials {
 
 /// The secret cannot be used. No message holds any of it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum SecretError {
+pub(super) enum SecretError {
     /// Nothing, or nothing but space.
     #[error("the secret is empty")]
     Empty,
@@ -44,7 +44,7 @@ impl Credentials {
     ///
     /// # Errors
     /// [`SecretError`].
-    pub fn parse(secret: &SecretString) -> Result<Self, SecretError> {
+    pub(super) fn parse(secret: &SecretString) -> Result<Self, SecretError> {
         let text = secret.expose_secret().trim();
         if text.is_empty() {
             return Err(SecretError::Empty);

@@ -130,9 +130,9 @@ async fn no_secret_is_shown() {
             stage.fail(fault.clone(), When::Always);
             let error = stage.organization_page().await.expect_err("a failure");
             let request = stage.organization_request();
-            let proof = stage.auth.proof(Some(&request.scope)).await.unwrap();
-            let token = proof.value.to_str().unwrap().trim_start_matches("Bearer ");
-            let shown = format!("{error} {error:?} {proof:?} {request:?}");
+            let header = stage.auth.header(Some(&request.scope)).await.unwrap();
+            let token = header.value.to_str().unwrap().trim_start_matches("Bearer ");
+            let shown = format!("{error} {error:?} {header:?} {request:?}");
             assert!(!shown.contains("canary") && !shown.contains(token), "{fault:?}: {shown}");
         }
     }

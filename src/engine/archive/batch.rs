@@ -7,14 +7,13 @@ use base64::Engine as _;
 use libdeflater::{CompressionLvl, Compressor};
 use sha2::{Digest, Sha256};
 
-use crate::archive::gzip::GzipMembers;
+use crate::archive::gzip::gzip;
 use crate::archive::key::{KeyLayout, Partition};
 use crate::archive::lines::{Lines, Ordered};
 use crate::archive::output::Output;
 use crate::identity::{Identities, Identity, Slot};
 use crate::limits::{
-    BATCH_BUFFER_BYTES_MAX, BATCH_EVENTS_MAX, BATCH_PARTITIONS_MAX, BATCH_RAW_BYTES_MAX,
-    PAGE_HELD_QUARTERS_MIN,
+    BATCH_EVENTS_MAX, BATCH_PARTITIONS_MAX, BATCH_RAW_BYTES_MAX, PAGE_HELD_QUARTERS_MIN,
 };
 use crate::page::Page;
 use crate::page::row::Row;
@@ -51,10 +50,6 @@ pub struct Batch {
     bytes: usize,
     /// The lines that are not an event's own bytes, of all parts.
     written: Vec<u8>,
-    /// Room for the lines of one part, side by side.
-    room: Vec<u8>,
-    /// The parts it last became.
-    members: GzipMembers,
 }
 
 /// Which part an event goes into.
@@ -90,11 +85,11 @@ pub struct Admission<'a> {
 
 /// A part as it is written: one gzip member.
 #[derive(Debug)]
-pub struct SealedPart<'b> {
+pub struct SealedPart {
     /// The partition's folders; `None` for the part of quarantined rows.
     pub folders: Option<String>,
     /// The final bytes.
-    pub gzip: &'b [u8],
+    pub gzip: Vec<u8>,
     /// Of the final bytes.
     pub sha256: [u8; 32],
     /// Lines.
@@ -105,11 +100,11 @@ pub struct SealedPart<'b> {
     pub last_ns: i128,
 }
 
-/// What a batch becomes when it closes; its bytes lie in the batch.
+/// What a batch becomes when it closes.
 #[derive(Debug)]
-pub struct Sealed<'b> {
+pub struct Sealed {
     /// The parts, in the order their partitions were opened.
-    pub parts: Vec<SealedPart<'b>>,
+    pub parts: Vec<SealedPart>,
     /// The new identities, sorted.
     pub identities: BTreeMap<Slot, Vec<Identity>>,
 }
@@ -238,47 +233,26 @@ impl Batch {
         self.add_identity(admission);
     }
 
-    /// Closes the batch, which is empty then: sorts each part's lines by time and compresses them.
-    /// The same batch always gives the same bytes.
-    ///
-    /// The buffers stay for the next batch: memory that the system has just given costs more than
-    /// the copy into it.
+    /// Closes the batch: sorts each part's lines by time and compresses them. The same batch always
+    /// gives the same bytes.
     #[must_use]
-    pub fn seal(&mut self, layout: &KeyLayout, level: CompressionLvl) -> Sealed<'_> {
+    pub fn seal(self, layout: &KeyLayout, level: CompressionLvl) -> Sealed {
+        let Self { parts, mut identities, written, .. } = self;
         let mut compressor = Compressor::new(level);
-        self.members.clear();
-        let mut closed = Vec::new();
-        for Part { target, lines } in self.parts.drain(..) {
-            let ordered = lines.gather(&self.written, &mut self.room);
-            closed.push((target, ordered, self.members.add(&mut compressor, &self.room)));
-        }
-        let mut identities = std::mem::take(&mut self.identities);
-        for ids in identities.values_mut() {
-            ids.sort_unstable();
-        }
-        self.known.clear();
-        self.bytes = 0;
-        for buffer in [&mut self.written, &mut self.room] {
-            *buffer = emptied(std::mem::take(buffer));
-        }
-        let part = |(target, ordered, range)| {
-            let folders = match &target {
-                Target::Partition(partition) => Some(layout.folders(partition)),
+        let seal = |Part { target, lines }| {
+            let (text, Ordered { count: events, first_ns, last_ns }) = lines.gather(&written);
+            let gzip = gzip(&mut compressor, &text);
+            let folders = match target {
+                Target::Partition(partition) => Some(layout.folders(&partition)),
                 Target::Quarantine => None,
             };
-            let Ordered { count: events, first_ns, last_ns } = ordered;
-            let gzip = self.members.get(range);
-            let sha256 = Sha256::digest(gzip).into();
+            let sha256 = Sha256::digest(&gzip).into();
             SealedPart { folders, gzip, sha256, events, first_ns, last_ns }
         };
-        Sealed { parts: closed.into_iter().map(part).collect(), identities }
+        let parts = parts.into_iter().map(seal).collect();
+        identities.values_mut().for_each(|ids| ids.sort_unstable());
+        Sealed { parts, identities }
     }
-}
-
-/// A buffer to be used again, or none if it has grown beyond what batches need.
-pub(crate) fn emptied(mut buffer: Vec<u8>) -> Vec<u8> {
-    buffer.clear();
-    if buffer.capacity() > BATCH_BUFFER_BYTES_MAX { Vec::new() } else { buffer }
 }
 
 #[cfg(test)]
@@ -320,9 +294,9 @@ mod tests {
         }
         let sealed = batch.seal(&layout(), CompressionLvl::default());
         let [sso, ssh] = sealed.parts.as_slice() else { unreachable!("two partitions") };
-        assert_eq!(gunzip(sso.gzip), "{\"n\":3}\n{\"n\":1}\n{\"n\":4}\n");
+        assert_eq!(gunzip(&sso.gzip), "{\"n\":3}\n{\"n\":1}\n{\"n\":4}\n");
         assert_eq!((sso.events, sso.first_ns, sso.last_ns), (3, 3, 5));
-        assert_eq!(gunzip(ssh.gzip), "{\"n\":2}\n");
+        assert_eq!(gunzip(&ssh.gzip), "{\"n\":2}\n");
         assert_eq!(sealed.identities[&Slot::Hour(0)].len(), 4);
     }
 
@@ -336,7 +310,7 @@ mod tests {
                 batch.add_row(&layout(), &Output::default(), &admission(n, "a", 0), &page, row);
             }
             batch.leave(&page);
-            assert_eq!(std::sync::Arc::strong_count(&page.into_parts().0) > 1, is_held);
+            assert_eq!(page.is_shared(), is_held);
         }
     }
 
@@ -387,7 +361,7 @@ mod tests {
         let part = batch.seal(&layout(), CompressionLvl::default()).parts.remove(0);
         assert_eq!(part.folders, None);
         assert_eq!(
-            gunzip(part.gzip),
+            gunzip(&part.gzip),
             "{\"bytes\":\"/w==\",\"reason\":\"not UTF-8\"}\n{\"bytes\":null,\"reason\":\"too large to fetch\"}\n"
         );
     }

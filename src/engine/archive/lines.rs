@@ -72,19 +72,21 @@ impl Lines {
         }
     }
 
-    /// Puts the lines into `room`, sorted by time; those of the same time in the order they came.
-    pub(crate) fn gather(mut self, written: &[u8], room: &mut Vec<u8>) -> Ordered {
+    /// Puts the lines side by side, sorted by time; those of the same time in the order they came.
+    pub(crate) fn gather(mut self, written: &[u8]) -> (Vec<u8>, Ordered) {
         // Nearly always they came so: JumpCloud sorts by millisecond.
         self.0.sort_by_key(|line| line.order_ns);
-        room.clear();
+        let length = self.0.iter().map(|line| line.text.len()).sum();
+        let mut text = Vec::with_capacity(length);
         for line in &self.0 {
             match &line.text {
-                Text::Page(extract) => put(extract, room),
-                Text::Written(range) => room.extend_from_slice(&written[range.clone()]),
+                Text::Page(extract) => put(extract, &mut text),
+                Text::Written(range) => text.extend_from_slice(&written[range.clone()]),
             }
         }
         let ns = |line: Option<&Line>| line.map_or(0, |line| line.order_ns);
-        Ordered { count: self.0.len(), first_ns: ns(self.0.first()), last_ns: ns(self.0.last()) }
+        let (first_ns, last_ns) = (ns(self.0.first()), ns(self.0.last()));
+        (text, Ordered { count: self.0.len(), first_ns, last_ns })
     }
 }
 
@@ -93,6 +95,14 @@ impl Text {
         let start = written.len();
         write(written);
         Self::Written(start..written.len())
+    }
+
+    /// With its line feed.
+    fn len(&self) -> usize {
+        match self {
+            Self::Page(extract) => extract.bytes().len() + 1,
+            Self::Written(range) => range.len(),
+        }
     }
 
     fn in_page(&self, page: &Page) -> Option<&Extract> {
@@ -111,8 +121,6 @@ fn put(extract: &Extract, line: &mut Vec<u8>) {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::page::PageHeaders;
 
@@ -131,9 +139,8 @@ mod tests {
     }
 
     fn gathered(lines: Lines, written: &[u8]) -> (String, Ordered) {
-        let mut room = b"of the last part".to_vec();
-        let ordered = lines.gather(written, &mut room);
-        (String::from_utf8(room).unwrap(), ordered)
+        let (text, ordered) = lines.gather(written);
+        (String::from_utf8(text).unwrap(), ordered)
     }
 
     #[test]
@@ -154,8 +161,7 @@ mod tests {
         assert_eq!((lines.bytes_in(&page), lines.bytes_in(&other)), (14, 7));
         lines.leave(&page, &mut written);
         assert_eq!((lines.bytes_in(&page), lines.bytes_in(&other)), (0, 7));
-        assert!(Arc::into_inner(page.into_parts().0).is_some());
-        assert!(Arc::into_inner(other.into_parts().0).is_none());
+        assert_eq!([&page, &other].map(Page::is_shared), [false, true]);
         assert_eq!(gathered(lines, &written).0, "{\"n\":3}\nw\n{\"n\":2}\n{\"n\":1}\n");
     }
 }

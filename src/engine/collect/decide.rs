@@ -42,7 +42,6 @@ impl Writer<'_> {
         for (slot, loaded) in slots {
             self.slots.put(slot, loaded);
         }
-        self.entry_buffer = entry.into_room();
         Ok(())
     }
 
@@ -55,7 +54,7 @@ impl Writer<'_> {
         assert!(self.slots.is_at(&self.cursor.head_hash), "the slots are those of the head");
         let settings = &self.engine.settings;
         let level = CompressionLvl::new(settings.compression_level).unwrap_or_default();
-        let Sealed { parts, identities } = batch.seal(&settings.layout, level);
+        let Sealed { parts, identities } = std::mem::take(batch).seal(&settings.layout, level);
         let seq = self.cursor.seq + 1;
         let decided_ms = self.engine.now_ms();
         let mut slots = BTreeMap::new();
@@ -77,7 +76,7 @@ impl Writer<'_> {
             slots.insert(*slot, LoadedSlot { key: Some(key), ids });
         }
         let mut state = ReadingState { last_entry_ms: decided_ms, ..self.cursor.raised(state) };
-        let (parts, bodies) = self.parts(&parts, seq, &mut state)?;
+        let (parts, bodies) = self.parts(parts, seq, &mut state)?;
         let header = Header {
             stream: self.stream.clone(),
             epoch: self.cursor.epoch.clone(),
@@ -90,9 +89,7 @@ impl Writer<'_> {
             parts,
             slots: records,
         };
-        let room = std::mem::take(&mut self.entry_buffer);
-        let entry = Entry::encode(header, &identities, &bodies, room);
-        Ok((entry, slots))
+        Ok((Entry::encode(header, &identities, &bodies), slots))
     }
 
     /// Creates the entry. `false`: another writer's stands there.

@@ -83,7 +83,6 @@ impl Reader<'_> {
                 false => None,
             };
             self.admit(&page, kind, reading, at_ms).await?;
-            self.engine.insights.give_back(page);
             at_ms = last_ms.max(at_ms);
             match (step, left) {
                 (Err(error), _) => {

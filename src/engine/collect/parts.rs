@@ -8,22 +8,22 @@ use crate::archive::batch::SealedPart;
 use crate::archive::key::{event_key, is_archive_key, quarantine_key, record_key, users_key};
 use crate::cursor::state::ReadingState;
 use crate::error::RunError;
-use crate::journal::entry::{PartBody, PartRecord};
+use crate::journal::entry::PartRecord;
 use crate::limits::SNAPSHOT_PARTS_MAX;
 use crate::users::snapshot;
 
 impl Writer<'_> {
     /// The records and the bytes of an entry's parts. A snapshot's state takes note of those that
     /// hold users; the state of one that has ended makes its completion record a part.
-    pub(super) fn parts<'b>(
+    pub(super) fn parts(
         &self,
-        sealed: &[SealedPart<'b>],
+        sealed: Vec<SealedPart>,
         seq: u64,
         state: &mut ReadingState,
-    ) -> Result<(Vec<PartRecord>, Vec<PartBody<'b>>), RunError> {
-        let mut records = Vec::new();
-        for (number, part) in sealed.iter().enumerate() {
-            let key = self.key(part, seq, number, state)?;
+    ) -> Result<(Vec<PartRecord>, Vec<Vec<u8>>), RunError> {
+        let (mut records, mut bodies) = (Vec::new(), Vec::new());
+        for (number, part) in sealed.into_iter().enumerate() {
+            let key = self.key(&part, seq, number, state)?;
             let record = PartRecord {
                 key: checked(key)?,
                 offset: 0,
@@ -38,18 +38,18 @@ impl Writer<'_> {
                 snapshot.parts.push(snapshot::Part { key, users: part.events as u64, sha256 });
             }
             records.push(record);
+            bodies.push(part.gzip);
         }
-        let mut bodies: Vec<_> = sealed.iter().map(|part| PartBody::Borrowed(part.gzip)).collect();
         if let Some((record, body)) = self.completion(state)? {
             records.push(record);
-            bodies.push(body.into());
+            bodies.push(body);
         }
         Ok((records, bodies))
     }
 
     fn key(
         &self,
-        part: &SealedPart<'_>,
+        part: &SealedPart,
         seq: u64,
         number: usize,
         state: &ReadingState,

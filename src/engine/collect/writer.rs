@@ -28,8 +28,6 @@ pub(super) struct Writer<'e> {
     stored: ReadingState,
     /// The cursor's state was kept without an entry: it is written with the release.
     has_unstored: bool,
-    /// Memory for the next entry.
-    pub(super) entry_buffer: Vec<u8>,
     /// Parts written by this run.
     pub(super) objects: u64,
     /// Bytes of the parts this run has published.
@@ -52,7 +50,6 @@ impl<'e> Writer<'e> {
             slots,
             stored,
             has_unstored: false,
-            entry_buffer: Vec::new(),
             objects: 0,
             bytes_out: 0,
         }

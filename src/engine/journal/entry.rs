@@ -12,7 +12,6 @@
 //!
 //! Parts and slot objects are pure functions of entries. That is what makes a crash harmless.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -20,7 +19,6 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::archive::batch::emptied;
 use crate::cursor::state::ReadingState;
 use crate::identity::{Identity, Slot};
 use crate::json;
@@ -76,9 +74,6 @@ pub struct PartRecord {
     pub last_timestamp: String,
 }
 
-/// The bytes of a part.
-pub type PartBody<'b> = Cow<'b, [u8]>;
-
 /// One slot the entry adds to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotRecord {
@@ -119,13 +114,12 @@ pub enum EntryError {
 
 impl Entry {
     /// Puts an entry together. `parts` are the bytes of `header.parts`, whose offsets are set
-    /// here; `identities` those of `header.slots`, in the same order. `room` is written over.
+    /// here; `identities` those of `header.slots`, in the same order.
     #[must_use]
     pub fn encode(
         mut header: Header,
         identities: &BTreeMap<Slot, Vec<Identity>>,
-        parts: &[PartBody<'_>],
-        room: Vec<u8>,
+        parts: &[Vec<u8>],
     ) -> Self {
         let ids: Vec<[u8; 16]> = identities.values().flatten().map(|identity| identity.0).collect();
         let ids = ids.as_flattened();
@@ -136,8 +130,7 @@ impl Entry {
         }
         let head = json::encode(&header);
         let start = MAGIC.len() + VERSION.len() + head.len() + 2;
-        let mut bytes = emptied(room);
-        bytes.reserve_exact(start + offset + HASH_BYTES);
+        let mut bytes = Vec::with_capacity(start + offset + HASH_BYTES);
         for piece in [MAGIC, VERSION, b"\n", head.as_bytes(), b"\n", ids] {
             bytes.extend_from_slice(piece);
         }
@@ -200,14 +193,6 @@ impl Entry {
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
-    }
-
-    /// The memory it lies in, for another entry; none if somebody still shares it.
-    #[must_use]
-    pub fn into_room(self) -> Vec<u8> {
-        let mut room = self.bytes.try_into_mut().unwrap_or_default();
-        room.clear();
-        room.into()
     }
 
     /// Its own hash, hex: what the next entry and the cursor call it by.
@@ -307,7 +292,7 @@ mod tests {
             parts: vec![part("a", &parts[0]), part("b", &parts[1])],
             slots: vec![slot("1970-01-01T00", 2), slot("unplaced", 1)],
         };
-        Entry::encode(header, &identities, &parts.map(Cow::from), b"another entry".to_vec())
+        Entry::encode(header, &identities, &parts)
     }
 
     #[test]

@@ -45,21 +45,8 @@ impl Page {
     /// # Errors
     /// [`PageError`] if it is anything but one JSON array, or has more than [`PAGE_ROWS_MAX`](crate::limits::PAGE_ROWS_MAX) rows.
     pub fn parse(body: Vec<u8>, headers: PageHeaders) -> Result<Self, PageError> {
-        Self::parse_into(Vec::new(), body, headers)
-    }
-
-    /// The same, with the memory of another page's rows.
-    ///
-    /// # Errors
-    /// [`PageError`] if it is anything but one JSON array, or has more than [`PAGE_ROWS_MAX`](crate::limits::PAGE_ROWS_MAX) rows.
-    pub fn parse_into(
-        mut rows: Vec<Row>,
-        body: Vec<u8>,
-        headers: PageHeaders,
-    ) -> Result<Self, PageError> {
         let announced = headers.count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
-        rows.clear();
-        rows.reserve_exact(announced.min(PAGE_LIMIT_MAX as usize));
+        let mut rows = Vec::with_capacity(announced.min(PAGE_LIMIT_MAX as usize));
         split::split(&body, &mut rows)?;
         Ok(Self { body: Arc::new(body), rows, headers })
     }
@@ -82,10 +69,10 @@ impl Page {
         self.rows.is_empty()
     }
 
-    /// Body and rows, for their memory to be used again; the body's once nobody shares it.
-    #[must_use]
-    pub fn into_parts(self) -> (PageBody, Vec<Row>) {
-        (self.body, self.rows)
+    /// Whether an extract keeps its body.
+    #[cfg(test)]
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.body) > 1
     }
 
     /// The row's own bytes, as sent.

@@ -14,7 +14,6 @@ use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 
 use crate::cursor::item::{Item, Update};
-use crate::page::Page;
 use crate::page::request::Ask;
 use crate::page::request::Query;
 pub use crate::ports::error::{InsightsError, StoreError};
@@ -40,9 +39,6 @@ pub trait Insights: Send + Sync {
         &self,
         request: PageRequest,
     ) -> BoxFuture<'static, Result<BTreeMap<i64, i64>, InsightsError>>;
-
-    /// Gives a page back that is used up: another may be read into its memory.
-    fn give_back(&self, _page: Page) {}
 
     /// How far the local clock was ahead of the `Date` of the last answer, in milliseconds, never
     /// below 0; `None` before the first answer of this process.

@@ -4,19 +4,19 @@ use futures_util::future::BoxFuture;
 use reqwest::header::HeaderMap;
 use tokio::sync::watch;
 
-use super::exchange::page_headers;
+use super::headers::page_headers;
 use engine::page::{Page, PageHeaders};
 use engine::ports::InsightsError;
 use engine::ports::incoming::Incoming;
 
 /// Tells the headers of a page, and holds its body back until it is admitted.
-pub(super) struct Opening {
+pub(super) struct HeaderGate {
     headers: watch::Sender<Option<PageHeaders>>,
     admitted: watch::Receiver<bool>,
 }
 
-impl Opening {
-    /// A page whose answer passes through the opening that `start` is given.
+impl HeaderGate {
+    /// A page whose answer passes through the gate that `start` is given.
     pub(super) fn of(
         start: impl FnOnce(Self) -> BoxFuture<'static, Result<Page, InsightsError>>,
     ) -> Incoming {
@@ -42,16 +42,16 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use super::super::by_itself::ByItself;
+    use super::super::spawn;
     use super::*;
 
     #[tokio::test]
     async fn a_body_waits_behind_its_headers_until_it_is_admitted() {
         let has_passed = Arc::new(AtomicBool::new(false));
         let passed = Arc::clone(&has_passed);
-        let mut page = Opening::of(|opening| {
-            ByItself::start(async move {
-                opening.pass(&HeaderMap::new()).await;
+        let mut page = HeaderGate::of(|gate| {
+            spawn(async move {
+                gate.pass(&HeaderMap::new()).await;
                 passed.store(true, Ordering::SeqCst);
                 Err(InsightsError::OutOfTime)
             })
@@ -66,7 +66,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_without_headers_is_no_page() {
-        let mut page = Opening::of(|_| ByItself::start(async { Err(InsightsError::OutOfTime) }));
+        let mut page = HeaderGate::of(|_| spawn(async { Err(InsightsError::OutOfTime) }));
         assert_eq!(page.headers().await, None);
         assert!(matches!(page.await, Err(InsightsError::OutOfTime)));
     }

@@ -1,0 +1,244 @@
+//! A request to JumpCloud, tried until it is answered: the retries, the credential's renewal, the
+//! request rate, and what each refusal means.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap};
+use reqwest::{RequestBuilder, StatusCode};
+
+use super::auth::{Auth, without};
+use super::header_gate::HeaderGate;
+use super::headers::{date_ms, page_headers, wait_ms};
+use super::http::{self, Answer, BodyLimits, Http, HttpError};
+use super::retry::{self, TryError};
+use engine::limits::TRIES_MAX;
+use engine::ports::{Clock, InsightsError, Meter};
+use engine::stream::Scope;
+
+/// What all requests of a process share: connections, credential, rate, and JumpCloud's clock.
+pub(super) struct Requester {
+    http: Http,
+    auth: Arc<Auth>,
+    clock: Arc<dyn Clock>,
+    /// Milliseconds the local clock was ahead at the last answer; `NEVER` before the first.
+    clock_skew_ms: AtomicI64,
+}
+
+const NEVER: i64 = i64::MIN;
+
+/// One request, whatever it is for.
+pub(super) struct ApiRequest<'a> {
+    /// The address before the path.
+    pub(super) base_url: &'a str,
+    /// With the query.
+    pub(super) path: &'a str,
+    /// The JSON that is posted; `None` for a `GET`.
+    pub(super) body: Option<Vec<u8>>,
+    /// Whose answer is wanted; `None` where the route takes no organization.
+    pub(super) scope: Option<&'a Scope>,
+    /// How much of an answer is taken.
+    pub(super) limits: BodyLimits,
+    /// Tries end here, on the local clock in UTC milliseconds.
+    pub(super) deadline_ms: i64,
+    /// Counts what the request costs.
+    pub(super) meter: &'a Meter,
+    /// What a refusal means, in plain words, by its status.
+    pub(super) meaning: &'a (dyn Fn(u16) -> String + Send + Sync),
+    /// Where an answer's headers go before its body is read.
+    pub(super) gate: Option<&'a HeaderGate>,
+}
+
+impl Requester {
+    pub(super) fn new(http: Http, auth: Arc<Auth>, clock: Arc<dyn Clock>) -> Self {
+        Self { http, auth, clock, clock_skew_ms: AtomicI64::new(NEVER) }
+    }
+
+    /// How many milliseconds the local clock was ahead at the last answer, never below 0; `None`
+    /// before the first.
+    pub(super) fn clock_skew_ms(&self) -> Option<i64> {
+        Some(self.clock_skew_ms.load(Ordering::Relaxed)).filter(|skew_ms| *skew_ms != NEVER)
+    }
+
+    /// Makes a request until `read` has its answer: again after a transient failure or an answer
+    /// that cannot be read, and once more with a new credential after a 401.
+    ///
+    /// # Errors
+    /// [`InsightsError`]: the last failure, once no try is left or the deadline comes first.
+    pub(super) async fn answer<T>(
+        &self,
+        request: &ApiRequest<'_>,
+        mut read: impl FnMut(Answer) -> Result<T, String>,
+    ) -> Result<T, InsightsError> {
+        let (mut tried, mut is_renewed) = (0, false);
+        loop {
+            let (message, wait_ms) = match self.in_time(request, &mut read).await {
+                Ok(answer) => return Ok(answer),
+                Err(TryError::Permanent(error)) => return Err(error),
+                Err(TryError::Unauthorized { message, .. }) if is_renewed => {
+                    return Err(InsightsError::Refused(message));
+                }
+                Err(TryError::Unauthorized { generation, .. }) => {
+                    is_renewed = true;
+                    self.auth.renew(generation).await;
+                    continue;
+                }
+                Err(TryError::Transient { message, wait_ms }) => (message, wait_ms),
+            };
+            tried += 1;
+            if tried >= TRIES_MAX {
+                return Err(InsightsError::Unavailable(format!("{message}; tried {tried} times")));
+            }
+            let backoff_ms = || retry::backoff_ms(tried, self.clock.random());
+            let wait_ms = wait_ms.unwrap_or_else(backoff_ms);
+            if i64::try_from(wait_ms).is_ok_and(|wait_ms| self.left_ms(request) > wait_ms) {
+                tracing::debug!(path = request.path, tried, wait_ms, message, "request is retried");
+                self.clock.sleep(wait_ms).await;
+                Meter::add(&request.meter.retries, 1);
+            } else {
+                let seconds = wait_ms / 1_000;
+                let text = format!("{message}; to be asked again in {seconds} s, beyond this run");
+                return Err(InsightsError::Unavailable(text));
+            }
+        }
+    }
+
+    /// One try, ended at the request's deadline.
+    async fn in_time<T>(
+        &self,
+        request: &ApiRequest<'_>,
+        read: &mut impl FnMut(Answer) -> Result<T, String>,
+    ) -> Result<T, TryError> {
+        let out_of_time = || TryError::Permanent(InsightsError::OutOfTime);
+        let left_ms = u64::try_from(self.left_ms(request)).map_err(|_| out_of_time())?;
+        let trying = self.attempt(request, read);
+        let answer = tokio::time::timeout(Duration::from_millis(left_ms), trying).await;
+        answer.unwrap_or_else(|_| Err(out_of_time()))
+    }
+
+    async fn attempt<T>(
+        &self,
+        request: &ApiRequest<'_>,
+        read: &mut impl FnMut(Answer) -> Result<T, String>,
+    ) -> Result<T, TryError> {
+        let meter = request.meter;
+        let auth = self.auth.header(request.scope).await.inspect_err(|error| {
+            if matches!(error, TryError::Permanent(_)) {
+                Meter::add(&meter.denied, 1);
+            }
+        })?;
+        self.auth.rate_limiter().acquire(&*self.clock).await;
+        Meter::add(&meter.requests, 1);
+        let builder = self.build(request).header(auth.name, auth.value);
+        let answer = self.send(builder, request).await.map_err(|mut error| {
+            // Should JumpCloud's message quote the credential.
+            if let HttpError::Status { message: Some(message), .. } = &mut error {
+                *message = without(&auth.secret, message);
+            }
+            count(&error, meter);
+            self.try_error(error, auth.generation, request.meaning)
+        })?;
+        Meter::add(&meter.bytes_in, answer.wire_bytes as u64);
+        read(answer).map_err(|message| {
+            Meter::add(&meter.broken, 1);
+            TryError::transient(message)
+        })
+    }
+
+    fn build(&self, request: &ApiRequest<'_>) -> RequestBuilder {
+        let url = format!("{}{}", request.base_url, request.path);
+        let builder = match &request.body {
+            None => self.http.get(&url),
+            Some(body) => {
+                self.http.post(&url).header(CONTENT_TYPE, "application/json").body(body.clone())
+            }
+        };
+        let builder = builder.header(ACCEPT, "application/json").header(ACCEPT_ENCODING, "gzip");
+        match request.scope {
+            None | Some(Scope::Own) => builder,
+            Some(Scope::Organization(id)) => builder.header("x-org-id", id),
+            Some(Scope::Provider(id)) => builder.header("x-provider-id", id),
+        }
+    }
+
+    async fn send(
+        &self,
+        builder: RequestBuilder,
+        request: &ApiRequest<'_>,
+    ) -> Result<Answer, HttpError> {
+        let response = builder.send().await?;
+        self.note_date(response.headers());
+        let response = http::ok(response).await?;
+        if let Some(gate) = request.gate {
+            gate.pass(response.headers()).await;
+        }
+        http::body(response, request.limits).await
+    }
+
+    fn note_date(&self, headers: &HeaderMap) {
+        if let Some(date_ms) = date_ms(headers) {
+            let skew_ms = (self.clock.now_ms() - date_ms).max(0);
+            self.clock_skew_ms.store(skew_ms, Ordering::Relaxed);
+        }
+    }
+
+    fn try_error(
+        &self,
+        error: HttpError,
+        generation: u64,
+        meaning: &dyn Fn(u16) -> String,
+    ) -> TryError {
+        let (status, message, headers) = match error {
+            HttpError::Broken(message) => {
+                return TryError::transient(format!("JumpCloud: {message}"));
+            }
+            HttpError::TooLarge { limit_bytes, headers } => {
+                let token = page_headers(&headers).token;
+                return TryError::Permanent(InsightsError::TooLarge { limit_bytes, token });
+            }
+            HttpError::Status { status, message, headers } => (status, message, headers),
+        };
+        let code = status.as_u16();
+        let said = message.map(|message| format!(": {message}")).unwrap_or_default();
+        if status == StatusCode::UNAUTHORIZED {
+            let message = format!("JumpCloud refuses the credential (401{said})");
+            TryError::Unauthorized { generation, message }
+        } else if retry::is_transient(status) {
+            let wait_ms = wait_ms(&headers, self.clock.now_ms());
+            TryError::Transient { message: format!("JumpCloud answers {code}{said}"), wait_ms }
+        } else {
+            TryError::refused(format!("{} ({code}{said})", plain_words(code, meaning)))
+        }
+    }
+
+    fn left_ms(&self, request: &ApiRequest<'_>) -> i64 {
+        request.deadline_ms - self.clock.now_ms()
+    }
+}
+
+/// Counts what was answered instead of what was asked for.
+fn count(error: &HttpError, meter: &Meter) {
+    let counter = match error {
+        HttpError::Broken(_) => &meter.broken,
+        HttpError::Status { status, .. } => match status.as_u16() {
+            401 | 403 => &meter.denied,
+            429 => &meter.throttled,
+            _ if retry::is_transient(*status) => &meter.broken,
+            _ => return,
+        },
+        HttpError::TooLarge { .. } => return,
+    };
+    Meter::add(counter, 1);
+}
+
+/// What a status means and what to do: the request's own words where they differ from request to
+/// request.
+fn plain_words(code: u16, meaning: &dyn Fn(u16) -> String) -> String {
+    match code {
+        300..=399 => "JumpCloud redirects to another address, which is not followed".to_owned(),
+        400 => "JumpCloud refuses the question".to_owned(),
+        402..=404 => meaning(code),
+        _ => "JumpCloud gives an answer that is not understood".to_owned(),
+    }
+}
