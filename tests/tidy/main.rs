@@ -1,6 +1,10 @@
 //! House rules that no compiler checks. Each test lists every finding, not only the first.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod bad_trees;
+mod layers;
+mod modules;
+mod paths;
 mod source;
 
 use std::collections::BTreeSet;
@@ -12,13 +16,6 @@ use regex_lite::Regex;
 use source::{ALL, Source, root};
 
 const FILE_LINES_MAX: usize = 400;
-const FUNCTION_LINES_MAX: usize = 70;
-
-/// Modules that know no clock, network, disk or environment.
-const PURE: &[&str] = &[
-    "archive", "cursor", "error", "identity", "journal", "json", "limits", "page", "read",
-    "report", "settings", "stream", "time", "users",
-];
 
 /// Words with too many meanings, or with the wrong ones.
 const NOT_OURS: [&str; 8] =
@@ -55,36 +52,6 @@ fn files_are_short() {
 }
 
 #[test]
-fn functions_are_short() {
-    let long = ALL.iter().flat_map(|source| {
-        let long = functions(&source.code).into_iter().filter(|(_, n)| *n > FUNCTION_LINES_MAX);
-        long.map(|(line, n)| format!("{}:{line}: {n} lines", source.path)).collect::<Vec<_>>()
-    });
-    assert_none("functions over 70 lines", long);
-}
-
-/// Line and length of every function with a body, as rustfmt lays them out: the closing brace
-/// stands below the `fn` line's first character.
-fn functions(code: &str) -> Vec<(usize, usize)> {
-    let head = Regex::new(r"^( *)(pub(\([^)]*\))? )?((const|async|unsafe) )*fn ").unwrap();
-    let lines: Vec<_> = code.lines().collect();
-    let mut found = Vec::new();
-    for (number, line) in lines.iter().enumerate() {
-        let Some(parts) = line.contains("fn ").then(|| head.captures(line)).flatten() else {
-            continue;
-        };
-        let opened = lines[number..].iter().find(|line| line.trim_end().ends_with(['{', ';', '}']));
-        if !opened.is_some_and(|line| line.trim_end().ends_with('{')) {
-            continue;
-        }
-        let close = format!("{}}}", &parts[1]);
-        let length = lines[number..].iter().position(|line| line.trim_end() == close);
-        found.push((number + 1, length.expect("a function ends") + 1));
-    }
-    found
-}
-
-#[test]
 fn messages_begin_in_lower_case_and_end_without_a_full_stop() {
     let wrong = product().flat_map(|source| {
         let openings = source.find(r"#\[error\(|\btracing::(trace|debug|info|warn|error)!\(");
@@ -117,11 +84,6 @@ fn closing(code: &str, from: usize) -> usize {
 }
 
 #[test]
-fn nothing_is_unsafe() {
-    assert_none("unsafe code", ALL.iter().flat_map(|s| s.complaints(r"\bunsafe\b")));
-}
-
-#[test]
 fn only_the_terminal_program_prints() {
     let sources = product().filter(|s| !s.is_below("src/collector/"));
     let printing = r"\be?print(ln)?!|\bdbg!";
@@ -149,21 +111,6 @@ fn environment_and_time_are_read_in_one_place_each() {
         found
     });
     assert_none("environment or time", found);
-}
-
-#[test]
-fn pure_modules_are_pure() {
-    let mut found = Vec::new();
-    for module in PURE {
-        let (file, folder) = (format!("src/engine/{module}.rs"), format!("src/engine/{module}/"));
-        let own: Vec<_> = product().filter(|s| s.path == file || s.is_below(&folder)).collect();
-        if own.is_empty() {
-            found.push(format!("src/engine/{module}: no such module"));
-        }
-        let impure = r"\btokio\b|\baws_\w+|\breqwest\b|\bstd::(fs|env|net|process|thread)\b|\bSystemTime\b|\basync\b";
-        found.extend(own.iter().flat_map(|source| source.complaints(impure)));
-    }
-    assert_none("impure", found);
 }
 
 /// What the function depends on is built into it, cold start and all.
