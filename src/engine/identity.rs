@@ -11,6 +11,16 @@ use crate::time;
 /// called and when it happened.
 ///
 /// Not the id alone: the same id has been seen with two timestamps.
+///
+/// ```
+/// use engine::identity::{Identity, Instant};
+/// use engine::time::parse_ns;
+///
+/// let at = |time: &str| parse_ns(time).map_or(Instant::Unreadable(b""), Instant::Ns);
+/// let event = |time: &str| Identity::of_event(b"self", b"sso", b"a1", at(time));
+/// assert_eq!(event("2026-11-21T08:00:00Z"), event("2026-11-21T08:00:00.000Z"));
+/// assert_ne!(event("2026-11-21T08:00:00Z"), event("2026-11-21T08:00:01Z"));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Identity(pub [u8; 16]);
 
@@ -135,6 +145,16 @@ fn separated(digest: &mut Sha256, text: &[u8]) {
 }
 
 /// One hour of event time, or the place of events whose time cannot be read.
+///
+/// ```
+/// use engine::identity::Slot;
+/// use engine::time::parse_ns;
+///
+/// let slot = Slot::of(parse_ns("2026-11-21T08:59:59.999Z"));
+/// assert_eq!(slot.name(), "2026-11-21T08");
+/// assert_eq!(Slot::parse("2026-11-21T08"), Some(slot));
+/// assert_eq!(Slot::of(None).name(), "unplaced");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Slot {
     /// Whole hours since the epoch.

@@ -11,6 +11,16 @@ use crate::time;
 ///
 /// One of `self`, `<24 hex>`, `provider-<24 hex>`, and each of the first two with
 /// `.backfill-YYYY-MM-DD` or `.users` behind it.
+///
+/// ```
+/// use engine::stream::{Scope, StreamId};
+///
+/// let lane = StreamId::try_from("5c1c30d6a2f1b3e4d5c6b7a8.backfill-2026-10-01".to_owned())?;
+/// assert!(lane.is_lane());
+/// assert_eq!(lane.scope(), Scope::Organization("5c1c30d6a2f1b3e4d5c6b7a8".to_owned()));
+/// assert!(StreamId::try_from("../self".to_owned()).is_err());
+/// # Ok::<(), engine::stream::NotAStream>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StreamId {

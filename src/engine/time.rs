@@ -136,6 +136,13 @@ fn timestamp(ms: i64) -> Timestamp {
 }
 
 /// Reads a duration as the settings write it (`0s`, `90s`, `15m`, `24h`, `15d`) to milliseconds.
+///
+/// ```
+/// use engine::time::parse_duration_ms;
+///
+/// assert_eq!(parse_duration_ms("15m"), Some(900_000));
+/// assert_eq!(parse_duration_ms("15"), None, "a unit is asked for");
+/// ```
 #[must_use]
 pub fn parse_duration_ms(text: &str) -> Option<i64> {
     let unit_at = text.len().checked_sub(1).filter(|at| text.is_char_boundary(*at))?;

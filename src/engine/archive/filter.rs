@@ -14,6 +14,15 @@ use serde_json::value::RawValue;
 use crate::json::{self, for_each_member};
 
 /// A filter that can be used.
+///
+/// ```
+/// use engine::archive::filter::Filter;
+///
+/// let filter = Filter::parse(r#"{"drop": [{"event_type": "ldap_search", "success": true}]}"#)?;
+/// assert!(!filter.keeps(br#"{"event_type":"ldap_search","success":true}"#));
+/// assert!(filter.keeps(br#"{"event_type":"ldap_search","success":false}"#));
+/// # Ok::<(), Vec<String>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Filter {
     /// Every field that a rule names; rules call it by its place here.

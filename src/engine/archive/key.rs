@@ -30,6 +30,16 @@ pub fn is_archive_key(key: &str) -> bool {
 }
 
 /// `KEY_LAYOUT`: the folders between the archive's prefix and the object's name.
+///
+/// ```
+/// use engine::archive::key::KeyLayout;
+///
+/// let layout = KeyLayout::parse("org={org}/{service}/{year}/{month}/")?;
+/// let partition = layout.partition("sso", 1_795_219_200_000, "self");
+/// assert_eq!(layout.folders(&partition), "org=self/sso/2026/11/");
+/// assert!(KeyLayout::parse("{weekday}/").is_err());
+/// # Ok::<(), engine::archive::key::LayoutError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyLayout {
     pieces: Vec<Piece>,

@@ -3,6 +3,15 @@
 use serde_json::value::RawValue;
 
 /// A usable continuation: `[epoch milliseconds of the last row, its document id]`.
+///
+/// ```
+/// use engine::page::token::Token;
+///
+/// let token = Token::parse(r#"[1795219200123, "a1"]"#).expect("usable");
+/// assert_eq!(token.ms, 1_795_219_200_123);
+/// assert_eq!(token.json().get(), r#"[1795219200123, "a1"]"#);
+/// assert_eq!(Token::parse("null"), None);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Token {
     json: Box<RawValue>,

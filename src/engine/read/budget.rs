@@ -3,6 +3,15 @@
 use crate::limits::{MIB, RESERVE_MS_MAX, RESERVE_MS_PER_MIB};
 
 /// The time a run has, on the local clock.
+///
+/// ```
+/// use engine::read::budget::Budget;
+///
+/// let invocation = Budget { started_ms: 0, deadline_ms: 300_000 };
+/// assert_eq!(invocation.read_until_ms(0), 270_000, "30 s are kept for writing");
+/// let one_of_three = invocation.share(60_000, 3);
+/// assert_eq!((one_of_three.started_ms, one_of_three.deadline_ms), (60_000, 140_000));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     /// When the invocation began.

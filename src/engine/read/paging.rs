@@ -10,6 +10,13 @@ use crate::page::{Page, PageHeaders};
 use crate::time::Window;
 
 /// Where a walk through one query stands.
+///
+/// ```
+/// use engine::read::paging::{PageSummary, Step, Walk};
+/// let mut walk = Walk::new(engine::time::Window::new(0, 60_000), 100);
+/// let short = PageSummary { rows: 2, count: None, limit: None, token: None, last_ms: 5_000 };
+/// assert_eq!(walk.passed(&short), Ok(Step::End), "less than a full page is the last one");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Walk {
     page_limit: u32,

@@ -16,6 +16,15 @@ pub struct Fields {
 }
 
 /// What is kept of an object.
+///
+/// ```
+/// use engine::users::projection::{Fields, Projection};
+///
+/// let only = Fields::parse(&["name", "mfa"]);
+/// let without = Fields::parse(&["mfa.secret"]).expect("no empty part");
+/// let user = r#"{"name":"Ada","phone":"1","mfa":{"on":true,"secret":"x"}}"#;
+/// assert_eq!(Projection { only, without }.of(user), r#"{"name":"Ada","mfa":{"on":true}}"#);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Projection {
     /// Nothing but these; everything if there are none.
