@@ -19,7 +19,6 @@ mod adapters {
     mod contracts;
     mod cursors;
     mod lost;
-    mod memory;
     mod objects;
     mod queue;
     mod secrets;

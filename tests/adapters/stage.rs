@@ -15,7 +15,7 @@ use jumpcloud_collector::aws::sqs::Sqs;
 use jumpcloud_collector::local::{FolderCursors, FolderObjects};
 use tempfile::TempDir;
 
-use super::memory::{MemoryCursors, MemoryObjects};
+use fixtures::memory::{MemoryCursors, MemoryObjects};
 use crate::support::aws::{ACCESS_KEY, Aws, SECRET_ID, SECRET_KEY, TABLE};
 use crate::support::front::{Fault, Way};
 
