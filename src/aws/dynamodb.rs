@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::store_error;
+use engine::cause::Cause;
 use engine::cursor::item::{Condition, Item, Update, Value};
 use engine::limits::{ITEMS_PER_READ, READS_AT_ONCE};
 use engine::ports::{Cursors, StoreError};
@@ -41,7 +42,7 @@ impl Cursors for DynamoDb {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| store_error(&self.what("get", stream), &error))?;
+            .map_err(|error| store_error(&self.what("get", stream), error))?;
         Ok(answer.item.map(item))
     }
 
@@ -77,7 +78,7 @@ impl Cursors for DynamoDb {
             {
                 Ok(None)
             }
-            Err(error) => Err(store_error(&self.what("update", stream), &error)),
+            Err(error) => Err(store_error(&self.what("update", stream), error)),
         }
     }
 }
@@ -94,9 +95,11 @@ impl DynamoDb {
             .set_keys(Some(streams.iter().map(key).collect()))
             .consistent_read(true)
             .build()
-            .map_err(|error| StoreError::Unclear(format!("{what}: {error}")))?;
+            .map_err(|error| {
+                StoreError::Indeterminate(Cause::new(format!("{what}: {error}"), error))
+            })?;
         let request = self.client.batch_get_item().request_items(&self.table, keys);
-        let answer = request.send().await.map_err(|error| store_error(&what, &error))?;
+        let answer = request.send().await.map_err(|error| store_error(&what, error))?;
         let found = answer.responses.unwrap_or_default().remove(&self.table).unwrap_or_default();
         let mut items: Vec<_> = found
             .into_iter()

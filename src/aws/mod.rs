@@ -10,6 +10,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use std::time::Duration;
 
+use engine::cause::Cause;
 use engine::limits::{CONNECT_SECONDS, READ_SECONDS};
 use engine::ports::StoreError;
 
@@ -27,23 +28,32 @@ pub async fn load() -> aws_config::SdkConfig {
 }
 
 /// Sorts an SDK error by what comes next. `what` names the request.
-pub fn store_error<E: ProvideErrorMetadata>(what: &str, error: &SdkError<E>) -> StoreError {
-    let status = status(error);
+pub fn store_error<E>(what: &str, error: SdkError<E>) -> StoreError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let status = status(&error);
     let code = error.code().unwrap_or_default();
     let text = match (error.message(), status) {
         (Some(message), Some(status)) => format!("{what}: {status} {code}: {message}"),
         (_, Some(status)) => format!("{what}: {status} {code}"),
-        (_, None) => format!("{what}: {}", reason(error)),
+        (_, None) => format!("{what}: {}", reason(&error)),
     };
     let is_throttled =
         ["Throttl", "SlowDown", "ProvisionedThroughput", "RequestLimit", "RequestTimeout"]
             .iter()
             .any(|name| code.contains(name));
+    let is_denied = code.contains("AccessDenied") || status == Some(403);
+    let cause = Cause::new(text, error);
     match status {
         Some(400..=499) if status != Some(409) && status != Some(429) && !is_throttled => {
-            StoreError::Refused(text)
+            if is_denied {
+                StoreError::Denied(cause)
+            } else {
+                StoreError::Rejected(cause)
+            }
         }
-        _ => StoreError::Unclear(text),
+        _ => StoreError::Indeterminate(cause),
     }
 }
 

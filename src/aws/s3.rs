@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use super::{status, store_error};
+use engine::cause::Cause;
 use engine::ports::{About, Created, Objects, StoreError};
 
 /// S3, or a store that keeps its promise of conditional creation.
@@ -73,7 +74,7 @@ impl Objects for S3 {
         match signed.send().await {
             Ok(_) => Ok(Created::New),
             Err(error) if status(&error) == Some(412) => Ok(Created::Taken),
-            Err(error) => Err(store_error(&format!("put s3://{bucket}/{key}"), &error)),
+            Err(error) => Err(store_error(&format!("put s3://{bucket}/{key}"), error)),
         }
     }
 
@@ -85,10 +86,13 @@ impl Objects for S3 {
             Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => {
                 return Ok(None);
             }
-            Err(error) => return Err(store_error(&what(), &error)),
+            Err(error) => return Err(store_error(&what(), error)),
         };
         let body = answer.body.collect().await;
-        let cut = |_| StoreError::Unclear(format!("{}: the answer was cut off", what()));
+        let cut = |error| {
+            let text = format!("{}: the answer was cut off", what());
+            StoreError::Indeterminate(Cause::new(text, error))
+        };
         body.map(|body| Some(body.into_bytes())).map_err(cut)
     }
 
@@ -99,7 +103,7 @@ impl Objects for S3 {
                 Ok(Some(hash.cloned().unwrap_or_default()))
             }
             Err(error) if status(&error) == Some(404) => Ok(None),
-            Err(error) => Err(store_error(&format!("head s3://{bucket}/{key}"), &error)),
+            Err(error) => Err(store_error(&format!("head s3://{bucket}/{key}"), error)),
         }
     }
 
@@ -124,7 +128,7 @@ impl Objects for S3 {
                 .set_continuation_token(continuation)
                 .send()
                 .await
-                .map_err(|error| store_error(&format!("list s3://{bucket}/{prefix}"), &error))?;
+                .map_err(|error| store_error(&format!("list s3://{bucket}/{prefix}"), error))?;
             keys.extend(
                 answer.contents().iter().filter_map(|object| object.key().map(str::to_owned)),
             );

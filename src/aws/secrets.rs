@@ -33,8 +33,8 @@ impl Secrets for SecretsManager {
             .version_stage("AWSCURRENT")
             .send()
             .await;
-        let answer = answer.map_err(|error| store_error(&what(), &error))?;
-        let binary = || StoreError::Refused(format!("{}: it is binary, not text", what()));
+        let answer = answer.map_err(|error| store_error(&what(), error))?;
+        let binary = || StoreError::Rejected(format!("{}: it is binary, not text", what()).into());
         answer.secret_string.map(SecretString::from).ok_or_else(binary)
     }
 }

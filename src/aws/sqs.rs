@@ -5,6 +5,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 
 use super::store_error;
+use engine::cause::Cause;
 use engine::ports::{StoreError, WorkQueue};
 
 /// One queue.
@@ -26,7 +27,7 @@ impl WorkQueue for Sqs {
     async fn send(&self, bodies: &[String]) -> Result<Vec<usize>, StoreError> {
         let what = || format!("send {} messages to the work queue", bodies.len());
         let unmade = |error: aws_sdk_sqs::error::BuildError| {
-            StoreError::Unclear(format!("{}: {error}", what()))
+            StoreError::Indeterminate(Cause::new(format!("{}: {error}", what()), error))
         };
         let entry = |(number, body): (usize, &String)| {
             SendMessageBatchRequestEntry::builder()
@@ -41,7 +42,7 @@ impl WorkQueue for Sqs {
             .set_entries(Some(entries))
             .send()
             .await
-            .map_err(|error| store_error(&what(), &error))?;
+            .map_err(|error| store_error(&what(), error))?;
         let taken: Vec<_> = answer.successful().iter().map(|entry| entry.id()).collect();
         let is_left = |number: &usize| !taken.contains(&number.to_string().as_str());
         Ok((0..bodies.len()).filter(is_left).collect())

@@ -72,7 +72,7 @@ impl Stack {
             .logical_resource_id(FUNCTION)
             .send()
             .await
-            .map_err(|error| store_error(&format!("find the function of stack {name}"), &error))?;
+            .map_err(|error| store_error(&format!("find the function of stack {name}"), error))?;
         let resource = answer.stack_resource_detail.and_then(|found| found.physical_resource_id);
         let function = resource.ok_or_else(|| StackError::NoFunction(name.to_owned()))?;
         let once = aws_config::retry::RetryConfig::disabled();
@@ -94,7 +94,7 @@ impl Stack {
             .payload(Blob::new(event.to_string()))
             .send()
             .await
-            .map_err(|error| store_error(&format!("invoke {}", self.function), &error))?;
+            .map_err(|error| store_error(&format!("invoke {}", self.function), error))?;
         let payload = answer.payload.map(Blob::into_inner).unwrap_or_default();
         let value: Value = serde_json::from_slice(&payload)?;
         match answer.function_error {

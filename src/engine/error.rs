@@ -1,53 +1,101 @@
-//! Why a run ended badly, named by what happens next.
+//! Why a run of one stream failed, named by what happens next.
 
+use crate::cause::Cause;
 use crate::cursor::CursorError;
 use crate::cursor::item::Unreadable;
 use crate::journal::certificate::CertificateError;
 use crate::journal::entry::EntryError;
-use crate::ports::{InsightsError, StoreError};
+use crate::ports::error::{InsightsError, StoreError};
 use crate::read::paging::WalkError;
 
 /// Why a run of one stream failed. Messages are lowercase fragments in plain words.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// A person must mend it: the invocation fails, so that the alarm goes off.
-    #[error("{0}")]
-    Mend(String),
-    /// It may pass: the next run tries again.
-    #[error("{0}")]
-    Pass(String),
+    /// Something stored is not what any version of this program wrote there. The stream stops until
+    /// an operator has restored it.
+    #[error("damaged: {key}: {cause}; nothing was overwritten, see the runbook")]
+    Damaged {
+        /// What is damaged: an object's key, or the cursor.
+        key: String,
+        /// What is wrong with it.
+        #[source]
+        cause: Cause,
+    },
+    /// A later version of this program wrote it. The stream stops until that version runs again.
+    #[error("{key} is of a later version: {cause}; nothing was touched")]
+    NewerFormat {
+        /// What is of a later version.
+        key: String,
+        /// The version found and the version known.
+        #[source]
+        cause: Cause,
+    },
+    /// JumpCloud refuses the credential, or the secret holds none. An operator must replace it.
+    #[error(transparent)]
+    Credential(Cause),
+    /// JumpCloud, AWS or this program refuses, and will refuse again until an operator changes
+    /// something.
+    #[error(transparent)]
+    Refused(Cause),
+    /// The next run tries again.
+    #[error(transparent)]
+    Transient(Cause),
 }
 
 impl RunError {
-    /// Something stored is not what any version of this program wrote there.
-    pub fn damaged(key: &str, what: impl std::fmt::Display) -> Self {
-        Self::Mend(format!("damaged: {key}: {what}; nothing was overwritten, see the runbook"))
+    /// Something stored that is not what any version of this program wrote there.
+    pub fn damaged(key: &str, cause: impl Into<Cause>) -> Self {
+        Self::Damaged { key: key.to_owned(), cause: cause.into() }
     }
 
-    /// Whether a person must mend it.
+    /// Something that a later version of this program wrote.
+    pub fn newer(key: &str, cause: impl Into<Cause>) -> Self {
+        Self::NewerFormat { key: key.to_owned(), cause: cause.into() }
+    }
+
+    /// What will fail again until an operator changes something.
+    pub fn refused(cause: impl Into<Cause>) -> Self {
+        Self::Refused(cause.into())
+    }
+
+    /// What the next run tries again.
+    pub fn transient(cause: impl Into<Cause>) -> Self {
+        Self::Transient(cause.into())
+    }
+
+    /// An entry that cannot be used.
     #[must_use]
-    pub fn needs_mending(&self) -> bool {
-        matches!(self, Self::Mend(_))
+    pub fn of_entry(key: &str, error: EntryError) -> Self {
+        match error {
+            EntryError::Newer(_) => Self::newer(key, Cause::of(error)),
+            EntryError::Damaged(_) => Self::damaged(key, Cause::of(error)),
+        }
     }
-}
 
-/// A birth certificate that cannot be used, with its key.
-pub fn unusable_certificate(key: &str, error: &CertificateError) -> RunError {
-    match error {
-        CertificateError::Newer(_) => {
-            RunError::Mend(format!("{key} is of a later version: {error}; nothing was touched"))
+    /// A birth certificate that cannot be used.
+    #[must_use]
+    pub fn of_certificate(key: &str, error: CertificateError) -> Self {
+        match error {
+            CertificateError::Newer(_) => Self::newer(key, Cause::of(error)),
+            CertificateError::Unreadable(_) | CertificateError::OtherStream(_) => {
+                Self::damaged(key, Cause::of(error))
+            }
         }
-        CertificateError::Unreadable(_) | CertificateError::OtherStream(_) => {
-            RunError::damaged(key, error)
-        }
+    }
+
+    /// Whether it will fail again until an operator acts: the invocation fails, so that the alarm
+    /// is raised.
+    #[must_use]
+    pub fn needs_operator(&self) -> bool {
+        !matches!(self, Self::Transient(_))
     }
 }
 
 impl From<StoreError> for RunError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Refused(message) => Self::Mend(message),
-            StoreError::Unclear(message) => Self::Pass(message),
+            StoreError::Denied(cause) | StoreError::Rejected(cause) => Self::Refused(cause),
+            StoreError::Indeterminate(cause) => Self::Transient(cause),
         }
     }
 }
@@ -55,8 +103,12 @@ impl From<StoreError> for RunError {
 impl From<InsightsError> for RunError {
     fn from(error: InsightsError) -> Self {
         match error {
-            InsightsError::Refused(message) => Self::Mend(message),
-            other => Self::Pass(other.to_string()),
+            InsightsError::Credential(cause) => Self::Credential(cause),
+            InsightsError::Refused(cause) => Self::Refused(cause),
+            InsightsError::Unavailable(cause) => Self::Transient(cause),
+            InsightsError::OutOfTime | InsightsError::TooLarge { .. } => {
+                Self::Transient(Cause::of(error))
+            }
         }
     }
 }
@@ -64,8 +116,8 @@ impl From<InsightsError> for RunError {
 impl From<WalkError> for RunError {
     fn from(error: WalkError) -> Self {
         match error {
-            WalkError::Dense(_) | WalkError::Stuck(_) => Self::Mend(error.to_string()),
-            WalkError::Short { .. } => Self::Pass(error.to_string()),
+            WalkError::Dense(_) | WalkError::Stuck(_) => Self::Refused(Cause::of(error)),
+            WalkError::Short { .. } => Self::Transient(Cause::of(error)),
         }
     }
 }
@@ -73,10 +125,8 @@ impl From<WalkError> for RunError {
 impl From<CursorError> for RunError {
     fn from(error: CursorError) -> Self {
         match error {
-            CursorError::Newer(_) => Self::Mend(format!(
-                "the cursor is of a later version: {error}; nothing was touched"
-            )),
-            CursorError::Unreadable(_) => Self::damaged("the cursor", error),
+            CursorError::Newer(_) => Self::newer("the cursor", Cause::of(error)),
+            CursorError::Unreadable(_) => Self::damaged("the cursor", Cause::of(error)),
         }
     }
 }
@@ -84,15 +134,5 @@ impl From<CursorError> for RunError {
 impl From<Unreadable> for RunError {
     fn from(error: Unreadable) -> Self {
         CursorError::from(error).into()
-    }
-}
-
-/// An entry that cannot be used, with its key.
-pub fn unusable_entry(key: &str, error: &EntryError) -> RunError {
-    match error {
-        EntryError::Newer(_) => {
-            RunError::Mend(format!("{key} is of a later version: {error}; nothing was touched"))
-        }
-        EntryError::Damaged(_) => RunError::damaged(key, error),
     }
 }

@@ -19,7 +19,7 @@
 //! archive    which events and bytes go where                                          pure
 //! users      daily snapshots of users                                                 pure
 //! page       what JumpCloud sent                                                      pure
-//! json, identity, stream, time, limits                                               pure
+//! json, identity, stream, time, limits, cause                                              pure
 //! ```
 //!
 //! It is a crate of its own so that nothing in it can reach for the world, and so that it is
@@ -34,6 +34,7 @@
 //!   network, no environment.
 
 pub mod archive;
+pub mod cause;
 pub mod collect;
 pub mod cursor;
 pub mod error;

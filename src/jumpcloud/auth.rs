@@ -94,7 +94,7 @@ impl Auth {
         let (name, prefix, secret) = match &credentials {
             Credentials::ApiKey(key) => (HeaderName::from_static("x-api-key"), "", key.clone()),
             Credentials::ServiceAccount { .. } if scope == Some(&Scope::Own) => {
-                return Err(TryError::refused(
+                return Err(TryError::credential(
                     "a service account must name its organization: set JUMPCLOUD_ORG_IDS or \
                      JUMPCLOUD_PROVIDER_ID",
                 ));
@@ -134,10 +134,10 @@ impl Auth {
 
     async fn read_secret(&self) -> Result<Credentials, TryError> {
         let secret = self.secrets.read().await.map_err(|error| match error {
-            StoreError::Refused(message) => TryError::refused(message),
-            StoreError::Unclear(message) => TryError::transient(message),
+            StoreError::Denied(cause) | StoreError::Rejected(cause) => TryError::credential(cause),
+            StoreError::Indeterminate(cause) => TryError::transient(cause.to_string()),
         })?;
-        Credentials::parse(&secret).map_err(|error| TryError::refused(error.to_string()))
+        Credentials::parse(&secret).map_err(|error| TryError::credential(error.to_string()))
     }
 
     /// The token, fetched anew shortly before it expires. Credentials that are refused may have
@@ -168,7 +168,7 @@ impl Auth {
 
     async fn fetch_token(&self, credentials: &Credentials) -> Result<TokenAnswer, TryError> {
         let Credentials::ServiceAccount { client_id, client_secret } = credentials else {
-            return Err(TryError::refused("the secret is no service account any more"));
+            return Err(TryError::credential("the secret is no service account any more"));
         };
         let pair = format!("{client_id}:{}", client_secret.expose_secret());
         let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
@@ -194,7 +194,7 @@ impl Auth {
 
 /// A header's value that no log shows.
 fn sensitive(text: &str) -> Result<HeaderValue, TryError> {
-    let refused = |_| TryError::refused("the credential holds characters that no header may");
+    let refused = |_| TryError::credential("the credential holds characters that no header may");
     let mut value = HeaderValue::try_from(text).map_err(refused)?;
     value.set_sensitive(true);
     Ok(value)
@@ -206,7 +206,7 @@ fn token_error(error: &HttpError, secret: &SecretString, now_ms: i64) -> TryErro
         HttpError::Status { status, headers, .. } if is_transient(*status) => {
             TryError::Transient { message, wait_ms: wait_ms(headers, now_ms) }
         }
-        HttpError::Status { .. } => TryError::refused(message),
+        HttpError::Status { .. } => TryError::credential(message),
         _ => TryError::transient(message),
     }
 }

@@ -27,7 +27,7 @@ fn spawn<T: Send + 'static>(
     request: impl Future<Output = Result<T, InsightsError>> + Send + 'static,
 ) -> BoxFuture<'static, Result<T, InsightsError>> {
     let task = AbortOnDropHandle::new(tokio::spawn(request));
-    let ended = |_| Err(InsightsError::Unavailable("the request was ended".to_owned()));
+    let ended = |_| Err(InsightsError::Unavailable("the request was ended".into()));
     Box::pin(async move { task.await.unwrap_or_else(ended) })
 }
 

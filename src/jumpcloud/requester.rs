@@ -77,7 +77,7 @@ impl Requester {
                 Ok(answer) => return Ok(answer),
                 Err(TryError::Permanent(error)) => return Err(error),
                 Err(TryError::Unauthorized { message, .. }) if is_renewed => {
-                    return Err(InsightsError::Refused(message));
+                    return Err(InsightsError::Credential(message.into()));
                 }
                 Err(TryError::Unauthorized { generation, .. }) => {
                     is_renewed = true;
@@ -88,7 +88,8 @@ impl Requester {
             };
             tried += 1;
             if tried >= TRIES_MAX {
-                return Err(InsightsError::Unavailable(format!("{message}; tried {tried} times")));
+                let text = format!("{message}; tried {tried} times");
+                return Err(InsightsError::Unavailable(text.into()));
             }
             let backoff_ms = || retry::backoff_ms(tried, self.clock.random());
             let wait_ms = wait_ms.unwrap_or_else(backoff_ms);
@@ -99,7 +100,7 @@ impl Requester {
             } else {
                 let seconds = wait_ms / 1_000;
                 let text = format!("{message}; to be asked again in {seconds} s, beyond this run");
-                return Err(InsightsError::Unavailable(text));
+                return Err(InsightsError::Unavailable(text.into()));
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use reqwest::StatusCode;
 
+use engine::cause::Cause;
 use engine::limits::{BACKOFF_FIRST_MS, BACKOFF_MAX_MS};
 use engine::ports::InsightsError;
 
@@ -27,8 +28,12 @@ pub enum TryError {
 }
 
 impl TryError {
-    pub(super) fn refused(message: impl Into<String>) -> Self {
-        Self::Permanent(InsightsError::Refused(message.into()))
+    pub(super) fn refused(cause: impl Into<Cause>) -> Self {
+        Self::Permanent(InsightsError::Refused(cause.into()))
+    }
+
+    pub(super) fn credential(cause: impl Into<Cause>) -> Self {
+        Self::Permanent(InsightsError::Credential(cause.into()))
     }
 
     pub(super) fn transient(message: impl Into<String>) -> Self {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
+use engine::cause::Cause;
 use engine::cursor::item::{Item, Update};
 use engine::ports::{Cursors, StoreError};
 use engine::stream::StreamId;
@@ -55,15 +56,16 @@ impl FolderCursors {
         Ok(Some(item))
     }
 
-    fn failed(&self, error: &io::Error) -> StoreError {
-        let text = format!("{}: {error}", self.folder.display());
-        match error.kind() {
+    fn failed(&self, error: io::Error) -> StoreError {
+        let kind = error.kind();
+        let cause = Cause::new(format!("{}: {error}", self.folder.display()), error);
+        match kind {
             ErrorKind::PermissionDenied
             | ErrorKind::ReadOnlyFilesystem
             | ErrorKind::NotADirectory
             | ErrorKind::AlreadyExists
-            | ErrorKind::InvalidData => StoreError::Refused(text),
-            _ => StoreError::Unclear(text),
+            | ErrorKind::InvalidData => StoreError::Rejected(cause),
+            _ => StoreError::Indeterminate(cause),
         }
     }
 }
@@ -71,10 +73,10 @@ impl FolderCursors {
 #[async_trait]
 impl Cursors for FolderCursors {
     async fn get(&self, stream: &StreamId) -> Result<Option<Item>, StoreError> {
-        self.read(stream).map_err(|error| self.failed(&error))
+        self.read(stream).map_err(|error| self.failed(error))
     }
 
     async fn update(&self, stream: &StreamId, update: &Update) -> Result<Option<Item>, StoreError> {
-        self.replace(stream, update).map_err(|error| self.failed(&error))
+        self.replace(stream, update).map_err(|error| self.failed(error))
     }
 }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
+use engine::cause::Cause;
 use engine::ports::{About, Created, Objects, StoreError};
 
 /// Objects below a folder.
@@ -29,7 +30,9 @@ impl FolderObjects {
         if below.components().all(plain) {
             Ok(self.root.join(below))
         } else {
-            Err(StoreError::Refused(format!("`{bucket}/{key}` is no path below the folder")))
+            Err(StoreError::Rejected(
+                format!("`{bucket}/{key}` is no path below the folder").into(),
+            ))
         }
     }
 
@@ -61,7 +64,7 @@ impl Objects for FolderObjects {
         _about: &About,
     ) -> Result<Created, StoreError> {
         let path = self.path(bucket, key)?;
-        self.link(&path, &body).map_err(|error| failed(&path, &error))
+        self.link(&path, &body).map_err(|error| failed(&path, error))
     }
 
     async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, StoreError> {
@@ -69,7 +72,7 @@ impl Objects for FolderObjects {
         match fs::read(&path) {
             Ok(bytes) => Ok(Some(bytes.into())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed(&path, &error)),
+            Err(error) => Err(failed(&path, error)),
         }
     }
 
@@ -93,10 +96,10 @@ impl Objects for FolderObjects {
             let items = match fs::read_dir(&folder) {
                 Ok(items) => items,
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(failed(&folder, &error)),
+                Err(error) => return Err(failed(&folder, error)),
             };
             for item in items {
-                let path = item.map_err(|error| failed(&folder, &error))?.path();
+                let path = item.map_err(|error| failed(&folder, error))?.path();
                 let key =
                     path.strip_prefix(&bucket).ok().and_then(Path::to_str).unwrap_or("").to_owned();
                 if path.is_dir() {
@@ -113,12 +116,13 @@ impl Objects for FolderObjects {
 }
 
 /// A full disk may pass; a folder that may not be written needs somebody.
-fn failed(path: &Path, error: &io::Error) -> StoreError {
-    let text = format!("{}: {error}", path.display());
-    match error.kind() {
+fn failed(path: &Path, error: io::Error) -> StoreError {
+    let kind = error.kind();
+    let cause = Cause::new(format!("{}: {error}", path.display()), error);
+    match kind {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory => {
-            StoreError::Refused(text)
+            StoreError::Rejected(cause)
         }
-        _ => StoreError::Unclear(text),
+        _ => StoreError::Indeterminate(cause),
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
+use engine::cause::Cause;
 use engine::ports::{Secrets, StoreError};
 
 /// Where the API key is.
@@ -24,11 +25,14 @@ impl Secrets for KeySource {
     async fn read(&self) -> Result<SecretString, StoreError> {
         match self {
             Self::Environment(secret) => Ok(secret.clone()),
-            Self::File(path) => std::fs::read_to_string(path)
-                .map(SecretString::from)
-                .map_err(|error| StoreError::Refused(format!("{}: {error}", path.display()))),
-            Self::None => Err(StoreError::Refused(
-                "no API key: set JUMPCLOUD_API_KEY, or name a file with --key-file".to_owned(),
+            Self::File(path) => {
+                std::fs::read_to_string(path).map(SecretString::from).map_err(|error| {
+                    let text = format!("{}: {error}", path.display());
+                    StoreError::Rejected(Cause::new(text, error))
+                })
+            }
+            Self::None => Err(StoreError::Rejected(
+                "no API key: set JUMPCLOUD_API_KEY, or name a file with --key-file".into(),
             )),
         }
     }

@@ -32,7 +32,7 @@ async fn a_creation_whose_answers_are_all_lost_is_unclear() {
     for (way, there) in [(Way::Cut, None), (Way::CutAfter, Some(body.clone()))] {
         arm(&aws, way, true);
         let answer = objects.create(ARCHIVE, KEY, body.clone(), &about(&body)).await;
-        assert!(matches!(answer, Err(StoreError::Unclear(_))), "{answer:?}");
+        assert!(matches!(answer, Err(StoreError::Indeterminate(_))), "{answer:?}");
         assert!(aws.front.heal() > 1, "the SDK tries again");
         assert_eq!(objects.get(ARCHIVE, KEY).await.unwrap(), there, "{way:?}");
     }
@@ -60,7 +60,7 @@ async fn an_update_whose_answers_are_all_lost_is_unclear() {
     for (way, there) in [(Way::Cut, false), (Way::CutAfter, true)] {
         arm(&aws, way, true);
         let answer = cursors.update(&stream(1), &born).await;
-        assert!(matches!(answer, Err(StoreError::Unclear(_))), "{answer:?}");
+        assert!(matches!(answer, Err(StoreError::Indeterminate(_))), "{answer:?}");
         aws.front.heal();
         assert_eq!(cursors.get(&stream(1)).await.unwrap().is_some(), there, "{way:?}");
     }

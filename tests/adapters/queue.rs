@@ -33,17 +33,17 @@ async fn what_the_queue_left_over_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_queue_that_is_not_there_needs_mending_and_one_that_is_cut_off_may_work_next_time() {
+async fn a_queue_that_is_not_there_needs_operator_and_one_that_is_cut_off_may_work_next_time() {
     let aws = Aws::start("key").await;
     let url = endpoint(&aws, "SQS");
     let elsewhere = sqs(&url, "https://sqs.us-east-1.amazonaws.com/111122223333/other").await;
     let error = elsewhere.send(&bodies(1)).await.unwrap_err();
-    assert!(matches!(error, StoreError::Refused(_)), "{error}");
+    assert!(matches!(error, StoreError::Rejected(_)), "{error}");
     let queue = sqs(&url, QUEUE_URL).await;
     for way in [Way::Cut, Way::Answer500] {
         arm(&aws, way, true);
         let error = queue.send(&bodies(1)).await.unwrap_err();
-        assert!(matches!(error, StoreError::Unclear(_)), "{way:?}: {error}");
+        assert!(matches!(error, StoreError::Indeterminate(_)), "{way:?}: {error}");
     }
     aws.front.heal();
     assert_eq!(aws.queue.len(), 0);

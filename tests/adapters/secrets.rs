@@ -32,8 +32,8 @@ async fn one_failure_is_tried_again_and_more_are_unclear() {
         arm(&aws, way, false);
         assert_eq!(read(&secrets).await, SECRET);
         arm(&aws, way, true);
-        let Err(StoreError::Unclear(text)) = secrets.read().await else { panic!("{way:?}") };
-        assert!(text.contains("jumpcloud/api-key"), "it says which: {text}");
+        let Err(StoreError::Indeterminate(cause)) = secrets.read().await else { panic!("{way:?}") };
+        assert!(cause.text().contains("jumpcloud/api-key"), "it says which: {cause}");
         aws.front.heal();
     }
 }
@@ -56,9 +56,12 @@ async fn a_secret_that_cannot_be_read_needs_somebody() {
         })
         .await;
         let ended = secrets_manager(&server.url()).await.read().await;
-        let Err(StoreError::Refused(text)) = ended else { panic!("{said}") };
-        assert!(text.contains("jumpcloud/api-key") && !text.contains("Y2FuYXJ5"), "{text}");
-        assert!(!text.contains("canary"), "{text}");
+        let Err(StoreError::Rejected(cause)) = ended else { panic!("{said}") };
+        assert!(
+            cause.text().contains("jumpcloud/api-key") && !cause.text().contains("Y2FuYXJ5"),
+            "{cause}"
+        );
+        assert!(!cause.text().contains("canary"), "{cause}");
     }
 }
 
@@ -71,11 +74,14 @@ async fn a_terminal_reads_its_key_from_the_environment_or_a_file() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("key");
     let file = KeySource::File(path.clone());
-    assert!(matches!(file.read().await, Err(StoreError::Refused(_))), "there is none yet");
+    assert!(matches!(file.read().await, Err(StoreError::Rejected(_))), "there is none yet");
     for key in [SECRET, "rotated"] {
         std::fs::write(&path, key).unwrap();
         assert_eq!(read(&file).await, key);
     }
-    let Err(StoreError::Refused(text)) = KeySource::None.read().await else { panic!("no key") };
-    assert!(text.contains("JUMPCLOUD_API_KEY") && text.contains("--key-file"), "{text}");
+    let Err(StoreError::Rejected(cause)) = KeySource::None.read().await else { panic!("no key") };
+    assert!(
+        cause.text().contains("JUMPCLOUD_API_KEY") && cause.text().contains("--key-file"),
+        "{cause}"
+    );
 }

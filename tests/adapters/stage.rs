@@ -15,9 +15,9 @@ use jumpcloud_collector::aws::sqs::Sqs;
 use jumpcloud_collector::local::{FolderCursors, FolderObjects};
 use tempfile::TempDir;
 
-use fixtures::memory::{MemoryCursors, MemoryObjects};
 use crate::support::aws::{ACCESS_KEY, Aws, SECRET_ID, SECRET_KEY, TABLE};
 use crate::support::front::{Fault, Way};
+use fixtures::memory::{MemoryCursors, MemoryObjects};
 
 /// A port, and what lives as long as it.
 pub struct Stage<P: ?Sized> {

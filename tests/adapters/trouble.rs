@@ -49,16 +49,18 @@ async fn all_requests(url: &str) -> Vec<(&'static str, Ended)> {
 /// Each may pass, and says so without a line break.
 fn assert_unclear(requests: &[(&'static str, Ended)], why: impl Debug) {
     for (name, ended) in requests {
-        let Err(StoreError::Unclear(text)) = ended else { panic!("{why:?}: {name}: {ended:?}") };
-        assert!(!text.contains('\n'), "{text}");
+        let Err(StoreError::Indeterminate(cause)) = ended else {
+            panic!("{why:?}: {name}: {ended:?}")
+        };
+        assert!(!cause.text().contains('\n'), "{cause}");
     }
 }
 
 /// Each needs somebody, and says so without a line break.
 fn assert_refused(requests: &[(&'static str, Ended)], why: impl Debug) {
     for (name, ended) in requests {
-        let Err(StoreError::Refused(text)) = ended else { panic!("{why:?}: {name}: {ended:?}") };
-        assert!(!text.contains('\n'), "{text}");
+        let Err(StoreError::Rejected(cause)) = ended else { panic!("{why:?}: {name}: {ended:?}") };
+        assert!(!cause.text().contains('\n'), "{cause}");
     }
 }
 
@@ -150,8 +152,8 @@ async fn half_an_object_is_none() {
     });
     let answer = objects.get(ARCHIVE, "a/key").await;
     server.await.unwrap();
-    let Err(StoreError::Unclear(text)) = answer else { panic!("{answer:?}") };
-    assert!(text.ends_with("the answer was cut off"), "{text}");
+    let Err(StoreError::Indeterminate(cause)) = answer else { panic!("{answer:?}") };
+    assert!(cause.text().ends_with("the answer was cut off"), "{cause}");
 }
 
 /// A file where a folder should be is not going to become one.
@@ -174,8 +176,8 @@ async fn a_key_stays_below_the_folder() {
     for key in ["../outside", "a/../../outside", "/etc/outside", "a/../b"] {
         let body = Bytes::from_static(b"x");
         let created = objects.create(ARCHIVE, key, body.clone(), &about(&body)).await;
-        assert!(matches!(created, Err(StoreError::Refused(_))), "{key}: {created:?}");
-        assert!(matches!(objects.get(ARCHIVE, key).await, Err(StoreError::Refused(_))), "{key}");
+        assert!(matches!(created, Err(StoreError::Rejected(_))), "{key}: {created:?}");
+        assert!(matches!(objects.get(ARCHIVE, key).await, Err(StoreError::Rejected(_))), "{key}");
     }
     assert!(!folder.path().join("outside").exists());
 }
@@ -188,6 +190,6 @@ async fn a_damaged_cursor_is_not_absent() {
     let cursors = FolderCursors::new(folder.path().to_owned());
     let requests = cursors_requests(&cursors).await;
     for (name, ended) in requests {
-        assert!(matches!(ended, Err(StoreError::Refused(_))), "{name}: {ended:?}");
+        assert!(matches!(ended, Err(StoreError::Rejected(_))), "{name}: {ended:?}");
     }
 }

@@ -86,14 +86,14 @@ impl Insights for Pages {
     }
 
     fn count(&self, _: PageRequest) -> BoxFuture<'static, Result<u64, InsightsError>> {
-        ready(Err(InsightsError::Unavailable("no counts".to_owned()))).boxed()
+        ready(Err(InsightsError::Unavailable("no counts".into()))).boxed()
     }
 
     fn hourly(
         &self,
         _: PageRequest,
     ) -> BoxFuture<'static, Result<BTreeMap<i64, i64>, InsightsError>> {
-        ready(Err(InsightsError::Unavailable("no counts".to_owned()))).boxed()
+        ready(Err(InsightsError::Unavailable("no counts".into()))).boxed()
     }
 
     fn clock_skew_ms(&self) -> Option<i64> {
@@ -103,7 +103,7 @@ impl Insights for Pages {
 
 impl Console for Pages {
     fn list(&self, _: ListRequest) -> BoxFuture<'static, Result<ListPage, InsightsError>> {
-        ready(Err(InsightsError::Unavailable("no lists".to_owned()))).boxed()
+        ready(Err(InsightsError::Unavailable("no lists".into()))).boxed()
     }
 }
 

@@ -78,12 +78,12 @@ async fn requests_refused_together_share_one_renewal() {
 #[tokio::test]
 async fn a_secret_that_cannot_be_had_is_refused_or_waited_for() {
     let stage = Stage::start().await;
-    stage.secrets.fail(StoreError::Refused);
+    stage.secrets.fail(|text| StoreError::Rejected(text.into()));
     assert_eq!(refused(stage.page().await), "the secret is not to be had");
     assert_eq!(stage.secrets.reads(), 1);
 
     let stage = Stage::start().await;
-    stage.secrets.fail(StoreError::Unclear);
+    stage.secrets.fail(|text| StoreError::Indeterminate(text.into()));
     let text = unavailable(stage.page().await);
     assert!(text.starts_with("the secret is not to be had"), "{text}");
     assert_eq!(stage.secrets.reads(), 5);

@@ -245,7 +245,7 @@ pub fn rows(page: &Page) -> Vec<Vec<u8>> {
 /// The text of a refusal.
 pub fn refused<T>(answer: Result<T, InsightsError>) -> String {
     match answer {
-        Err(InsightsError::Refused(text)) => text,
+        Err(InsightsError::Refused(cause) | InsightsError::Credential(cause)) => cause.to_string(),
         Err(other) => panic!("expected a refusal: {other}"),
         Ok(_) => panic!("expected a refusal, not an answer"),
     }
@@ -254,7 +254,7 @@ pub fn refused<T>(answer: Result<T, InsightsError>) -> String {
 /// The text of a failure that may pass.
 pub fn unavailable<T>(answer: Result<T, InsightsError>) -> String {
     match answer {
-        Err(InsightsError::Unavailable(text)) => text,
+        Err(InsightsError::Unavailable(cause)) => cause.to_string(),
         Err(other) => panic!("expected a passing failure: {other}"),
         Ok(_) => panic!("expected a passing failure, not an answer"),
     }

@@ -60,7 +60,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         edits: &[(
             "src/engine/collect/publish.rs",
             "return self.check_same(bucket, key, &about).await.map(|()| false);",
-            "return Err(RunError::Pass(format!(\"412: {key}\")));",
+            "return Err(RunError::transient(format!(\"412: {key}\")));",
         )],
     },
     Mutant {
@@ -118,8 +118,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             ),
             (
                 "src/engine/collect/admit.rs",
-                "if ms < self.writer.cursor.origin_ms || ms >= reading.end_ms {",
-                "if ms >= reading.end_ms {",
+                "if ms < self.writer.cursor.origin_ms || ms >= reading.window.end_ms {",
+                "if ms >= reading.window.end_ms {",
             ),
         ],
     },

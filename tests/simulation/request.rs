@@ -83,8 +83,8 @@ impl Request {
 
     /// The answer that leaves everything open.
     pub(crate) fn unclear(&self, why: &str) -> Answer {
-        let unclear = || StoreError::Unclear(why.to_owned());
-        let unavailable = || InsightsError::Unavailable(why.to_owned());
+        let unclear = || StoreError::Indeterminate(why.into());
+        let unavailable = || InsightsError::Unavailable(why.into());
         match self {
             Self::Create { .. } => Answer::Created(Err(unclear())),
             Self::Get { .. } => Answer::Bytes(Err(unclear())),

@@ -282,7 +282,7 @@ impl World {
             self.wrong(format!("asked for {} rows, the limit is {}", ask.limit, self.page_limit));
         }
         if ask.window.start_ms > self.now_ms {
-            return Err(InsightsError::Refused("start_time is in the future".to_owned()));
+            return Err(InsightsError::Refused("start_time is in the future".into()));
         }
         self.tally.step(Step::PageServed);
         if request.query.iter().any(|name| name == "ldap") {

@@ -165,9 +165,10 @@ async fn a_run_that_died_after_deciding_is_completed_by_the_next_one() {
     let objects =
         Arc::new(DiesAfterDeciding { objects: Arc::clone(&world.objects), died: Notify::new() });
     let engine = world.engine(Arc::clone(&objects) as Arc<dyn Objects>);
+    let stream = StreamId::own();
     tokio::select! {
         biased;
-        report = engine.run(&StreamId::own(), RunPurpose::Collect, world.budget()) => {
+        report = engine.run(&stream, RunPurpose::Collect, world.budget()) => {
             unreachable!("the process has died: {report:?}")
         }
         () = objects.died.notified() => drop(engine),

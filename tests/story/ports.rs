@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use engine::cause::Cause;
 use engine::page::{Page, PageHeaders};
 use engine::ports::{
     About, Clock, Console, Created, Incoming, Insights, InsightsError, ListPage, ListRequest,
@@ -29,7 +30,7 @@ impl Insights for JumpCloud {
         let limit = Some(u64::from(request.ask.limit));
         let headers = PageHeaders { limit, count: Some(rows.len() as u64), token: None };
         let page = Page::parse(format!("[{}]", rows.join(",")).into_bytes(), headers.clone());
-        let page = page.map_err(|error| InsightsError::Unavailable(error.to_string()));
+        let page = page.map_err(|error| InsightsError::Unavailable(Cause::of(error)));
         Incoming::new(Box::pin(ready(Some(headers))), Box::pin(ready(page)), || {})
     }
 

@@ -9,7 +9,7 @@ use super::engine::Engine;
 use super::writer::Writer;
 use crate::cursor::Cursor;
 use crate::cursor::state::ReadingState;
-use crate::error::{RunError, unusable_certificate, unusable_entry};
+use crate::error::RunError;
 use crate::journal::certificate::{self, Certificate, certificate_key};
 use crate::journal::entry::{Entry, entry_key, journal_prefix, seq_of};
 use crate::limits::{DAY_MS, RETENTION_MS};
@@ -70,7 +70,7 @@ impl Engine {
                 let live = stream.live();
                 let end_ms = self.origin_ms(&live).await?.filter(|origin_ms| day_ms < *origin_ms);
                 let before = format!("{stream} may be opened only before the beginning of {live}");
-                let end_ms = end_ms.ok_or(RunError::Mend(before))?;
+                let end_ms = end_ms.ok_or(RunError::refused(before))?;
                 (day_ms, Some(end_ms.min(day_ms + DAY_MS)))
             }
         };
@@ -93,9 +93,9 @@ impl Engine {
             self.objects.create(&self.settings.state_bucket, &key, body.clone(), &about).await;
         match created {
             Ok(Created::New) => Ok(body),
-            Ok(Created::Taken) | Err(StoreError::Unclear(_)) => {
+            Ok(Created::Taken) | Err(StoreError::Indeterminate(_)) => {
                 let found = self.certificate(stream).await?;
-                found.ok_or_else(|| RunError::Pass(format!("{key} could not be created")))
+                found.ok_or_else(|| RunError::transient(format!("{key} could not be created")))
             }
             Err(error) => Err(error.into()),
         }
@@ -129,9 +129,9 @@ impl Engine {
             };
         };
         let found = self.objects.get(bucket, key).await?;
-        let found =
-            found.ok_or_else(|| RunError::Pass(format!("{key} is listed and cannot be read")))?;
-        let entry = Entry::decode(found).map_err(|error| unusable_entry(key, &error))?;
+        let found = found
+            .ok_or_else(|| RunError::transient(format!("{key} is listed and cannot be read")))?;
+        let entry = Entry::decode(found).map_err(|error| RunError::of_entry(key, error))?;
         if entry.header.epoch != certificate.epoch || entry.header.seq != seq {
             return Err(RunError::damaged(key, "it is not an entry of this stream's birth"));
         }
@@ -218,11 +218,11 @@ impl Writer<'_> {
 
 fn certificate_of(stream: &StreamId, bytes: &[u8]) -> Result<Certificate, RunError> {
     let key = certificate_key(stream);
-    Certificate::of(stream, bytes).map_err(|error| unusable_certificate(&key, &error))
+    Certificate::of(stream, bytes).map_err(|error| RunError::of_certificate(&key, error))
 }
 
 fn no_journal(stream: &StreamId, age_ms: i64) -> RunError {
-    RunError::Mend(format!(
+    RunError::refused(format!(
         "{stream} was born {} days ago and has neither cursor nor journal; restore the table or the \
          state bucket, or move {} away to begin anew: see the runbook",
         age_ms / DAY_MS,

@@ -8,10 +8,11 @@ use super::slots::LoadedSlot;
 use super::stop::Stop;
 use super::writer::Writer;
 use crate::archive::batch::{Batch, Sealed};
+use crate::cause::Cause;
 use crate::cursor;
 use crate::cursor::item::number;
 use crate::cursor::state::ReadingState;
-use crate::error::{RunError, unusable_entry};
+use crate::error::RunError;
 use crate::identity::Slot;
 use crate::journal::entry::{Entry, Header, SlotRecord, entry_key};
 use crate::journal::index::{slot_key, unplaced_day};
@@ -60,10 +61,9 @@ impl Writer<'_> {
         let mut slots = BTreeMap::new();
         let mut records = Vec::new();
         for (slot, new) in &identities {
-            let base = self
-                .slots
-                .get(*slot)
-                .ok_or_else(|| RunError::Pass(format!("slot {} was not loaded", slot.name())))?;
+            let base = self.slots.get(*slot).ok_or_else(|| {
+                RunError::transient(format!("slot {} was not loaded", slot.name()))
+            })?;
             let ids = base.ids.with(new, unplaced_day(decided_ms));
             let key = slot_key(self.stream, *slot, seq, ids.count());
             records.push(SlotRecord {
@@ -102,7 +102,7 @@ impl Writer<'_> {
             content_type: "application/octet-stream",
             metadata: Vec::new(),
         };
-        let mut open = String::new();
+        let mut cause = Cause::from("its key is taken and it is not there");
         for _ in 0..CREATE_TRIES_MAX {
             match self
                 .engine
@@ -111,8 +111,8 @@ impl Writer<'_> {
                 .await
             {
                 Ok(Created::New) => return Ok(true),
-                Ok(Created::Taken) => "its key is taken and it is not there".clone_into(&mut open),
-                Err(StoreError::Unclear(message)) => open = message,
+                Ok(Created::Taken) => {}
+                Err(StoreError::Indeterminate(why)) => cause = why,
                 Err(error) => return Err(error.into()),
             }
             if let Some(found) = self.read_entry(entry.header.seq).await? {
@@ -121,7 +121,7 @@ impl Writer<'_> {
                 return Ok(is_own);
             }
         }
-        Err(RunError::Pass(format!("{key} could not be created: {open}")))
+        Err(RunError::transient(Cause::new(format!("{key} could not be created: {cause}"), cause)))
     }
 
     /// Entry `seq`, checked against its own hash and its place; `None` only if there is none.
@@ -130,7 +130,7 @@ impl Writer<'_> {
         let Some(bytes) = self.engine.objects.get(self.state_bucket(), &key).await? else {
             return Ok(None);
         };
-        let entry = Entry::decode(bytes).map_err(|error| unusable_entry(&key, &error))?;
+        let entry = Entry::decode(bytes).map_err(|error| RunError::of_entry(&key, error))?;
         let header = &entry.header;
         if header.stream != *self.stream || header.seq != seq || header.epoch != self.cursor.epoch {
             return Err(RunError::damaged(&key, "it is another stream's or epoch's entry"));
@@ -162,7 +162,7 @@ impl Writer<'_> {
             let frontier_ms = number(&item, "frontier_ms").unwrap_or(i64::MIN);
             if found != Some(self.cursor.seq) || frontier_ms <= self.cursor.state.frontier_ms {
                 let (found, seq) = (found.unwrap_or(0), entry.header.seq);
-                return Err(RunError::Pass(format!(
+                return Err(RunError::transient(format!(
                     "the cursor moved back: it is at {found}, behind {seq}"
                 )));
             }

@@ -104,7 +104,7 @@ impl Reader<'_> {
                 }
                 (Ok(Step::Next), PageBudget::Dense) => {
                     let text = format!("millisecond {at_ms} holds more events than a run can read");
-                    return self.end_with(kind, reading, at_ms, RunError::Mend(text)).await;
+                    return self.end_with(kind, reading, at_ms, RunError::refused(text)).await;
                 }
                 (Ok(Step::Next), PageBudget::ForMore) => {}
             }

@@ -64,7 +64,7 @@ impl Writer<'_> {
                 part if part < SNAPSHOT_PARTS_MAX => {
                     Ok(users_key(prefix, folders, self.stream, &snapshot.date(), part))
                 }
-                parts => Err(RunError::Mend(format!(
+                parts => Err(RunError::refused(format!(
                     "the snapshot of {} has {parts} parts already, more have no name",
                     snapshot.date()
                 ))),
@@ -101,7 +101,7 @@ fn checked(key: String) -> Result<String, RunError> {
     if is_archive_key(&key) {
         Ok(key)
     } else {
-        Err(RunError::Mend(format!("`{key}` may not be an archive key")))
+        Err(RunError::refused(format!("`{key}` may not be an archive key")))
     }
 }
 

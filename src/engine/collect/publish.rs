@@ -8,6 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::parts::content_type;
 use super::slots::LoadedSlot;
 use super::writer::Writer;
+use crate::cause::Cause;
 use crate::error::RunError;
 use crate::identity::Slot;
 use crate::journal::entry::{Entry, PartRecord};
@@ -84,18 +85,21 @@ impl Writer<'_> {
         body: Bytes,
         about: About,
     ) -> Result<bool, RunError> {
-        let mut open = String::new();
+        let mut cause = Cause::from("it was not tried");
         for _ in 0..CREATE_TRIES_MAX {
             match self.engine.objects.create(bucket, key, body.clone(), &about).await {
                 Ok(Created::New) => return Ok(true),
                 Ok(Created::Taken) => {
                     return self.check_same(bucket, key, &about).await.map(|()| false);
                 }
-                Err(StoreError::Unclear(message)) => open = message,
+                Err(StoreError::Indeterminate(why)) => cause = why,
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(RunError::Pass(format!("{bucket}/{key} could not be written: {open}")))
+        Err(RunError::transient(Cause::new(
+            format!("{bucket}/{key} could not be written: {cause}"),
+            cause,
+        )))
     }
 
     async fn check_same(&self, bucket: &str, key: &str, about: &About) -> Result<(), RunError> {

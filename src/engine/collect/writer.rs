@@ -9,6 +9,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::engine::Engine;
 use super::slots::{LoadedSlot, Slots};
+use crate::cause::Cause;
 use crate::cursor::Cursor;
 use crate::cursor::state::ReadingState;
 use crate::error::RunError;
@@ -118,7 +119,8 @@ impl<'e> Writer<'e> {
     pub(super) async fn read_slot(&self, slot: Slot, key: &str) -> Result<LoadedSlot, RunError> {
         let bytes = self.engine.objects.get(self.state_bucket(), key).await?;
         let bytes = bytes.ok_or_else(|| RunError::damaged(key, "the slot object is absent"))?;
-        let ids = SlotIds::parse(slot, &bytes).map_err(|error| RunError::damaged(key, error))?;
+        let ids = SlotIds::parse(slot, &bytes)
+            .map_err(|error| RunError::damaged(key, Cause::of(error)))?;
         if !key.ends_with(&format!("-{:020}.ids", ids.count())) {
             return Err(RunError::damaged(key, format!("it holds {} identities", ids.count())));
         }

@@ -154,7 +154,7 @@ async fn refuse_beside_own(
     }
     let names: Vec<_> = configured.iter().take(NAMED_MAX).map(StreamId::as_str).collect();
     let more = if configured.len() > NAMED_MAX { " and more" } else { "" };
-    Err(RunError::Mend(format!(
+    Err(RunError::refused(format!(
         "JUMPCLOUD_ORG_IDS or JUMPCLOUD_PROVIDER_ID ask for {}{more}, and the API key's own \
          organization was collected as `self`: one of them may be the same, see the README on \
          moving from `self`",

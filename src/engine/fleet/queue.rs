@@ -69,7 +69,7 @@ async fn send_chunk(
     let now_ms = engine.clock.now_ms();
     let mut all = Sent::default();
     if now_ms >= budget.read_until_ms(0) {
-        let error = RunError::Pass("the time was over before it could be queued".to_owned());
+        let error = RunError::transient("the time was over before it could be queued".to_owned());
         all.failed = chunk.iter().map(|m| StreamReport::failed(m.stream.clone(), &error)).collect();
         return all;
     }
@@ -99,7 +99,7 @@ async fn send_chunk(
     for message in left.iter().filter_map(|number| placed.get(*number)) {
         engine.unqueue(&message.stream).await;
         // Nobody else notices a queue that takes nothing: the invocation fails.
-        let error = RunError::Mend(error.clone());
+        let error = RunError::refused(error.clone());
         all.failed.push(StreamReport::failed(message.stream.clone(), &error));
     }
     all

@@ -1,17 +1,20 @@
 //! Why a port gave no answer, named by what the caller does next.
 
+use crate::cause::Cause;
 use crate::page::token::Token;
 
 /// Why JumpCloud gave no page.
 #[derive(Debug, thiserror::Error)]
 pub enum InsightsError {
-    /// Somebody must mend something: 400, 401, 402, 403, 404, a redirect, a secret that cannot be
-    /// used. The message is in plain words.
-    #[error("{0}")]
-    Refused(String),
-    /// It may work next time: 429, 5xx, a broken answer, no answer.
-    #[error("{0}")]
-    Unavailable(String),
+    /// It refuses the credential (401), or the secret holds none that can be used.
+    #[error(transparent)]
+    Credential(Cause),
+    /// It refuses what is asked for: 400, 402, 403, 404, a redirect. The message is in plain words.
+    #[error(transparent)]
+    Refused(Cause),
+    /// It may answer next time: 429, 5xx, a broken answer, no answer.
+    #[error(transparent)]
+    Unavailable(Cause),
     /// The request's deadline came first.
     #[error("JumpCloud has not answered in time")]
     OutOfTime,
@@ -28,10 +31,14 @@ pub enum InsightsError {
 /// Why a store did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// This program may not do that: an operator must grant it.
+    #[error(transparent)]
+    Denied(Cause),
+    /// It will be rejected again until an operator changes something: no such bucket, table or
+    /// queue.
+    #[error(transparent)]
+    Rejected(Cause),
     /// It may have happened or not, and may work next time: throttled, timed out, cut off.
-    #[error("{0}")]
-    Unclear(String),
-    /// It will not work until somebody mends something: no permission, no such bucket.
-    #[error("{0}")]
-    Refused(String),
+    #[error(transparent)]
+    Indeterminate(Cause),
 }

@@ -110,7 +110,7 @@ pub trait Objects: Send + Sync {
     /// one succeeds, and nobody sees half an object.
     ///
     /// # Errors
-    /// [`StoreError::Unclear`] also where the object may have been created all the same.
+    /// [`StoreError::Indeterminate`] also where the object may have been created all the same.
     async fn create(
         &self,
         bucket: &str,
@@ -194,7 +194,7 @@ pub trait Cursors: Send + Sync {
     /// hold any more, although the update happened. The caller looks.
     ///
     /// # Errors
-    /// [`StoreError::Unclear`] also where the update may have been made all the same.
+    /// [`StoreError::Indeterminate`] also where the update may have been made all the same.
     async fn update(&self, stream: &StreamId, update: &Update) -> Result<Option<Item>, StoreError>;
 }
 
@@ -206,7 +206,7 @@ pub trait WorkQueue: Send + Sync {
     /// Returns the places in `bodies` of those that were not taken.
     ///
     /// # Errors
-    /// [`StoreError::Unclear`] also where some may have been taken all the same.
+    /// [`StoreError::Indeterminate`] also where some may have been taken all the same.
     async fn send(&self, bodies: &[String]) -> Result<Vec<usize>, StoreError>;
 }
 

@@ -52,7 +52,7 @@ pub struct Discovery {
     pub error: Option<String>,
     /// Whether a person must mend it.
     #[serde(skip)]
-    pub needs_mending: bool,
+    pub needs_operator: bool,
 }
 
 /// What one run did.
@@ -98,7 +98,7 @@ pub struct StreamReport {
     pub failures: i64,
     /// Whether a person must mend it.
     #[serde(skip)]
-    pub needs_mending: bool,
+    pub needs_operator: bool,
 }
 
 /// What becomes of rows that are new, counted when they are archived.
@@ -178,7 +178,7 @@ impl StreamReport {
     pub fn fail(&mut self, error: &RunError) {
         self.outcome = Outcome::Failed;
         self.error = Some(error.to_string());
-        self.needs_mending = error.needs_mending();
+        self.needs_operator = error.needs_operator();
     }
 
     /// Logs how the run ended.
@@ -218,7 +218,7 @@ impl StreamReport {
             gaps: None,
             last_success_ms: None,
             failures: 0,
-            needs_mending: false,
+            needs_operator: false,
         }
     }
 }
@@ -228,10 +228,10 @@ impl Report {
     /// every stream that a person must mend, or that failed `tolerated` times in a row, by name.
     #[must_use]
     pub fn failure(&self, tolerated: i64) -> Option<String> {
-        let discovery = self.discovery.iter().filter(|discovery| discovery.needs_mending);
+        let discovery = self.discovery.iter().filter(|discovery| discovery.needs_operator);
         let discovery = discovery.filter_map(|discovery| discovery.error.as_ref());
         let streams = self.streams.iter().filter(|s| {
-            s.outcome == Outcome::Failed && (s.needs_mending || s.failures >= tolerated)
+            s.outcome == Outcome::Failed && (s.needs_operator || s.failures >= tolerated)
         });
         let failed: Vec<_> = discovery
             .map(|error| format!("discovery: {error}"))

@@ -120,7 +120,7 @@ pub async fn open(
     if days > BACKFILL_DAYS_MAX {
         let text =
             format!("the range has {days} days, {BACKFILL_DAYS_MAX} at most may be asked for");
-        return Err(RunError::Mend(text));
+        return Err(RunError::refused(text));
     }
     let mut answer = Backfill::default();
     for stream in organizations(fleet, request, budget, &mut answer.refused).await? {
@@ -182,11 +182,14 @@ async fn lanes(
         None if request.plan => engine.clock.now_ms() - engine.settings.start_lookback_ms,
         None => {
             engine.ensure_created(live, &Arc::default(), &budget).await?;
-            engine.origin_ms(live).await?.ok_or_else(|| RunError::Pass("not born".to_owned()))?
+            engine
+                .origin_ms(live)
+                .await?
+                .ok_or_else(|| RunError::transient("not born".to_owned()))?
         }
     };
     if request.window.start_ms >= origin_ms {
-        return Err(RunError::Mend(format!(
+        return Err(RunError::refused(format!(
             "the range begins at {}, and from {} on the live stream archives everything",
             UtcTime(request.window.start_ms),
             UtcTime(origin_ms)
@@ -213,7 +216,7 @@ async fn treat(engine: &Engine, lane: Lane, items: &Items, plan: bool, budget: B
     let is_born = item.is_some_and(|item| cursor::seq(item).is_some());
     let is_finished = item.is_some_and(|item| item.contains_key("finished_ms"));
     let result = if engine.clock.now_ms() >= budget.read_until_ms(0) {
-        Err(RunError::Pass("the time is over".to_owned()))
+        Err(RunError::transient("the time is over".to_owned()))
     } else if plan {
         let state = match (is_born, is_finished) {
             (_, true) => LaneState::Finished,

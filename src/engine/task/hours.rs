@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::collect::{Counts, Engine};
 use crate::cursor::Cursor;
-use crate::error::{RunError, unusable_entry};
+use crate::error::RunError;
 use crate::identity::Slot;
 use crate::journal::entry::{Entry, PartRecord, entry_key};
 use crate::journal::index;
@@ -147,7 +147,7 @@ impl Engine {
         for seq in seqs {
             if self.clock.now_ms() >= budget.read_until_ms(0) {
                 let text = format!("time ran out at entry {seq}; ask for a shorter range");
-                return Err(RunError::Pass(text));
+                return Err(RunError::transient(text));
             }
             let read_to_ms = match before {
                 Some((known, read_to_ms)) if known + 1 == seq => read_to_ms,
@@ -163,7 +163,7 @@ impl Engine {
     async fn entry(&self, stream: &StreamId, seq: u64) -> Result<Option<Entry>, RunError> {
         let key = entry_key(stream, seq);
         let bytes = self.objects.get(&self.settings.state_bucket, &key).await?;
-        bytes.map(|b| Entry::decode(b).map_err(|e| unusable_entry(&key, &e))).transpose()
+        bytes.map(|b| Entry::decode(b).map_err(|e| RunError::of_entry(&key, e))).transpose()
     }
 }
 

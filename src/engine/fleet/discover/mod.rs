@@ -75,7 +75,7 @@ pub async fn streams(
         discovery: Some(Discovery {
             organizations: found,
             error: error.as_ref().map(ToString::to_string),
-            needs_mending: error.is_some_and(|error| error.needs_mending()),
+            needs_operator: error.is_some_and(|error| error.needs_operator()),
         }),
     }
 }
@@ -96,19 +96,19 @@ async fn find(console: &dyn Console, list: &List, deadline_ms: i64) -> Found {
             Ok(Passed { total, odd: None }) if total == found.organizations.len() as u64 => {
                 let none = total == 0 && *list == List::Organizations;
                 found.error = none.then(|| {
-                    RunError::Mend(
+                    RunError::refused(
                         "JumpCloud lists no organization of the administrator".to_owned(),
                     )
                 });
                 return found;
             }
             Ok(Passed { odd: Some(odd), .. }) => {
-                found.error = Some(RunError::Mend(odd));
+                found.error = Some(RunError::refused(odd));
                 return found;
             }
             Ok(Passed { total, .. }) => {
                 let listed = found.organizations.len();
-                found.error = Some(RunError::Pass(format!(
+                found.error = Some(RunError::transient(format!(
                     "JumpCloud lists {listed} organizations, its totalCount is {total}"
                 )));
             }
@@ -149,7 +149,7 @@ async fn pass(
         let rows_max = ORGANIZATIONS_MAX as u64;
         if page.total.max(walk.skip) > rows_max {
             let total = page.total;
-            return Err(RunError::Mend(format!(
+            return Err(RunError::refused(format!(
                 "JumpCloud lists {total} organizations, this program takes {rows_max}"
             )));
         }
@@ -162,7 +162,7 @@ async fn pass(
             }
         }
         let next = walk.take(page.rows.len(), page.total);
-        if next.map_err(|error| RunError::Pass(error.to_string()))? == Next::End {
+        if next.map_err(|error| RunError::transient(error.to_string()))? == Next::End {
             return Ok(Passed { total: page.total, odd });
         }
     }

@@ -19,7 +19,7 @@ impl Console for Script {
         self.skips.lock().unwrap().push(request.skip);
         let mut pages = self.pages.lock().unwrap();
         let answer = if pages.is_empty() {
-            Err(InsightsError::Unavailable("JumpCloud answers 503".to_owned()))
+            Err(InsightsError::Unavailable("JumpCloud answers 503".into()))
         } else {
             let (total, rows) = pages.remove(0);
             let row = |row: serde_json::Value| RawValue::from_string(row.to_string()).unwrap();
@@ -61,7 +61,7 @@ fn a_list_that_changed_meanwhile_is_gone_through_once_more() {
 
     let (count, error, _) = found(pages.iter().cloned().chain(pages.clone()).collect());
     let error = error.unwrap();
-    assert!(!error.needs_mending());
+    assert!(!error.needs_operator());
     assert_eq!(
         (count, error.to_string().as_str()),
         (3, "JumpCloud lists 3 organizations, its totalCount is 4")
@@ -91,7 +91,7 @@ fn odd_rows_are_named_and_hold_up_no_others() {
     ] {
         let (count, error, _) = found(vec![(3, vec![row(1), odd, row(2)])]);
         let error = error.unwrap();
-        assert!(error.needs_mending() && error.to_string().contains(told), "{error}");
+        assert!(error.needs_operator() && error.to_string().contains(told), "{error}");
         assert_eq!(count, 2);
     }
 }
@@ -99,14 +99,14 @@ fn odd_rows_are_named_and_hold_up_no_others() {
 #[test]
 fn a_list_without_end_is_not_read_on() {
     let (_, error, skips) = found(vec![(u64::MAX, vec![row(1)])]);
-    assert!(error.unwrap().needs_mending());
+    assert!(error.unwrap().needs_operator());
     assert_eq!(skips, [0]);
 }
 
 /// Nothing to collect would otherwise look like nothing new.
 #[test]
 fn an_administrator_without_organizations_is_an_error() {
-    assert!(found(vec![(0, vec![])]).1.unwrap().needs_mending());
+    assert!(found(vec![(0, vec![])]).1.unwrap().needs_operator());
 }
 
 #[test]
