@@ -42,7 +42,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use super::super::spawn;
+    use super::super::requester::spawn;
     use super::*;
 
     #[tokio::test]

@@ -11,25 +11,11 @@ mod requester;
 mod retry;
 mod secret;
 
-use engine::ports::InsightsError;
-use futures_util::future::BoxFuture;
-use tokio_util::task::AbortOnDropHandle;
-
 pub use auth::{Auth, AuthHeader};
 pub use client::Client;
 pub use console::ConsoleClient;
 pub use http::{Http, HttpError};
 pub use retry::TryError;
-
-/// Lets a request make progress while nobody waits for it. It ends when its answer is no longer
-/// wanted.
-fn spawn<T: Send + 'static>(
-    request: impl Future<Output = Result<T, InsightsError>> + Send + 'static,
-) -> BoxFuture<'static, Result<T, InsightsError>> {
-    let task = AbortOnDropHandle::new(tokio::spawn(request));
-    let ended = |_| Err(InsightsError::Unavailable("the request was ended".into()));
-    Box::pin(async move { task.await.unwrap_or_else(ended) })
-}
 
 /// Where JumpCloud's hosts are.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap};
 use reqwest::{RequestBuilder, StatusCode};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::auth::{Auth, without};
 use super::header_gate::HeaderGate;
@@ -16,6 +18,16 @@ use super::retry::{self, TryError};
 use engine::limits::TRIES_MAX;
 use engine::ports::{Clock, InsightsError, Meter};
 use engine::stream::Scope;
+
+/// Lets a request make progress while nobody waits for it. It ends when its answer is no longer
+/// wanted.
+pub(super) fn spawn<T: Send + 'static>(
+    request: impl Future<Output = Result<T, InsightsError>> + Send + 'static,
+) -> BoxFuture<'static, Result<T, InsightsError>> {
+    let task = AbortOnDropHandle::new(tokio::spawn(request));
+    let ended = |_| Err(InsightsError::Unavailable("the request was ended".into()));
+    Box::pin(async move { task.await.unwrap_or_else(ended) })
+}
 
 /// What all requests of a process share: connections, credential, rate, and JumpCloud's clock.
 pub(super) struct Requester {
