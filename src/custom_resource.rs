@@ -9,9 +9,10 @@ use reqwest::Url;
 use serde::Serialize;
 use serde_json::Value;
 
-use engine::limits::{
-    CALLBACK_MS_MAX, CALLBACK_MS_MIN, MINUTE_MS, REASON_BYTES_MAX, YOUNG_ROLE_MS, YOUNG_ROLE_TRIES,
+use crate::limits::{
+    CALLBACK_MS_MAX, CALLBACK_MS_MIN, REASON_BYTES_MAX, YOUNG_ROLE_MS, YOUNG_ROLE_TRIES,
 };
+use engine::limits::MINUTE_MS;
 use engine::ports::Clock;
 
 /// What CloudFormation asks of a custom resource. Its fields are AWS's "Custom resource request

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
+use crate::limits::FAILURES_TOLERATED;
 use crate::telemetry::Emitter;
 use engine::fleet::dispatch::Fleet;
 use engine::fleet::{dispatch, queue};
-use engine::limits::FAILURES_TOLERATED;
 use engine::read::budget::Budget;
 use engine::report::metrics::View;
 use engine::task::{Task, UnknownEvent};

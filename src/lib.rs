@@ -22,5 +22,6 @@ pub mod config;
 pub mod custom_resource;
 pub mod handler;
 pub mod jumpcloud;
+pub mod limits;
 pub mod local;
 pub mod telemetry;

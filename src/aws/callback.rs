@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::custom_resource::{Callback, CallbackError, ReplyTo};
 use crate::jumpcloud::Http;
-use engine::limits::{CALLBACK_TRIES_MAX, CALLBACK_TRY_MS};
+use crate::limits::{CALLBACK_TRIES_MAX, CALLBACK_TRY_MS};
 
 #[async_trait]
 impl Callback for Http {

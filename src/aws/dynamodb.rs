@@ -8,9 +8,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::store_error;
+use crate::limits::{ITEMS_PER_READ, READS_AT_ONCE};
 use engine::cause::Cause;
 use engine::cursor::item::{Condition, Item, Update, Value};
-use engine::limits::{ITEMS_PER_READ, READS_AT_ONCE};
 use engine::ports::{Cursors, StoreError};
 use engine::stream::StreamId;
 

@@ -10,8 +10,8 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use std::time::Duration;
 
+use crate::limits::{CONNECT_SECONDS, READ_SECONDS};
 use engine::cause::Cause;
-use engine::limits::{CONNECT_SECONDS, READ_SECONDS};
 use engine::ports::StoreError;
 
 /// What every AWS client shares: region and credentials as in other AWS tools, time-outs, and the

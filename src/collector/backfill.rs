@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use engine::collect::RunPurpose;
-use engine::limits::{BATCH_EVENTS_MAX, FAILURES_TOLERATED};
+use engine::limits::BATCH_EVENTS_MAX;
 use engine::ports::Clock as _;
 use engine::read::budget::Budget;
 use engine::report::status::StreamStatus;
@@ -15,6 +15,7 @@ use engine::task::status::Status;
 use engine::time;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use jumpcloud_collector::clock::SystemClock;
+use jumpcloud_collector::limits::FAILURES_TOLERATED;
 use serde_json::json;
 
 use crate::place::{Place, Whom};

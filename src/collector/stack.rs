@@ -7,9 +7,10 @@ use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{InvocationType, LogType};
 use serde_json::Value;
 
-use engine::limits::{CONNECT_SECONDS, RUN_MS_MAX};
+use engine::limits::RUN_MS_MAX;
 use engine::ports::StoreError;
 use jumpcloud_collector::aws::store_error;
+use jumpcloud_collector::limits::CONNECT_SECONDS;
 
 /// The function's name in the template.
 const FUNCTION: &str = "Collector";

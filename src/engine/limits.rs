@@ -24,16 +24,9 @@ pub const PAGE_AHEAD_BYTES_MAX: usize = 24 * MIB;
 pub const PAGE_HELD_QUARTERS_MIN: usize = 3;
 /// A larger event is quarantined: readers of the archive refuse such lines.
 pub const EVENT_BYTES_MAX: usize = 16 * MIB;
-/// An error or token answer is read up to here; nothing longer is worth keeping.
-pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// What is kept of somebody else's error message.
 pub const MESSAGE_BYTES_MAX: usize = 256;
 
-/// Rows of a console's list that are asked for at once: the most JumpCloud gives (its console
-/// refuses more).
-pub const LIST_PAGE_ROWS: usize = 100;
-/// A page of a console's list, inflated or not.
-pub const LIST_BYTES_MAX: usize = 32 * MIB;
 /// Organizations one function may have: a list that is longer is an error and not read on.
 pub const ORGANIZATIONS_MAX: usize = 50_000;
 /// Times a list is gone through when rows may have moved between its pages.
@@ -58,23 +51,6 @@ pub const UNPLACED_DAYS: u32 = 100;
 /// JumpCloud's longest retention, in milliseconds (its API description: 90 days).
 pub const RETENTION_MS: i64 = 90 * DAY_MS;
 
-/// Time to connect to JumpCloud or AWS.
-pub const CONNECT_SECONDS: u64 = 5;
-/// Time without a byte before an answer is given up.
-pub const READ_SECONDS: u64 = 60;
-/// Tries of one request to JumpCloud before the stream is left for the next run.
-pub const TRIES_MAX: u32 = 5;
-/// First and largest ceiling of the full-jitter wait between two tries.
-pub const BACKOFF_FIRST_MS: u64 = 500;
-/// See [`BACKOFF_FIRST_MS`].
-pub const BACKOFF_MAX_MS: u64 = 20_000;
-/// Requests of a process to JumpCloud in any second.
-pub const REQUESTS_PER_SECOND: usize = 10;
-/// How long a secret is used before it is read again.
-pub const SECRET_AGE_MS_MAX: i64 = 5 * MINUTE_MS;
-/// A token is renewed this long before it expires (or at half its life, if that is shorter).
-pub const TOKEN_EARLY_MS: i64 = MINUTE_MS;
-
 /// Tries of one create-only write whose outcome stayed unclear, each after the SDK's own retries.
 pub const CREATE_TRIES_MAX: u32 = 3;
 /// Objects written at the same time.
@@ -93,8 +69,6 @@ pub const RESERVE_MS_MAX: i64 = 30_000;
 pub const RESERVE_MS_PER_MIB: i64 = 100;
 /// What Lambda allows at most.
 pub const RUN_MS_MAX: i64 = 15 * MINUTE_MS;
-/// A stream that failed this often in a row fails the invocation, whatever the reason.
-pub const FAILURES_TOLERATED: i64 = 3;
 /// Failures in a row after which a stream among others is only probed now and then.
 pub const BREAKER_FAILURES: i64 = 5;
 /// Time between two such probes.
@@ -106,31 +80,12 @@ pub const QUEUE_BATCH_MAX: usize = 10;
 pub const QUEUE_REQUESTS_AT_ONCE: usize = 16;
 /// How long a stream counts as queued: after this its message is taken for lost.
 pub const QUEUED_MS_MAX: i64 = 15 * MINUTE_MS;
-/// Items read in one request from the table (DynamoDB's own limit).
-pub const ITEMS_PER_READ: usize = 100;
-/// Such reads under way at once.
-pub const READS_AT_ONCE: usize = 8;
 /// Identities kept in memory between runs, over all streams.
 pub const WARM_IDENTITY_BYTES_MAX: usize = 32 * MIB;
 /// Days one backfill may ask for: longer than JumpCloud keeps events.
 pub const BACKFILL_DAYS_MAX: i64 = 100;
 /// Lanes opened, or counted for a plan, at once.
 pub const LANES_OPENED_AT_ONCE: usize = 8;
-
-/// Largest room kept at the end of a deployment's check to answer CloudFormation.
-pub const CALLBACK_MS_MAX: i64 = 20_000;
-/// Least time given to that answer, however late it is.
-pub const CALLBACK_MS_MIN: i64 = 1_000;
-/// Time for one try of the answer, and how many there are.
-pub const CALLBACK_TRY_MS: u64 = 6_000;
-/// See [`CALLBACK_TRY_MS`].
-pub const CALLBACK_TRIES_MAX: u32 = 3;
-/// What CloudFormation is told of a failure; it takes an answer of 4,096 bytes.
-pub const REASON_BYTES_MAX: usize = 1_000;
-/// A role that was just made is given this long, this often, to be known everywhere.
-pub const YOUNG_ROLE_MS: u64 = 10_000;
-/// See [`YOUNG_ROLE_MS`].
-pub const YOUNG_ROLE_TRIES: u32 = 3;
 
 /// Bytes in a mebibyte.
 pub const MIB: usize = 1024 * 1024;
@@ -148,8 +103,3 @@ const _: () = assert!(PAGE_WIRE_BYTES_MAX <= PAGE_INFLATED_BYTES_MAX);
 const _: () = assert!(EVENT_BYTES_MAX <= BATCH_RAW_BYTES_MAX, "any event fits an empty batch");
 const _: () = assert!(PAGE_INFLATED_BYTES_MAX <= u32::MAX as usize, "rows are addressed by u32");
 const _: () = assert!(BATCH_PARTITIONS_MAX <= 1_000, "part numbers have three digits");
-const _: () = assert!(
-    CALLBACK_TRY_MS * CALLBACK_TRIES_MAX as u64 <= CALLBACK_MS_MAX as u64,
-    "every try of an answer has its time"
-);
-const _: () = assert!(TOKEN_EARLY_MS < SECRET_AGE_MS_MAX);

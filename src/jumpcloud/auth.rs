@@ -14,7 +14,7 @@ use super::http::{self, BodyLimits, Http, HttpError};
 use super::rate_limit::RateLimiter;
 use super::retry::{TryError, is_transient};
 use super::secret::Credentials;
-use engine::limits::{ANSWER_BYTES_MAX, SECRET_AGE_MS_MAX, TOKEN_EARLY_MS};
+use crate::limits::{ANSWER_BYTES_MAX, SECRET_AGE_MS_MAX, TOKEN_EARLY_MS};
 use engine::ports::{Clock, Secrets, StoreError};
 use engine::stream::Scope;
 

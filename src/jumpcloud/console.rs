@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::client::Client;
 use super::http::{Answer, BodyLimits};
 use super::requester::{ApiRequest, Requester, spawn};
-use engine::limits::{LIST_BYTES_MAX, LIST_PAGE_ROWS};
+use crate::limits::{LIST_BYTES_MAX, LIST_PAGE_ROWS};
 use engine::ports::{Console, InsightsError, List, ListPage, ListRequest};
 use engine::stream::Scope;
 

@@ -10,7 +10,8 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::headers::encoding;
-use engine::limits::{ANSWER_BYTES_MAX, CONNECT_SECONDS, MESSAGE_BYTES_MAX, READ_SECONDS};
+use crate::limits::{ANSWER_BYTES_MAX, CONNECT_SECONDS, READ_SECONDS};
+use engine::limits::MESSAGE_BYTES_MAX;
 
 /// The HTTP client; one a process. Clones share connections.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use engine::limits::REQUESTS_PER_SECOND;
+use crate::limits::REQUESTS_PER_SECOND;
 use engine::ports::Clock;
 
 /// Delays requests so that no second sees more than [`REQUESTS_PER_SECOND`], whoever makes them.

@@ -15,7 +15,7 @@ use super::header_gate::HeaderGate;
 use super::headers::{date_ms, page_headers, wait_ms};
 use super::http::{self, Answer, BodyLimits, Http, HttpError};
 use super::retry::{self, TryError};
-use engine::limits::TRIES_MAX;
+use crate::limits::TRIES_MAX;
 use engine::ports::{Clock, InsightsError, Meter};
 use engine::stream::Scope;
 

@@ -2,8 +2,8 @@
 
 use reqwest::StatusCode;
 
+use crate::limits::{BACKOFF_FIRST_MS, BACKOFF_MAX_MS};
 use engine::cause::Cause;
-use engine::limits::{BACKOFF_FIRST_MS, BACKOFF_MAX_MS};
 use engine::ports::InsightsError;
 
 /// Why a try gave no answer, by what comes next.
