@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::engine::Engine;
 use super::request::RunRequest;
+use crate::cursor::attribute;
 use crate::cursor::item::{Item, Update, number, text};
 use crate::cursor::lease::{self, Ended, Held, Release};
 use crate::cursor::{self, Cursor};
@@ -42,7 +43,7 @@ impl Engine {
         let update =
             lease::failed_before_creation(&error.to_string(), self.clock.now_ms(), is_from_queue);
         match self.cursors.update(stream, &update).await {
-            Ok(Some(item)) => number(&item, "failures").unwrap_or(1),
+            Ok(Some(item)) => number(&item, attribute::FAILURES).unwrap_or(1),
             Ok(None) | Err(_) => {
                 if is_from_queue {
                     self.unqueue(stream).await;
@@ -76,7 +77,9 @@ impl Engine {
             }
             match self.cursors.get(stream).await? {
                 // A retry inside the adapter met its own first try.
-                Some(item) if text(&item, "lease_owner").is_ok_and(|found| found == owner) => {
+                Some(item)
+                    if text(&item, attribute::LEASE_OWNER).is_ok_and(|found| found == owner) =>
+                {
                     return Ok(Claim::Mine(item));
                 }
                 Some(item) if cursor::seq(&item).is_some() => {
@@ -102,7 +105,7 @@ impl Engine {
             None => Ended::Well,
         };
         let at_ms = self.now_ms();
-        let since_ms = number(claimed, "finished_ms").unwrap_or(at_ms);
+        let since_ms = number(claimed, attribute::FINISHED_MS).unwrap_or(at_ms);
         let finished_ms = left.is_finished.then_some(since_ms);
         let release = Release { at_ms, ended, is_from_queue, finished_ms };
         let (held, before) = (Held::of(claimed), lateness::stored(claimed));

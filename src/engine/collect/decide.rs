@@ -10,6 +10,7 @@ use super::writer::Writer;
 use crate::archive::batch::{Batch, Sealed};
 use crate::cause::Cause;
 use crate::cursor;
+use crate::cursor::attribute;
 use crate::cursor::item::number;
 use crate::cursor::state::ReadingState;
 use crate::error::RunError;
@@ -159,7 +160,7 @@ impl Writer<'_> {
                 break;
             }
             // Another run has written reading state at this seq: its frontier stays.
-            let frontier_ms = number(&item, "frontier_ms").unwrap_or(i64::MIN);
+            let frontier_ms = number(&item, attribute::FRONTIER_MS).unwrap_or(i64::MIN);
             if found != Some(self.cursor.seq) || frontier_ms <= self.cursor.state.frontier_ms {
                 let (found, seq) = (found.unwrap_or(0), entry.header.seq);
                 return Err(RunError::transient(format!(

@@ -9,6 +9,7 @@ use super::request::{RunPurpose, RunRequest};
 use super::stop::{Progress, Stop};
 use super::writer::Writer;
 use crate::cursor::Cursor;
+use crate::cursor::attribute;
 use crate::cursor::item::{Item, number};
 use crate::error::RunError;
 use crate::ports::meter::Meter;
@@ -54,7 +55,7 @@ impl Engine {
         meter: Arc<Meter>,
         item: &Item,
     ) -> StreamReport {
-        let failures = number(item, "failures").unwrap_or(0);
+        let failures = number(item, attribute::FAILURES).unwrap_or(0);
         let (mut report, unwritten) = match Cursor::read(item) {
             Ok(cursor) => self.work(&request, &meter, cursor).await,
             Err(error) => {
@@ -69,7 +70,7 @@ impl Engine {
             report.fail(&error);
             report.failures = failures + 1;
         }
-        report.last_success_ms = number(item, "last_success_ms").ok();
+        report.last_success_ms = number(item, attribute::LAST_SUCCESS_MS).ok();
         report.costs = meter.costs();
         report
     }

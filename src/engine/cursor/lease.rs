@@ -2,6 +2,7 @@
 //! save work; no event's safety rests on them.
 
 use crate::cursor::SCHEMA;
+use crate::cursor::attribute;
 use crate::cursor::item::{Condition, Item, Update, Value, number, text};
 use crate::limits::{
     BREAKER_FAILURES, BREAKER_MS, FINISHED_MS_MIN, LEASE_MS_MAX, MESSAGE_BYTES_MAX, QUEUED_MS_MAX,
@@ -15,16 +16,16 @@ use crate::limits::{
 pub fn claim(owner: &str, now_ms: i64, lease_until_ms: i64) -> Update {
     Update {
         conditions: vec![
-            Condition::Present("seq"),
+            Condition::Present(attribute::SEQ),
             // A later version's cursor is not even claimed.
-            Condition::AtMost("schema", SCHEMA),
-            is_over("lease_until_ms", now_ms, LEASE_MS_MAX),
+            Condition::AtMost(attribute::SCHEMA, SCHEMA),
+            is_over(attribute::LEASE_UNTIL_MS, now_ms, LEASE_MS_MAX),
         ],
         set: vec![
-            ("lease_owner", Value::S(owner.to_owned())),
-            ("lease_until_ms", Value::N(lease_until_ms)),
+            (attribute::LEASE_OWNER, Value::S(owner.to_owned())),
+            (attribute::LEASE_UNTIL_MS, Value::N(lease_until_ms)),
         ],
-        add: vec![("fence", 1)],
+        add: vec![(attribute::FENCE, 1)],
         remove: vec![],
     }
 }
@@ -58,8 +59,8 @@ impl Held {
     /// The claim that the item was given with.
     #[must_use]
     pub fn of(item: &Item) -> Self {
-        let owner = Value::S(text(item, "lease_owner").unwrap_or_default().to_owned());
-        Self { owner, fence: number(item, "fence").unwrap_or(0) }
+        let owner = Value::S(text(item, attribute::LEASE_OWNER).unwrap_or_default().to_owned());
+        Self { owner, fence: number(item, attribute::FENCE).unwrap_or(0) }
     }
 
     /// The claim's number among those of its stream.
@@ -100,29 +101,32 @@ pub struct Release<'a> {
 /// own, and keeps how the run went.
 #[must_use]
 pub fn release(mut update: Update, held: &Held, release: Release<'_>) -> Update {
-    let fence = Condition::Is("fence", Value::N(held.fence));
+    let fence = Condition::Is(attribute::FENCE, Value::N(held.fence));
     if !update.conditions.contains(&fence) {
         update.conditions.push(fence);
     }
-    update.conditions.push(Condition::Is("lease_owner", held.owner.clone()));
-    update.remove.extend(["lease_owner", "lease_until_ms"]);
+    update.conditions.push(Condition::Is(attribute::LEASE_OWNER, held.owner.clone()));
+    update.remove.extend([attribute::LEASE_OWNER, attribute::LEASE_UNTIL_MS]);
     let at_ms = release.at_ms;
     match release.ended {
         Ended::Well => {
-            update.set.extend([("last_success_ms", Value::N(at_ms)), ("failures", Value::N(0))]);
-            update.remove.extend(["last_error", "retry_after_ms"]);
+            update.set.extend([
+                (attribute::LAST_SUCCESS_MS, Value::N(at_ms)),
+                (attribute::FAILURES, Value::N(0)),
+            ]);
+            update.remove.extend([attribute::LAST_ERROR, attribute::RETRY_AFTER_MS]);
         }
         Ended::Badly { error, failures } => {
             update.set.extend(failure(error, at_ms));
-            update.set.push(("failures", Value::N(failures)));
+            update.set.push((attribute::FAILURES, Value::N(failures)));
         }
     }
     if release.is_from_queue {
-        update.remove.push("queued_until_ms");
+        update.remove.push(attribute::QUEUED_UNTIL_MS);
     }
     match release.finished_ms {
-        Some(finished_ms) => update.set.push(("finished_ms", Value::N(finished_ms))),
-        None => update.remove.push("finished_ms"),
+        Some(finished_ms) => update.set.push((attribute::FINISHED_MS, Value::N(finished_ms))),
+        None => update.remove.push(attribute::FINISHED_MS),
     }
     update
 }
@@ -133,24 +137,25 @@ pub fn release(mut update: Update, held: &Held, release: Release<'_>) -> Update 
 #[must_use]
 pub fn is_over_for_good(lane: &Item, now_ms: i64) -> bool {
     let is_old = |finished_ms| now_ms - finished_ms > FINISHED_MS_MIN;
-    number(lane, "finished_ms").is_ok_and(is_old) && !lane.contains_key("lease_owner")
+    number(lane, attribute::FINISHED_MS).is_ok_and(is_old)
+        && !lane.contains_key(attribute::LEASE_OWNER)
 }
 
 /// Keeps the failure of a stream that has no cursor yet.
 #[must_use]
 pub fn failed_before_creation(error: &str, at_ms: i64, is_from_queue: bool) -> Update {
     Update {
-        conditions: vec![Condition::Absent("seq")],
+        conditions: vec![Condition::Absent(attribute::SEQ)],
         set: failure(error, at_ms).into(),
-        add: vec![("failures", 1)],
-        remove: if is_from_queue { vec!["queued_until_ms"] } else { vec![] },
+        add: vec![(attribute::FAILURES, 1)],
+        remove: if is_from_queue { vec![attribute::QUEUED_UNTIL_MS] } else { vec![] },
     }
 }
 
 fn failure(error: &str, at_ms: i64) -> [(&'static str, Value); 2] {
     [
-        ("last_error", Value::S(shortened(error).to_owned())),
-        ("retry_after_ms", Value::N(at_ms + BREAKER_MS)),
+        (attribute::LAST_ERROR, Value::S(shortened(error).to_owned())),
+        (attribute::RETRY_AFTER_MS, Value::N(at_ms + BREAKER_MS)),
     ]
 }
 
@@ -158,14 +163,14 @@ fn failure(error: &str, at_ms: i64) -> [(&'static str, Value); 2] {
 /// row, and its next probe is still to come.
 #[must_use]
 pub fn is_resting(item: &Item, now_ms: i64) -> bool {
-    number(item, "failures").is_ok_and(|failures| failures >= BREAKER_FAILURES)
-        && is_ahead(item, "retry_after_ms", now_ms, BREAKER_MS)
+    number(item, attribute::FAILURES).is_ok_and(|failures| failures >= BREAKER_FAILURES)
+        && is_ahead(item, attribute::RETRY_AFTER_MS, now_ms, BREAKER_MS)
 }
 
 /// Whether a message for the stream is outstanding.
 #[must_use]
 pub fn is_queued(item: &Item, now_ms: i64) -> bool {
-    is_ahead(item, "queued_until_ms", now_ms, QUEUED_MS_MAX)
+    is_ahead(item, attribute::QUEUED_UNTIL_MS, now_ms, QUEUED_MS_MAX)
 }
 
 /// Takes the stream's one place in the queue, unless it is taken. Makes the item where the stream
@@ -174,10 +179,13 @@ pub fn is_queued(item: &Item, now_ms: i64) -> bool {
 pub fn queue(now_ms: i64) -> Update {
     Update {
         conditions: vec![
-            is_over("queued_until_ms", now_ms, QUEUED_MS_MAX),
-            Condition::Any(vec![Condition::Absent("schema"), Condition::AtMost("schema", SCHEMA)]),
+            is_over(attribute::QUEUED_UNTIL_MS, now_ms, QUEUED_MS_MAX),
+            Condition::Any(vec![
+                Condition::Absent(attribute::SCHEMA),
+                Condition::AtMost(attribute::SCHEMA, SCHEMA),
+            ]),
         ],
-        set: vec![("queued_until_ms", Value::N(now_ms + QUEUED_MS_MAX))],
+        set: vec![(attribute::QUEUED_UNTIL_MS, Value::N(now_ms + QUEUED_MS_MAX))],
         ..Update::default()
     }
 }
@@ -186,8 +194,8 @@ pub fn queue(now_ms: i64) -> Update {
 #[must_use]
 pub fn unqueue() -> Update {
     Update {
-        conditions: vec![Condition::Present("queued_until_ms")],
-        remove: vec!["queued_until_ms"],
+        conditions: vec![Condition::Present(attribute::QUEUED_UNTIL_MS)],
+        remove: vec![attribute::QUEUED_UNTIL_MS],
         ..Update::default()
     }
 }
@@ -196,8 +204,8 @@ pub fn unqueue() -> Update {
 #[must_use]
 pub fn reopen() -> Update {
     Update {
-        conditions: vec![Condition::Present("finished_ms")],
-        remove: vec!["finished_ms"],
+        conditions: vec![Condition::Present(attribute::FINISHED_MS)],
+        remove: vec![attribute::FINISHED_MS],
         ..Update::default()
     }
 }
@@ -207,7 +215,7 @@ pub fn reopen() -> Update {
 pub fn impossible() -> Update {
     Update {
         conditions: vec![Condition::Absent("stream"), Condition::Present("stream")],
-        set: vec![("schema", Value::N(SCHEMA))],
+        set: vec![(attribute::SCHEMA, Value::N(SCHEMA))],
         ..Update::default()
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Every change is an [`Update`], so what may happen to a cursor is decided and tested here.
 
+pub mod attribute;
 pub mod item;
 pub mod lease;
 pub mod state;
@@ -46,16 +47,16 @@ impl Cursor {
     /// # Errors
     /// [`CursorError`].
     pub fn read(item: &Item) -> Result<Self, CursorError> {
-        let schema = number(item, "schema")?;
+        let schema = number(item, attribute::SCHEMA)?;
         if schema > SCHEMA {
             return Err(CursorError::Newer(schema));
         }
         Ok(Self {
-            epoch: text(item, "epoch")?.to_owned(),
-            seq: seq(item).ok_or(Unreadable("seq"))?,
-            head_hash: text(item, "head_hash")?.to_owned(),
-            origin_ms: number(item, "origin_ms")?,
-            end_ms: optional(item, "end_ms")?,
+            epoch: text(item, attribute::EPOCH)?.to_owned(),
+            seq: seq(item).ok_or(Unreadable(attribute::SEQ))?,
+            head_hash: text(item, attribute::HEAD_HASH)?.to_owned(),
+            origin_ms: number(item, attribute::ORIGIN_MS)?,
+            end_ms: optional(item, attribute::END_MS)?,
             state: ReadingState::read(item)?,
         })
     }
@@ -65,17 +66,17 @@ impl Cursor {
     #[must_use]
     pub fn create(&self) -> Update {
         let mut update = Update {
-            conditions: vec![Condition::Absent("seq")],
+            conditions: vec![Condition::Absent(attribute::SEQ)],
             set: vec![
-                ("schema", Value::N(SCHEMA)),
-                ("epoch", Value::S(self.epoch.clone())),
-                ("seq", seq_value(self.seq)),
-                ("head_hash", Value::S(self.head_hash.clone())),
-                ("origin_ms", Value::N(self.origin_ms)),
+                (attribute::SCHEMA, Value::N(SCHEMA)),
+                (attribute::EPOCH, Value::S(self.epoch.clone())),
+                (attribute::SEQ, seq_value(self.seq)),
+                (attribute::HEAD_HASH, Value::S(self.head_hash.clone())),
+                (attribute::ORIGIN_MS, Value::N(self.origin_ms)),
             ],
             ..Update::default()
         };
-        update.set.extend(self.end_ms.map(|end_ms| ("end_ms", Value::N(end_ms))));
+        update.set.extend(self.end_ms.map(|end_ms| (attribute::END_MS, Value::N(end_ms))));
         self.state.write(&mut update);
         update
     }
@@ -86,12 +87,12 @@ impl Cursor {
         let state = self.raised(state);
         let mut update = Update {
             conditions: vec![
-                Condition::Is("seq", seq_value(self.seq)),
-                Condition::AtMost("frontier_ms", state.frontier_ms),
+                Condition::Is(attribute::SEQ, seq_value(self.seq)),
+                Condition::AtMost(attribute::FRONTIER_MS, state.frontier_ms),
             ],
             set: vec![
-                ("seq", seq_value(self.seq + 1)),
-                ("head_hash", Value::S(head_hash.to_owned())),
+                (attribute::SEQ, seq_value(self.seq + 1)),
+                (attribute::HEAD_HASH, Value::S(head_hash.to_owned())),
             ],
             ..Update::default()
         };
@@ -104,9 +105,9 @@ impl Cursor {
     pub fn progress(&self, state: &ReadingState, fence: i64) -> Update {
         let mut update = Update {
             conditions: vec![
-                Condition::Is("seq", seq_value(self.seq)),
-                Condition::AtMost("frontier_ms", state.frontier_ms),
-                Condition::Is("fence", Value::N(fence)),
+                Condition::Is(attribute::SEQ, seq_value(self.seq)),
+                Condition::AtMost(attribute::FRONTIER_MS, state.frontier_ms),
+                Condition::Is(attribute::FENCE, Value::N(fence)),
             ],
             ..Update::default()
         };
@@ -125,7 +126,7 @@ impl Cursor {
 /// The item's `seq`, where it has one.
 #[must_use]
 pub fn seq(item: &Item) -> Option<u64> {
-    number(item, "seq").ok().and_then(|seq| u64::try_from(seq).ok())
+    number(item, attribute::SEQ).ok().and_then(|seq| u64::try_from(seq).ok())
 }
 
 fn seq_value(seq: u64) -> Value {

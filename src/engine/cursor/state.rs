@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cursor::attribute;
 use crate::cursor::item::{Item, Unreadable, Update, Value, number, text};
 use crate::json;
 use crate::time::Window;
@@ -97,34 +98,34 @@ impl ReadingState {
     /// Puts every field into `update`, so that a cursor never mixes two states.
     pub(crate) fn write(&self, update: &mut Update) {
         let numbers = [
-            ("frontier_ms", Some(self.frontier_ms)),
-            ("read_at_ms", Some(self.read_at_ms)),
-            ("read_to_ms", Some(self.read_to_ms)),
-            ("sweep_mark_ms", Some(self.sweep_mark_ms)),
-            ("compared_at_ms", self.compared_at_ms),
-            ("last_entry_ms", Some(self.last_entry_ms)),
+            (attribute::FRONTIER_MS, Some(self.frontier_ms)),
+            (attribute::READ_AT_MS, Some(self.read_at_ms)),
+            (attribute::READ_TO_MS, Some(self.read_to_ms)),
+            (attribute::SWEEP_MARK_MS, Some(self.sweep_mark_ms)),
+            (attribute::COMPARED_AT_MS, self.compared_at_ms),
+            (attribute::LAST_ENTRY_MS, Some(self.last_entry_ms)),
         ];
         for (name, value) in numbers {
             update.put(name, value.map(Value::N));
         }
-        update.put("reading", self.reading.as_ref().map(as_json));
-        update.put("sweep", self.sweep.as_ref().map(as_json));
-        update.put("hours", (!self.hours.is_empty()).then(|| as_json(&self.hours)));
-        update.put("snapshot", self.snapshot.as_ref().map(as_json));
+        update.put(attribute::READING, self.reading.as_ref().map(as_json));
+        update.put(attribute::SWEEP, self.sweep.as_ref().map(as_json));
+        update.put(attribute::HOURS, (!self.hours.is_empty()).then(|| as_json(&self.hours)));
+        update.put(attribute::SNAPSHOT, self.snapshot.as_ref().map(as_json));
     }
 
     pub(crate) fn read(item: &Item) -> Result<Self, Unreadable> {
         Ok(Self {
-            frontier_ms: number(item, "frontier_ms")?,
-            read_at_ms: number(item, "read_at_ms")?,
-            read_to_ms: number(item, "read_to_ms")?,
-            reading: from_json(item, "reading")?,
-            sweep_mark_ms: number(item, "sweep_mark_ms")?,
-            sweep: from_json(item, "sweep")?,
-            compared_at_ms: optional(item, "compared_at_ms")?,
-            hours: from_json(item, "hours")?.unwrap_or_default(),
-            last_entry_ms: number(item, "last_entry_ms")?,
-            snapshot: from_json(item, "snapshot")?,
+            frontier_ms: number(item, attribute::FRONTIER_MS)?,
+            read_at_ms: number(item, attribute::READ_AT_MS)?,
+            read_to_ms: number(item, attribute::READ_TO_MS)?,
+            reading: from_json(item, attribute::READING)?,
+            sweep_mark_ms: number(item, attribute::SWEEP_MARK_MS)?,
+            sweep: from_json(item, attribute::SWEEP)?,
+            compared_at_ms: optional(item, attribute::COMPARED_AT_MS)?,
+            hours: from_json(item, attribute::HOURS)?.unwrap_or_default(),
+            last_entry_ms: number(item, attribute::LAST_ENTRY_MS)?,
+            snapshot: from_json(item, attribute::SNAPSHOT)?,
         })
     }
 }

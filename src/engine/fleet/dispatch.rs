@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::collect::Engine;
 use crate::cursor;
+use crate::cursor::attribute;
 use crate::cursor::item::{Item, Items, text};
 use crate::cursor::lease;
 use crate::error::RunError;
@@ -72,8 +73,9 @@ fn due(
 ) -> Vec<Message> {
     let is_over =
         |lane: &StreamId| items.get(lane).is_some_and(|item| lease::is_over_for_good(item, now_ms));
-    let is_finished =
-        |lane: &StreamId| items.get(lane).is_some_and(|item| item.contains_key("finished_ms"));
+    let is_finished = |lane: &StreamId| {
+        items.get(lane).is_some_and(|item| item.contains_key(attribute::FINISHED_MS))
+    };
     let others = born.iter().filter(|stream| !configured.contains(stream));
     let (lanes, gone): (Vec<_>, Vec<_>) = others.partition(|stream| stream.is_lane());
     let lanes = lanes.into_iter().filter(|lane| !is_over(lane));
@@ -133,7 +135,8 @@ fn shuffle(due: &mut [Message], seed: [u8; 16]) {
 
 /// The line of a stream that is not tried now.
 fn rests(stream: &StreamId, items: &Items) -> StreamReport {
-    let error = items.get(stream).and_then(|item| text(item, "last_error").ok()).unwrap_or("");
+    let error =
+        items.get(stream).and_then(|item| text(item, attribute::LAST_ERROR).ok()).unwrap_or("");
     let error = Some(format!("not tried in this run after failing again and again: {error}"));
     StreamReport { outcome: Outcome::Waiting, error, ..StreamReport::new(stream.clone()) }
 }

@@ -7,6 +7,7 @@
 use crate::page::request::Ask;
 use crate::page::token::Token;
 use crate::page::{Page, PageHeaders};
+use crate::read::page_size::PageSize;
 use crate::time::Window;
 
 /// Where a walk through one query stands.
@@ -19,14 +20,9 @@ use crate::time::Window;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Walk {
-    page_limit: u32,
-    limit: u32,
+    size: PageSize,
     window: Window,
     token: Option<Token>,
-    /// Rows to pass before the limit may grow again, after a page was too large.
-    hold: usize,
-    /// The limit grows only beyond this millisecond.
-    hold_ms: i64,
     /// Positions given up in the millisecond of the last one.
     given_up: (i64, u32),
 }
@@ -103,21 +99,13 @@ impl Walk {
     /// A walk through `window` in pages of `page_limit` rows.
     #[must_use]
     pub fn new(window: Window, page_limit: u32) -> Self {
-        Self {
-            page_limit,
-            limit: page_limit,
-            window,
-            token: None,
-            hold: 0,
-            hold_ms: i64::MIN,
-            given_up: (i64::MIN, 0),
-        }
+        Self { size: PageSize::new(page_limit), window, token: None, given_up: (i64::MIN, 0) }
     }
 
     /// The next request.
     #[must_use]
     pub fn ask(&self) -> Ask {
-        Ask { window: self.window, limit: self.limit, token: self.token.clone() }
+        Ask { window: self.window, limit: self.size.rows(), token: self.token.clone() }
     }
 
     /// Takes note of a page that answered [`Walk::ask`].
@@ -125,7 +113,8 @@ impl Walk {
     /// # Errors
     /// [`WalkError`] if nothing can come after it and the query is not at its end.
     pub fn passed(&mut self, held: &PageSummary) -> Result<Step, WalkError> {
-        let full = u64::from(self.limit).min(held.limit.filter(|n| *n > 0).unwrap_or(u64::MAX));
+        let full =
+            u64::from(self.size.rows()).min(held.limit.filter(|n| *n > 0).unwrap_or(u64::MAX));
         let rows = held.rows as u64;
         let count = held.count.unwrap_or(rows);
         if rows < full && count < full {
@@ -135,7 +124,7 @@ impl Walk {
             // What follows lies beyond the window, however the upper bound is meant.
             return Ok(Step::End);
         }
-        self.hold = self.hold.saturating_sub(held.rows);
+        self.size.received(held.rows);
         if rows < full {
             // The header announces a full page and the array is none: the array is believed, but
             // not that it is the last one.
@@ -147,10 +136,7 @@ impl Walk {
             };
         }
         let later = held.last_ms > self.window.start_ms;
-        if self.limit < self.page_limit && self.hold == 0 && later && held.last_ms > self.hold_ms {
-            self.limit = self.limit.saturating_mul(2).min(self.page_limit);
-            self.hold = self.limit as usize * 2;
-            self.hold_ms = held.last_ms;
+        if later && self.size.grow(held.last_ms) {
             return Ok(self.restart(held.last_ms));
         }
         match &held.token {
@@ -185,10 +171,7 @@ impl Walk {
         token: Option<Token>,
         place_ms: i64,
     ) -> Result<Narrower, WalkError> {
-        if self.limit > 1 {
-            self.hold = self.limit as usize;
-            self.hold_ms = place_ms;
-            self.limit /= 2;
+        if self.size.halve(place_ms) {
             if place_ms > self.window.start_ms {
                 self.restart(place_ms);
             }
@@ -199,7 +182,7 @@ impl Walk {
         let (ms, count) = self.given_up;
         let ordinal = if ms == token.ms { count } else { 0 };
         self.given_up = (token.ms, ordinal + 1);
-        self.hold = self.hold.saturating_sub(1);
+        self.size.received(1);
         let narrower = Narrower::GiveUp { ms: token.ms, ordinal };
         self.token = Some(token);
         Ok(narrower)
@@ -358,7 +341,7 @@ mod tests {
             if walk.passed(&page) == Ok(Step::End) {
                 assert_eq!(given_up, [(big, 0)]);
                 assert_eq!(seen.len() as i64, total - 1);
-                assert_eq!(walk.limit, 16, "the limit has grown back");
+                assert_eq!(walk.size.rows(), 16, "the limit has grown back");
                 return;
             }
         }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use crate::cursor::attribute;
 use crate::cursor::item::{Item, Update, Value, text};
 use crate::cursor::state::ReadingState;
 use crate::limits::{LATENESS_SERVICES_MAX, LIVE_MS_MAX};
@@ -66,7 +67,7 @@ pub fn measured_ms(state: &ReadingState, timestamp_ms: i64, now_ms: i64) -> Opti
 /// A statistic and no part of the reading state: a run that is killed adds nothing to it.
 #[must_use]
 pub fn stored(item: &Item) -> Lateness {
-    text(item, "lateness").map(Lateness::parse).unwrap_or_default()
+    text(item, attribute::LATENESS).map(Lateness::parse).unwrap_or_default()
 }
 
 /// Adds what a run has measured to its release, so that keeping it needs no update of its own.
@@ -75,7 +76,7 @@ pub fn add_to(mut update: Update, before: &Lateness, more: &Lateness) -> Update 
     if !more.is_empty() {
         let mut all = before.clone();
         all.merge(more);
-        update.set.push(("lateness", Value::S(all.to_text())));
+        update.set.push((attribute::LATENESS, Value::S(all.to_text())));
     }
     update
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::Cursor;
+use crate::cursor::attribute;
 use crate::cursor::item::{Item, number, text};
 use crate::cursor::lease;
 use crate::limits::{DAY_MS, RETENTION_MS};
@@ -72,10 +73,10 @@ impl StreamStatus {
             origin: cursor.map(|cursor| UtcTime(cursor.origin_ms)),
             end: lane_end_ms.map(UtcTime),
             read_whole: is_read,
-            finished: number(item, "finished_ms").ok().map(UtcTime),
-            last_success: number(item, "last_success_ms").ok().map(UtcTime),
-            last_error: text(item, "last_error").ok().map(str::to_owned),
-            failures: number(item, "failures").unwrap_or(0),
+            finished: number(item, attribute::FINISHED_MS).ok().map(UtcTime),
+            last_success: number(item, attribute::LAST_SUCCESS_MS).ok().map(UtcTime),
+            last_error: text(item, attribute::LAST_ERROR).ok().map(str::to_owned),
+            failures: number(item, attribute::FAILURES).unwrap_or(0),
             resting: lease::is_resting(item, now_ms),
             queued: lease::is_queued(item, now_ms),
             gaps: state.map_or(0, crate::cursor::state::ReadingState::gaps),

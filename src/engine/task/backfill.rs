@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::collect::Engine;
 use crate::cursor;
+use crate::cursor::attribute;
 use crate::cursor::item::Items;
 use crate::cursor::lease;
 use crate::error::RunError;
 use crate::fleet::discover::{self, Asked, Who};
 use crate::fleet::dispatch::{Fleet, run};
 use crate::fleet::message::{Message, MessageTask};
-use crate::limits::{BACKFILL_DAYS_MAX, DAY_MS, LANES_OPENED_AT_ONCE};
+use crate::limits::{DAY_MS, LANES_OPENED_AT_ONCE};
 use crate::page::request::Ask;
 use crate::ports::{Meter, PageRequest};
 use crate::read::budget::Budget;
@@ -114,14 +115,6 @@ pub async fn open(
     budget: Budget,
 ) -> Result<Backfill, RunError> {
     let engine = &fleet.engine;
-    let days = (request.window.end_ms - 1).div_euclid(DAY_MS)
-        - request.window.start_ms.div_euclid(DAY_MS)
-        + 1;
-    if days > BACKFILL_DAYS_MAX {
-        let text =
-            format!("the range has {days} days, {BACKFILL_DAYS_MAX} at most may be asked for");
-        return Err(RunError::refused(text));
-    }
     let mut answer = Backfill::default();
     for stream in organizations(fleet, request, budget, &mut answer.refused).await? {
         match lanes(engine, &stream, request, budget).await {
@@ -214,7 +207,7 @@ async fn lanes(
 async fn treat(engine: &Engine, lane: Lane, items: &Items, plan: bool, budget: Budget) -> Lane {
     let item = items.get(&lane.stream);
     let is_born = item.is_some_and(|item| cursor::seq(item).is_some());
-    let is_finished = item.is_some_and(|item| item.contains_key("finished_ms"));
+    let is_finished = item.is_some_and(|item| item.contains_key(attribute::FINISHED_MS));
     let result = if engine.clock.now_ms() >= budget.read_until_ms(0) {
         Err(RunError::transient("the time is over".to_owned()))
     } else if plan {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::fleet::message::Record;
+use crate::limits::BACKFILL_DAYS_MAX;
 use crate::stream::StreamId;
 use crate::task::audit::AuditRequest;
 use crate::task::backfill::BackfillRequest;
@@ -109,7 +110,14 @@ fn named(event: Named) -> Result<Task, String> {
             if !organizations.as_ref().is_none_or(is_named) {
                 return Err("`organizations` is no list of `self` or organizations".to_owned());
             }
-            Task::Backfill(BackfillRequest { window: window(start, end)?, organizations, plan })
+            let window = window(start, end)?;
+            let days = time::day_of(end - 1) - time::day_of(start) + 1;
+            if days > BACKFILL_DAYS_MAX {
+                return Err(format!(
+                    "the range has {days} days, at most {BACKFILL_DAYS_MAX} may be asked for"
+                ));
+            }
+            Task::Backfill(BackfillRequest { window, organizations, plan })
         }
         Named::Audit { start, end, repair, by_service } => {
             Task::Audit(AuditRequest { window: window(start, end)?, repair, by_service })
@@ -218,6 +226,7 @@ mod tests {
             json!({"task": "backfill", "start": "2026-10-01", "end": "2026-10-02", "organizations": ["provider-0123456789abcdef01234567"]}),
             json!({"task": "backfill", "start": "2026-10-01", "end": "2026-10-02", "plan": 1}),
             json!({"task": "audit"}),
+            json!({"task": "backfill", "start": "2026-01-01", "end": "2026-10-01"}),
             json!({"task": "collect", "stream": "self"}),
             json!({"task": "status", "afer": "self"}),
             json!({"task": "backfill", "start": "2026-10-01", "end": "2026-10-02", "organisations": ["self"]}),

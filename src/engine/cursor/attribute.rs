@@ -1,0 +1,32 @@
+//! The names of the attributes of a stream's item.
+//!
+//! `stream`, the partition key, belongs to the adapters.
+
+#![expect(missing_docs, reason = "each is the attribute of its name")]
+
+pub const SCHEMA: &str = "schema";
+pub const EPOCH: &str = "epoch";
+pub const SEQ: &str = "seq";
+pub const HEAD_HASH: &str = "head_hash";
+pub const ORIGIN_MS: &str = "origin_ms";
+pub const END_MS: &str = "end_ms";
+pub const FRONTIER_MS: &str = "frontier_ms";
+pub const READ_AT_MS: &str = "read_at_ms";
+pub const READ_TO_MS: &str = "read_to_ms";
+pub const READING: &str = "reading";
+pub const SWEEP_MARK_MS: &str = "sweep_mark_ms";
+pub const SWEEP: &str = "sweep";
+pub const COMPARED_AT_MS: &str = "compared_at_ms";
+pub const HOURS: &str = "hours";
+pub const LAST_ENTRY_MS: &str = "last_entry_ms";
+pub const SNAPSHOT: &str = "snapshot";
+pub const LEASE_OWNER: &str = "lease_owner";
+pub const LEASE_UNTIL_MS: &str = "lease_until_ms";
+pub const FENCE: &str = "fence";
+pub const QUEUED_UNTIL_MS: &str = "queued_until_ms";
+pub const RETRY_AFTER_MS: &str = "retry_after_ms";
+pub const LAST_SUCCESS_MS: &str = "last_success_ms";
+pub const FINISHED_MS: &str = "finished_ms";
+pub const FAILURES: &str = "failures";
+pub const LAST_ERROR: &str = "last_error";
+pub const LATENESS: &str = "lateness";
