@@ -1,14 +1,14 @@
 //! Which behaviour is asked of which adapter: all of all.
 
-/// Makes a module of tests: each behaviour of a contract, on a new stage.
+/// Makes a module of tests: each behaviour of a contract, on a new environment.
 macro_rules! hold {
     ($adapter:ident to $contract:ident: $($behaviour:ident),+ $(,)?) => {
         mod $adapter {
             $(
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $behaviour() {
-                    let stage = crate::adapters::stage::$adapter().await;
-                    crate::adapters::$contract::$behaviour(&stage.port).await;
+                    let environment = crate::environment::$adapter().await;
+                    crate::$contract::$behaviour(&environment.port).await;
                 }
             )+
         }

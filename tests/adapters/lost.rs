@@ -5,10 +5,10 @@ use engine::cursor::item::{Update, Value};
 use engine::ports::{Created, Cursors as _, Objects as _, StoreError};
 
 use super::cursors::{claim, stream};
+use super::environment::{arm, dynamodb, endpoint, s3};
 use super::objects::{about, create};
-use super::stage::{arm, dynamodb, endpoint, s3};
-use crate::support::aws::{ARCHIVE, Aws, TABLE};
-use crate::support::front::Way;
+use fixtures::aws::{ARCHIVE, Aws, TABLE};
+use fixtures::fault_proxy::Way;
 
 const KEY: &str = "journal/v1/self/00000000000000000001";
 
@@ -20,7 +20,7 @@ async fn a_creation_whose_answer_is_lost_is_taken_by_itself() {
     let body = Bytes::from_static(b"mine");
     arm(&aws, Way::CutAfter, false);
     assert_eq!(create(&objects, ARCHIVE, KEY, &body).await, Created::Taken);
-    assert_eq!(aws.front.heal(), 1);
+    assert_eq!(aws.proxy.heal(), 1);
     assert_eq!(objects.get(ARCHIVE, KEY).await.unwrap(), Some(body));
 }
 
@@ -33,7 +33,7 @@ async fn a_creation_whose_answers_are_all_lost_is_unclear() {
         arm(&aws, way, true);
         let answer = objects.create(ARCHIVE, KEY, body.clone(), &about(&body)).await;
         assert!(matches!(answer, Err(StoreError::Indeterminate(_))), "{answer:?}");
-        assert!(aws.front.heal() > 1, "the SDK tries again");
+        assert!(aws.proxy.heal() > 1, "the SDK tries again");
         assert_eq!(objects.get(ARCHIVE, KEY).await.unwrap(), there, "{way:?}");
     }
 }
@@ -47,7 +47,7 @@ async fn an_update_whose_answer_is_lost_finds_its_condition_false() {
     cursors.update(&stream(1), &born).await.unwrap();
     arm(&aws, Way::CutAfter, false);
     assert_eq!(cursors.update(&stream(1), &claim("me")).await.unwrap(), None);
-    assert_eq!(aws.front.heal(), 1);
+    assert_eq!(aws.proxy.heal(), 1);
     let item = cursors.get(&stream(1)).await.unwrap().unwrap();
     assert_eq!(item["lease_owner"], Value::S("me".to_owned()));
 }
@@ -61,7 +61,7 @@ async fn an_update_whose_answers_are_all_lost_is_unclear() {
         arm(&aws, way, true);
         let answer = cursors.update(&stream(1), &born).await;
         assert!(matches!(answer, Err(StoreError::Indeterminate(_))), "{answer:?}");
-        aws.front.heal();
+        aws.proxy.heal();
         assert_eq!(cursors.get(&stream(1)).await.unwrap().is_some(), there, "{way:?}");
     }
 }
@@ -76,6 +76,6 @@ async fn one_failure_is_not_seen_outside() {
         let key = format!("{KEY}-{way:?}");
         arm(&aws, way, false);
         assert_eq!(create(&objects, ARCHIVE, &key, &body).await, Created::New, "{way:?}");
-        assert_eq!(aws.front.heal(), 1);
+        assert_eq!(aws.proxy.heal(), 1);
     }
 }

@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt as _};
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinSet;
 
-use crate::support::aws::{ARCHIVE, STATE};
+use fixtures::aws::{ARCHIVE, STATE};
 
 /// A key as the archive has them.
 const KEY: &str =

@@ -2,10 +2,10 @@
 
 use engine::ports::{StoreError, WorkQueue as _};
 
-use super::stage::{arm, endpoint, sqs};
-use crate::support::aws::Aws;
-use crate::support::front::Way;
-use crate::support::sqs::QUEUE_URL;
+use super::environment::{arm, endpoint, sqs};
+use fixtures::aws::Aws;
+use fixtures::fault_proxy::Way;
+use fixtures::sqs::QUEUE_URL;
 
 fn bodies(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("message {number} \u{1f600}")).collect()
@@ -29,7 +29,7 @@ async fn what_the_queue_left_over_is_told() {
     let queue = sqs(&endpoint(&aws, "SQS"), QUEUE_URL).await;
     aws.queue.leave([1, 3].into());
     assert_eq!(queue.send(&bodies(5)).await.unwrap(), [1, 3]);
-    assert_eq!(aws.queue.len(), 3);
+    assert_eq!(aws.queue.message_count(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,6 +45,6 @@ async fn a_queue_that_is_not_there_needs_operator_and_one_that_is_cut_off_may_wo
         let error = queue.send(&bodies(1)).await.unwrap_err();
         assert!(matches!(error, StoreError::Indeterminate(_)), "{way:?}: {error}");
     }
-    aws.front.heal();
-    assert_eq!(aws.queue.len(), 0);
+    aws.proxy.heal();
+    assert_eq!(aws.queue.message_count(), 0);
 }

@@ -4,10 +4,10 @@ use engine::ports::{Secrets, StoreError};
 use jumpcloud_collector::local::KeySource;
 use secrecy::ExposeSecret as _;
 
-use super::stage::{arm, endpoint, secrets_manager};
-use crate::support::aws::Aws;
-use crate::support::front::Way;
-use crate::support::http::{Server, answer};
+use super::environment::{arm, endpoint, secrets_manager};
+use fixtures::aws::Aws;
+use fixtures::fault_proxy::Way;
+use fixtures::http::{Server, answer};
 
 const SECRET: &str = r#"{"client_id":"me","client_secret":"canary \"quoted\" ü"}"#;
 
@@ -34,7 +34,7 @@ async fn one_failure_is_tried_again_and_more_are_unclear() {
         arm(&aws, way, true);
         let Err(StoreError::Indeterminate(cause)) = secrets.read().await else { panic!("{way:?}") };
         assert!(cause.text().contains("jumpcloud/api-key"), "it says which: {cause}");
-        aws.front.heal();
+        aws.proxy.heal();
     }
 }
 

@@ -10,10 +10,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::cursors::stream;
+use super::environment::{dynamodb, endpoint, s3, secrets_manager};
 use super::objects::about;
-use super::stage::{dynamodb, endpoint, s3, secrets_manager};
-use crate::support::aws::{ARCHIVE, Aws, TABLE};
-use crate::support::http::{Server, answer};
+use fixtures::aws::{ARCHIVE, Aws, TABLE};
+use fixtures::http::{Server, answer};
 
 /// How a request ended, without what it would have given.
 type Ended = Result<(), StoreError>;

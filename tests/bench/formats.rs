@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use engine::collect::{Engine, RunPurpose};
+use engine::limits::HOUR_MS;
 use engine::page::token::Token;
 use engine::page::{Page, PageHeaders};
 use engine::ports::incoming::Incoming;
@@ -39,7 +40,6 @@ const EVENTS: usize = 60_000;
 const PAGE_ROWS: usize = 10_000;
 const ROUNDS: usize = 5;
 const RATIO_MAX: f64 = 3.0;
-const HOUR_MS: i64 = 3_600_000;
 
 /// The settings that are compared, the first with each of the others.
 const CASES: [(&str, &[(&str, &str)]); 3] = [

@@ -12,6 +12,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use engine::archive::output::Output;
 use engine::identity::{Identity, Instant};
+use engine::limits::DAY_MS;
 use engine::page::row::Names;
 use engine::page::{Page, PageHeaders};
 use flate2::Compression;
@@ -21,7 +22,6 @@ use mock::Generator;
 use sha2::{Digest as _, Sha256};
 
 const EVENTS: usize = 10_000;
-const DAY_MS: i64 = 86_400_000;
 const LEVEL: u8 = 6;
 
 /// A page as JumpCloud sends it.

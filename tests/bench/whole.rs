@@ -13,24 +13,24 @@
     clippy::disallowed_methods,
     unreachable_pub,
     dead_code,
-    reason = "a program for people, run by hand, on the tests' stage"
+    reason = "a program for people, run by hand, on the tests' environment"
 )]
 
 mod measure;
-#[path = "../support/mod.rs"]
-mod support;
+#[path = "../function/process.rs"]
+mod process;
 
 use std::time::{Duration, Instant};
 
+use engine::limits::HOUR_MS;
+use fixtures::aws::ARCHIVE;
+use fixtures::environment::{Environment, only_stream};
+use fixtures::event::{ORGANIZATION, now_ms};
 use libdeflater::{CompressionLvl, Compressor, Decompressor};
 use measure::median;
 use mock::Generator;
-use support::aws::ARCHIVE;
-use support::event::{ORGANIZATION, now_ms};
-use support::function::{Function, Outcome};
-use support::stage::{Stage, only_stream};
+use process::{Function, Outcome};
 
-const HOUR_MS: i64 = 3_600_000;
 const SPAN_MS: i64 = 23 * HOUR_MS;
 const EVENTS: usize = 200_000;
 const FEW_EVENTS: usize = 10_000;
@@ -45,7 +45,7 @@ const STARTS: usize = 21;
 const LIMIT: Duration = Duration::from_secs(900);
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// What is asked of the stage.
+/// What is asked of the environment.
 #[derive(Clone, Copy)]
 struct Case {
     events: usize,
@@ -64,28 +64,28 @@ struct Taken {
     pages: f64,
 }
 
-/// A stage whose JumpCloud holds a case's events.
-async fn stage(case: Case) -> Stage {
-    let stage = Stage::start().await;
+/// An environment whose JumpCloud holds a case's events.
+async fn environment(case: Case) -> Environment {
+    let environment = Environment::start().await;
     let from_ms = now_ms() - SPAN_MS - HOUR_MS / 2;
     let mut generator = Generator::new(1, ORGANIZATION);
     // Huge events cost little beside their bytes; here there are none.
     generator.settings.huge = 0.0;
     {
-        let mut world = stage.jumpcloud.world();
+        let mut world = environment.jumpcloud.world();
         world.behaviours.gzip = case.is_gzip;
         world.behaviours.latency = case.latency;
         for event in generator.events(from_ms..from_ms + SPAN_MS, case.events) {
             world.load(event.raw, i64::MIN).expect("a made-up event tells its place");
         }
     }
-    stage
+    environment
 }
 
 /// Lets a new process archive everything.
 async fn archive(case: Case) -> Taken {
-    let stage = stage(case).await;
-    let function = Function::spawn(&stage, &[("PAGE_LIMIT", PAGE_ROWS)]).await;
+    let environment = environment(case).await;
+    let function = Function::spawn(&environment, &[("PAGE_LIMIT", PAGE_ROWS)]).await;
     function.start_time().await;
     let (started, before) = (Instant::now(), processor_seconds(&function.process().to_string()));
     let mut written = 0;
@@ -105,7 +105,7 @@ async fn archive(case: Case) -> Taken {
         (started.elapsed().as_secs_f64(), processor_seconds(&function.process().to_string()));
     // Made-up events without an id may be equal to the last byte: those are one.
     assert!(written > case.events as u64 * 999 / 1000, "{written} of {}", case.events);
-    let parts = parts(&stage).await;
+    let parts = parts(&environment).await;
     Taken {
         seconds,
         processor_seconds: after - before,
@@ -113,7 +113,7 @@ async fn archive(case: Case) -> Taken {
         resident_bytes: function.peak_resident_bytes() as f64,
         raw_bytes: parts.iter().map(|part| part.raw.len()).sum::<usize>() as f64,
         gzip_bytes: parts.iter().map(|part| part.gzip_bytes).sum::<usize>() as f64,
-        pages: stage.event_requests() as f64,
+        pages: environment.event_requests() as f64,
     }
 }
 
@@ -123,10 +123,12 @@ struct Part {
     gzip_bytes: usize,
 }
 
-async fn parts(stage: &Stage) -> Vec<Part> {
+async fn parts(environment: &Environment) -> Vec<Part> {
     let mut parts = Vec::new();
-    for key in stage.aws.buckets.keys(ARCHIVE).iter().filter(|key| key.ends_with(".ndjson.gz")) {
-        let gzip = stage.aws.buckets.get(ARCHIVE, key).await.body;
+    for key in
+        environment.aws.buckets.keys(ARCHIVE).iter().filter(|key| key.ends_with(".ndjson.gz"))
+    {
+        let gzip = environment.aws.buckets.get(ARCHIVE, key).await.body;
         let length = gzip[gzip.len() - 4..].try_into().expect("four bytes");
         let mut raw = vec![0; u32::from_le_bytes(length) as usize];
         Decompressor::new().gzip_decompress(&gzip, &mut raw).expect("a gzip member");
@@ -232,10 +234,10 @@ async fn distance() {
 
 /// From the start of the process to its first request for an invocation.
 async fn start() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let mut starts = Vec::new();
     for _ in 0..STARTS {
-        starts.push(Function::spawn(&stage, &[]).await.start_time().await.as_secs_f64());
+        starts.push(Function::spawn(&environment, &[]).await.start_time().await.as_secs_f64());
     }
     row("start to the first request for work, median", &format!("{:.1} ms", median(starts) * 1e3));
 }

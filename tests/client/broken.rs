@@ -2,7 +2,7 @@
 
 use mock::{Answer, Fault, Host, When};
 
-use super::stage::{Stage, rows, unavailable};
+use super::environment::{Environment, rows, unavailable};
 
 fn faults() -> Vec<Fault> {
     vec![
@@ -32,13 +32,13 @@ fn faults() -> Vec<Fault> {
 #[tokio::test]
 async fn a_broken_answer_is_asked_for_again() {
     for fault in faults() {
-        let stage = Stage::start().await;
-        let sent = stage.load(20);
-        stage.fail(fault.clone(), When::Next(2));
-        let page = stage.page().await.unwrap();
+        let environment = Environment::start().await;
+        let sent = environment.load(20);
+        environment.fail(fault.clone(), When::Next(2));
+        let page = environment.page().await.unwrap();
         assert_eq!(rows(&page), sent, "{fault:?}");
-        assert_eq!(stage.answered(Host::Insights).len(), 3, "{fault:?}");
-        assert_eq!(stage.clock.slept_ms(), [500, 1_000], "{fault:?}");
+        assert_eq!(environment.answered(Host::Insights).len(), 3, "{fault:?}");
+        assert_eq!(environment.clock.slept_ms(), [500, 1_000], "{fault:?}");
     }
 }
 
@@ -46,14 +46,14 @@ async fn a_broken_answer_is_asked_for_again() {
 #[tokio::test]
 async fn an_answer_that_stays_broken_is_an_error() {
     for fault in faults() {
-        let stage = Stage::start().await;
-        stage.load(20);
-        stage.fail(fault.clone(), When::Always);
-        let text = unavailable(stage.page().await);
+        let environment = Environment::start().await;
+        environment.load(20);
+        environment.fail(fault.clone(), When::Always);
+        let text = unavailable(environment.page().await);
         assert!(text.ends_with("tried 5 times"), "{fault:?}: {text}");
         assert!(!text.contains("http://") && text.len() < 256, "{fault:?}: {text}");
-        assert_eq!(stage.answered(Host::Insights).len(), 5, "{fault:?}");
-        assert_eq!(stage.clock.slept_ms(), [500, 1_000, 2_000, 4_000], "{fault:?}");
+        assert_eq!(environment.answered(Host::Insights).len(), 5, "{fault:?}");
+        assert_eq!(environment.clock.slept_ms(), [500, 1_000, 2_000, 4_000], "{fault:?}");
     }
 }
 
@@ -62,10 +62,10 @@ async fn an_answer_that_stays_broken_is_an_error() {
 async fn a_broken_count_is_an_error() {
     use engine::ports::Insights as _;
     for body in ["{}", "null", r#"{"count":-1}"#, r#"{"count":"7"}"#, "<html>"] {
-        let stage = Stage::start().await;
+        let environment = Environment::start().await;
         let rule = mock::Rule::new(Fault::body(body), When::Always);
-        stage.world().add_fault(rule.on("/events/count"));
-        let text = unavailable(stage.client.count(stage.request()).await);
+        environment.world().add_fault(rule.on("/events/count"));
+        let text = unavailable(environment.client.count(environment.request()).await);
         assert!(text.contains("holds no count"), "{text}");
     }
 }
@@ -79,10 +79,10 @@ async fn encodings_are_known_by_name() {
     let length = compressor.gzip_compress(b"[]", &mut page).unwrap();
     page.truncate(length);
     for (name, is_read) in [("gzip", true), ("GZip", true), ("x-gzip", true), ("br", false)] {
-        let stage = Stage::start().await;
+        let environment = Environment::start().await;
         let mut answer = Answer::json(200, page.clone());
         answer.headers.push(("Content-Encoding".to_owned(), name.to_owned()));
-        stage.fail(Fault::from(answer), When::Always);
-        assert_eq!(stage.page().await.is_ok(), is_read, "{name}");
+        environment.fail(Fault::from(answer), When::Always);
+        assert_eq!(environment.page().await.is_ok(), is_read, "{name}");
     }
 }

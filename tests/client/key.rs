@@ -3,21 +3,23 @@
 use engine::ports::StoreError;
 use mock::{CredentialKind, Fault, Host, Key, When};
 
-use super::stage::{CLIENT_SECRET, KEY, ORGANIZATION, Stage, account, refused, unavailable};
+use super::environment::{
+    CLIENT_SECRET, Environment, KEY, ORGANIZATION, account, refused, unavailable,
+};
 
 const NEW_KEY: &str = "jca_canary_new_key";
 
 #[tokio::test]
 async fn the_secret_is_read_once_for_many_requests_and_again_after_five_minutes() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     for _ in 0..3 {
-        stage.page().await.unwrap();
+        environment.page().await.unwrap();
     }
-    assert_eq!(stage.secrets.reads(), 1);
-    stage.clock.advance(5 * 60_000);
-    stage.page().await.unwrap();
-    assert_eq!(stage.secrets.reads(), 2);
-    stage.assert_disciplined();
+    assert_eq!(environment.secrets.reads(), 1);
+    environment.clock.advance(5 * 60_000);
+    environment.page().await.unwrap();
+    assert_eq!(environment.secrets.reads(), 2);
+    environment.assert_disciplined();
 }
 
 /// Whatever shape the secret had and gets, one refused request is all that rotation costs.
@@ -34,78 +36,78 @@ async fn a_rotated_secret_of_every_shape_is_read_again() {
         (account(old), account(new)),
     ];
     for (before, after) in shapes {
-        let stage = Stage::with_secret(&before).await;
-        stage.organization_page().await.unwrap();
+        let environment = Environment::with_secret(&before).await;
+        environment.organization_page().await.unwrap();
         {
-            let mut world = stage.world();
+            let mut world = environment.world();
             world.rotate_key(KEY, NEW_KEY);
-            world.remove_client_secret(super::stage::CLIENT_ID, old);
+            world.remove_client_secret(super::environment::CLIENT_ID, old);
             let grants = Key::single("key", ORGANIZATION);
-            world.add_service_account(super::stage::CLIENT_ID, new, grants);
+            world.add_service_account(super::environment::CLIENT_ID, new, grants);
             world.revoke_tokens();
         }
-        stage.secrets.rotate(&after);
-        stage.organization_page().await.unwrap();
-        assert_eq!(stage.answered(Host::Insights), [200, 401, 200], "{before} to {after}");
-        assert_eq!(stage.secrets.reads(), 2, "{before} to {after}");
-        stage.assert_disciplined();
+        environment.secrets.rotate(&after);
+        environment.organization_page().await.unwrap();
+        assert_eq!(environment.answered(Host::Insights), [200, 401, 200], "{before} to {after}");
+        assert_eq!(environment.secrets.reads(), 2, "{before} to {after}");
+        environment.assert_disciplined();
     }
 }
 
 #[tokio::test]
 async fn a_key_that_stays_refused_is_renewed_exactly_once() {
-    let stage = Stage::start().await;
-    stage.world().remove_key(KEY);
-    let text = refused(stage.page().await);
+    let environment = Environment::start().await;
+    environment.world().remove_key(KEY);
+    let text = refused(environment.page().await);
     assert!(text.contains("refuses the credential (401: Unauthorized)"), "{text}");
-    assert_eq!(stage.answered(Host::Insights), [401, 401]);
-    assert_eq!(stage.secrets.reads(), 2);
-    assert!(stage.clock.slept_ms().is_empty(), "a refusal is not waited out");
+    assert_eq!(environment.answered(Host::Insights), [401, 401]);
+    assert_eq!(environment.secrets.reads(), 2);
+    assert!(environment.clock.slept_ms().is_empty(), "a refusal is not waited out");
 }
 
 /// Requests under way together find the key refused together; one reading serves them all.
 #[tokio::test]
 async fn requests_refused_together_share_one_renewal() {
-    let stage = Stage::start().await;
-    stage.page().await.unwrap();
-    stage.world().rotate_key(KEY, NEW_KEY);
-    stage.secrets.rotate(NEW_KEY);
-    let pages = futures_util::future::join_all((0..4).map(|_| stage.page())).await;
+    let environment = Environment::start().await;
+    environment.page().await.unwrap();
+    environment.world().rotate_key(KEY, NEW_KEY);
+    environment.secrets.rotate(NEW_KEY);
+    let pages = futures_util::future::join_all((0..4).map(|_| environment.page())).await;
     assert!(pages.iter().all(Result::is_ok), "{pages:?}");
-    assert_eq!(stage.secrets.reads(), 2);
+    assert_eq!(environment.secrets.reads(), 2);
 }
 
 #[tokio::test]
 async fn a_secret_that_cannot_be_had_is_refused_or_waited_for() {
-    let stage = Stage::start().await;
-    stage.secrets.fail(|text| StoreError::Rejected(text.into()));
-    assert_eq!(refused(stage.page().await), "the secret is not to be had");
-    assert_eq!(stage.secrets.reads(), 1);
+    let environment = Environment::start().await;
+    environment.secrets.fail(|text| StoreError::Rejected(text.into()));
+    assert_eq!(refused(environment.page().await), "the secret is not to be had");
+    assert_eq!(environment.secrets.reads(), 1);
 
-    let stage = Stage::start().await;
-    stage.secrets.fail(|text| StoreError::Indeterminate(text.into()));
-    let text = unavailable(stage.page().await);
+    let environment = Environment::start().await;
+    environment.secrets.fail(|text| StoreError::Indeterminate(text.into()));
+    let text = unavailable(environment.page().await);
     assert!(text.starts_with("the secret is not to be had"), "{text}");
-    assert_eq!(stage.secrets.reads(), 5);
-    assert!(stage.answered(Host::Insights).is_empty());
+    assert_eq!(environment.secrets.reads(), 5);
+    assert!(environment.answered(Host::Insights).is_empty());
 }
 
 #[tokio::test]
 async fn a_secret_that_is_no_credential_is_refused_before_anything_is_sent() {
     for secret in [" ", "{}", r#"{"api_key":"canary""#, "can\nary", r#"{"client_id":"canary"}"#] {
-        let stage = Stage::with_secret(secret).await;
-        let text = refused(stage.page().await);
+        let environment = Environment::with_secret(secret).await;
+        let text = refused(environment.page().await);
         assert!(text.starts_with("the secret "), "{text}");
         assert!(!text.contains("canary"), "{text}");
-        assert!(stage.world().log().is_empty());
+        assert!(environment.world().log().is_empty());
     }
 }
 
 #[tokio::test]
 async fn the_key_travels_in_its_own_header_alone() {
-    let stage = Stage::start().await;
-    stage.page().await.unwrap();
-    let record = stage.world().log()[0].clone();
+    let environment = Environment::start().await;
+    environment.page().await.unwrap();
+    let record = environment.world().log()[0].clone();
     assert_eq!(record.credential_kind, Some(CredentialKind::ApiKey));
     assert!(!record.header_names.iter().any(|name| name == "authorization"));
 }
@@ -125,12 +127,12 @@ async fn no_secret_is_shown() {
             Fault::Reset,
             Fault::CutAfter(1),
         ] {
-            let stage = Stage::with_secret(&secret).await;
-            stage.load(3);
-            stage.fail(fault.clone(), When::Always);
-            let error = stage.organization_page().await.expect_err("a failure");
-            let request = stage.organization_request();
-            let header = stage.auth.header(Some(&request.scope)).await.unwrap();
+            let environment = Environment::with_secret(&secret).await;
+            environment.load(3);
+            environment.fail(fault.clone(), When::Always);
+            let error = environment.organization_page().await.expect_err("a failure");
+            let request = environment.organization_request();
+            let header = environment.auth.header(Some(&request.scope)).await.unwrap();
             let token = header.value.to_str().unwrap().trim_start_matches("Bearer ");
             let shown = format!("{error} {error:?} {header:?} {request:?}");
             assert!(!shown.contains("canary") && !shown.contains(token), "{fault:?}: {shown}");
@@ -142,9 +144,9 @@ async fn no_secret_is_shown() {
 #[tokio::test]
 async fn a_secret_quoted_by_the_other_side_is_not_repeated() {
     for status in [400, 401, 403, 500] {
-        let stage = Stage::start().await;
-        stage.fail(Fault::error(status, &format!("bad key {KEY}!")), When::Always);
-        let error = stage.page().await.expect_err("a failure");
+        let environment = Environment::start().await;
+        environment.fail(Fault::error(status, &format!("bad key {KEY}!")), When::Always);
+        let error = environment.page().await.expect_err("a failure");
         assert!(!error.to_string().contains("canary"), "{error}");
     }
 }

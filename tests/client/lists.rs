@@ -6,14 +6,16 @@ use engine::ports::{Console as _, InsightsError, List, ListPage, ListRequest};
 use jumpcloud_collector::jumpcloud::ConsoleClient;
 use mock::{CredentialKind, Fault, Host, Key, Organization, RetryAfter, Rule, When};
 
-use super::stage::{CLIENT_ID, CLIENT_SECRET, KEY, NOW_MS, PATIENCE_MS, Stage, account, refused};
+use super::environment::{
+    CLIENT_ID, CLIENT_SECRET, Environment, KEY, NOW_MS, PATIENCE_MS, account, refused,
+};
 
 const PROVIDER: &str = "5c86b6cf9fdce00001d3800c";
 
-async fn stage_with(secret: &str) -> Stage {
-    let stage = Stage::with_secret(secret).await;
+async fn stage_with(secret: &str) -> Environment {
+    let environment = Environment::with_secret(secret).await;
     {
-        let mut world = stage.world();
+        let mut world = environment.world();
         world.add_key(KEY, Key::provider("portal", PROVIDER));
         world.add_service_account(CLIENT_ID, CLIENT_SECRET, Key::provider("portal", PROVIDER));
         for number in 0..230 {
@@ -21,10 +23,10 @@ async fn stage_with(secret: &str) -> Stage {
             world.add_organization(organization.managed_by(PROVIDER));
         }
     }
-    stage
+    environment
 }
 
-impl Stage {
+impl Environment {
     async fn list(&self, list: List, skip: u64) -> Result<ListPage, InsightsError> {
         let console = ConsoleClient::beside(&self.client, self.mock.console_url());
         let meter = Arc::clone(&self.meter);
@@ -46,16 +48,16 @@ fn lists() -> [List; 2] {
 #[tokio::test]
 async fn pages_are_sorted_and_name_no_organization() {
     for secret in [KEY.to_owned(), account(CLIENT_SECRET)] {
-        let stage = stage_with(&secret).await;
-        stage.world().behaviours.unstable_lists = true;
+        let environment = stage_with(&secret).await;
+        environment.world().behaviours.unstable_lists = true;
         for list in lists() {
-            let page = stage.list(list, 200).await.unwrap();
+            let page = environment.list(list, 200).await.unwrap();
             assert_eq!((page.total, page.rows.len()), (230, 30));
             assert!(page.rows[0].get().contains(&format!("{:024x}", 200)));
         }
-        assert_eq!(stage.list(List::Organizations, 0).await.unwrap().rows.len(), 100);
-        stage.assert_disciplined();
-        let record = stage.world().log().last().cloned().unwrap();
+        assert_eq!(environment.list(List::Organizations, 0).await.unwrap().rows.len(), 100);
+        environment.assert_disciplined();
+        let record = environment.world().log().last().cloned().unwrap();
         assert!(record.organizations.is_empty() && record.provider.is_none(), "{record:?}");
         let kind = if secret == KEY { CredentialKind::ApiKey } else { CredentialKind::Bearer };
         assert_eq!(record.credential_kind, Some(kind));
@@ -74,11 +76,11 @@ async fn what_may_pass_is_asked_again() {
         Fault::CutAfter(20),
         Fault::too_many_requests(RetryAfter::Seconds(3)),
     ] {
-        let stage = stage_with(KEY).await;
-        stage.fail_lists(fault.clone(), When::Next(2));
-        let page = stage.list(List::Organizations, 0).await.unwrap();
+        let environment = stage_with(KEY).await;
+        environment.fail_lists(fault.clone(), When::Next(2));
+        let page = environment.list(List::Organizations, 0).await.unwrap();
         assert_eq!(page.rows.len(), 100, "{fault:?}");
-        assert_eq!(stage.answered(Host::Console).len(), 3, "{fault:?}");
+        assert_eq!(environment.answered(Host::Console).len(), 3, "{fault:?}");
     }
 }
 
@@ -89,24 +91,24 @@ async fn a_refusal_says_what_to_do_and_a_redirect_is_none_to_follow() {
         (Fault::error(404, "Not Found"), "JUMPCLOUD_PROVIDER_ID"),
         (Fault::redirect(307, "http://127.0.0.1:9/"), "redirects"),
     ] {
-        let stage = stage_with(KEY).await;
-        stage.fail_lists(fault, When::Always);
+        let environment = stage_with(KEY).await;
+        environment.fail_lists(fault, When::Always);
         let [_, list] = lists();
-        let text = refused(stage.list(list, 0).await);
+        let text = refused(environment.list(list, 0).await);
         assert!(text.contains(plain), "{text}");
-        assert_eq!(stage.answered(Host::Console).len(), 1);
+        assert_eq!(environment.answered(Host::Console).len(), 1);
     }
 }
 
 #[tokio::test]
 async fn a_rotated_key_is_read_again_once() {
-    let stage = stage_with(KEY).await;
-    stage.list(List::Organizations, 0).await.unwrap();
-    stage.world().rotate_key(KEY, "jca_canary_new");
-    stage.secrets.rotate("jca_canary_new");
-    stage.list(List::Organizations, 0).await.unwrap();
-    assert_eq!(stage.answered(Host::Console), [200, 401, 200]);
-    stage.world().remove_key("jca_canary_new");
-    let text = refused(stage.list(List::Organizations, 0).await);
+    let environment = stage_with(KEY).await;
+    environment.list(List::Organizations, 0).await.unwrap();
+    environment.world().rotate_key(KEY, "jca_canary_new");
+    environment.secrets.rotate("jca_canary_new");
+    environment.list(List::Organizations, 0).await.unwrap();
+    assert_eq!(environment.answered(Host::Console), [200, 401, 200]);
+    environment.world().remove_key("jca_canary_new");
+    let text = refused(environment.list(List::Organizations, 0).await);
     assert!(text.contains("401") && !text.contains("canary"), "{text}");
 }

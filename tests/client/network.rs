@@ -11,8 +11,8 @@ use mock::{Fault, When};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
+use super::environment::Environment;
 use super::raw::{Raw, take};
-use super::stage::Stage;
 
 /// Long enough for any machine; reached only by a failing test.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -20,34 +20,34 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// `Date` has no parts of a second.
 #[tokio::test]
 async fn a_clock_that_is_ahead_is_noticed_and_one_behind_is_not() {
-    let stage = Stage::start().await;
-    assert_eq!(stage.client.clock_skew_ms(), None);
-    stage.page().await.unwrap();
-    assert_eq!(stage.client.clock_skew_ms(), Some(0));
-    stage.clock.advance(250);
-    stage.skew_ms.store(-90_000, Ordering::SeqCst);
-    stage.page().await.unwrap();
-    assert_eq!(stage.client.clock_skew_ms(), Some(90_250));
-    stage.skew_ms.store(600_000, Ordering::SeqCst);
-    stage.page().await.unwrap();
-    assert_eq!(stage.client.clock_skew_ms(), Some(0));
+    let environment = Environment::start().await;
+    assert_eq!(environment.client.clock_skew_ms(), None);
+    environment.page().await.unwrap();
+    assert_eq!(environment.client.clock_skew_ms(), Some(0));
+    environment.clock.advance(250);
+    environment.skew_ms.store(-90_000, Ordering::SeqCst);
+    environment.page().await.unwrap();
+    assert_eq!(environment.client.clock_skew_ms(), Some(90_250));
+    environment.skew_ms.store(600_000, Ordering::SeqCst);
+    environment.page().await.unwrap();
+    assert_eq!(environment.client.clock_skew_ms(), Some(0));
 }
 
 #[tokio::test]
 async fn an_error_tells_the_time_too() {
-    let stage = Stage::start().await;
-    stage.skew_ms.store(-60_000, Ordering::SeqCst);
-    stage.fail(Fault::error(403, "no"), When::Always);
-    stage.page().await.expect_err("a refusal");
-    assert_eq!(stage.client.clock_skew_ms(), Some(60_000));
+    let environment = Environment::start().await;
+    environment.skew_ms.store(-60_000, Ordering::SeqCst);
+    environment.fail(Fault::error(403, "no"), When::Always);
+    environment.page().await.expect_err("a refusal");
+    assert_eq!(environment.client.clock_skew_ms(), Some(60_000));
 }
 
 #[tokio::test]
 async fn without_a_date_nothing_is_known_of_the_clock() {
-    let stage = Stage::start().await;
-    stage.world().behaviours.date_header = false;
-    stage.page().await.unwrap();
-    assert_eq!(stage.client.clock_skew_ms(), None);
+    let environment = Environment::start().await;
+    environment.world().behaviours.date_header = false;
+    environment.page().await.unwrap();
+    assert_eq!(environment.client.clock_skew_ms(), None);
 }
 
 /// A page arrives while the engine works on another one.
@@ -108,7 +108,7 @@ fn no_proxy_of_the_environment_is_used() {
 #[tokio::test]
 #[ignore = "run by the test above, with proxies in its environment"]
 async fn a_page_is_read_whatever_the_environment() {
-    let stage = Stage::start().await;
-    stage.load(3);
-    assert_eq!(stage.page().await.unwrap().rows().len(), 3);
+    let environment = Environment::start().await;
+    environment.load(3);
+    assert_eq!(environment.page().await.unwrap().rows().len(), 3);
 }

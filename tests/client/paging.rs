@@ -10,16 +10,16 @@ use engine::stream::Scope;
 use engine::time::Window;
 use mock::{Behaviours, EmptyPageToken, Fault, HeaderSpelling, Host, When};
 
-use super::stage::{NOW_MS, ORGANIZATION, Stage, rows};
+use super::environment::{Environment, NOW_MS, ORGANIZATION, rows};
 
 /// Reads the hour before [`NOW_MS`] in pages of `limit`, as the engine does; returns what each page
 /// held.
-async fn walk(stage: &Stage, limit: u32) -> Vec<Vec<Vec<u8>>> {
+async fn walk(environment: &Environment, limit: u32) -> Vec<Vec<Vec<u8>>> {
     let mut walk = Walk::new(Window::new(NOW_MS - 3_600_000, NOW_MS), limit);
     let mut pages = Vec::new();
     loop {
-        let request = PageRequest { ask: walk.ask(), ..stage.request() };
-        let page = stage.client.page(request).await.unwrap();
+        let request = PageRequest { ask: walk.ask(), ..environment.request() };
+        let page = environment.client.page(request).await.unwrap();
         pages.push(rows(&page));
         let last_ms = position::last_ms(&page, walk.ask().window.start_ms);
         if walk.passed(&PageSummary::of(&page, last_ms)).unwrap() == Step::End {
@@ -33,12 +33,12 @@ async fn walk(stage: &Stage, limit: u32) -> Vec<Vec<Vec<u8>>> {
 #[tokio::test]
 async fn numbers_in_headers_are_numbers() {
     for (limit, count, pages) in [(100, 120, vec![100, 20]), (9, 10, vec![9, 1])] {
-        let stage = Stage::start().await;
-        let sent = stage.load(count);
-        let read = walk(&stage, limit).await;
+        let environment = Environment::start().await;
+        let sent = environment.load(count);
+        let read = walk(&environment, limit).await;
         assert_eq!(read.iter().map(Vec::len).collect::<Vec<_>>(), pages);
         assert_eq!(read.concat(), sent);
-        stage.assert_disciplined();
+        environment.assert_disciplined();
     }
 }
 
@@ -51,13 +51,13 @@ async fn an_exact_multiple_of_the_page_size_is_read_to_its_end() {
         EmptyPageToken::Null,
         EmptyPageToken::Echo,
     ] {
-        let stage = Stage::start().await;
-        stage.world().behaviours.empty_page_token = token;
-        let sent = stage.load(20);
-        let read = walk(&stage, 10).await;
+        let environment = Environment::start().await;
+        environment.world().behaviours.empty_page_token = token;
+        let sent = environment.load(20);
+        let read = walk(&environment, 10).await;
         assert_eq!(read.iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 0], "{token:?}");
         assert_eq!(read.concat(), sent, "{token:?}");
-        stage.assert_disciplined();
+        environment.assert_disciplined();
     }
 }
 
@@ -80,12 +80,12 @@ async fn every_way_the_service_may_behave_gives_the_same_events() {
         ("without date", |ways| ways.date_header = false),
     ];
     for (name, change) in ways {
-        let stage = Stage::start().await;
-        change(&mut stage.world().behaviours);
-        let sent = stage.load(55);
-        assert_eq!(walk(&stage, 10).await.concat(), sent, "{name}");
-        stage.assert_disciplined();
-        assert!(stage.world().log().iter().all(|record| record.offers_gzip), "{name}");
+        let environment = Environment::start().await;
+        change(&mut environment.world().behaviours);
+        let sent = environment.load(55);
+        assert_eq!(walk(&environment, 10).await.concat(), sent, "{name}");
+        environment.assert_disciplined();
+        assert!(environment.world().log().iter().all(|record| record.offers_gzip), "{name}");
     }
 }
 
@@ -104,10 +104,10 @@ async fn headers_that_lie_lose_nothing() {
         Fault::TokenGarbage,
         Fault::TokenRepeated,
     ] {
-        let stage = Stage::start().await;
-        let sent: BTreeSet<_> = stage.load(55).into_iter().collect();
-        stage.fail(fault.clone(), When::Always);
-        let read: BTreeSet<_> = walk(&stage, 10).await.concat().into_iter().collect();
+        let environment = Environment::start().await;
+        let sent: BTreeSet<_> = environment.load(55).into_iter().collect();
+        environment.fail(fault.clone(), When::Always);
+        let read: BTreeSet<_> = walk(&environment, 10).await.concat().into_iter().collect();
         assert_eq!(read, sent, "{fault:?}");
     }
 }
@@ -116,22 +116,22 @@ async fn headers_that_lie_lose_nothing() {
 #[tokio::test]
 async fn a_count_unlike_the_rows_is_asked_for_once_more_and_then_believed() {
     for (when, count) in [(When::Nth(1), 3), (When::Always, 5)] {
-        let stage = Stage::start().await;
-        stage.load(3);
-        stage.fail(Fault::CountLies(2), when);
-        let page = stage.page().await.unwrap();
+        let environment = Environment::start().await;
+        environment.load(3);
+        environment.fail(Fault::CountLies(2), when);
+        let page = environment.page().await.unwrap();
         assert_eq!((page.rows().len(), page.headers.count), (3, Some(count)));
-        assert_eq!(stage.answered(Host::Insights), [200, 200]);
+        assert_eq!(environment.answered(Host::Insights), [200, 200]);
     }
 }
 
 #[tokio::test]
 async fn events_are_counted_without_being_read() {
-    let stage = Stage::start().await;
-    stage.load(12);
-    assert_eq!(stage.client.count(stage.request()).await.unwrap(), 12);
-    assert!(stage.world().log()[0].path.ends_with("/events/count"));
-    assert_eq!(stage.world().log()[0].rows, 0);
+    let environment = Environment::start().await;
+    environment.load(12);
+    assert_eq!(environment.client.count(environment.request()).await.unwrap(), 12);
+    assert!(environment.world().log()[0].path.ends_with("/events/count"));
+    assert_eq!(environment.world().log()[0].rows, 0);
 }
 
 /// An organization is named exactly where the stream has one, a provider alone.
@@ -143,11 +143,12 @@ async fn the_scope_is_named_in_its_own_header() {
         (Scope::Organization(ORGANIZATION.to_owned()), vec![ORGANIZATION], None),
         (Scope::Provider(provider.to_owned()), vec![], Some(provider)),
     ] {
-        let stage = Stage::start().await;
+        let environment = Environment::start().await;
         // A key of one organization has no trail of a provider; what counts is what was asked.
-        let answer = stage.client.page(PageRequest { scope: scope.clone(), ..stage.request() });
+        let answer =
+            environment.client.page(PageRequest { scope: scope.clone(), ..environment.request() });
         assert_eq!(answer.await.is_ok(), named.is_none(), "{scope:?}");
-        let record = stage.world().log()[0].clone();
+        let record = environment.world().log()[0].clone();
         assert_eq!(record.organizations, organizations, "{scope:?}");
         assert_eq!(record.provider.as_deref(), named, "{scope:?}");
     }
@@ -156,11 +157,11 @@ async fn the_scope_is_named_in_its_own_header() {
 #[tokio::test]
 async fn what_a_page_costs_is_metered() {
     use std::sync::atomic::Ordering::Relaxed;
-    let stage = Stage::start().await;
-    let sent = stage.load(2).concat().len() as u64;
-    stage.fail(Fault::error(503, "busy"), When::Next(2));
-    stage.page().await.unwrap();
-    let meter = &stage.meter;
+    let environment = Environment::start().await;
+    let sent = environment.load(2).concat().len() as u64;
+    environment.fail(Fault::error(503, "busy"), When::Next(2));
+    environment.page().await.unwrap();
+    let meter = &environment.meter;
     assert_eq!((meter.requests.load(Relaxed), meter.retries.load(Relaxed)), (3, 2));
     assert_eq!(meter.bytes_in.load(Relaxed), sent + 3, "two brackets and a comma");
 }

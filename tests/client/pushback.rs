@@ -6,7 +6,7 @@ use std::time::Duration;
 use engine::ports::{Clock as _, Insights as _, InsightsError, PageRequest};
 use mock::{Answer, Fault, Host, RetryAfter, When};
 
-use super::stage::{NOW_MS, PATIENCE_MS, Stage, rows, unavailable};
+use super::environment::{Environment, NOW_MS, PATIENCE_MS, rows, unavailable};
 
 #[tokio::test]
 async fn retry_after_is_waited_for_in_either_form() {
@@ -18,12 +18,12 @@ async fn retry_after_is_waited_for_in_either_form() {
         (RetryAfter::Date(1_000), vec![0]),
         (RetryAfter::Absent, vec![500]),
     ] {
-        let stage = Stage::start().await;
-        let sent = stage.load(3);
-        stage.fail(Fault::too_many_requests(retry_after), When::Nth(1));
-        let page = stage.page().await.unwrap();
+        let environment = Environment::start().await;
+        let sent = environment.load(3);
+        environment.fail(Fault::too_many_requests(retry_after), When::Nth(1));
+        let page = environment.page().await.unwrap();
         assert_eq!(rows(&page), sent, "{retry_after:?}");
-        assert_eq!(stage.clock.slept_ms(), waits, "{retry_after:?}");
+        assert_eq!(environment.clock.slept_ms(), waits, "{retry_after:?}");
     }
 }
 
@@ -31,12 +31,12 @@ async fn retry_after_is_waited_for_in_either_form() {
 #[tokio::test]
 async fn a_retry_date_is_no_sooner_for_a_local_clock_that_is_ahead() {
     for skew_ms in [-60_000, 60_000] {
-        let stage = Stage::start().await;
-        stage.skew_ms.store(skew_ms, Ordering::SeqCst);
+        let environment = Environment::start().await;
+        environment.skew_ms.store(skew_ms, Ordering::SeqCst);
         let at_ms = u64::try_from(NOW_MS + skew_ms).unwrap() + 42_000;
-        stage.fail(Fault::too_many_requests(RetryAfter::Date(at_ms)), When::Nth(1));
-        stage.page().await.unwrap();
-        assert_eq!(stage.clock.slept_ms(), [42_000], "{skew_ms}");
+        environment.fail(Fault::too_many_requests(RetryAfter::Date(at_ms)), When::Nth(1));
+        environment.page().await.unwrap();
+        assert_eq!(environment.clock.slept_ms(), [42_000], "{skew_ms}");
     }
 }
 
@@ -44,12 +44,12 @@ async fn a_retry_date_is_no_sooner_for_a_local_clock_that_is_ahead() {
 #[tokio::test]
 async fn an_unreadable_retry_after_is_as_good_as_none() {
     for text in ["soon", "-1", "1.5", ""] {
-        let stage = Stage::start().await;
+        let environment = Environment::start().await;
         let mut answer = Answer::error(503, "busy");
         answer.headers.push(("Retry-After".to_owned(), text.to_owned()));
-        stage.fail(Fault::from(answer), When::Nth(1));
-        stage.page().await.unwrap();
-        assert_eq!(stage.clock.slept_ms(), [500], "{text}");
+        environment.fail(Fault::from(answer), When::Nth(1));
+        environment.page().await.unwrap();
+        assert_eq!(environment.clock.slept_ms(), [500], "{text}");
     }
 }
 
@@ -58,45 +58,45 @@ async fn a_wait_beyond_the_run_is_not_begun() {
     let year_s = 31_536_000;
     let patience_s = u64::try_from(PATIENCE_MS).unwrap() / 1_000;
     for seconds in [patience_s, year_s, u64::MAX] {
-        let stage = Stage::start().await;
-        stage.fail(Fault::too_many_requests(RetryAfter::Seconds(seconds)), When::Always);
-        let text = unavailable(stage.page().await);
+        let environment = Environment::start().await;
+        environment.fail(Fault::too_many_requests(RetryAfter::Seconds(seconds)), When::Always);
+        let text = unavailable(environment.page().await);
         assert!(text.contains("429") && text.contains("beyond this run"), "{text}");
-        assert_eq!(stage.answered(Host::Insights), [429]);
-        assert!(stage.clock.slept_ms().is_empty(), "{:?}", stage.clock.slept_ms());
+        assert_eq!(environment.answered(Host::Insights), [429]);
+        assert!(environment.clock.slept_ms().is_empty(), "{:?}", environment.clock.slept_ms());
     }
 }
 
 #[tokio::test]
 async fn nothing_is_sent_past_the_deadline() {
-    let stage = Stage::start().await;
-    let deadline_ms = stage.clock.now_ms() - 1;
-    let late = PageRequest { deadline_ms, ..stage.request() };
-    let answer = stage.client.page(late).await;
+    let environment = Environment::start().await;
+    let deadline_ms = environment.clock.now_ms() - 1;
+    let late = PageRequest { deadline_ms, ..environment.request() };
+    let answer = environment.client.page(late).await;
     assert!(matches!(answer, Err(InsightsError::OutOfTime)), "{answer:?}");
-    assert!(stage.world().log().is_empty());
+    assert!(environment.world().log().is_empty());
 }
 
 #[tokio::test]
 async fn an_answer_that_does_not_come_is_given_up_at_the_deadline() {
-    let stage = Stage::start().await;
-    stage.fail(Fault::Stall(Duration::from_secs(600)), When::Always);
-    let deadline_ms = stage.clock.now_ms() + 50;
-    let short = PageRequest { deadline_ms, ..stage.request() };
-    let answer = stage.client.page(short).await;
+    let environment = Environment::start().await;
+    environment.fail(Fault::Stall(Duration::from_secs(600)), When::Always);
+    let deadline_ms = environment.clock.now_ms() + 50;
+    let short = PageRequest { deadline_ms, ..environment.request() };
+    let answer = environment.client.page(short).await;
     assert!(matches!(answer, Err(InsightsError::OutOfTime)), "{answer:?}");
 }
 
 /// In any second, also across its border, and retries included.
 #[tokio::test]
 async fn no_second_sees_more_than_ten_requests() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     for _ in 0..35 {
-        stage.page().await.unwrap();
+        environment.page().await.unwrap();
         // The odd step keeps requests off the seconds' borders.
-        stage.clock.advance(7);
+        environment.clock.advance(7);
     }
-    let at_ms: Vec<_> = stage.world().log().iter().map(|record| record.at_ms).collect();
+    let at_ms: Vec<_> = environment.world().log().iter().map(|record| record.at_ms).collect();
     for eleven in at_ms.windows(11) {
         assert!(eleven[10] - eleven[0] >= 1_000, "{eleven:?}");
     }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::stage::{FakeClock, FakeSecrets, KEY, client, request};
+use super::environment::{FakeClock, FakeSecrets, KEY, client, request};
 
 /// A listener and a client of it.
 pub struct Raw {

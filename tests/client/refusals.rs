@@ -3,7 +3,7 @@
 use mock::{Fault, Host, When};
 use tokio::net::TcpListener;
 
-use super::stage::{ORGANIZATION, Stage, refused};
+use super::environment::{Environment, ORGANIZATION, refused};
 
 #[tokio::test]
 async fn each_refusal_says_what_to_do() {
@@ -14,34 +14,34 @@ async fn each_refusal_says_what_to_do() {
         (404, "JUMPCLOUD_ORG_IDS"),
         (418, "not understood"),
     ] {
-        let stage = Stage::start().await;
-        stage.fail(Fault::error(status, "JumpCloud's own words"), When::Always);
-        let text = refused(stage.organization_page().await);
+        let environment = Environment::start().await;
+        environment.fail(Fault::error(status, "JumpCloud's own words"), When::Always);
+        let text = refused(environment.organization_page().await);
         assert!(text.contains(plain), "{status}: {text}");
         assert!(text.contains(&format!("({status}: JumpCloud's own words)")), "{text}");
         if matches!(status, 402..=404) {
             assert!(text.contains(ORGANIZATION), "{text}");
         }
-        assert_eq!(stage.answered(Host::Insights), [status], "asked once");
-        assert!(stage.clock.slept_ms().is_empty());
+        assert_eq!(environment.answered(Host::Insights), [status], "asked once");
+        assert!(environment.clock.slept_ms().is_empty());
     }
 }
 
 /// Some refusals come from a firewall, as a page for people.
 #[tokio::test]
 async fn a_refusal_without_a_message_stays_readable() {
-    let stage = Stage::start().await;
-    stage.fail(Fault::blocked(), When::Always);
-    let text = refused(stage.page().await);
+    let environment = Environment::start().await;
+    environment.fail(Fault::blocked(), When::Always);
+    let text = refused(environment.page().await);
     assert!(text.ends_with("(403)"), "{text}");
     assert!(!text.contains('<'), "{text}");
 }
 
 #[tokio::test]
 async fn a_long_message_is_shortened() {
-    let stage = Stage::start().await;
-    stage.fail(Fault::error(400, &"long ".repeat(1_000)), When::Always);
-    assert!(refused(stage.page().await).len() < 256);
+    let environment = Environment::start().await;
+    environment.fail(Fault::error(400, &"long ".repeat(1_000)), When::Always);
+    assert!(refused(environment.page().await).len() < 256);
 }
 
 /// A redirect could carry the key to any host, so no connection is made, not even to look.
@@ -51,11 +51,11 @@ async fn no_redirect_is_followed() {
     let location =
         format!("http://{}/insights/directory/v1/events", elsewhere.local_addr().unwrap());
     for status in [301, 302, 303, 307, 308] {
-        let stage = Stage::start().await;
-        stage.fail(Fault::redirect(status, &location), When::Always);
-        let text = refused(stage.page().await);
+        let environment = Environment::start().await;
+        environment.fail(Fault::redirect(status, &location), When::Always);
+        let text = refused(environment.page().await);
         assert!(text.contains("redirects"), "{text}");
-        assert_eq!(stage.answered(Host::Insights), [status]);
+        assert_eq!(environment.answered(Host::Insights), [status]);
     }
     let elsewhere = elsewhere.into_std().unwrap();
     let met = elsewhere.accept().expect_err("nobody came");

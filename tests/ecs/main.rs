@@ -7,12 +7,12 @@ mod page;
 mod schema;
 
 use engine::archive::output::{CustomFields, Ecs, Format, Output};
+use engine::limits::DAY_MS;
 use fastrand::Rng;
 use mock::Generator;
 
 const ORGANIZATION: &str = "5d0a1b2c3d4e5f60718293a4";
 const NOVEMBER_21_MS: i64 = 1_795_219_200_000;
-const DAY_MS: i64 = 86_400_000;
 
 /// What may be asked for.
 const ALL: [Ecs; 4] = [

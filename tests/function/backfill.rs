@@ -1,15 +1,13 @@
 //! Past days in lanes, beside live collection.
 
+use engine::limits::{DAY_MS, HOUR_MS};
 use serde_json::{Value, json};
 
-use crate::support::event::{event, now_ms, series};
-use crate::support::front::{Fault, Way};
-use crate::support::function::{Function, Outcome};
-use crate::support::sqs::QUEUE_URL;
-use crate::support::stage::{INVOCATION_LIMIT, STREAM, Stage};
-
-const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
+use crate::process::{Function, Outcome};
+use fixtures::environment::{Environment, INVOCATION_LIMIT, STREAM};
+use fixtures::event::{event, now_ms, series};
+use fixtures::fault_proxy::{Fault, Way};
+use fixtures::sqs::QUEUE_URL;
 
 fn day(ms: i64) -> i64 {
     ms.div_euclid(DAY_MS) * DAY_MS
@@ -27,13 +25,13 @@ struct Past {
 }
 
 impl Past {
-    fn load(stage: &Stage) -> Self {
+    fn load(environment: &Environment) -> Self {
         let start_ms = day(now_ms()) - 7 * DAY_MS;
         let before = series(1, 20, start_ms - DAY_MS, HOUR_MS);
         let count = usize::try_from((now_ms() - start_ms) / (HOUR_MS / 2)).expect("a few hundred");
         let all = series(1_000, count, start_ms, HOUR_MS / 2);
-        stage.load(&before);
-        stage.load(&all);
+        environment.load(&before);
+        environment.load(&all);
         Self { start_ms, all }
     }
 
@@ -50,20 +48,20 @@ fn states(answer: &Value) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_past_week_is_archived_once_beside_what_is_live() {
-    let stage = Stage::start().await;
-    let past = Past::load(&stage);
-    let function = Function::spawn(&stage, &[]).await;
+    let environment = Environment::start().await;
+    let past = Past::load(&environment);
+    let function = Function::spawn(&environment, &[]).await;
     let plan = past.event().replace("}", r#","plan":true}"#);
     let plan = function.run(&plan).await;
     let counted = |lane: &Value| lane["events"].as_u64().expect("a count");
     assert_eq!(states(&plan), ["new"; 7], "the last day is the live stream's in part");
     assert_eq!(plan["lanes"].as_array().unwrap().iter().map(counted).take(6).sum::<u64>(), 6 * 48);
-    assert_eq!(stage.aws.buckets.keys("state").len(), 0, "a plan writes nothing");
+    assert_eq!(environment.aws.buckets.keys("state").len(), 0, "a plan writes nothing");
 
     let answer = function.run(&past.event()).await;
     assert_eq!(states(&answer), ["opened"; 7], "{answer}");
     function.run("{}").await;
-    stage.archive().await.assert_holds(&past.all);
+    environment.archive().await.assert_holds(&past.all);
     let status = function.run(r#"{"task":"status"}"#).await;
     let lanes = status["streams"].as_array().unwrap().iter();
     let finished = lanes.filter(|line| line["finished"].is_string()).count();
@@ -78,22 +76,22 @@ async fn a_past_week_is_archived_once_beside_what_is_live() {
     assert_eq!(compared.len(), 8, "{audit}");
     assert!(compared[1..7].iter().all(|line| *line == (Some(48), Some(48))), "{audit}");
 
-    let requests = stage.event_requests();
+    let requests = environment.event_requests();
     function.run("{}").await;
-    assert!(stage.event_requests() <= requests + 2, "a finished lane is asked for no more");
+    assert!(environment.event_requests() <= requests + 2, "a finished lane is asked for no more");
     let late = event(9_000, "sso", past.start_ms + HOUR_MS);
-    stage.load(std::slice::from_ref(&late));
+    environment.load(std::slice::from_ref(&late));
     let again = function.run(&past.event()).await;
     assert_eq!(states(&again)[0], "reopened");
     let all: Vec<_> = past.all.iter().cloned().chain([late]).collect();
-    stage.archive().await.assert_holds(&all);
-    stage.assert_disciplined();
+    environment.archive().await.assert_holds(&all);
+    environment.assert_disciplined();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_live_stream_archives_is_refused() {
-    let stage = Stage::start().await;
-    let function = Function::spawn(&stage, &[]).await;
+    let environment = Environment::start().await;
+    let function = Function::spawn(&environment, &[]).await;
     function.run("{}").await;
     let (today, tomorrow) = (date(now_ms()), date(now_ms() + DAY_MS));
     let event = json!({"task": "backfill", "start": today, "end": tomorrow}).to_string();
@@ -111,19 +109,19 @@ async fn what_the_live_stream_archives_is_refused() {
 /// Killed again and again, at whatever request comes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backfill_killed_at_random_is_exact_with_what_is_live() {
-    let stage = Stage::start().await;
-    let past = Past::load(&stage);
+    let environment = Environment::start().await;
+    let past = Past::load(&environment);
     let settings = [("PAGE_LIMIT", "40"), ("WORK_QUEUE_URL", QUEUE_URL)];
     let mut random = fastrand::Rng::with_seed(7);
     let mut events: Vec<String> = vec![past.event()];
     let mut kills = 0;
     while kills < 20 {
-        let function = Function::spawn(&stage, &settings).await;
-        let at = stage.aws.front.count() + random.usize(..60);
+        let function = Function::spawn(&environment, &settings).await;
+        let at = environment.aws.proxy.count() + random.usize(..60);
         let way = if random.bool() { Way::Kill } else { Way::KillAfter };
-        stage.aws.front.arm(Fault { at, way, lasting: false });
+        environment.aws.proxy.arm(Fault { at, way, lasting: false });
         loop {
-            let event = events.pop().or_else(|| stage.aws.queue.deliver(1));
+            let event = events.pop().or_else(|| environment.aws.queue.deliver(1));
             let event = event.unwrap_or_else(|| "{}".to_owned());
             match function.invoke(&event, INVOCATION_LIMIT).await {
                 Outcome::Died => break,
@@ -132,30 +130,30 @@ async fn a_backfill_killed_at_random_is_exact_with_what_is_live() {
             }
         }
         kills += 1;
-        stage.aws.table.expire_leases();
-        free_queue(&stage);
+        environment.aws.table.expire_leases();
+        free_queue(&environment);
         if kills == 3 {
             events.push(past.event());
         }
     }
-    stage.aws.front.heal();
-    let function = Function::spawn(&stage, &settings).await;
+    environment.aws.proxy.heal();
+    let function = Function::spawn(&environment, &settings).await;
     function.run(&past.event()).await;
     for _ in 0..2 {
         function.run("{}").await;
-        while let Some(event) = stage.aws.queue.deliver(10) {
+        while let Some(event) = environment.aws.queue.deliver(10) {
             function.run(&event).await;
         }
-        free_queue(&stage);
+        free_queue(&environment);
     }
-    stage.archive().await.assert_holds(&past.all);
-    stage.assert_disciplined();
+    environment.archive().await.assert_holds(&past.all);
+    environment.assert_disciplined();
 }
 
 /// As if every message that was lost with its process were taken for lost.
-fn free_queue(stage: &Stage) {
-    for item in stage.aws.table.items() {
+fn free_queue(environment: &Environment) {
+    for item in environment.aws.table.items() {
         let stream = item["stream"]["S"].as_str().expect("a key");
-        stage.aws.table.set_number(stream, "queued_until_ms", 0);
+        environment.aws.table.set_number(stream, "queued_until_ms", 0);
     }
 }

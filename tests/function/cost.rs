@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use mock::Generator;
 
-use crate::support::event::{ORGANIZATION, event, now_ms};
-use crate::support::function::Function;
-use crate::support::stage::{Stage, only_stream};
+use crate::process::Function;
+use fixtures::environment::{Environment, only_stream};
+use fixtures::event::{ORGANIZATION, event, now_ms};
 
 /// Minutes in 30 days.
 const MONTH: f64 = 30.0 * 24.0 * 60.0;
@@ -34,11 +34,11 @@ fn price(operation: &str) -> f64 {
 const LOG_KILOBYTES: f64 = 5.0;
 
 /// The calls of one invocation, by operation.
-async fn tick(stage: &Stage, function: &Function) -> BTreeMap<String, usize> {
-    let (before, logged) = (stage.aws.front.count(), function.output().len());
+async fn tick(environment: &Environment, function: &Function) -> BTreeMap<String, usize> {
+    let (before, logged) = (environment.aws.proxy.count(), function.output().len());
     function.run("{}").await;
     let mut calls = BTreeMap::new();
-    for seen in &stage.aws.front.seen()[before..] {
+    for seen in &environment.aws.proxy.seen()[before..] {
         *calls.entry(seen.operation.clone()).or_default() += 1;
     }
     // How often the secret is read depends on the schedule, not on the tick.
@@ -92,24 +92,24 @@ fn assert_told(rows: &[String]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_on_cost_has_the_figures_of_the_calls_that_are_made() {
-    let stage = Stage::start().await;
-    let function = Function::spawn(&stage, &[]).await;
+    let environment = Environment::start().await;
+    let function = Function::spawn(&environment, &[]).await;
     // Born, and with every service in its index.
     let mut number = 0;
     let mut load = || {
         let at_ms = now_ms() - 60_000;
         for service in SERVICES {
             number += 1;
-            stage.load(&[event(number, service, at_ms)]);
+            environment.load(&[event(number, service, at_ms)]);
         }
     };
     load();
-    tick(&stage, &function).await;
-    let idle = tick(&stage, &function).await;
+    tick(&environment, &function).await;
+    let idle = tick(&environment, &function).await;
     load();
-    let before = stage.aws.front.created().len();
-    let active = tick(&stage, &function).await;
-    assert_eq!(stage.aws.front.created().len() - before, 6, "entry, four parts and a slot");
+    let before = environment.aws.proxy.created().len();
+    let active = tick(&environment, &function).await;
+    assert_eq!(environment.aws.proxy.created().len() - before, 6, "entry, four parts and a slot");
     let report = function.run("{}").await;
     assert_eq!(only_stream(&report)["written"], 0);
 
@@ -132,17 +132,17 @@ const PAGE_SECONDS: f64 = 3.0;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_on_cost_tells_what_a_million_events_cost() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let to_ms = now_ms() - 60_000;
     let mut generator = Generator::new(1, ORGANIZATION);
     for event in generator.events(to_ms - 23 * 3_600_000..to_ms, BULK) {
-        stage.jumpcloud.world().load(event.raw, i64::MIN).expect("it tells its place");
+        environment.jumpcloud.world().load(event.raw, i64::MIN).expect("it tells its place");
     }
-    let function = Function::spawn(&stage, &[("PAGE_LIMIT", "10000")]).await;
+    let function = Function::spawn(&environment, &[("PAGE_LIMIT", "10000")]).await;
     let report = function.run("{}").await;
     assert_eq!(only_stream(&report)["outcome"], "ok");
     let mut calls = BTreeMap::new();
-    for seen in stage.aws.front.seen() {
+    for seen in environment.aws.proxy.seen() {
         *calls.entry(seen.operation).or_default() += 1_000_000 / BULK;
     }
     let services = dollars(&calls);

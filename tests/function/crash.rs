@@ -3,16 +3,15 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use engine::limits::MINUTE_MS;
 use futures_util::{StreamExt, stream};
 use tokio::time::timeout;
 
-use crate::support::aws::{ARCHIVE, STATE};
-use crate::support::event::{now_ms, series};
-use crate::support::front::{Fault, Way};
-use crate::support::function::{Function, Outcome};
-use crate::support::stage::{INVOCATION_LIMIT, STREAM, Stage, only_stream};
-
-const MINUTE_MS: i64 = 60_000;
+use crate::process::{Function, Outcome};
+use fixtures::aws::{ARCHIVE, STATE};
+use fixtures::environment::{Environment, INVOCATION_LIMIT, STREAM, only_stream};
+use fixtures::event::{now_ms, series};
+use fixtures::fault_proxy::{Fault, Way};
 
 /// Few retries of the SDK's own, so that a lasting fault soon ends the run.
 const SETTINGS: [(&str, &str); 2] = [("PAGE_LIMIT", "10"), ("AWS_MAX_ATTEMPTS", "2")];
@@ -46,40 +45,40 @@ fn later() -> Vec<Vec<u8>> {
 ///
 /// Says how many requests the two runs made and how many the fault met.
 async fn survive(fault: Option<Fault>) -> (usize, usize) {
-    let stage = Stage::start().await;
-    let front = &stage.aws.front;
+    let environment = Environment::start().await;
+    let proxy = &environment.aws.proxy;
     if let Some(fault) = fault {
-        front.arm(fault);
+        proxy.arm(fault);
     }
     let mut events = early();
-    stage.load(&events);
-    let mut met = interrupted_run(&stage).await;
+    environment.load(&events);
+    let mut met = interrupted_run(&environment).await;
     events.extend(later());
-    stage.load(&events[14..]);
-    met += interrupted_run(&stage).await;
-    let requests = front.count();
+    environment.load(&events[14..]);
+    met += interrupted_run(&environment).await;
+    let requests = proxy.count();
 
-    front.heal();
-    if let Some(seen) = fault.and_then(|fault| front.seen().into_iter().nth(fault.at)) {
+    proxy.heal();
+    if let Some(seen) = fault.and_then(|fault| proxy.seen().into_iter().nth(fault.at)) {
         println!("{fault:?} meets {met} requests, the first is {seen:?}");
     }
-    let report = Function::spawn(&stage, &SETTINGS).await.run("{}").await;
+    let report = Function::spawn(&environment, &SETTINGS).await.run("{}").await;
     assert_eq!(only_stream(&report)["outcome"], "ok", "{fault:?}: {report}");
-    stage.archive().await.assert_holds(&events);
-    stage.assert_disciplined();
+    environment.archive().await.assert_holds(&events);
+    environment.assert_disciplined();
     (requests, met)
 }
 
 /// One run in a process of its own, which may end in any way; what it met is healed after it.
-async fn interrupted_run(stage: &Stage) -> usize {
-    let function = Function::spawn(stage, &SETTINGS).await;
+async fn interrupted_run(environment: &Environment) -> usize {
+    let function = Function::spawn(environment, &SETTINGS).await;
     let outcome = function.invoke("{}", INVOCATION_LIMIT).await;
     assert!(!matches!(outcome, Outcome::TimedOut), "{}", function.output());
     drop(function);
-    stage.aws.table.expire_leases();
-    match stage.aws.front.met() {
+    environment.aws.table.expire_leases();
+    match environment.aws.proxy.met() {
         0 => 0,
-        _ => stage.aws.front.heal(),
+        _ => environment.aws.proxy.heal(),
     }
 }
 
@@ -109,22 +108,22 @@ async fn a_run_may_pause_at_every_request_while_another_runs() {
 
 /// Says whether there was a request to pause at.
 async fn paused_at(at: usize) -> bool {
-    let stage = Stage::start().await;
-    let front = &stage.aws.front;
+    let environment = Environment::start().await;
+    let proxy = &environment.aws.proxy;
     let mut events = early();
-    stage.load(&events);
-    front.arm(Fault { at, way: Way::Hold, lasting: false });
-    let paused = Function::spawn(&stage, &SETTINGS).await;
+    environment.load(&events);
+    proxy.arm(Fault { at, way: Way::Hold, lasting: false });
+    let paused = Function::spawn(&environment, &SETTINGS).await;
     let mut pausing = Box::pin(paused.invoke("{}", INVOCATION_LIMIT));
     tokio::select! {
         _ = &mut pausing => return false,
-        () = front.until_held() => {}
+        () = proxy.until_held() => {}
     }
-    stage.aws.table.expire_leases();
+    environment.aws.table.expire_leases();
     events.extend(later());
-    stage.load(&events[14..]);
-    Function::spawn(&stage, &SETTINGS).await.run("{}").await;
-    front.release();
+    environment.load(&events[14..]);
+    Function::spawn(&environment, &SETTINGS).await.run("{}").await;
+    proxy.release();
     let outcome = pausing.await;
     assert!(
         matches!(outcome, Outcome::Response(_)),
@@ -132,23 +131,25 @@ async fn paused_at(at: usize) -> bool {
         paused.output()
     );
 
-    stage.aws.table.expire_leases();
-    Function::spawn(&stage, &SETTINGS).await.run("{}").await;
-    stage.archive().await.assert_holds(&events);
-    stage.assert_disciplined();
+    environment.aws.table.expire_leases();
+    Function::spawn(&environment, &SETTINGS).await.run("{}").await;
+    environment.archive().await.assert_holds(&events);
+    environment.assert_disciplined();
     true
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_at_once_one_is_busy_or_both_finish() {
     for _ in 0..5 {
-        let stage = Stage::start().await;
+        let environment = Environment::start().await;
         let mut events = early();
-        stage.load(&events);
-        let (a, b) =
-            (Function::spawn(&stage, &SETTINGS).await, Function::spawn(&stage, &SETTINGS).await);
+        environment.load(&events);
+        let (a, b) = (
+            Function::spawn(&environment, &SETTINGS).await,
+            Function::spawn(&environment, &SETTINGS).await,
+        );
         for news in [Vec::new(), later()] {
-            stage.load(&news);
+            environment.load(&news);
             events.extend(news);
             let (first, second) = tokio::join!(a.run("{}"), b.run("{}"));
             for report in [first, second] {
@@ -156,95 +157,100 @@ async fn of_two_at_once_one_is_busy_or_both_finish() {
                 assert!(outcome == "ok" || outcome == "busy", "{report}");
             }
         }
-        stage.archive().await.assert_holds(&events);
-        stage.assert_disciplined();
+        environment.archive().await.assert_holds(&events);
+        environment.assert_disciplined();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_emptied_table_is_rebuilt_from_the_journal() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let mut events = early();
-    stage.load(&events);
-    let function = Function::spawn(&stage, &SETTINGS).await;
+    environment.load(&events);
+    let function = Function::spawn(&environment, &SETTINGS).await;
     for _ in 0..3 {
         function.run("{}").await;
-        let before = stage.archive().await;
-        stage.aws.table.empty();
+        let before = environment.archive().await;
+        environment.aws.table.empty();
         let news = series(1_000 * (events.len() + 1), 5, now_ms() - 10 * MINUTE_MS, MINUTE_MS);
-        stage.load(&news);
+        environment.load(&news);
         events.extend(news);
         let report = function.run("{}").await;
         assert_eq!(only_stream(&report)["outcome"], "ok", "{report}");
-        let after = stage.archive().await;
+        let after = environment.archive().await;
         after.assert_holds(&events);
-        let newest = |archive: &crate::support::archive::Archive| {
+        let newest = |archive: &fixtures::archive::Archive| {
             archive.parts.iter().map(|part| (part.name.epoch.clone(), part.name.seq)).max()
         };
         assert!(newest(&after) > newest(&before), "the epoch stays and the numbers go on");
     }
-    stage.assert_disciplined();
+    environment.assert_disciplined();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_restored_to_an_older_state_catches_up() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let mut events = early();
-    stage.load(&events);
-    let function = Function::spawn(&stage, &SETTINGS).await;
+    environment.load(&events);
+    let function = Function::spawn(&environment, &SETTINGS).await;
     function.run("{}").await;
-    let backup = stage.aws.table.get(STREAM).expect("a cursor");
+    let backup = environment.aws.table.get(STREAM).expect("a cursor");
     for number in [100, 200, 300] {
         let news = series(number, 5, now_ms() - 10 * MINUTE_MS, MINUTE_MS);
-        stage.load(&news);
+        environment.load(&news);
         events.extend(news);
         function.run("{}").await;
     }
-    let seq = stage.aws.table.number(STREAM, "seq");
-    stage.aws.table.put(&backup);
-    stage.aws.table.expire_leases();
-    Function::spawn(&stage, &SETTINGS).await.run("{}").await;
-    assert!(stage.aws.table.number(STREAM, "seq") >= seq);
-    stage.archive().await.assert_holds(&events);
-    stage.assert_disciplined();
+    let seq = environment.aws.table.number(STREAM, "seq");
+    environment.aws.table.put(&backup);
+    environment.aws.table.expire_leases();
+    Function::spawn(&environment, &SETTINGS).await.run("{}").await;
+    assert!(environment.aws.table.number(STREAM, "seq") >= seq);
+    environment.archive().await.assert_holds(&events);
+    environment.assert_disciplined();
 }
 
 /// Kills a first run at the first request that `picks` says yes to.
-async fn killed_at(stage: &Stage, way: Way, picks: impl Fn(&str, &str) -> bool) {
-    let rehearsal = Stage::start().await;
+async fn killed_at(environment: &Environment, way: Way, picks: impl Fn(&str, &str) -> bool) {
+    let rehearsal = Environment::start().await;
     rehearsal.load(&early());
     Function::spawn(&rehearsal, &SETTINGS).await.run("{}").await;
-    let seen = rehearsal.aws.front.seen();
+    let seen = rehearsal.aws.proxy.seen();
     let at =
         seen.iter().position(|seen| picks(&seen.operation, &seen.target)).expect("such a request");
-    stage.aws.front.arm(Fault { at, way, lasting: false });
-    let outcome = Function::spawn(stage, &SETTINGS).await.invoke("{}", INVOCATION_LIMIT).await;
+    environment.aws.proxy.arm(Fault { at, way, lasting: false });
+    let outcome =
+        Function::spawn(environment, &SETTINGS).await.invoke("{}", INVOCATION_LIMIT).await;
     assert!(matches!(outcome, Outcome::Died), "{outcome:?}");
-    assert_eq!(stage.aws.front.heal(), 1);
-    stage.aws.table.expire_leases();
+    assert_eq!(environment.aws.proxy.heal(), 1);
+    environment.aws.table.expire_leases();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_decided_batch_survives_the_loss_of_the_table() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let events = early();
-    stage.load(&events);
+    environment.load(&events);
     let decides = |operation: &str, target: &str| {
         operation == "PutObject" && target.starts_with("state/journal/")
     };
-    killed_at(&stage, Way::KillAfter, decides).await;
-    assert_eq!(stage.archive().await.len(), 0, "decided, and nothing of it published");
-    stage.aws.table.empty();
-    Function::spawn(&stage, &SETTINGS).await.run("{}").await;
-    stage.archive().await.assert_holds(&events);
+    killed_at(&environment, Way::KillAfter, decides).await;
+    assert_eq!(
+        environment.archive().await.event_count(),
+        0,
+        "decided, and nothing of it published"
+    );
+    environment.aws.table.empty();
+    Function::spawn(&environment, &SETTINGS).await.run("{}").await;
+    environment.archive().await.assert_holds(&events);
 }
 
 /// Once every slot is written the parts were too: a reader may have taken them away since.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_that_a_reader_removed_is_not_written_again() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let events = early();
-    stage.load(&events);
+    environment.load(&events);
     let slots_written = Cell::new(false);
     let advances = |operation: &str, target: &str| {
         slots_written.set(
@@ -252,68 +258,68 @@ async fn a_part_that_a_reader_removed_is_not_written_again() {
         );
         slots_written.get() && operation == "UpdateItem"
     };
-    killed_at(&stage, Way::Kill, advances).await;
-    for key in stage.aws.buckets.keys(ARCHIVE) {
-        stage.aws.buckets.remove(ARCHIVE, &key);
+    killed_at(&environment, Way::Kill, advances).await;
+    for key in environment.aws.buckets.keys(ARCHIVE) {
+        environment.aws.buckets.remove(ARCHIVE, &key);
     }
-    Function::spawn(&stage, &SETTINGS).await.run("{}").await;
-    assert_eq!(stage.archive().await.len(), 0);
+    Function::spawn(&environment, &SETTINGS).await.run("{}").await;
+    assert_eq!(environment.archive().await.event_count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_with_other_bytes_is_an_alarm() {
-    let stage = Stage::start().await;
-    stage.load(&early());
+    let environment = Environment::start().await;
+    environment.load(&early());
     let publishes =
         |operation: &str, target: &str| operation == "PutObject" && target.starts_with("archive/");
-    killed_at(&stage, Way::KillAfter, publishes).await;
-    let keys = stage.aws.buckets.keys(ARCHIVE);
+    killed_at(&environment, Way::KillAfter, publishes).await;
+    let keys = environment.aws.buckets.keys(ARCHIVE);
     let foreign = [("x-amz-meta-sha256", "00")];
-    stage.aws.buckets.put(ARCHIVE, &keys[0], &foreign, b"not ours").await;
-    let message = Function::spawn(&stage, &SETTINGS).await.fail("{}").await;
+    environment.aws.buckets.put(ARCHIVE, &keys[0], &foreign, b"not ours").await;
+    let message = Function::spawn(&environment, &SETTINGS).await.fail("{}").await;
     assert!(message.contains(STREAM), "{message}");
-    assert_eq!(stage.aws.buckets.get(ARCHIVE, &keys[0]).await.body, "not ours");
+    assert_eq!(environment.aws.buckets.get(ARCHIVE, &keys[0]).await.body, "not ours");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_journal_stops_the_stream_and_nothing_is_written() {
-    let stage = Stage::start().await;
-    stage.load(&early());
-    Function::spawn(&stage, &SETTINGS).await.run("{}").await;
+    let environment = Environment::start().await;
+    environment.load(&early());
+    Function::spawn(&environment, &SETTINGS).await.run("{}").await;
     let journal =
-        stage.aws.buckets.keys(STATE).into_iter().filter(|key| key.starts_with("journal/"));
+        environment.aws.buckets.keys(STATE).into_iter().filter(|key| key.starts_with("journal/"));
     let newest = journal.max().expect("a journal entry");
-    let entry = stage.aws.buckets.get(STATE, &newest).await.body;
+    let entry = environment.aws.buckets.get(STATE, &newest).await.body;
     let mut damaged = entry.to_vec();
     let middle = damaged.len() / 2;
     damaged[middle] ^= 1;
-    stage.aws.buckets.put(STATE, &newest, &[], &damaged).await;
-    stage.aws.table.empty();
-    let created = stage.aws.front.created().len();
-    let message = Function::spawn(&stage, &SETTINGS).await.fail("{}").await;
+    environment.aws.buckets.put(STATE, &newest, &[], &damaged).await;
+    environment.aws.table.empty();
+    let created = environment.aws.proxy.created().len();
+    let message = Function::spawn(&environment, &SETTINGS).await.fail("{}").await;
     assert!(message.contains(STREAM), "{message}");
-    assert_eq!(stage.aws.front.created().len(), created, "{message}");
+    assert_eq!(environment.aws.proxy.created().len(), created, "{message}");
 }
 
 /// SIGKILL at no particular request, many times over one stream.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_instant_again_and_again() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let events = series(1, 150, now_ms() - 20 * 60 * MINUTE_MS, 7 * MINUTE_MS);
-    stage.load(&events);
+    environment.load(&events);
     for round in 0..25_u64 {
-        let function = Function::spawn(&stage, &SETTINGS).await;
+        let function = Function::spawn(&environment, &SETTINGS).await;
         let life = Duration::from_millis(60 + 37 * round);
         let _ = timeout(life, function.invoke("{}", INVOCATION_LIMIT)).await;
         function.kill();
-        stage.aws.table.expire_leases();
+        environment.aws.table.expire_leases();
     }
     let mut outcome = serde_json::Value::Null;
-    let function = Function::spawn(&stage, &SETTINGS).await;
+    let function = Function::spawn(&environment, &SETTINGS).await;
     while outcome != "ok" {
         outcome = only_stream(&function.run("{}").await)["outcome"].clone();
         assert!(outcome == "ok" || outcome == "behind", "{outcome}");
     }
-    stage.archive().await.assert_holds(&events);
-    stage.assert_disciplined();
+    environment.archive().await.assert_holds(&events);
+    environment.assert_disciplined();
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use mock::{Fault, Rule, When};
 use serde_json::{Value, json};
 
-use crate::support::aws::{ARCHIVE, STATE};
-use crate::support::function::{Function, Outcome};
-use crate::support::http::{Server, answer};
-use crate::support::stage::{API_KEY, INVOCATION_LIMIT, Stage};
+use crate::process::{Function, Outcome};
+use fixtures::aws::{ARCHIVE, STATE};
+use fixtures::environment::{API_KEY, Environment, INVOCATION_LIMIT};
+use fixtures::http::{Server, answer};
 
 /// Where CloudFormation waits: takes answers down, and gives these statuses, the last for ever.
 struct Waiting {
@@ -51,9 +51,9 @@ impl Waiting {
 }
 
 /// Runs the function once in this environment; it must answer in time, and only once.
-async fn deploy(stage: &Stage, overrides: &[(&str, &str)], kind: &str) -> Value {
+async fn deploy(environment: &Environment, overrides: &[(&str, &str)], kind: &str) -> Value {
     let waiting = Waiting::start(&[200]).await;
-    let function = Function::spawn(stage, overrides).await;
+    let function = Function::spawn(environment, overrides).await;
     let answered = function.run(&waiting.event(kind)).await;
     let answers = waiting.answers();
     assert_eq!(answers, std::slice::from_ref(&answered));
@@ -66,47 +66,47 @@ async fn deploy(stage: &Stage, overrides: &[(&str, &str)], kind: &str) -> Value 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stack_that_works_is_told_so() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     for kind in ["Create", "Update", "Delete"] {
-        assert_eq!(deploy(&stage, &[], kind).await["Status"], "SUCCESS", "{kind}");
+        assert_eq!(deploy(&environment, &[], kind).await["Status"], "SUCCESS", "{kind}");
     }
-    assert_eq!(stage.event_requests(), 0, "nothing is pulled");
+    assert_eq!(environment.event_requests(), 0, "nothing is pulled");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stack_that_cannot_work_hears_why_and_can_be_taken_back() {
-    let stage = Stage::start().await;
-    stage.jumpcloud.world().remove_key(API_KEY);
-    let answered = deploy(&stage, &[], "Create").await;
+    let environment = Environment::start().await;
+    environment.jumpcloud.world().remove_key(API_KEY);
+    let answered = deploy(&environment, &[], "Create").await;
     assert_eq!(answered["Status"], "FAILED");
     let reason = answered["Reason"].as_str().unwrap();
     assert!(reason.contains("JumpCloud refuses the credential (401"), "{reason}");
     for bucket in [ARCHIVE, STATE] {
-        assert!(stage.aws.buckets.keys(bucket).is_empty(), "{bucket} could not be deleted");
+        assert!(environment.aws.buckets.keys(bucket).is_empty(), "{bucket} could not be deleted");
     }
-    assert_eq!(deploy(&stage, &[], "Delete").await["Status"], "SUCCESS");
+    assert_eq!(deploy(&environment, &[], "Delete").await["Status"], "SUCCESS");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_cannot_even_start_answers_too() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let wrong = [("OVERLAP", "a while"), ("JUMPCLOUD_REGION", "mars")];
-    let answered = deploy(&stage, &wrong, "Create").await;
+    let answered = deploy(&environment, &wrong, "Create").await;
     assert_eq!(answered["Status"], "FAILED");
     let reason = answered["Reason"].as_str().unwrap();
     assert!(reason.contains("OVERLAP") && reason.contains("JUMPCLOUD_REGION"), "{reason}");
-    assert_eq!(deploy(&stage, &wrong, "Delete").await["Status"], "SUCCESS");
-    let answered = deploy(&stage, &[], "Mend").await;
+    assert_eq!(deploy(&environment, &wrong, "Delete").await["Status"], "SUCCESS");
+    let answered = deploy(&environment, &[], "Mend").await;
     assert_eq!(answered["Status"], "FAILED");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answer_comes_before_the_deadline_whatever_hangs() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let slow = Rule::new(Fault::Stall(Duration::from_secs(600)), When::Always);
-    stage.jumpcloud.world().add_fault(slow);
+    environment.jumpcloud.world().add_fault(slow);
     let waiting = Waiting::start(&[200]).await;
-    let function = Function::spawn(&stage, &[]).await;
+    let function = Function::spawn(&environment, &[]).await;
     match function.invoke(&waiting.event("Create"), Duration::from_secs(4)).await {
         Outcome::Response(answered) => assert_eq!(answered["Status"], "FAILED"),
         other => panic!("{other:?}\n{}", function.output()),
@@ -116,8 +116,8 @@ async fn the_answer_comes_before_the_deadline_whatever_hangs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_is_sent_again_where_that_helps_and_follows_no_redirect() {
-    let stage = Stage::start().await;
-    let function = Function::spawn(&stage, &[]).await;
+    let environment = Environment::start().await;
+    let function = Function::spawn(&environment, &[]).await;
     for (statuses, sent, is_taken) in
         [(&[503, 200][..], 2, true), (&[307], 1, false), (&[403], 1, false), (&[500], 3, false)]
     {
@@ -130,8 +130,8 @@ async fn an_answer_is_sent_again_where_that_helps_and_follows_no_redirect() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_but_s3_is_answered() {
-    let stage = Stage::start().await;
-    let function = Function::spawn(&stage, &[]).await;
+    let environment = Environment::start().await;
+    let function = Function::spawn(&environment, &[]).await;
     let event =
         json!({"RequestType": "Delete", "ResponseURL": "https://example.com/x?Signature=s"});
     let message = function.fail(&event.to_string()).await;

@@ -3,25 +3,25 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use engine::limits::MINUTE_MS;
 use mock::{Fault, Key, Organization, Rule, When};
 use serde_json::{Value, json};
 
-use crate::support::event::{ORGANIZATION, event, now_ms};
-use crate::support::function::Function;
-use crate::support::snapshot;
-use crate::support::sqs::{QUEUE_URL, event as messages};
-use crate::support::stage::{API_KEY, Stage};
+use crate::process::Function;
+use fixtures::environment::{API_KEY, Environment};
+use fixtures::event::{ORGANIZATION, event, now_ms};
+use fixtures::snapshot;
+use fixtures::sqs::{QUEUE_URL, event as messages};
 
 const PROVIDER: &str = "5c86b6cf9fdce00001d3800c";
-const MINUTE_MS: i64 = 60_000;
 
 fn id(number: usize) -> String {
     format!("{number:024x}")
 }
 
 /// `count` organizations with three events each; the events.
-fn organizations(stage: &Stage, count: usize) -> Vec<Vec<u8>> {
-    let mut world = stage.jumpcloud.world();
+fn organizations(environment: &Environment, count: usize) -> Vec<Vec<u8>> {
+    let mut world = environment.jumpcloud.world();
     world.add_key(API_KEY, Key::provider("the key", PROVIDER));
     let mut events = Vec::new();
     for number in 0..count {
@@ -47,8 +47,8 @@ fn list(numbers: impl IntoIterator<Item = usize>) -> String {
 }
 
 /// Delivers every message there is, ten at a time.
-async fn work(stage: &Stage, function: &Function) {
-    while let Some(event) = stage.aws.queue.deliver(10) {
+async fn work(environment: &Environment, function: &Function) {
+    while let Some(event) = environment.aws.queue.deliver(10) {
         let answer = function.run(&event).await;
         assert_eq!(answer, json!({"batchItemFailures": []}));
     }
@@ -64,22 +64,25 @@ fn failed(function: &Function) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_organizations_take_one_round_of_the_queue() {
-    let stage = Stage::start().await;
-    let events = organizations(&stage, 97);
+    let environment = Environment::start().await;
+    let events = organizations(&environment, 97);
     let ids = list(0..100);
-    let function = Function::spawn(&stage, &settings(&ids)).await;
+    let function = Function::spawn(&environment, &settings(&ids)).await;
     let report = function.run("{}").await;
     assert_eq!(report["queued"], json!({"sent": 100, "outstanding": 0, "resting": 0, "failed": 0}));
     assert_eq!(report["streams"], json!([]), "the runs have reports of their own");
     let again = function.run("{}").await;
     assert_eq!(again["queued"]["sent"], 0, "no stream is queued twice");
-    assert_eq!((&again["queued"]["outstanding"], stage.aws.queue.len()), (&100.into(), 100));
+    assert_eq!(
+        (&again["queued"]["outstanding"], environment.aws.queue.message_count()),
+        (&100.into(), 100)
+    );
 
-    let sent = stage.aws.front.count();
-    work(&stage, &function).await;
-    let sends = stage.aws.front.seen().into_iter().skip(sent);
+    let sent = environment.aws.proxy.count();
+    work(&environment, &function).await;
+    let sends = environment.aws.proxy.seen().into_iter().skip(sent);
     assert_eq!(sends.filter(|seen| seen.operation.starts_with("Send")).count(), 0);
-    let archive = stage.archive().await;
+    let archive = environment.archive().await;
     archive.assert_holds(&events);
     for part in &archive.parts {
         for line in &part.lines {
@@ -90,42 +93,42 @@ async fn a_hundred_organizations_take_one_round_of_the_queue() {
     assert_eq!(failed(&function), (97..100).map(id).collect(), "those JumpCloud does not know");
     let next = function.run("{}").await;
     assert_eq!(next["queued"]["sent"], 100, "each may be queued again");
-    stage.assert_disciplined();
+    environment.assert_disciplined();
 }
 
 /// The time is printed and not asserted: `cargo test --release` on a quiet machine shows it.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_streams_are_queued_by_one_invocation() {
-    let stage = Stage::start().await;
-    organizations(&stage, 0);
+    let environment = Environment::start().await;
+    organizations(&environment, 0);
     let ids = list(0..2_000);
-    let function = Function::spawn(&stage, &settings(&ids)).await;
+    let function = Function::spawn(&environment, &settings(&ids)).await;
     let report = function.run("{}").await;
     assert_eq!(report["queued"]["sent"], 2_000, "{report}");
-    assert_eq!(stage.aws.queue.len(), 2_000);
+    assert_eq!(environment.aws.queue.message_count(), 2_000);
     println!("2000 streams were queued in {} ms", report["duration_ms"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_organization_that_is_refused_or_throttled_holds_up_no_other() {
-    let stage = Stage::start().await;
-    let mut events = organizations(&stage, 6);
+    let environment = Environment::start().await;
+    let mut events = organizations(&environment, 6);
     {
-        let mut world = stage.jumpcloud.world();
+        let mut world = environment.jumpcloud.world();
         let storm = Fault::error(429, "slow down");
         world.add_fault(Rule::new(storm, When::Always).for_organization(&id(1)));
         let refused = Fault::error(401, "Unauthorized");
         world.add_fault(Rule::new(refused, When::Always).for_organization(&id(4)));
     }
     let ids = list(0..6);
-    let function = Function::spawn(&stage, &settings(&ids)).await;
+    let function = Function::spawn(&environment, &settings(&ids)).await;
     function.run("{}").await;
     // One message an invocation and a short one, as if each had the time of its own.
-    while let Some(event) = stage.aws.queue.deliver(1) {
+    while let Some(event) = environment.aws.queue.deliver(1) {
         let limit = Duration::from_secs(6);
         let outcome = function.invoke(&event, limit).await;
         assert!(
-            matches!(&outcome, crate::support::function::Outcome::Response(answer)
+            matches!(&outcome, crate::process::Outcome::Response(answer)
                 if *answer == json!({"batchItemFailures": []})),
             "{outcome:?}"
         );
@@ -134,7 +137,7 @@ async fn one_organization_that_is_refused_or_throttled_holds_up_no_other() {
         let event: Value = serde_json::from_slice(event).expect("an event");
         event["organization"] != id(1) && event["organization"] != id(4)
     });
-    stage.archive().await.assert_holds(&events);
+    environment.archive().await.assert_holds(&events);
     assert_eq!(failed(&function), [id(1), id(4)].into());
     let status = function.run(r#"{"task":"status"}"#).await;
     let line = |number: usize| {
@@ -147,67 +150,70 @@ async fn one_organization_that_is_refused_or_throttled_holds_up_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_keeps_failing_rests_until_its_next_probe() {
-    let stage = Stage::start().await;
-    organizations(&stage, 2);
+    let environment = Environment::start().await;
+    organizations(&environment, 2);
     let ids = list(0..3);
-    let function = Function::spawn(&stage, &settings(&ids)).await;
+    let function = Function::spawn(&environment, &settings(&ids)).await;
     for _ in 0..5 {
         let report = function.run("{}").await;
         assert_eq!(report["queued"]["sent"], 3, "{report}");
-        work(&stage, &function).await;
+        work(&environment, &function).await;
     }
     let report = function.run("{}").await;
     assert_eq!((&report["queued"]["sent"], &report["queued"]["resting"]), (&2.into(), &1.into()));
     let line = &report["streams"][0];
     assert_eq!((&line["stream"], &line["outcome"]), (&id(2).into(), &"waiting".into()));
     assert!(line["error"].as_str().unwrap().contains("404"), "{report}");
-    work(&stage, &function).await;
+    work(&environment, &function).await;
 
-    stage.aws.table.set_number(&id(2), "retry_after_ms", now_ms() - 1);
-    stage.jumpcloud.world().add_organization(Organization::new(&id(2), "new").managed_by(PROVIDER));
+    environment.aws.table.set_number(&id(2), "retry_after_ms", now_ms() - 1);
+    environment
+        .jumpcloud
+        .world()
+        .add_organization(Organization::new(&id(2), "new").managed_by(PROVIDER));
     assert_eq!(function.run("{}").await["queued"]["sent"], 3, "the probe");
-    work(&stage, &function).await;
-    assert_eq!(stage.aws.table.number(&id(2), "failures"), Some(0));
+    work(&environment, &function).await;
+    assert_eq!(environment.aws.table.number(&id(2), "failures"), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_messages_that_could_not_be_handled_come_again() {
-    let stage = Stage::start().await;
-    organizations(&stage, 1);
+    let environment = Environment::start().await;
+    organizations(&environment, 1);
     let ids = list(0..1);
-    let function = Function::spawn(&stage, &settings(&ids)).await;
+    let function = Function::spawn(&environment, &settings(&ids)).await;
     let fine = format!(r#"{{"version":1,"stream":"{}","task":"collect"}}"#, id(0));
     let unknown = format!(r#"{{"version":1,"stream":"{}","task":"collect"}}"#, id(7));
     let newer = r#"{"version":99}"#.to_owned();
     let event = messages(&[fine, "{}".to_owned(), unknown, newer]);
     let failed = [json!({"itemIdentifier": "message-1"}), json!({"itemIdentifier": "message-3"})];
     assert_eq!(function.run(&event).await, json!({"batchItemFailures": failed}));
-    assert_eq!(stage.archive().await.len(), 3);
+    assert_eq!(environment.archive().await.event_count(), 3);
 }
 
 /// Nor is a stream forgotten whose message never comes: it is taken for lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_takes_nothing_fails_the_invocation_and_leaves_no_place_taken() {
-    let stage = Stage::start().await;
-    organizations(&stage, 3);
+    let environment = Environment::start().await;
+    organizations(&environment, 3);
     let ids = list(0..3);
     let [organizations, _] = settings(&ids);
     let elsewhere = ("WORK_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/111122223333/other");
-    let function = Function::spawn(&stage, &[organizations, elsewhere]).await;
+    let function = Function::spawn(&environment, &[organizations, elsewhere]).await;
     let message = function.fail("{}").await;
     assert!(message.contains("work queue") && message.contains(&id(0)), "{message}");
     for number in 0..3 {
-        assert_eq!(stage.aws.table.number(&id(number), "queued_until_ms"), None);
+        assert_eq!(environment.aws.table.number(&id(number), "queued_until_ms"), None);
     }
-    let function = Function::spawn(&stage, &settings(&ids)).await;
-    stage.aws.queue.leave([1].into());
+    let function = Function::spawn(&environment, &settings(&ids)).await;
+    environment.aws.queue.leave([1].into());
     assert!(function.fail("{}").await.contains("did not take it"));
-    stage.aws.queue.leave([].into());
+    environment.aws.queue.leave([].into());
     assert_eq!(function.run("{}").await["queued"]["sent"], 1, "the one that was left");
-    stage.aws.queue.deliver(3);
+    environment.aws.queue.deliver(3);
     assert_eq!(function.run("{}").await["queued"]["sent"], 0, "its messages may still come");
     for number in 0..3 {
-        stage.aws.table.set_number(&id(number), "queued_until_ms", now_ms() - 1);
+        environment.aws.table.set_number(&id(number), "queued_until_ms", now_ms() - 1);
     }
     assert_eq!(function.run("{}").await["queued"]["sent"], 3, "they are taken for lost");
 }
@@ -215,29 +221,29 @@ async fn a_queue_that_takes_nothing_fails_the_invocation_and_leaves_no_place_tak
 /// Users are read in their organization's turn: no message of their own, and a snapshot each.
 #[tokio::test(flavor = "multi_thread")]
 async fn users_are_read_in_their_organizations_turn() {
-    let stage = Stage::start().await;
-    let events = organizations(&stage, 3);
+    let environment = Environment::start().await;
+    let events = organizations(&environment, 3);
     for number in 0..3 {
-        let mut world = stage.jumpcloud.world();
+        let mut world = environment.jumpcloud.world();
         let organization = world.organization_mut(&id(number)).expect("the organization");
         organization.users = (0..120).map(|user| json!({"_id": id(1_000 + user)})).collect();
     }
     let ids = list(0..3);
     let [ids, queue] = settings(&ids);
-    let function = Function::spawn(&stage, &[ids, queue, ("SYSTEM_USERS", "daily")]).await;
+    let function = Function::spawn(&environment, &[ids, queue, ("SYSTEM_USERS", "daily")]).await;
     for _ in 0..2 {
         let report = function.run("{}").await;
         assert_eq!(report["queued"]["sent"], 3, "{report}");
-        work(&stage, &function).await;
+        work(&environment, &function).await;
     }
-    stage.archive().await.assert_holds(&events);
-    let snapshots = snapshot::read(&stage.aws.buckets).await;
+    environment.archive().await.assert_holds(&events);
+    let snapshots = snapshot::read(&environment.aws.buckets).await;
     assert_eq!(snapshots.len(), 3);
     for (name, snapshot) in snapshots {
         assert_eq!(snapshot.lines().len(), 120, "{name}");
         assert_eq!(snapshot.record.expect("a record")["complete"], true, "{name}");
     }
-    let world = stage.jumpcloud.world();
+    let world = environment.jumpcloud.world();
     let asked = world.log().iter().filter(|record| record.path.starts_with("/api/systemusers"));
     assert_eq!(asked.count(), 6, "two pages each, once");
 }

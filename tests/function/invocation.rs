@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::aws::ARCHIVE;
-use crate::support::event::{ORGANIZATION, now_ms, series};
-use crate::support::function::{Function, Outcome};
-use crate::support::stage::{API_KEY, INVOCATION_LIMIT, STREAM, Stage, only_stream};
+use crate::process::{Function, Outcome};
+use fixtures::aws::ARCHIVE;
+use fixtures::environment::{API_KEY, Environment, INVOCATION_LIMIT, STREAM, only_stream};
+use fixtures::event::{ORGANIZATION, now_ms, series};
 
 /// From the start of the process to its first request for work.
 const START_LIMIT: Duration = Duration::from_millis(100);
@@ -38,26 +38,26 @@ fn rule_payload() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_schedule_collects() {
-    let stage = Stage::start().await;
-    let function = Function::spawn(&stage, &[]).await;
+    let environment = Environment::start().await;
+    let function = Function::spawn(&environment, &[]).await;
     let payloads = [json!({}), json!({"task": "collect"}), scheduler_payload(), rule_payload()];
     let mut events = Vec::new();
     for (nth, payload) in payloads.into_iter().enumerate() {
         let news = series(100 * (nth + 1), 7, now_ms() - 600_000, 1_000);
-        stage.load(&news);
+        environment.load(&news);
         events.extend(news);
         let report = function.run(&payload.to_string()).await;
         assert_eq!(only_stream(&report)["written"], 7, "{payload}: {report}");
         assert!(report["duration_ms"].is_u64(), "{report}");
     }
-    stage.archive().await.assert_holds(&events);
+    environment.archive().await.assert_holds(&events);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_report_says_what_was_done() {
-    let stage = Stage::start().await;
-    stage.load(&series(1, 25, now_ms() - 600_000, 1_000));
-    let report = Function::spawn(&stage, &[("PAGE_LIMIT", "10")]).await.run("{}").await;
+    let environment = Environment::start().await;
+    environment.load(&series(1, 25, now_ms() - 600_000, 1_000));
+    let report = Function::spawn(&environment, &[("PAGE_LIMIT", "10")]).await.run("{}").await;
     let stream = only_stream(&report);
     for field in [
         "stream",
@@ -81,39 +81,39 @@ async fn the_report_says_what_was_done() {
         assert!(stream.get(field).is_some(), "no {field} in {report}");
     }
     assert_eq!(stream["read"], 25, "{report}");
-    assert_eq!(stream["objects"], stage.aws.buckets.keys(ARCHIVE).len(), "{report}");
+    assert_eq!(stream["objects"], environment.aws.buckets.keys(ARCHIVE).len(), "{report}");
     let frontier: jiff::Timestamp = stream["frontier"].as_str().expect("a time").parse().unwrap();
     assert!(frontier.duration_until(jiff::Timestamp::now()).as_secs() < 60, "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_event_is_refused_with_what_is_accepted() {
-    let stage = Stage::start().await;
-    let function = Function::spawn(&stage, &[]).await;
+    let environment = Environment::start().await;
+    let function = Function::spawn(&environment, &[]).await;
     for event in [r#"{"task":"explode"}"#, r#"{"hello":"world"}"#, "[]", "\"collect\"", "7"] {
         let message = function.fail(event).await;
         for task in ["{}", "collect", "validate", "status"] {
             assert!(message.contains(task), "{event}: {message}");
         }
     }
-    assert_eq!(stage.event_requests(), 0);
+    assert_eq!(environment.event_requests(), 0);
     function.run("{}").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn validate_checks_everything_and_pulls_nothing() {
-    let stage = Stage::start().await;
-    stage.load(&series(1, 25, now_ms() - 600_000, 1_000));
-    let function = Function::spawn(&stage, &[]).await;
+    let environment = Environment::start().await;
+    environment.load(&series(1, 25, now_ms() - 600_000, 1_000));
+    let function = Function::spawn(&environment, &[]).await;
     for _ in 0..2 {
         function.run(r#"{"task":"validate"}"#).await;
     }
-    let archived = stage.aws.buckets.keys(ARCHIVE);
+    let archived = environment.aws.buckets.keys(ARCHIVE);
     assert!(archived.iter().all(|key| !key.starts_with("events/")), "{archived:?}");
-    assert!(stage.aws.table.items().iter().all(|item| item.get("seq").is_none()));
+    assert!(environment.aws.table.items().iter().all(|item| item.get("seq").is_none()));
 
-    stage.jumpcloud.world().remove_key(API_KEY);
-    let told = match Function::spawn(&stage, &[])
+    environment.jumpcloud.world().remove_key(API_KEY);
+    let told = match Function::spawn(&environment, &[])
         .await
         .invoke(r#"{"task":"validate"}"#, INVOCATION_LIMIT)
         .await
@@ -126,23 +126,23 @@ async fn validate_checks_everything_and_pulls_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_tells_every_stream() {
-    let stage = Stage::start().await;
-    stage.load(&series(1, 25, now_ms() - 600_000, 1_000));
-    let function = Function::spawn(&stage, &[]).await;
+    let environment = Environment::start().await;
+    environment.load(&series(1, 25, now_ms() - 600_000, 1_000));
+    let function = Function::spawn(&environment, &[]).await;
     function.run("{}").await;
-    let requests = stage.event_requests();
+    let requests = environment.event_requests();
     let status = function.run(r#"{"task":"status"}"#).await.to_string();
     assert!(
         status.contains(STREAM) && status.contains("frontier") && status.contains("lag"),
         "{status}"
     );
-    assert_eq!(stage.event_requests(), requests, "status asks JumpCloud for no events");
+    assert_eq!(environment.event_requests(), requests, "status asks JumpCloud for no events");
 }
 
 /// Whoever got several settings wrong hears of all of them at once, and each by its name.
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_settings_are_all_reported_by_name() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let wrong = [
         ("PAGE_LIMIT", "0"),
         ("OVERLAP", "a while"),
@@ -151,7 +151,7 @@ async fn wrong_settings_are_all_reported_by_name() {
         ("ARCHIVE_PREFIX", "events"),
         ("JUMPCLOUD_ORG_IDS", "not an id"),
     ];
-    let function = Function::spawn(&stage, &wrong).await;
+    let function = Function::spawn(&environment, &wrong).await;
     let told = match function.invoke("{}", INVOCATION_LIMIT).await {
         Outcome::Error(error) => error.to_string(),
         Outcome::Died => function.output(),
@@ -160,15 +160,15 @@ async fn wrong_settings_are_all_reported_by_name() {
     for (variable, _) in wrong {
         assert!(told.contains(variable), "{variable} is not named in {told}");
     }
-    assert_eq!(stage.event_requests(), 0);
+    assert_eq!(environment.event_requests(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn explicit_organizations_are_refused_while_self_has_a_cursor() {
-    let stage = Stage::start().await;
-    let function = Function::spawn(&stage, &[]).await;
+    let environment = Environment::start().await;
+    let function = Function::spawn(&environment, &[]).await;
     function.run("{}").await;
-    let function = Function::spawn(&stage, &[("JUMPCLOUD_ORG_IDS", ORGANIZATION)]).await;
+    let function = Function::spawn(&environment, &[("JUMPCLOUD_ORG_IDS", ORGANIZATION)]).await;
     let message = function.fail("{}").await;
     assert!(message.contains(STREAM) && message.contains("JUMPCLOUD_ORG_IDS"), "{message}");
 }
@@ -176,10 +176,10 @@ async fn explicit_organizations_are_refused_while_self_has_a_cursor() {
 /// The best of a few: what else the machine does is no matter of the function's.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_process_soon_asks_for_work() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let mut best = Duration::MAX;
     for _ in 0..10 {
-        let function = Function::spawn(&stage, &[]).await;
+        let function = Function::spawn(&environment, &[]).await;
         best = best.min(function.start_time().await);
     }
     println!("first request for work after {best:?}");

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::support::event::{event, now_ms};
-use crate::support::function::{Function, Outcome};
-use crate::support::stage::{Stage, only_stream};
+use crate::process::{Function, Outcome};
+use fixtures::environment::{Environment, only_stream};
+use fixtures::event::{event, now_ms};
 
 const MIB: u64 = 1024 * 1024;
 const RESIDENT_MAX: u64 = 128 * MIB;
@@ -24,13 +24,13 @@ fn event_of_a_kibibyte(number: usize, at_ms: i64) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_first_run_stays_small() {
     fastrand::seed(1);
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let first_ms = now_ms() - 23 * 3_600_000;
     let at_ms = |nth: usize| first_ms + 400 * i64::try_from(nth).expect("a small number");
     let events: Vec<_> = (0..EVENTS).map(|nth| event_of_a_kibibyte(nth, at_ms(nth))).collect();
     let bytes: usize = events.iter().map(Vec::len).sum();
-    stage.load(&events);
-    let function = Function::spawn(&stage, &[("PAGE_LIMIT", "10000")]).await;
+    environment.load(&events);
+    let function = Function::spawn(&environment, &[("PAGE_LIMIT", "10000")]).await;
     let mut outcome = serde_json::Value::Null;
     while outcome != "ok" {
         let report = match function.invoke("{}", LIMIT).await {
@@ -42,7 +42,7 @@ async fn a_large_first_run_stays_small() {
     }
     let peak = function.peak_resident_bytes();
     println!("{EVENTS} events of {} bytes: {} MiB resident at most", bytes / EVENTS, peak / MIB);
-    stage.archive().await.assert_holds(&events);
+    environment.archive().await.assert_holds(&events);
     // A debug build is several times larger itself, and its pages count.
     assert!(cfg!(debug_assertions) || peak <= RESIDENT_MAX, "{} MiB", peak / MIB);
 }

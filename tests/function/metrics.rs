@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use mock::{Fault, RetryAfter, When};
 use serde_json::{Value, json};
 
-use crate::support::event::{event, now_ms, series};
-use crate::support::function::Function;
-use crate::support::stage::{API_KEY, Stage};
+use crate::process::Function;
 use crate::template_reading::{logical_ids, properties, template, text};
+use fixtures::environment::{API_KEY, Environment};
+use fixtures::event::{event, now_ms, series};
 
 /// The lines of the embedded metric format in the output of this many invocations, checked for
 /// what CloudWatch asks of them.
@@ -62,11 +62,11 @@ fn named_by_the_template() -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_metric_that_an_alarm_or_the_dashboard_names_is_emitted() {
-    let stage = Stage::start().await;
-    stage.load(&series(1, 25, now_ms() - 600_000, 1_000));
-    let function = Function::spawn(&stage, &[("SYSTEM_USERS", "daily")]).await;
+    let environment = Environment::start().await;
+    environment.load(&series(1, 25, now_ms() - 600_000, 1_000));
+    let function = Function::spawn(&environment, &[("SYSTEM_USERS", "daily")]).await;
     function.run("{}").await;
-    stage.load(&[event(99, "sso", now_ms() - 300_000)]);
+    environment.load(&[event(99, "sso", now_ms() - 300_000)]);
     let report = function.run("{}").await;
     assert_eq!(report["streams"][0]["late"], 1, "{report}");
     let emitted = emitted(&function, 2);
@@ -80,13 +80,13 @@ async fn every_metric_that_an_alarm_or_the_dashboard_names_is_emitted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_say_what_happened_on_a_bad_day() {
-    let stage = Stage::start().await;
-    stage.load(&series(1, 25, now_ms() - 600_000, 1_000));
-    stage.fault(Fault::too_many_requests(RetryAfter::Seconds(1)), When::Nth(1));
-    stage.fault(Fault::error(503, "service unavailable"), When::Nth(2));
-    let function = Function::spawn(&stage, &[("PAGE_LIMIT", "10")]).await;
+    let environment = Environment::start().await;
+    environment.load(&series(1, 25, now_ms() - 600_000, 1_000));
+    environment.fault(Fault::too_many_requests(RetryAfter::Seconds(1)), When::Nth(1));
+    environment.fault(Fault::error(503, "service unavailable"), When::Nth(2));
+    let function = Function::spawn(&environment, &[("PAGE_LIMIT", "10")]).await;
     function.run("{}").await;
-    stage.jumpcloud.world().remove_key(API_KEY);
+    environment.jumpcloud.world().remove_key(API_KEY);
     function.fail("{}").await;
     let lines = emitted(&function, 2);
     let [good, bad] = &lines[..] else { panic!("{lines:?}") };

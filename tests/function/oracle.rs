@@ -3,9 +3,9 @@
 use libdeflater::{CompressionLvl, Compressor};
 use sha2::{Digest, Sha256};
 
-use crate::support::archive::Archive;
-use crate::support::aws::{ARCHIVE, Aws};
-use crate::support::event::event;
+use fixtures::archive::Archive;
+use fixtures::aws::{ARCHIVE, Aws};
+use fixtures::event::event;
 
 const NOON_MS: i64 = 1_795_262_400_000; // 2026-11-21T12:00:00Z
 const KEY: &str =

@@ -3,9 +3,9 @@
 use mock::{Fault, Host, Key, Organization, Rule, When};
 use serde_json::Value;
 
-use crate::support::event::{ORGANIZATION, event, now_ms};
-use crate::support::function::Function;
-use crate::support::stage::{API_KEY, Stage};
+use crate::process::Function;
+use fixtures::environment::{API_KEY, Environment};
+use fixtures::event::{ORGANIZATION, event, now_ms};
 
 const PROVIDER: &str = "5c86b6cf9fdce00001d3800c";
 const OF_PROVIDER: [(&str, &str); 1] = [("JUMPCLOUD_PROVIDER_ID", PROVIDER)];
@@ -15,20 +15,20 @@ fn id(number: usize) -> String {
 }
 
 /// Adds a provider's organization with one event of its own, visible at once.
-fn add(stage: &Stage, number: usize) -> Vec<u8> {
+fn add(environment: &Environment, number: usize) -> Vec<u8> {
     let organization = Organization::new(&id(number), "made up").managed_by(PROVIDER);
     let raw = String::from_utf8(event(number, "sso", now_ms() - 600_000)).expect("text");
     let raw = raw.replace(ORGANIZATION, &id(number)).into_bytes();
-    let mut world = stage.jumpcloud.world();
+    let mut world = environment.jumpcloud.world();
     world.add_organization(organization);
     world.load(raw.clone(), i64::MIN).expect("an event that tells its place");
     raw
 }
 
 /// A portal with `count` organizations; the events of all of them.
-fn portal(stage: &Stage, count: usize) -> Vec<Vec<u8>> {
-    stage.jumpcloud.world().add_key(API_KEY, Key::provider("the key", PROVIDER));
-    (0..count).map(|number| add(stage, number)).collect()
+fn portal(environment: &Environment, count: usize) -> Vec<Vec<u8>> {
+    environment.jumpcloud.world().add_key(API_KEY, Key::provider("the key", PROVIDER));
+    (0..count).map(|number| add(environment, number)).collect()
 }
 
 fn streams(report: &Value) -> Vec<&Value> {
@@ -36,8 +36,8 @@ fn streams(report: &Value) -> Vec<&Value> {
 }
 
 /// Each event lies below keys that name its organization, and below no others.
-async fn assert_apart(stage: &Stage, events: &[Vec<u8>]) {
-    let archive = stage.archive().await;
+async fn assert_apart(environment: &Environment, events: &[Vec<u8>]) {
+    let archive = environment.archive().await;
     archive.assert_holds(events);
     for part in &archive.parts {
         for line in &part.lines {
@@ -49,37 +49,37 @@ async fn assert_apart(stage: &Stage, events: &[Vec<u8>]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_providers_organizations_are_discovered_over_short_unstable_pages() {
-    let stage = Stage::start().await;
-    let events = portal(&stage, 25);
+    let environment = Environment::start().await;
+    let events = portal(&environment, 25);
     {
-        let mut world = stage.jumpcloud.world();
+        let mut world = environment.jumpcloud.world();
         world.behaviours.unstable_lists = true;
         world.behaviours.list_cap = Some(7);
     }
-    let function = Function::spawn(&stage, &OF_PROVIDER).await;
+    let function = Function::spawn(&environment, &OF_PROVIDER).await;
     let report = function.run("{}").await;
     assert_eq!(report["discovery"]["organizations"], 25, "{report}");
     assert_eq!(streams(&report).len(), 26, "and the provider's own trail: {report}");
     let trail = format!("provider-{PROVIDER}");
     assert!(streams(&report).iter().any(|line| line["stream"] == trail), "{report}");
-    assert_apart(&stage, &events).await;
-    stage.assert_disciplined();
+    assert_apart(&environment, &events).await;
+    environment.assert_disciplined();
 }
 
 /// Without a deployment, and without a new process.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_organization_is_found_and_a_vanished_one_recovered_and_reported() {
-    let stage = Stage::start().await;
-    let mut events = portal(&stage, 3);
-    let function = Function::spawn(&stage, &OF_PROVIDER).await;
+    let environment = Environment::start().await;
+    let mut events = portal(&environment, 3);
+    let function = Function::spawn(&environment, &OF_PROVIDER).await;
     function.run("{}").await;
-    events.push(add(&stage, 3));
-    stage.jumpcloud.world().remove_organization(&id(1));
+    events.push(add(&environment, 3));
+    environment.jumpcloud.world().remove_organization(&id(1));
     let report = function.run("{}").await;
     let vanished = streams(&report).into_iter().find(|line| line["stream"] == id(1));
     let vanished = vanished.expect("a line for what was born");
     assert_eq!((&vanished["outcome"], &vanished["requests"]), (&"ok".into(), &0.into()));
-    assert_apart(&stage, &events).await;
+    assert_apart(&environment, &events).await;
     let status = function.run(r#"{"task":"status"}"#).await;
     let configured = |number: usize| {
         let lines = streams(&status).into_iter();
@@ -90,14 +90,17 @@ async fn a_new_organization_is_found_and_a_vanished_one_recovered_and_reported()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_discovery_the_known_organizations_are_collected_and_it_is_told() {
-    let stage = Stage::start().await;
-    portal(&stage, 3);
-    let function = Function::spawn(&stage, &OF_PROVIDER).await;
+    let environment = Environment::start().await;
+    portal(&environment, 3);
+    let function = Function::spawn(&environment, &OF_PROVIDER).await;
     function.run("{}").await;
     for (fault, is_mend) in [(Fault::error(403, "Forbidden"), true), (Fault::html(502), false)] {
-        stage.jumpcloud.world().clear_faults();
-        stage.jumpcloud.world().add_fault(Rule::new(fault, When::Always).on("/organizations"));
-        let before = stage.event_requests();
+        environment.jumpcloud.world().clear_faults();
+        environment
+            .jumpcloud
+            .world()
+            .add_fault(Rule::new(fault, When::Always).on("/organizations"));
+        let before = environment.event_requests();
         if is_mend {
             let message = function.fail("{}").await;
             assert!(message.contains("discovery") && message.contains("403"), "{message}");
@@ -107,7 +110,7 @@ async fn without_discovery_the_known_organizations_are_collected_and_it_is_told(
             assert!(error.contains("502"), "{report}");
             assert_eq!(streams(&report).len(), 4, "{report}");
         }
-        assert!(stage.event_requests() >= before + 4, "each known stream is asked");
+        assert!(environment.event_requests() >= before + 4, "each known stream is asked");
         let validated = function.fail(r#"{"task":"validate"}"#).await;
         assert!(validated.contains("discovery"), "{validated}");
     }
@@ -116,14 +119,14 @@ async fn without_discovery_the_known_organizations_are_collected_and_it_is_told(
 /// `discover` is about the administrator, whom no provider need have.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_administrators_organizations_are_discovered() {
-    let stage = Stage::start().await;
-    let events = portal(&stage, 12);
-    let function = Function::spawn(&stage, &[("JUMPCLOUD_ORG_IDS", "discover")]).await;
+    let environment = Environment::start().await;
+    let events = portal(&environment, 12);
+    let function = Function::spawn(&environment, &[("JUMPCLOUD_ORG_IDS", "discover")]).await;
     function.run(r#"{"task":"validate"}"#).await;
     let report = function.run("{}").await;
     assert_eq!(streams(&report).len(), 12, "{report}");
-    assert_apart(&stage, &events).await;
-    let world = stage.jumpcloud.world();
+    assert_apart(&environment, &events).await;
+    let world = environment.jumpcloud.world();
     assert!(world.log().iter().all(|record| record.provider.is_none()));
     let asked = world.log().iter().filter(|record| record.host == Host::Console);
     assert!(asked.clone().count() > 0 && asked.clone().all(|r| r.organizations.is_empty()));
@@ -132,11 +135,17 @@ async fn an_administrators_organizations_are_discovered() {
 /// What another organization's event would be worth an alarm for.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_of_another_organization_is_quarantined_and_counted() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let foreign = String::from_utf8(event(1, "sso", now_ms() - 600_000)).expect("text");
     let foreign = foreign.replace(ORGANIZATION, &id(9));
-    stage.jumpcloud.world().load_at(foreign, now_ms() - 600_000, ORGANIZATION, "sso", i64::MIN);
-    let function = Function::spawn(&stage, &[("JUMPCLOUD_ORG_IDS", ORGANIZATION)]).await;
+    environment.jumpcloud.world().load_at(
+        foreign,
+        now_ms() - 600_000,
+        ORGANIZATION,
+        "sso",
+        i64::MIN,
+    );
+    let function = Function::spawn(&environment, &[("JUMPCLOUD_ORG_IDS", ORGANIZATION)]).await;
     let report = function.run("{}").await;
     let line = streams(&report)[0];
     assert_eq!((&line["quarantined"], &line["foreign"]), (&1.into(), &1.into()), "{report}");

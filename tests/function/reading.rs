@@ -2,59 +2,57 @@
 
 use std::time::Duration;
 
+use engine::limits::{HOUR_MS, MINUTE_MS};
 use mock::{Fault, When};
 use serde_json::Value;
 
-use crate::support::event::{now_ms, series, spread};
-use crate::support::function::{Function, Outcome};
-use crate::support::stage::{INVOCATION_LIMIT, STREAM, Stage, only_stream};
-
-const MINUTE_MS: i64 = 60_000;
-const HOUR_MS: i64 = 60 * MINUTE_MS;
+use crate::process::{Function, Outcome};
+use fixtures::environment::{Environment, INVOCATION_LIMIT, STREAM, only_stream};
+use fixtures::event::{now_ms, series, spread};
 
 /// Runs once over `events` under a lasting fault of JumpCloud's headers; all must arrive.
 async fn reads_everything_despite(fault: Fault, when: When, events: &[Vec<u8>]) {
-    let stage = Stage::start().await;
-    stage.load(events);
-    stage.fault(fault.clone(), when);
-    let report = Function::spawn(&stage, &[]).await.run("{}").await;
+    let environment = Environment::start().await;
+    environment.load(events);
+    environment.fault(fault.clone(), when);
+    let report = Function::spawn(&environment, &[]).await.run("{}").await;
     assert_eq!(only_stream(&report)["outcome"], "ok", "{fault:?}: {report}");
-    stage.archive().await.assert_holds(events);
-    stage.assert_disciplined();
+    environment.archive().await.assert_holds(events);
+    environment.assert_disciplined();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_run_archives_every_page() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let events = spread(450);
-    stage.load(&events);
-    let function = Function::spawn(&stage, &[]).await;
+    environment.load(&events);
+    let function = Function::spawn(&environment, &[]).await;
     let report = function.run("{}").await;
     let stream = only_stream(&report);
     assert_eq!((&stream["stream"], &stream["outcome"]), (&STREAM.into(), &"ok".into()), "{report}");
     assert_eq!(stream["written"], 450, "{report}");
 
-    let archive = stage.archive().await;
+    let archive = environment.archive().await;
     archive.assert_holds(&events);
     assert!(archive.parts.iter().all(|part| part.name.stream == STREAM));
     assert!(archive.parts.iter().all(|part| part.name.epoch == archive.parts[0].name.epoch));
     assert!(archive.quarantined.is_empty());
-    stage.assert_disciplined();
+    environment.assert_disciplined();
 
-    let written = stage.aws.front.created().len();
+    let written = environment.aws.proxy.created().len();
     let report = function.run("{}").await;
     assert_eq!(only_stream(&report)["written"], 0, "{report}");
-    assert_eq!(stage.aws.front.created().len(), written, "a run without news writes nothing");
+    assert_eq!(environment.aws.proxy.created().len(), written, "a run without news writes nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exact_multiple_of_the_page_size_ends() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let events = spread(300);
-    stage.load(&events);
-    Function::spawn(&stage, &[]).await.run("{}").await;
-    stage.archive().await.assert_holds(&events);
-    stage.assert_disciplined();
+    environment.load(&events);
+    Function::spawn(&environment, &[]).await.run("{}").await;
+    environment.archive().await.assert_holds(&events);
+    environment.assert_disciplined();
 }
 
 /// The body of no page is read beside one as large as these; but each is asked for once.
@@ -62,7 +60,7 @@ async fn an_exact_multiple_of_the_page_size_ends() {
 async fn large_pages_are_asked_for_as_often_as_small_ones() {
     let mut requests = Vec::new();
     for filler in [1, 9 * 1024 * 1024] {
-        let stage = Stage::start().await;
+        let environment = Environment::start().await;
         let events: Vec<_> = spread(7)
             .into_iter()
             .map(|mut event| {
@@ -71,34 +69,34 @@ async fn large_pages_are_asked_for_as_often_as_small_ones() {
                 event
             })
             .collect();
-        stage.load(&events);
-        let report = Function::spawn(&stage, &[("PAGE_LIMIT", "3")]).await.run("{}").await;
+        environment.load(&events);
+        let report = Function::spawn(&environment, &[("PAGE_LIMIT", "3")]).await.run("{}").await;
         assert_eq!(only_stream(&report)["outcome"], "ok", "{report}");
-        stage.archive().await.assert_holds(&events);
-        requests.push(stage.event_requests());
+        environment.archive().await.assert_holds(&events);
+        requests.push(environment.event_requests());
     }
     assert_eq!(requests[0], requests[1]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_millisecond_may_hold_many_pages() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let events = series(1, 2_500, now_ms() - HOUR_MS, 0);
-    stage.load(&events);
-    let report = Function::spawn(&stage, &[]).await.run("{}").await;
+    environment.load(&events);
+    let report = Function::spawn(&environment, &[]).await.run("{}").await;
     assert_eq!(only_stream(&report)["written"], 2_500, "{report}");
-    stage.archive().await.assert_holds(&events);
-    stage.assert_disciplined();
+    environment.archive().await.assert_holds(&events);
+    environment.assert_disciplined();
 }
 
 /// The page budget does not end a reading inside the millisecond it began in.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_page_budget_gets_through_a_dense_millisecond() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let mut events = series(1, 450, now_ms() - HOUR_MS, 0);
     events.extend(series(1_000, 250, now_ms() - HOUR_MS / 2, 1_000));
-    stage.load(&events);
-    let function = Function::spawn(&stage, &[("MAX_PAGES_PER_RUN", "2")]).await;
+    environment.load(&events);
+    let function = Function::spawn(&environment, &[("MAX_PAGES_PER_RUN", "2")]).await;
     let mut outcomes = Vec::new();
     while outcomes.last() != Some(&Value::from("ok")) {
         assert!(outcomes.len() < 20, "still behind: {}", function.output());
@@ -106,8 +104,8 @@ async fn a_small_page_budget_gets_through_a_dense_millisecond() {
         outcomes.push(only_stream(&report)["outcome"].clone());
     }
     assert_eq!(outcomes[0], "behind");
-    stage.archive().await.assert_holds(&events);
-    stage.assert_disciplined();
+    environment.archive().await.assert_holds(&events);
+    environment.assert_disciplined();
 }
 
 /// JumpCloud's clock stands still in the middle of events a millisecond apart, so each window ends
@@ -115,39 +113,39 @@ async fn a_small_page_budget_gets_through_a_dense_millisecond() {
 #[tokio::test(flavor = "multi_thread")]
 async fn windows_meet_whether_the_end_bound_is_inclusive_or_not() {
     for end_inclusive in [true, false] {
-        let stage = Stage::start().await;
-        stage.jumpcloud.world().behaviours.end_inclusive = end_inclusive;
-        stage.set_ahead_ms(-10_000);
+        let environment = Environment::start().await;
+        environment.jumpcloud.world().behaviours.end_inclusive = end_inclusive;
+        environment.set_ahead_ms(-10_000);
         let events = series(1, 4_000, now_ms() - 11_000, 1);
-        stage.load(&events);
+        environment.load(&events);
         let settings = [("OVERLAP", "0s"), ("PAGE_LIMIT", "10000")];
-        let function = Function::spawn(&stage, &settings).await;
+        let function = Function::spawn(&environment, &settings).await;
         let mut counts = Vec::new();
         for _ in 0..3 {
             counts.push(only_stream(&function.run("{}").await)["written"].as_u64());
         }
-        stage.set_ahead_ms(0);
-        Function::spawn(&stage, &settings).await.run("{}").await;
+        environment.set_ahead_ms(0);
+        Function::spawn(&environment, &settings).await.run("{}").await;
         assert!(counts.iter().any(|count| *count > Some(0)), "no window ended among the events");
-        stage.archive().await.assert_holds(&events);
-        stage.assert_disciplined();
+        environment.archive().await.assert_holds(&events);
+        environment.assert_disciplined();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn late_events_within_the_overlap_are_archived_once() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let mut events = series(1, 50, now_ms() - 14 * MINUTE_MS, 10_000);
-    stage.load(&events);
-    let function = Function::spawn(&stage, &[]).await;
+    environment.load(&events);
+    let function = Function::spawn(&environment, &[]).await;
     function.run("{}").await;
     let late = series(1_000, 50, now_ms() - 13 * MINUTE_MS, 10_000);
-    stage.load(&late);
+    environment.load(&late);
     events.extend(late);
     let report = function.run("{}").await;
     assert_eq!(only_stream(&report)["late"], 50, "{report}");
-    stage.archive().await.assert_holds(&events);
-    stage.assert_disciplined();
+    environment.archive().await.assert_holds(&events);
+    environment.assert_disciplined();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,11 +181,11 @@ async fn page_ends_are_told_by_the_rows() {
 /// Nothing could tell the rows of the next page from those of this one: an alarm, not a silent end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_millisecond_that_fills_a_page_without_a_token_is_an_alarm() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let events = series(1, 250, now_ms() - HOUR_MS, 0);
-    stage.load(&events);
-    stage.fault(Fault::TokenAbsentOnFullPages, When::Always);
-    let function = Function::spawn(&stage, &[]).await;
+    environment.load(&events);
+    environment.fault(Fault::TokenAbsentOnFullPages, When::Always);
+    let function = Function::spawn(&environment, &[]).await;
     match function.invoke("{}", INVOCATION_LIMIT).await {
         Outcome::Response(report) => {
             assert_eq!(only_stream(&report)["outcome"], "failed", "{report}");
@@ -195,10 +193,10 @@ async fn a_millisecond_that_fills_a_page_without_a_token_is_an_alarm() {
         Outcome::Error(error) => assert!(error.to_string().contains(STREAM), "{error}"),
         other => panic!("{other:?}\n{}", function.output()),
     }
-    assert!(stage.event_requests() < 20, "it does not loop");
-    stage.jumpcloud.world().clear_faults();
+    assert!(environment.event_requests() < 20, "it does not loop");
+    environment.jumpcloud.world().clear_faults();
     function.run("{}").await;
-    stage.archive().await.assert_holds(&events);
+    environment.archive().await.assert_holds(&events);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,29 +204,29 @@ async fn header_names_and_bodies_travel_in_any_form() {
     use mock::{EmptyPageToken, HeaderSpelling};
     let events = spread(300);
     for token in [EmptyPageToken::EmptyArray, EmptyPageToken::Null, EmptyPageToken::Echo] {
-        let stage = Stage::start().await;
-        stage.load(&events);
+        let environment = Environment::start().await;
+        environment.load(&events);
         {
-            let ways = &mut stage.jumpcloud.world().behaviours;
+            let ways = &mut environment.jumpcloud.world().behaviours;
             ways.empty_page_token = token;
             ways.header_spelling = HeaderSpelling::Lower;
             ways.gzip = true;
             ways.chunked = true;
             ways.full_precision_bounds = true;
         }
-        Function::spawn(&stage, &[]).await.run("{}").await;
-        stage.archive().await.assert_holds(&events);
-        stage.assert_disciplined();
+        Function::spawn(&environment, &[]).await.run("{}").await;
+        environment.archive().await.assert_holds(&events);
+        environment.assert_disciplined();
     }
 }
 
 /// A run that gets too little time ends cleanly, keeps what it has, and the next ones finish.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_short_deadline_ends_a_run_cleanly() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let events = spread(900);
-    stage.load(&events);
-    let function = Function::spawn(&stage, &[("PAGE_LIMIT", "20")]).await;
+    environment.load(&events);
+    let function = Function::spawn(&environment, &[("PAGE_LIMIT", "20")]).await;
     let mut outcome = Value::Null;
     for _ in 0..20 {
         outcome = match function.invoke("{}", Duration::from_secs(3)).await {
@@ -241,6 +239,6 @@ async fn a_short_deadline_ends_a_run_cleanly() {
         assert_eq!(outcome, "behind", "{}", function.output());
     }
     assert_eq!(outcome, "ok");
-    stage.archive().await.assert_holds(&events);
-    stage.assert_disciplined();
+    environment.archive().await.assert_holds(&events);
+    environment.assert_disciplined();
 }

@@ -5,10 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use mock::{Fault, Key, When};
 use serde_json::json;
 
-use crate::support::aws::SECRET_KEY;
-use crate::support::event::{ORGANIZATION, now_ms, series};
-use crate::support::function::{Function, Outcome};
-use crate::support::stage::{API_KEY, INVOCATION_LIMIT, STREAM, Stage, only_stream};
+use crate::process::{Function, Outcome};
+use fixtures::aws::SECRET_KEY;
+use fixtures::environment::{API_KEY, Environment, INVOCATION_LIMIT, STREAM, only_stream};
+use fixtures::event::{ORGANIZATION, now_ms, series};
 
 const NEW_KEY: &str = "jca_c4n4ryKEYc4n4ryKEYc4n4ryKEY00002";
 const CLIENT_ID: &str = "collector-client";
@@ -23,9 +23,9 @@ fn events(number: usize) -> Vec<Vec<u8>> {
     series(number, 25, now_ms() - 600_000, 1_000)
 }
 
-fn add_service_account(stage: &Stage) {
+fn add_service_account(environment: &Environment) {
     let grants = Key::single("the account", ORGANIZATION);
-    stage.jumpcloud.world().add_service_account(CLIENT_ID, CLIENT_SECRET, grants);
+    environment.jumpcloud.world().add_service_account(CLIENT_ID, CLIENT_SECRET, grants);
 }
 
 fn service_account() -> String {
@@ -42,66 +42,66 @@ async fn a_rotated_secret_of_any_shape_is_read_again() {
         service_account(),
     ];
     for shape in shapes {
-        let stage = Stage::start().await;
-        add_service_account(&stage);
+        let environment = Environment::start().await;
+        add_service_account(&environment);
         let mut all = events(1);
-        stage.load(&all);
-        let function = Function::spawn(&stage, &NAMED).await;
+        environment.load(&all);
+        let function = Function::spawn(&environment, &NAMED).await;
         function.run("{}").await;
 
-        stage.jumpcloud.world().rotate_key(API_KEY, NEW_KEY);
-        stage.aws.secrets.set(&shape);
+        environment.jumpcloud.world().rotate_key(API_KEY, NEW_KEY);
+        environment.aws.secrets.set(&shape);
         let news = events(100);
-        stage.load(&news);
+        environment.load(&news);
         all.extend(news);
         let report = function.run("{}").await;
         assert_eq!(only_stream(&report)["outcome"], "ok", "{shape}: {report}");
-        stage.archive().await.assert_holds(&all);
-        stage.assert_disciplined();
+        environment.archive().await.assert_holds(&all);
+        environment.assert_disciplined();
     }
 }
 
 /// The key changes between two pages of one reading.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_may_rotate_in_the_middle_of_a_reading() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let all = events(1);
-    stage.load(&all);
+    environment.load(&all);
     let rotated = Fault::KeyRotated { old: API_KEY.to_owned(), new: NEW_KEY.to_owned() };
-    let function = Function::spawn(&stage, &[("PAGE_LIMIT", "10")]).await;
+    let function = Function::spawn(&environment, &[("PAGE_LIMIT", "10")]).await;
     function.run("{}").await;
-    stage.fault(rotated, When::Nth(1));
-    stage.aws.secrets.set(NEW_KEY);
+    environment.fault(rotated, When::Nth(1));
+    environment.aws.secrets.set(NEW_KEY);
     function.run("{}").await;
-    stage.archive().await.assert_holds(&all);
+    environment.archive().await.assert_holds(&all);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_token_is_fetched_anew() {
-    let stage = Stage::start().await;
-    add_service_account(&stage);
-    stage.aws.secrets.set(&service_account());
+    let environment = Environment::start().await;
+    add_service_account(&environment);
+    environment.aws.secrets.set(&service_account());
     let all = events(1);
-    stage.load(&all);
-    stage.fault(Fault::TokensRevoked, When::Nth(2));
-    let report = Function::spawn(&stage, &NAMED).await.run("{}").await;
+    environment.load(&all);
+    environment.fault(Fault::TokensRevoked, When::Nth(2));
+    let report = Function::spawn(&environment, &NAMED).await.run("{}").await;
     assert_eq!(only_stream(&report)["stream"], ORGANIZATION);
-    stage.archive().await.assert_holds(&all);
-    stage.assert_disciplined();
+    environment.archive().await.assert_holds(&all);
+    environment.assert_disciplined();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_stays_refused_fails_and_recovers_once_it_is_replaced() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let all = events(1);
-    stage.load(&all);
-    let function = Function::spawn(&stage, &[("PAGE_LIMIT", "10")]).await;
-    stage.jumpcloud.world().rotate_key(API_KEY, NEW_KEY);
+    environment.load(&all);
+    let function = Function::spawn(&environment, &[("PAGE_LIMIT", "10")]).await;
+    environment.jumpcloud.world().rotate_key(API_KEY, NEW_KEY);
     let message = function.fail("{}").await;
     assert!(message.contains(STREAM), "{message}");
-    stage.aws.secrets.set(NEW_KEY);
+    environment.aws.secrets.set(NEW_KEY);
     function.run("{}").await;
-    stage.archive().await.assert_holds(&all);
+    environment.archive().await.assert_holds(&all);
 }
 
 /// What JumpCloud may say of a request, harmless itself.
@@ -132,17 +132,17 @@ fn quoting_answers(credential: &str) -> Vec<Option<Fault>> {
 /// Runs under each answer at the most talkative log level, and searches everything that was said
 /// and stored.
 async fn assert_never_shown(secret: &str, answers: Vec<Option<Fault>>) {
-    let stage = Stage::start().await;
-    add_service_account(&stage);
-    stage.aws.secrets.set(secret);
-    stage.load(&events(1));
+    let environment = Environment::start().await;
+    add_service_account(&environment);
+    environment.aws.secrets.set(secret);
+    environment.load(&events(1));
     let settings = [NAMED[0], NAMED[1], ("LOG_LEVEL", "trace")];
-    let function = Function::spawn(&stage, &settings).await;
+    let function = Function::spawn(&environment, &settings).await;
     let mut said = Vec::new();
     for fault in answers {
-        stage.jumpcloud.world().clear_faults();
+        environment.jumpcloud.world().clear_faults();
         if let Some(fault) = fault {
-            stage.fault(fault, When::Always);
+            environment.fault(fault, When::Always);
         }
         for task in ["{}", r#"{"task":"validate"}"#, r#"{"task":"status"}"#] {
             said.push(match function.invoke(task, INVOCATION_LIMIT).await {
@@ -150,13 +150,13 @@ async fn assert_never_shown(secret: &str, answers: Vec<Option<Fault>>) {
                 other => panic!("{other:?}\n{}", function.output()),
             });
         }
-        said.extend(stage.aws.table.items().iter().map(ToString::to_string));
+        said.extend(environment.aws.table.items().iter().map(ToString::to_string));
     }
     said.push(function.output());
-    let parts = stage.archive().await.parts;
+    let parts = environment.archive().await.parts;
     assert!(!parts.is_empty(), "nothing was archived");
     let archived = parts.into_iter().flat_map(|part| part.lines);
-    let stored: Vec<_> = stage.aws.buckets.everything().into_iter().chain(archived).collect();
+    let stored: Vec<_> = environment.aws.buckets.everything().into_iter().chain(archived).collect();
 
     let basic = STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));
     for forbidden in [API_KEY, CLIENT_SECRET, TOKEN_HEAD, &basic, SECRET_KEY] {

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
+use engine::limits::DAY_MS;
 use futures_util::{StreamExt, stream};
 use mock::{Fault, RetryAfter, Rule, When};
 use serde_json::{Value, json};
 
-use crate::support::event::{ORGANIZATION, now_ms, series};
-use crate::support::front::{Fault as AwsFault, Way};
-use crate::support::function::{Function, Outcome};
-use crate::support::snapshot::{self, Snapshot};
-use crate::support::stage::{INVOCATION_LIMIT, Stage};
+use crate::process::{Function, Outcome};
+use fixtures::environment::{Environment, INVOCATION_LIMIT};
+use fixtures::event::{ORGANIZATION, now_ms, series};
+use fixtures::fault_proxy::{Fault as AwsFault, Way};
+use fixtures::snapshot::{self, Snapshot};
 
-const DAY_MS: i64 = 24 * 3_600_000;
 const DAILY: (&str, &str) = ("SYSTEM_USERS", "daily");
 
 fn id(number: usize) -> String {
@@ -37,23 +37,23 @@ fn without_phone(mut user: Value) -> Value {
     user
 }
 
-async fn stage(users: usize) -> Stage {
-    let stage = Stage::start().await;
-    stage.load(&series(1, 5, now_ms() - 600_000, 1_000));
-    let mut world = stage.jumpcloud.world();
+async fn environment(users: usize) -> Environment {
+    let environment = Environment::start().await;
+    environment.load(&series(1, 5, now_ms() - 600_000, 1_000));
+    let mut world = environment.jumpcloud.world();
     let organization = world.organization_mut(ORGANIZATION).expect("the organization");
     // In no order, as a directory may hold them.
     organization.users = (0..users).map(|number| user((number * 7) % users)).collect();
     drop(world);
-    stage
+    environment
 }
 
-fn fault(stage: &Stage, fault: Fault, when: When) {
-    stage.jumpcloud.world().add_fault(Rule::new(fault, when).on("/systemusers"));
+fn fault(environment: &Environment, fault: Fault, when: When) {
+    environment.jumpcloud.world().add_fault(Rule::new(fault, when).on("/systemusers"));
 }
 
-fn requests(stage: &Stage) -> usize {
-    let world = stage.jumpcloud.world();
+fn requests(environment: &Environment) -> usize {
+    let world = environment.jumpcloud.world();
     world.log().iter().filter(|record| record.path.starts_with("/api/systemusers")).count()
 }
 
@@ -62,15 +62,15 @@ fn line(report: &Value) -> &Value {
     lines.iter().find(|line| line["stream"] == "self.users").expect("a line of the users")
 }
 
-async fn only_snapshot(stage: &Stage) -> Snapshot {
-    let mut snapshots = snapshot::read(&stage.aws.buckets).await;
+async fn only_snapshot(environment: &Environment) -> Snapshot {
+    let mut snapshots = snapshot::read(&environment.aws.buckets).await;
     assert_eq!(snapshots.len(), 1);
-    stage.archive().await.assert_holds(&stage_events(stage));
+    environment.archive().await.assert_holds(&stage_events(environment));
     snapshots.pop_first().expect("one").1
 }
 
-fn stage_events(stage: &Stage) -> Vec<Vec<u8>> {
-    stage.jumpcloud.world().events().map(|(_, event)| event.raw.to_vec()).collect()
+fn stage_events(environment: &Environment) -> Vec<Vec<u8>> {
+    environment.jumpcloud.world().events().map(|(_, event)| event.raw.to_vec()).collect()
 }
 
 /// Each of these users is there once, by the default without telephone numbers.
@@ -100,34 +100,34 @@ async fn finish(function: &Function) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_of_2350_users_is_there_once_over_moving_pages_a_429_and_a_kill() {
-    let stage = stage(2_350).await;
-    stage.jumpcloud.world().behaviours.moved_rows = 3;
-    stage.jumpcloud.world().behaviours.list_cap = Some(93);
-    fault(&stage, Fault::too_many_requests(RetryAfter::Seconds(1)), When::Nth(3));
+    let environment = environment(2_350).await;
+    environment.jumpcloud.world().behaviours.moved_rows = 3;
+    environment.jumpcloud.world().behaviours.list_cap = Some(93);
+    fault(&environment, Fault::too_many_requests(RetryAfter::Seconds(1)), When::Nth(3));
     let settings = [DAILY, ("MAX_PAGES_PER_RUN", "9")];
-    let function = Function::spawn(&stage, &settings).await;
+    let function = Function::spawn(&environment, &settings).await;
     let report = function.run("{}").await;
     assert_eq!(line(&report)["outcome"], "behind", "{report}");
     assert_eq!(line(&report)["retries"], 1, "{report}");
 
-    fault(&stage, Fault::Stall(Duration::from_secs(50)), When::Nth(4));
-    let before = requests(&stage);
+    fault(&environment, Fault::Stall(Duration::from_secs(50)), When::Nth(4));
+    let before = requests(&environment);
     let killing = async {
-        while requests(&stage) < before + 4 {
+        while requests(&environment) < before + 4 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         function.kill();
     };
     let (outcome, ()) = tokio::join!(function.invoke("{}", INVOCATION_LIMIT), killing);
     assert!(matches!(outcome, Outcome::Died), "{outcome:?}");
-    stage.jumpcloud.world().clear_faults();
-    stage.aws.table.expire_leases();
+    environment.jumpcloud.world().clear_faults();
+    environment.aws.table.expire_leases();
 
-    let function = Function::spawn(&stage, &settings).await;
+    let function = Function::spawn(&environment, &settings).await;
     let report = finish(&function).await;
     let told = &line(&report)["snapshot"];
     assert_eq!((&told["complete"], &told["users"]), (&true.into(), &2_350.into()), "{report}");
-    let snapshot = only_snapshot(&stage).await;
+    let snapshot = only_snapshot(&environment).await;
     assert_holds(&snapshot, 0..2_350);
     let record = snapshot.record.expect("a record");
     let field = |name: &str| record[name].clone();
@@ -138,40 +138,40 @@ async fn each_of_2350_users_is_there_once_over_moving_pages_a_429_and_a_kill() {
     assert!(snapshot.parts.len() > 2, "several runs, several parts");
     assert_eq!(record["stream"], "self.users");
 
-    let (asked, keys) = (requests(&stage), stage.aws.front.created().len());
+    let (asked, keys) = (requests(&environment), environment.aws.proxy.created().len());
     function.run("{}").await;
-    let report = Function::spawn(&stage, &settings).await.run("{}").await;
+    let report = Function::spawn(&environment, &settings).await.run("{}").await;
     assert_eq!(line(&report)["outcome"], "ok", "{report}");
     assert_eq!(line(&report)["requests"], 0, "{report}");
-    assert_eq!((requests(&stage), stage.aws.front.created().len()), (asked, keys));
+    assert_eq!((requests(&environment), environment.aws.proxy.created().len()), (asked, keys));
     let status = function.run(r#"{"task":"status"}"#).await;
     assert_eq!(line(&status)["snapshot"]["complete"], true, "{status}");
-    stage.assert_disciplined();
+    environment.assert_disciplined();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_setting_nobody_is_asked() {
-    let stage = stage(10).await;
+    let environment = environment(10).await;
     for settings in [vec![], vec![("SYSTEM_USERS", "off")]] {
-        let function = Function::spawn(&stage, &settings).await;
+        let function = Function::spawn(&environment, &settings).await;
         let report = function.run("{}").await;
         assert_eq!(report["streams"].as_array().map(Vec::len), Some(1), "{report}");
         function.run(r#"{"task":"validate"}"#).await;
     }
-    assert_eq!(requests(&stage), 0);
-    assert!(snapshot::read(&stage.aws.buckets).await.is_empty());
+    assert_eq!(requests(&environment), 0);
+    assert!(snapshot::read(&environment.aws.buckets).await.is_empty());
 }
 
 /// A day later by JumpCloud's clock; what the first day holds stays as it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_day_starts_anew() {
-    let stage = stage(150).await;
-    stage.set_ahead_ms(-DAY_MS);
-    Function::spawn(&stage, &[DAILY]).await.run("{}").await;
-    stage.set_ahead_ms(0);
-    let report = Function::spawn(&stage, &[DAILY]).await.run("{}").await;
+    let environment = environment(150).await;
+    environment.set_ahead_ms(-DAY_MS);
+    Function::spawn(&environment, &[DAILY]).await.run("{}").await;
+    environment.set_ahead_ms(0);
+    let report = Function::spawn(&environment, &[DAILY]).await.run("{}").await;
     assert_eq!(line(&report)["written"], 150, "{report}");
-    let snapshots = snapshot::read(&stage.aws.buckets).await;
+    let snapshots = snapshot::read(&environment.aws.buckets).await;
     assert_eq!(snapshots.len(), 2, "{:?}", snapshots.keys());
     for (name, snapshot) in snapshots {
         assert_holds(&snapshot, 0..150);
@@ -185,11 +185,11 @@ async fn a_directory_that_changes_meanwhile_is_gone_through_once_more() {
         (Fault::UserAdded { organization: ORGANIZATION.to_owned(), user: user(250) }, 251, true),
         (Fault::UserRemoved { organization: ORGANIZATION.to_owned(), id: id(3) }, 250, false),
     ] {
-        let stage = stage(250).await;
-        fault(&stage, change, When::Nth(2));
-        let report = Function::spawn(&stage, &[DAILY]).await.run("{}").await;
+        let environment = environment(250).await;
+        fault(&environment, change, When::Nth(2));
+        let report = Function::spawn(&environment, &[DAILY]).await.run("{}").await;
         assert_eq!(line(&report)["outcome"], "ok", "{report}");
-        let snapshot = only_snapshot(&stage).await;
+        let snapshot = only_snapshot(&environment).await;
         assert_holds(&snapshot, 0..expected);
         let record = snapshot.record.expect("a record");
         assert_eq!((&record["passes"], &record["complete"]), (&2.into(), &complete.into()));
@@ -211,10 +211,10 @@ async fn fields_are_kept_or_left_out_and_values_untouched() {
             json!({"_id": id(0), "n": 1.5, "mfa": {"configured": true}}),
         ),
     ] {
-        let stage = stage(1).await;
+        let environment = environment(1).await;
         let settings: Vec<_> = settings.into_iter().chain([DAILY]).collect();
-        Function::spawn(&stage, &settings).await.run("{}").await;
-        let snapshot = only_snapshot(&stage).await;
+        Function::spawn(&environment, &settings).await.run("{}").await;
+        let snapshot = only_snapshot(&environment).await;
         let found: Value = serde_json::from_slice(snapshot.lines()[0]).expect("a user");
         assert_eq!(found, expected, "{settings:?}");
     }
@@ -223,13 +223,13 @@ async fn fields_are_kept_or_left_out_and_values_untouched() {
 /// The events are collected whatever is the matter with the users, and it is told.
 #[tokio::test(flavor = "multi_thread")]
 async fn users_that_cannot_be_read_hold_up_no_events() {
-    let stage = stage(10).await;
-    fault(&stage, Fault::error(403, "Forbidden"), When::Always);
-    let function = Function::spawn(&stage, &[DAILY]).await;
+    let environment = environment(10).await;
+    fault(&environment, Fault::error(403, "Forbidden"), When::Always);
+    let function = Function::spawn(&environment, &[DAILY]).await;
     let message = function.fail("{}").await;
     assert!(message.contains("self.users") && message.contains("403"), "{message}");
     assert!(function.fail(r#"{"task":"validate"}"#).await.contains("users of self"));
-    stage.archive().await.assert_holds(&stage_events(&stage));
+    environment.archive().await.assert_holds(&stage_events(&environment));
 }
 
 /// Two pages a run, so that some points lie between decided parts.
@@ -237,19 +237,19 @@ const SMALL: [(&str, &str); 3] = [DAILY, ("MAX_PAGES_PER_RUN", "2"), ("AWS_MAX_A
 
 /// Says whether there was a request to fail at.
 async fn survives(at: usize, way: Way) -> bool {
-    let stage = stage(330).await;
-    let front = &stage.aws.front;
-    front.arm(AwsFault { at, way, lasting: false });
+    let environment = environment(330).await;
+    let proxy = &environment.aws.proxy;
+    proxy.arm(AwsFault { at, way, lasting: false });
     for _ in 0..2 {
-        let function = Function::spawn(&stage, &SMALL).await;
+        let function = Function::spawn(&environment, &SMALL).await;
         let _ = function.invoke("{}", INVOCATION_LIMIT).await;
         drop(function);
-        stage.aws.table.expire_leases();
+        environment.aws.table.expire_leases();
     }
-    let met = front.met() > 0;
-    front.heal();
-    finish(&Function::spawn(&stage, &SMALL).await).await;
-    let snapshot = only_snapshot(&stage).await;
+    let met = proxy.met() > 0;
+    proxy.heal();
+    finish(&Function::spawn(&environment, &SMALL).await).await;
+    let snapshot = only_snapshot(&environment).await;
     assert_holds(&snapshot, 0..330);
     assert_eq!(snapshot.record.expect("a record")["complete"], true, "{way:?} at {at}");
     met

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use hyper::Request;
 use serde_json::{Value, json};
 
-use crate::http::{Answer, Server, answer};
 use crate::{collector, text};
+use fixtures::http::{Answer, Server, answer};
 
 const FUNCTION: &str = "jumpcloud-collector-Collector-a1b2c3";
 

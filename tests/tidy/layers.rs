@@ -148,8 +148,8 @@ impl<S: AsRef<str>, T: AsRef<str>> StartsWithAll<T> for [S] {
     }
 }
 
-/// The crates of the workspace: what each is called in paths, and its root file.
-fn crates() -> Vec<(String, String)> {
+/// What the workspace builds: kind, name in paths, and root file.
+fn targets() -> Vec<(String, String, String)> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]);
     let output = cargo.current_dir(root()).output().expect("cargo knows the workspace");
@@ -157,14 +157,11 @@ fn crates() -> Vec<(String, String)> {
     let workspace: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let members = workspace["packages"].as_array().unwrap();
     let targets = members.iter().flat_map(|member| member["targets"].as_array().unwrap());
-    let product = targets.filter(|target| {
-        let kind = target["kind"][0].as_str();
-        kind == Some("lib") || kind == Some("bin")
-    });
-    let described = product.map(|target| {
-        let file = target["src_path"].as_str().unwrap();
+    let described = targets.map(|target| {
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let file = text(&target["src_path"]);
         let file = file.strip_prefix(root().to_str().unwrap()).unwrap().trim_start_matches('/');
-        (target["name"].as_str().unwrap().replace('-', "_"), file.to_owned())
+        (text(&target["kind"][0]), text(&target["name"]).replace('-', "_"), file.to_owned())
     });
     described.collect()
 }
@@ -182,7 +179,9 @@ fn product() -> Modules {
             }
         }
     }
-    Modules::read(&crates(), &files)
+    let product = targets().into_iter().filter(|(kind, ..)| kind == "lib" || kind == "bin");
+    let crates: Vec<_> = product.map(|(_, name, file)| (name, file)).collect();
+    Modules::read(&crates, &files)
 }
 
 #[test]
@@ -212,4 +211,15 @@ fn every_path_is_understood() {
     let modules = product();
     let unknown = modules.links().into_iter().filter(|link| link.to == Target::Unknown);
     assert_none("paths", unknown.map(|link| format!("{}: {}", link.from, link.path)));
+}
+
+#[test]
+fn every_test_is_built() {
+    let targets = targets();
+    let folders = fs::read_dir(root().join("tests")).unwrap().map(|entry| entry.unwrap().path());
+    let missing = folders.map(|folder| folder.join("main.rs")).filter(|main| {
+        let is_main = |file: &str| root().join(file) == *main;
+        main.exists() && !targets.iter().any(|(kind, _, file)| kind == "test" && is_main(file))
+    });
+    assert_none("in no package's manifest", missing.map(|main| main.display().to_string()));
 }

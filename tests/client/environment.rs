@@ -107,8 +107,8 @@ pub fn account(client_secret: &str) -> String {
     format!(r#"{{"client_id":"{CLIENT_ID}","client_secret":"{client_secret}"}}"#)
 }
 
-/// The whole stage.
-pub struct Stage {
+/// The whole environment.
+pub struct Environment {
     pub mock: MockServer,
     pub clock: Arc<FakeClock>,
     /// How far JumpCloud's clock is ahead of the local one.
@@ -119,7 +119,7 @@ pub struct Stage {
     pub meter: Arc<Meter>,
 }
 
-impl Stage {
+impl Environment {
     /// A client with the API key.
     pub async fn start() -> Self {
         Self::with_secret(KEY).await
@@ -179,7 +179,7 @@ impl Stage {
         self.client.page(self.request()).await
     }
 
-    /// The page as [`Stage::organization_request`] asks for it.
+    /// The page as [`Environment::organization_request`] asks for it.
     pub async fn organization_page(&self) -> Result<Page, InsightsError> {
         self.client.page(self.organization_request()).await
     }

@@ -1,22 +1,22 @@
 //! Everything at once: faults of JumpCloud and of AWS, kills, late events, cursors lost and sweeps
 //! set back, in thirty mixes of chance. Nothing lost, nothing twice.
 
+use engine::limits::HOUR_MS;
 use fastrand::Rng;
 use futures_util::{StreamExt, stream};
 use mock::When;
 
-use super::weather::passing;
-use crate::support::event::{event, now_ms, spread};
-use crate::support::front::{Fault, Way};
-use crate::support::function::{Function, Outcome};
-use crate::support::stage::{INVOCATION_LIMIT, STREAM, Stage, only_stream};
+use super::outages::passing;
+use crate::process::{Function, Outcome};
+use fixtures::environment::{Environment, INVOCATION_LIMIT, STREAM, only_stream};
+use fixtures::event::{event, now_ms, spread};
+use fixtures::fault_proxy::{Fault, Way};
 
 const MIXES: u64 = 30;
 /// Mixes at a time: they mostly wait.
 const AT_ONCE: usize = 6;
 /// Interrupted runs a mix.
 const ROUNDS: usize = 5;
-const HOUR_MS: i64 = 3_600_000;
 
 const SETTINGS: [(&str, &str); 3] =
     [("PAGE_LIMIT", "20"), ("AWS_MAX_ATTEMPTS", "2"), ("SWEEP_EVERY", "1s")];
@@ -33,10 +33,10 @@ async fn thirty_mixes_lose_nothing_and_repeat_nothing() {
 /// One mix. Says how many of its faults of AWS were met.
 async fn mix(seed: u64) -> usize {
     let mut chance = Rng::with_seed(seed);
-    let stage = Stage::start().await;
-    let front = &stage.aws.front;
+    let environment = Environment::start().await;
+    let proxy = &environment.aws.proxy;
     let mut events = spread(40);
-    stage.load(&events);
+    environment.load(&events);
     let mut met = 0;
     for round in 0..ROUNDS {
         let number = 1_000 * (round + 1);
@@ -44,26 +44,27 @@ async fn mix(seed: u64) -> usize {
         let late: Vec<_> = (0..chance.usize(..12))
             .map(|nth| event(number + nth, "sso", now_ms() - chance.i64(1_000..12 * HOUR_MS)))
             .collect();
-        stage.load(&late);
+        environment.load(&late);
         events.extend(late);
         let weather = passing();
-        stage.fault(weather[chance.usize(..weather.len())].clone(), When::Next(chance.u64(..4)));
-        let (at, lasting) = (front.count() + chance.usize(..25), chance.u8(..4) == 0);
+        environment
+            .fault(weather[chance.usize(..weather.len())].clone(), When::Next(chance.u64(..4)));
+        let (at, lasting) = (proxy.count() + chance.usize(..25), chance.u8(..4) == 0);
         let way = WAYS[chance.usize(..WAYS.len())];
-        front.arm(Fault {
+        proxy.arm(Fault {
             at,
             way,
             lasting: lasting && !matches!(way, Way::Kill | Way::KillAfter),
         });
         match chance.u8(..6) {
-            0 => stage.aws.table.empty(),
+            0 => environment.aws.table.empty(),
             1 | 2 => {
                 let back_ms = now_ms() - chance.i64(HOUR_MS..30 * HOUR_MS);
-                stage.aws.table.set_number(STREAM, "sweep_mark_ms", back_ms);
+                environment.aws.table.set_number(STREAM, "sweep_mark_ms", back_ms);
             }
             _ => {}
         }
-        let function = Function::spawn(&stage, &SETTINGS).await;
+        let function = Function::spawn(&environment, &SETTINGS).await;
         for _ in 0..2 {
             let outcome = function.invoke("{}", INVOCATION_LIMIT).await;
             assert!(!matches!(outcome, Outcome::TimedOut), "{seed}: {}", function.output());
@@ -72,17 +73,17 @@ async fn mix(seed: u64) -> usize {
             }
         }
         drop(function);
-        met += front.met();
-        front.heal();
-        stage.jumpcloud.world().clear_faults();
-        stage.aws.table.expire_leases();
+        met += proxy.met();
+        proxy.heal();
+        environment.jumpcloud.world().clear_faults();
+        environment.aws.table.expire_leases();
     }
     // What came within the last hours is found by a comparison or a sweep.
-    let function = Function::spawn(&stage, &SETTINGS).await;
+    let function = Function::spawn(&environment, &SETTINGS).await;
     function.run("{}").await;
-    stage.aws.table.set_number(STREAM, "sweep_mark_ms", now_ms() - 13 * HOUR_MS);
+    environment.aws.table.set_number(STREAM, "sweep_mark_ms", now_ms() - 13 * HOUR_MS);
     let report = function.run("{}").await;
     assert_eq!(only_stream(&report)["outcome"], "ok", "{seed}: {report}");
-    stage.archive().await.assert_holds(&events);
+    environment.archive().await.assert_holds(&events);
     met
 }

@@ -11,30 +11,27 @@
     reason = "tests"
 )]
 
-mod support;
-
-#[path = "template/reading.rs"]
+#[path = "../template/reading.rs"]
 #[expect(dead_code, reason = "the tests of the template use the rest")]
 mod template_reading;
 
-mod function {
-    mod backfill;
-    mod cost;
-    mod crash;
-    mod deployment;
-    mod fleet;
-    mod invocation;
-    mod late;
-    mod memory;
-    mod metrics;
-    mod mix;
-    mod odd;
-    mod oracle;
-    mod organizations;
-    mod output;
-    mod peers;
-    mod reading;
-    mod secret;
-    mod users;
-    mod weather;
-}
+mod aws_mock_conformance;
+mod backfill;
+mod chaos;
+mod cost;
+mod crash;
+mod deployment;
+mod fleet;
+mod invocation;
+mod late;
+mod malformed_events;
+mod memory;
+mod metrics;
+mod oracle;
+mod organizations;
+mod outages;
+mod output;
+mod process;
+mod reading;
+mod secret;
+mod users;

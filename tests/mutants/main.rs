@@ -6,8 +6,8 @@
 //! MUTANT=nonce cargo test --test mutants -- --ignored      those whose name holds a word
 //! ```
 //!
-//! A mutant is an edit of a copy of the source, below `target`; the engine has no switches. The
-//! copy is built alone, see `tests/engine`, so that each takes seconds.
+//! A mutant is an edit of a copy of the source, below `target`; the engine has no switches. Only
+//! the engine and the simulation are built of it, so that each takes seconds.
 
 #![expect(
     clippy::unwrap_used,
@@ -17,7 +17,6 @@
     reason = "tests"
 )]
 
-#[path = "mutants/list.rs"]
 mod list;
 
 use std::fs;
@@ -30,17 +29,19 @@ use list::{MUTANTS, Mutant};
 /// Schedules within which each must be caught.
 const SCHEDULES: u64 = 1_000;
 
-/// A copy of what the engine and the simulation are built from.
+/// A copy of the workspace, of which the engine and the simulation are built.
 struct Copy(PathBuf);
 
 impl Copy {
     fn make() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let copy = root.join("target/mutants/copy");
-        for folder in ["src/engine", "tests/engine", "tests/simulation"] {
+        for folder in ["src", "tests"] {
             copy_folder(&root.join(folder), &copy.join(folder));
         }
-        fs::copy(root.join("tests/simulation.rs"), copy.join("tests/simulation.rs")).unwrap();
+        for file in ["Cargo.toml", "Cargo.lock"] {
+            fs::copy(root.join(file), copy.join(file)).unwrap();
+        }
         Self(copy)
     }
 
@@ -61,10 +62,10 @@ impl Copy {
     /// What the simulation of this copy prints.
     fn simulate(&self) -> String {
         let output = Command::new(env!("CARGO"))
-            .args(["test", "--offline", "--quiet", "--test", "simulation"])
-            .arg("--manifest-path")
-            .arg(self.0.join("tests/engine/Cargo.toml"))
+            .args(["test", "--offline", "--quiet", "--package", "jumpcloud-collector-simulation"])
+            .current_dir(&self.0)
             .args(["--", "many", "--ignored", "--nocapture"])
+            .env("CARGO_PROFILE_DEV_DEBUG", "false")
             .env("CARGO_TARGET_DIR", self.0.with_file_name("build"))
             .env("SIM_SCHEDULES", SCHEDULES.to_string())
             .output()

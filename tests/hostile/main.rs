@@ -3,7 +3,6 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-#[path = "hostile/check.rs"]
 mod check;
 
 use proptest::prelude::*;

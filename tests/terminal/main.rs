@@ -2,15 +2,9 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::disallowed_methods,
-    unreachable_pub,
     reason = "a test may stop at what should not be, and passes its own environment on"
 )]
-
-#[path = "../support/http.rs"]
-#[expect(dead_code, reason = "shared with tests that need more of it")]
-mod http;
 
 mod stack;
 
@@ -18,13 +12,13 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
+use engine::limits::HOUR_MS;
 use engine::ports::Clock as _;
 use jumpcloud_collector::clock::SystemClock;
 use mock::{Generator, Key, MockServer, World};
 
 const ORGANIZATION: &str = "0123456789abcdef01234567";
 const API_KEY: &str = "jca_c4n4ry";
-const HOUR_MS: i64 = 3_600_000;
 
 fn collector(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_collector"));

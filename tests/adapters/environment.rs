@@ -15,46 +15,46 @@ use jumpcloud_collector::aws::sqs::Sqs;
 use jumpcloud_collector::local::{FolderCursors, FolderObjects};
 use tempfile::TempDir;
 
-use crate::support::aws::{ACCESS_KEY, Aws, SECRET_ID, SECRET_KEY, TABLE};
-use crate::support::front::{Fault, Way};
+use fixtures::aws::{ACCESS_KEY, Aws, SECRET_ID, SECRET_KEY, TABLE};
+use fixtures::fault_proxy::{Fault, Way};
 use fixtures::memory::{MemoryCursors, MemoryObjects};
 
 /// A port, and what lives as long as it.
-pub struct Stage<P: ?Sized> {
+pub struct Environment<P: ?Sized> {
     pub port: Arc<P>,
     _peer: Box<dyn Any + Send>,
 }
 
-fn stage<P: ?Sized>(port: Arc<P>, peer: impl Any + Send) -> Stage<P> {
-    Stage { port, _peer: Box::new(peer) }
+fn environment<P: ?Sized>(port: Arc<P>, peer: impl Any + Send) -> Environment<P> {
+    Environment { port, _peer: Box::new(peer) }
 }
 
-pub async fn memory_objects() -> Stage<dyn Objects> {
-    stage(Arc::new(MemoryObjects::default()), ())
+pub async fn memory_objects() -> Environment<dyn Objects> {
+    environment(Arc::new(MemoryObjects::default()), ())
 }
 
-pub async fn folder_objects() -> Stage<dyn Objects> {
+pub async fn folder_objects() -> Environment<dyn Objects> {
     let folder = TempDir::new().unwrap();
-    stage(Arc::new(FolderObjects::new(folder.path().join("not yet there"))), folder)
+    environment(Arc::new(FolderObjects::new(folder.path().join("not yet there"))), folder)
 }
 
-pub async fn s3_objects() -> Stage<dyn Objects> {
+pub async fn s3_objects() -> Environment<dyn Objects> {
     let aws = Aws::start("unused").await;
-    stage(Arc::new(s3(&endpoint(&aws, "S3")).await), aws)
+    environment(Arc::new(s3(&endpoint(&aws, "S3")).await), aws)
 }
 
-pub async fn memory_cursors() -> Stage<dyn Cursors> {
-    stage(Arc::new(MemoryCursors::default()), ())
+pub async fn memory_cursors() -> Environment<dyn Cursors> {
+    environment(Arc::new(MemoryCursors::default()), ())
 }
 
-pub async fn folder_cursors() -> Stage<dyn Cursors> {
+pub async fn folder_cursors() -> Environment<dyn Cursors> {
     let folder = TempDir::new().unwrap();
-    stage(Arc::new(FolderCursors::new(folder.path().join("not yet there"))), folder)
+    environment(Arc::new(FolderCursors::new(folder.path().join("not yet there"))), folder)
 }
 
-pub async fn dynamodb_cursors() -> Stage<dyn Cursors> {
+pub async fn dynamodb_cursors() -> Environment<dyn Cursors> {
     let aws = Aws::start("unused").await;
-    stage(Arc::new(dynamodb(&endpoint(&aws, "DYNAMODB"), TABLE).await), aws)
+    environment(Arc::new(dynamodb(&endpoint(&aws, "DYNAMODB"), TABLE).await), aws)
 }
 
 /// S3 at a URL.
@@ -67,12 +67,12 @@ pub async fn dynamodb(url: &str, table: &str) -> DynamoDb {
     DynamoDb::new(&config(url).await, table.to_owned())
 }
 
-/// The stage's secret at a URL.
+/// The environment's secret at a URL.
 pub async fn secrets_manager(url: &str) -> SecretsManager {
     SecretsManager::new(&config(url).await, SECRET_ID.to_owned())
 }
 
-/// The stage's work queue, or another one, at a URL.
+/// The environment's work queue, or another one, at a URL.
 pub async fn sqs(url: &str, queue: &str) -> Sqs {
     Sqs::new(&config(url).await, queue.to_owned())
 }
@@ -80,12 +80,12 @@ pub async fn sqs(url: &str, queue: &str) -> Sqs {
 /// Where a service of the account is.
 pub fn endpoint(aws: &Aws, service: &str) -> String {
     let variable = format!("AWS_ENDPOINT_URL_{service}");
-    aws.environment().into_iter().find(|(name, _)| *name == variable).expect("an endpoint").1
+    aws.variables().into_iter().find(|(name, _)| *name == variable).expect("an endpoint").1
 }
 
 /// Does something to the next request, or to all from the next one on.
 pub fn arm(aws: &Aws, way: Way, lasting: bool) {
-    aws.front.arm(Fault { at: aws.front.count(), way, lasting });
+    aws.proxy.arm(Fault { at: aws.proxy.count(), way, lasting });
 }
 
 /// As the function's own configuration, but for the waits between the SDK's retries.

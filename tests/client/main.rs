@@ -8,16 +8,14 @@
     reason = "tests"
 )]
 
-mod client {
-    mod account;
-    mod broken;
-    mod key;
-    mod lists;
-    mod network;
-    mod paging;
-    mod pushback;
-    mod raw;
-    mod refusals;
-    mod size;
-    mod stage;
-}
+mod account;
+mod broken;
+mod environment;
+mod key;
+mod lists;
+mod network;
+mod paging;
+mod pushback;
+mod raw;
+mod refusals;
+mod size;

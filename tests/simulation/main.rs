@@ -2,9 +2,9 @@
 //! engine in a simulated world, thousands of seeded schedules of it.
 //!
 //! ```text
-//! cargo test --test simulation                                   a minute of schedules
-//! SIM_SEED=42 cargo test --test simulation replay -- --nocapture one schedule, with its trace
-//! infra/simulate 1000000                                         so many, with the engine alone
+//! cargo test -p jumpcloud-collector-simulation                   a minute of schedules
+//! SIM_SEED=42 cargo test -p jumpcloud-collector-simulation replay -- --nocapture   one, with its trace
+//! infra/simulate 1000000                                         so many, optimized
 //! ```
 
 #![expect(
@@ -15,41 +15,24 @@
     reason = "tests"
 )]
 
-#[path = "simulation/chance.rs"]
 mod chance;
-#[path = "simulation/check.rs"]
 mod check;
-#[path = "simulation/draw.rs"]
 mod draw;
-#[path = "simulation/faults.rs"]
 mod faults;
-#[path = "simulation/ports.rs"]
 mod ports;
-#[path = "simulation/request.rs"]
 mod request;
-#[path = "simulation/schedule.rs"]
 mod schedule;
-#[path = "simulation/simulate.rs"]
 mod simulate;
-#[path = "simulation/starved.rs"]
 mod starved;
-#[path = "simulation/store.rs"]
 mod store;
-#[path = "simulation/table.rs"]
 mod table;
-#[path = "simulation/tally.rs"]
 mod tally;
-#[path = "simulation/trace.rs"]
 mod trace;
-#[path = "simulation/truth.rs"]
 mod truth;
-#[path = "simulation/walks.rs"]
 mod walks;
-#[path = "simulation/world.rs"]
 mod world;
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -136,7 +119,9 @@ fn report(seeds: &Range<u64>, time: Option<Duration>) {
     }
     if let Some((seed, _)) = failed.first() {
         keep_regression(*seed);
-        panic!("SIM_SEED={seed} cargo test --test simulation replay -- --nocapture");
+        panic!(
+            "SIM_SEED={seed} cargo test -p jumpcloud-collector-simulation replay -- --nocapture"
+        );
     }
     assert!(tally.never().is_empty(), "never met: {:?}", tally.never());
 }
@@ -188,8 +173,7 @@ fn scripted(seed: u64, effect: u64, fault: Fault) -> Ending {
 /// Seeds that failed once.
 #[test]
 fn regressions() {
-    let text = regressions_file().map(|path| std::fs::read_to_string(path).unwrap());
-    let text = text.unwrap_or_default();
+    let text = std::fs::read_to_string(REGRESSIONS).unwrap();
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     for seed in lines.filter_map(|line| line.split_whitespace().next()) {
         let wrong = simulate(seed.parse().unwrap()).wrong;
@@ -197,17 +181,13 @@ fn regressions() {
     }
 }
 
-/// Where failing seeds are kept; also when the engine is built alone, see `tests/engine`.
-fn regressions_file() -> Option<PathBuf> {
-    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
-    above.map(|folder| folder.join("tests/simulation/regressions.txt")).find(|path| path.exists())
-}
+/// Where failing seeds are kept.
+const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/regressions.txt");
 
 fn keep_regression(seed: u64) {
-    let Some(path) = regressions_file() else { return };
-    let kept = std::fs::read_to_string(&path).unwrap();
+    let kept = std::fs::read_to_string(REGRESSIONS).unwrap();
     if !kept.lines().any(|line| line.split_whitespace().next() == Some(&seed.to_string())) {
-        std::fs::write(path, format!("{kept}{seed}\n")).unwrap();
+        std::fs::write(REGRESSIONS, format!("{kept}{seed}\n")).unwrap();
     }
 }
 

@@ -12,8 +12,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::runtime::{Runtime, Said};
-use super::stage::Stage;
+use fixtures::environment::Environment;
+use fixtures::runtime::{Runtime, Said};
 
 /// How long a process may take to ask for its first invocation before the test gives up.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -40,21 +40,23 @@ pub struct Function {
 }
 
 impl Function {
-    /// Starts the function in the stage's environment, with these variables in place of its own.
-    pub async fn spawn(stage: &Stage, overrides: &[(&str, &str)]) -> Self {
+    /// Starts the function in the environment's environment, with these variables in place of its own.
+    pub async fn spawn(environment: &Environment, overrides: &[(&str, &str)]) -> Self {
         let runtime = Runtime::start().await;
         let (mut reader, writer) = pipe().expect("a pipe");
         let mut command = Command::new(program());
         command
             .env_clear()
-            .envs(stage.environment())
+            .envs(environment.variables())
             .env("AWS_LAMBDA_RUNTIME_API", runtime.address());
         command.envs(overrides.iter().copied());
         let output = tempfile::tempfile().expect("a file for its output");
         command.stdout(output.try_clone().expect("a second handle")).stderr(writer);
         let spawned = Instant::now();
-        let child =
-            stage.aws.front.spawn_victim(|| command.spawn().expect("the built function starts"));
+        let child = environment
+            .aws
+            .proxy
+            .spawn_victim(|| command.spawn().expect("the built function starts"));
         drop(command);
 
         let (end, ended) = watch::channel(false);
@@ -94,7 +96,7 @@ impl Function {
     pub fn run(&self, event: &str) -> impl Future<Output = Value> {
         let caller = std::panic::Location::caller();
         async move {
-            match self.invoke(event, super::stage::INVOCATION_LIMIT).await {
+            match self.invoke(event, fixtures::environment::INVOCATION_LIMIT).await {
                 Outcome::Response(report) => report,
                 other => panic!("{caller}: {event} ended as {other:?}\n{}", self.output()),
             }
@@ -106,7 +108,7 @@ impl Function {
     pub fn fail(&self, event: &str) -> impl Future<Output = String> {
         let caller = std::panic::Location::caller();
         async move {
-            match self.invoke(event, super::stage::INVOCATION_LIMIT).await {
+            match self.invoke(event, fixtures::environment::INVOCATION_LIMIT).await {
                 Outcome::Error(error) => {
                     error["errorMessage"].as_str().expect("an errorMessage").to_owned()
                 }

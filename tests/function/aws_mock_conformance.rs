@@ -1,4 +1,4 @@
-//! The stage's own behaviour: where a scenario leans on AWS, the emulator must do as AWS does.
+//! The environment's own behaviour: where a scenario leans on AWS, the emulator must do as AWS does.
 
 use std::collections::HashMap;
 
@@ -6,11 +6,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumAlgorithm;
 
-use crate::support::aws::{ARCHIVE, Aws, SECRET_ID, TABLE};
-use crate::support::front::{Fault, Way};
+use fixtures::aws::{ARCHIVE, Aws, SECRET_ID, TABLE};
+use fixtures::fault_proxy::{Fault, Way};
 
 async fn config(aws: &Aws) -> aws_config::SdkConfig {
-    let environment: HashMap<_, _> = aws.environment().into_iter().collect();
+    let environment: HashMap<_, _> = aws.variables().into_iter().collect();
     let credentials = aws_sdk_s3::config::Credentials::new(
         &environment["AWS_ACCESS_KEY_ID"],
         &environment["AWS_SECRET_ACCESS_KEY"],
@@ -40,7 +40,7 @@ async fn dynamodb(aws: &Aws) -> aws_sdk_dynamodb::Client {
 }
 
 fn endpoint(aws: &Aws, variable: &str) -> String {
-    let found = aws.environment().into_iter().find(|(name, _)| name == variable);
+    let found = aws.variables().into_iter().find(|(name, _)| name == variable);
     found.expect("an endpoint").1
 }
 
@@ -68,7 +68,7 @@ async fn one_of_many_racing_creates_wins() {
         }
     }
     assert_eq!(won, 1);
-    assert_eq!(aws.front.created(), ["archive/events/a"]);
+    assert_eq!(aws.proxy.created(), ["archive/events/a"]);
     let object = aws.buckets.get(ARCHIVE, "events/a").await;
     assert_eq!(object.headers["x-amz-meta-stream"], "self");
     assert!(object.headers.contains_key("x-amz-checksum-sha256"));
@@ -149,12 +149,12 @@ async fn the_secret_is_the_one_that_was_set() {
 async fn a_cut_after_the_write_leaves_the_write() {
     let aws = Aws::start("secret").await;
     let client = s3(&aws).await;
-    aws.front.arm(Fault { at: 0, way: Way::CutAfter, lasting: false });
+    aws.proxy.arm(Fault { at: 0, way: Way::CutAfter, lasting: false });
     // The SDK tries again by itself, and finds what it had written.
     assert_eq!(create(&client, "events/a", "x").await, Err(412));
-    assert_eq!(aws.front.heal(), 1);
-    aws.front.arm(Fault { at: aws.front.count(), way: Way::Cut, lasting: true });
+    assert_eq!(aws.proxy.heal(), 1);
+    aws.proxy.arm(Fault { at: aws.proxy.count(), way: Way::Cut, lasting: true });
     assert_eq!(create(&client, "events/b", "x").await, Err(0));
-    assert!(aws.front.heal() > 1, "the SDK tried more than once");
+    assert!(aws.proxy.heal() > 1, "the SDK tried more than once");
     assert_eq!(aws.buckets.keys(ARCHIVE), ["events/a"]);
 }

@@ -1,12 +1,12 @@
 //! Odd events: archived as sent, however odd; only what is no event at all is quarantined.
 
+use engine::limits::HOUR_MS;
 use mock::{Fault, When};
 
-use crate::support::event::{ORGANIZATION, event, now_ms, stamped};
-use crate::support::function::Function;
-use crate::support::stage::{Stage, only_stream};
+use crate::process::Function;
+use fixtures::environment::{Environment, only_stream};
+use fixtures::event::{ORGANIZATION, event, now_ms, stamped};
 
-const HOUR_MS: i64 = 3_600_000;
 const OTHER_ORGANIZATION: &str = "ffffffffffffffffffffffff";
 
 /// The time of `ms` with nothing behind the second.
@@ -79,13 +79,13 @@ fn odd_times(ms: i64) -> Vec<Vec<u8>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_events_are_archived_as_sent() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let ms = now_ms() - 3 * HOUR_MS;
     let mut events = odd_events(ms);
     events.extend(odd_times(ms + HOUR_MS));
-    stage.load(&events);
-    let report = Function::spawn(&stage, &[]).await.run("{}").await;
-    let archive = stage.archive().await;
+    environment.load(&events);
+    let report = Function::spawn(&environment, &[]).await.run("{}").await;
+    let archive = environment.archive().await;
     archive.assert_holds(&events);
     assert!(archive.quarantined.is_empty(), "{report}");
     for (nth, service) in [
@@ -108,7 +108,7 @@ async fn odd_events_are_archived_as_sent() {
 /// Their row's place says when; the collection day is their partition.
 #[tokio::test(flavor = "multi_thread")]
 async fn events_without_a_readable_time_are_archived_once() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let ms = now_ms() - 10 * 60_000;
     let without = |text: &str| {
         format!(r#"{{"id":"{}","service":"sso"{text}}}"#, fastrand::u64(..)).into_bytes()
@@ -121,36 +121,36 @@ async fn events_without_a_readable_time_are_archived_once() {
         b"{}".to_vec(),
     ];
     {
-        let mut world = stage.jumpcloud.world();
+        let mut world = environment.jumpcloud.world();
         for event in &events {
             world.load_at(event.clone(), ms, ORGANIZATION, "sso", i64::MIN);
         }
     }
     let around = [event(1, "sso", ms - 1_000), event(2, "sso", ms + 1_000)];
-    stage.load(&around);
+    environment.load(&around);
     events.extend(around);
-    let function = Function::spawn(&stage, &[]).await;
+    let function = Function::spawn(&environment, &[]).await;
     for _ in 0..2 {
         function.run("{}").await;
     }
-    stage.archive().await.assert_holds(&events);
+    environment.archive().await.assert_holds(&events);
 }
 
 /// The same id is another event under another service or at another time; the same event is one.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_is_known_by_more_than_its_id() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let ms = now_ms() - HOUR_MS;
     let events = [event(1, "sso", ms), event(1, "ldap", ms), event(1, "sso", ms + 1)];
-    stage.load(&events);
-    stage.load(&events);
-    Function::spawn(&stage, &[("PAGE_LIMIT", "2")]).await.run("{}").await;
-    stage.archive().await.assert_holds(&events);
+    environment.load(&events);
+    environment.load(&events);
+    Function::spawn(&environment, &[("PAGE_LIMIT", "2")]).await.run("{}").await;
+    environment.archive().await.assert_holds(&events);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_event_is_quarantined_with_its_bytes() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let ms = now_ms() - HOUR_MS;
     let foreign = format!(
         r#"{{"id":"f","service":"sso","timestamp":"{}","organization":"{OTHER_ORGANIZATION}"}}"#,
@@ -159,15 +159,15 @@ async fn what_is_no_event_is_quarantined_with_its_bytes() {
     let rows: [&[u8]; 6] =
         [b"42", b"\"text\"", b"[1,{}]", b"null", b"{\"id\":\"\xff\"}", foreign.as_bytes()];
     let events = [event(1, "sso", ms - 1), event(2, "sso", ms + 1)];
-    stage.load(&events);
+    environment.load(&events);
     for row in rows {
-        stage.jumpcloud.world().load_at(row.to_vec(), ms, ORGANIZATION, "sso", i64::MIN);
+        environment.jumpcloud.world().load_at(row.to_vec(), ms, ORGANIZATION, "sso", i64::MIN);
     }
-    let function = Function::spawn(&stage, &[("JUMPCLOUD_ORG_IDS", ORGANIZATION)]).await;
+    let function = Function::spawn(&environment, &[("JUMPCLOUD_ORG_IDS", ORGANIZATION)]).await;
     let report = function.run("{}").await;
     assert_eq!(only_stream(&report)["quarantined"], rows.len(), "{report}");
     function.run("{}").await;
-    let archive = stage.archive().await;
+    let archive = environment.archive().await;
     archive.assert_holds(&events);
     let mut kept: Vec<_> =
         archive.quarantined.iter().filter_map(|row| row.bytes.as_deref()).collect();
@@ -181,7 +181,7 @@ async fn what_is_no_event_is_quarantined_with_its_bytes() {
 /// Pages beyond the limits are asked for again in smaller pieces.
 #[tokio::test(flavor = "multi_thread")]
 async fn huge_pages_are_read_in_pieces() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let large = |nth: i64| {
         with(
             &format!(r#""id":"{nth}","service":"mdm","x":"{}""#, "x".repeat(5_000_000)),
@@ -189,18 +189,18 @@ async fn huge_pages_are_read_in_pieces() {
         )
     };
     let events: Vec<_> = (0..16).map(large).collect();
-    stage.load(&events);
-    Function::spawn(&stage, &[]).await.run("{}").await;
-    stage.archive().await.assert_holds(&events);
+    environment.load(&events);
+    Function::spawn(&environment, &[]).await.run("{}").await;
+    environment.archive().await.assert_holds(&events);
 }
 
 /// A page torn in the middle of a row looks like JSON only to those who do not read to its end.
 #[tokio::test(flavor = "multi_thread")]
 async fn half_a_page_of_odd_events_is_never_used() {
-    let stage = Stage::start().await;
+    let environment = Environment::start().await;
     let events = odd_times(now_ms() - HOUR_MS);
-    stage.load(&events);
-    stage.fault(Fault::GarbledJson, When::Next(2));
-    Function::spawn(&stage, &[]).await.run("{}").await;
-    stage.archive().await.assert_holds(&events);
+    environment.load(&events);
+    environment.fault(Fault::GarbledJson, When::Next(2));
+    Function::spawn(&environment, &[]).await.run("{}").await;
+    environment.archive().await.assert_holds(&events);
 }

@@ -5,18 +5,18 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use mock::{Fault, RetryAfter, When};
 
-use crate::support::event::{now_ms, series};
-use crate::support::function::{Function, Outcome};
-use crate::support::http::{Server, answer};
-use crate::support::stage::{INVOCATION_LIMIT, STREAM, Stage, only_stream};
+use crate::process::{Function, Outcome};
+use fixtures::environment::{Environment, INVOCATION_LIMIT, STREAM, only_stream};
+use fixtures::event::{now_ms, series};
+use fixtures::http::{Server, answer};
 
 const SETTINGS: [(&str, &str); 1] = [("PAGE_LIMIT", "10")];
 
-async fn stage() -> (Stage, Vec<Vec<u8>>) {
-    let stage = Stage::start().await;
+async fn environment() -> (Environment, Vec<Vec<u8>>) {
+    let environment = Environment::start().await;
     let events = series(1, 35, now_ms() - 3_600_000, 60_000);
-    stage.load(&events);
-    (stage, events)
+    environment.load(&events);
+    (environment, events)
 }
 
 /// Everything that a later try may find mended.
@@ -46,13 +46,13 @@ pub(super) fn passing() -> Vec<Fault> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_passes_within_a_run_leaves_no_trace() {
     let scenarios = passing().into_iter().map(|fault| async move {
-        let (stage, events) = stage().await;
-        stage.fault(fault.clone(), When::Nth(2));
-        stage.fault(fault.clone(), When::Nth(4));
-        let report = Function::spawn(&stage, &SETTINGS).await.run("{}").await;
+        let (environment, events) = environment().await;
+        environment.fault(fault.clone(), When::Nth(2));
+        environment.fault(fault.clone(), When::Nth(4));
+        let report = Function::spawn(&environment, &SETTINGS).await.run("{}").await;
         assert_eq!(only_stream(&report)["outcome"], "ok", "{fault:?}: {report}");
-        stage.archive().await.assert_holds(&events);
-        stage.assert_disciplined();
+        environment.archive().await.assert_holds(&events);
+        environment.assert_disciplined();
     });
     join_all(scenarios).await;
 }
@@ -69,22 +69,22 @@ async fn what_lasts_fails_the_stream_and_loses_nothing() {
         Fault::body("{}"),
     ];
     let scenarios = lasting.map(|fault| async move {
-        let (stage, events) = stage().await;
-        stage.fault(fault.clone(), When::Always);
-        let function = Function::spawn(&stage, &SETTINGS).await;
+        let (environment, events) = environment().await;
+        environment.fault(fault.clone(), When::Always);
+        let function = Function::spawn(&environment, &SETTINGS).await;
         let report = function.run("{}").await;
         assert_eq!(only_stream(&report)["outcome"], "failed", "{fault:?}: {report}");
         assert!(
             only_stream(&report)["error"].as_str().is_some_and(|error| !error.is_empty()),
             "{report}"
         );
-        assert_eq!(stage.archive().await.len(), 0, "{fault:?}: a half page was used");
-        stage.jumpcloud.world().clear_faults();
-        stage.aws.table.set_number(STREAM, "retry_after_ms", 0);
+        assert_eq!(environment.archive().await.event_count(), 0, "{fault:?}: a half page was used");
+        environment.jumpcloud.world().clear_faults();
+        environment.aws.table.set_number(STREAM, "retry_after_ms", 0);
         let report = function.run("{}").await;
         assert_eq!(only_stream(&report)["outcome"], "ok", "{fault:?}: {report}");
-        stage.archive().await.assert_holds(&events);
-        stage.assert_disciplined();
+        environment.archive().await.assert_holds(&events);
+        environment.assert_disciplined();
     });
     join_all(scenarios).await;
 }
@@ -93,38 +93,38 @@ async fn what_lasts_fails_the_stream_and_loses_nothing() {
 /// born, is somebody's business.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_third_failure_in_a_row_fails_the_invocation() {
-    let (stage, events) = stage().await;
-    let function = Function::spawn(&stage, &SETTINGS).await;
+    let (environment, events) = environment().await;
+    let function = Function::spawn(&environment, &SETTINGS).await;
     function.run("{}").await;
     for _ in 0..2 {
         // A success in between counts anew.
-        stage.fault(Fault::body("null"), When::Always);
+        environment.fault(Fault::body("null"), When::Always);
         for _ in 0..2 {
             let report = function.run("{}").await;
             assert_eq!(only_stream(&report)["outcome"], "failed", "{report}");
-            stage.aws.table.set_number(STREAM, "retry_after_ms", 0);
+            environment.aws.table.set_number(STREAM, "retry_after_ms", 0);
         }
-        stage.jumpcloud.world().clear_faults();
+        environment.jumpcloud.world().clear_faults();
         function.run("{}").await;
     }
-    stage.fault(Fault::body("null"), When::Always);
+    environment.fault(Fault::body("null"), When::Always);
     for _ in 0..2 {
         function.run("{}").await;
-        stage.aws.table.set_number(STREAM, "retry_after_ms", 0);
+        environment.aws.table.set_number(STREAM, "retry_after_ms", 0);
     }
     let message = function.fail("{}").await;
     assert!(message.contains(STREAM), "{message}");
-    stage.jumpcloud.world().clear_faults();
-    stage.aws.table.set_number(STREAM, "retry_after_ms", 0);
+    environment.jumpcloud.world().clear_faults();
+    environment.aws.table.set_number(STREAM, "retry_after_ms", 0);
     function.run("{}").await;
-    stage.archive().await.assert_holds(&events);
+    environment.archive().await.assert_holds(&events);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_cannot_be_born_does_not_fail_in_silence() {
-    let (stage, _) = stage().await;
-    stage.fault(Fault::body("null"), When::Always);
-    let function = Function::spawn(&stage, &SETTINGS).await;
+    let (environment, _) = environment().await;
+    environment.fault(Fault::body("null"), When::Always);
+    let function = Function::spawn(&environment, &SETTINGS).await;
     for _ in 0..2 {
         function.run("{}").await;
     }
@@ -134,33 +134,33 @@ async fn a_stream_that_cannot_be_born_does_not_fail_in_silence() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_year_of_retry_after_ends_the_run_at_once() {
-    let (stage, events) = stage().await;
-    stage.fault(Fault::too_many_requests(RetryAfter::Seconds(31_536_000)), When::Always);
-    let function = Function::spawn(&stage, &SETTINGS).await;
+    let (environment, events) = environment().await;
+    environment.fault(Fault::too_many_requests(RetryAfter::Seconds(31_536_000)), When::Always);
+    let function = Function::spawn(&environment, &SETTINGS).await;
     let begun = Instant::now();
     let report = function.run("{}").await;
     assert!(begun.elapsed() < Duration::from_secs(20), "it did not wait");
     let outcome = &only_stream(&report)["outcome"];
     assert!(outcome == "waiting" || outcome == "failed", "{report}");
-    stage.jumpcloud.world().clear_faults();
-    stage.aws.table.set_number(STREAM, "retry_after_ms", 0);
+    environment.jumpcloud.world().clear_faults();
+    environment.aws.table.set_number(STREAM, "retry_after_ms", 0);
     function.run("{}").await;
-    stage.archive().await.assert_holds(&events);
-    stage.assert_disciplined();
+    environment.archive().await.assert_holds(&events);
+    environment.assert_disciplined();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_person_must_mend_fails_the_invocation_in_plain_words() {
     for status in [400, 401, 402, 403, 404] {
-        let (stage, events) = stage().await;
-        stage.fault(Fault::error(status, "the reason JumpCloud gives"), When::Always);
-        let function = Function::spawn(&stage, &SETTINGS).await;
+        let (environment, events) = environment().await;
+        environment.fault(Fault::error(status, "the reason JumpCloud gives"), When::Always);
+        let function = Function::spawn(&environment, &SETTINGS).await;
         let message = function.fail("{}").await;
         assert!(message.contains(STREAM), "{status}: {message}");
         assert!(message.contains("the reason JumpCloud gives"), "{status}: {message}");
-        stage.jumpcloud.world().clear_faults();
+        environment.jumpcloud.world().clear_faults();
         function.run("{}").await;
-        stage.archive().await.assert_holds(&events);
+        environment.archive().await.assert_holds(&events);
     }
 }
 
@@ -173,15 +173,15 @@ async fn a_redirect_is_an_error_and_is_not_followed() {
     })
     .await;
     for status in [301, 302, 307, 308] {
-        let (stage, events) = stage().await;
+        let (environment, events) = environment().await;
         let location = format!("{}/insights/directory/v1/events", elsewhere.url());
-        stage.fault(Fault::redirect(status, &location), When::Always);
-        let function = Function::spawn(&stage, &SETTINGS).await;
+        environment.fault(Fault::redirect(status, &location), When::Always);
+        let function = Function::spawn(&environment, &SETTINGS).await;
         let message = function.fail("{}").await;
         assert!(message.contains(STREAM), "{status}: {message}");
-        stage.jumpcloud.world().clear_faults();
+        environment.jumpcloud.world().clear_faults();
         function.run("{}").await;
-        stage.archive().await.assert_holds(&events);
+        environment.archive().await.assert_holds(&events);
     }
     assert!(visits.try_recv().is_err(), "our headers went to another host");
 }
@@ -189,22 +189,22 @@ async fn a_redirect_is_an_error_and_is_not_followed() {
 /// The frontier is in the future once JumpCloud's clock goes back: nothing is asked, nothing fails.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_set_back_waits() {
-    let (stage, mut events) = stage().await;
+    let (environment, mut events) = environment().await;
     let settings = [("OVERLAP", "0s"), ("PAGE_LIMIT", "10")];
-    Function::spawn(&stage, &settings).await.run("{}").await;
-    stage.set_ahead_ms(-3_600_000);
-    let function = Function::spawn(&stage, &settings).await;
+    Function::spawn(&environment, &settings).await.run("{}").await;
+    environment.set_ahead_ms(-3_600_000);
+    let function = Function::spawn(&environment, &settings).await;
     match function.invoke("{}", INVOCATION_LIMIT).await {
         Outcome::Response(report) => {
             assert_eq!(only_stream(&report)["outcome"], "waiting", "{report}");
         }
         other => panic!("{other:?}\n{}", function.output()),
     }
-    stage.set_ahead_ms(0);
+    environment.set_ahead_ms(0);
     let more = series(1_000, 5, now_ms() - 2_000, 1);
-    stage.load(&more);
+    environment.load(&more);
     events.extend(more);
-    Function::spawn(&stage, &SETTINGS).await.run("{}").await;
-    stage.archive().await.assert_holds(&events);
-    stage.assert_disciplined();
+    Function::spawn(&environment, &SETTINGS).await.run("{}").await;
+    environment.archive().await.assert_holds(&events);
+    environment.assert_disciplined();
 }
