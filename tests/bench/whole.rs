@@ -26,7 +26,8 @@ use engine::limits::HOUR_MS;
 use fixtures::aws::ARCHIVE;
 use fixtures::environment::{Environment, only_stream};
 use fixtures::event::{ORGANIZATION, now_ms};
-use libdeflater::{CompressionLvl, Compressor, Decompressor};
+use fixtures::gzip::gunzip;
+use libdeflater::{CompressionLvl, Compressor};
 use measure::median;
 use mock::Generator;
 use process::{Function, Outcome};
@@ -129,9 +130,7 @@ async fn parts(environment: &Environment) -> Vec<Part> {
         environment.aws.buckets.keys(ARCHIVE).iter().filter(|key| key.ends_with(".ndjson.gz"))
     {
         let gzip = environment.aws.buckets.get(ARCHIVE, key).await.body;
-        let length = gzip[gzip.len() - 4..].try_into().expect("four bytes");
-        let mut raw = vec![0; u32::from_le_bytes(length) as usize];
-        Decompressor::new().gzip_decompress(&gzip, &mut raw).expect("a gzip member");
+        let raw = gunzip(&gzip).expect("a gzip member");
         parts.push(Part { raw, gzip_bytes: gzip.len() });
     }
     parts

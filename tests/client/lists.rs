@@ -12,7 +12,7 @@ use super::environment::{
 
 const PROVIDER: &str = "5c86b6cf9fdce00001d3800c";
 
-async fn stage_with(secret: &str) -> Environment {
+async fn environment_with(secret: &str) -> Environment {
     let environment = Environment::with_secret(secret).await;
     {
         let mut world = environment.world();
@@ -48,7 +48,7 @@ fn lists() -> [List; 2] {
 #[tokio::test]
 async fn pages_are_sorted_and_name_no_organization() {
     for secret in [KEY.to_owned(), account(CLIENT_SECRET)] {
-        let environment = stage_with(&secret).await;
+        let environment = environment_with(&secret).await;
         environment.world().behaviours.unstable_lists = true;
         for list in lists() {
             let page = environment.list(list, 200).await.unwrap();
@@ -64,6 +64,33 @@ async fn pages_are_sorted_and_name_no_organization() {
     }
 }
 
+/// The contract of `Console`: every row once, by ascending id, whatever a page holds; the total is
+/// that of the whole list on every page, also behind its end.
+#[tokio::test]
+async fn a_list_is_gone_through_by_what_came_and_ends_at_its_total() {
+    let environment = environment_with(KEY).await;
+    for list in lists() {
+        let (mut ids, mut skip) = (Vec::new(), 0);
+        loop {
+            let page = environment.list(list.clone(), skip).await.unwrap();
+            assert_eq!(page.total, 230, "{list:?} from {skip} on");
+            if page.rows.is_empty() {
+                break;
+            }
+            skip += page.rows.len() as u64;
+            ids.extend(page.rows.iter().map(|row| {
+                let row: serde_json::Value = serde_json::from_str(row.get()).unwrap();
+                let id = row.get("_id").or_else(|| row.get("id")).and_then(|id| id.as_str());
+                id.expect("an id").to_owned()
+            }));
+        }
+        let expected: Vec<_> = (0..230).map(|number| format!("{number:024x}")).collect();
+        assert_eq!((skip, ids), (230, expected));
+        assert!(environment.list(list, 1_000).await.unwrap().rows.is_empty());
+    }
+    environment.assert_disciplined();
+}
+
 #[tokio::test]
 async fn what_may_pass_is_asked_again() {
     for fault in [
@@ -76,7 +103,7 @@ async fn what_may_pass_is_asked_again() {
         Fault::CutAfter(20),
         Fault::too_many_requests(RetryAfter::Seconds(3)),
     ] {
-        let environment = stage_with(KEY).await;
+        let environment = environment_with(KEY).await;
         environment.fail_lists(fault.clone(), When::Next(2));
         let page = environment.list(List::Organizations, 0).await.unwrap();
         assert_eq!(page.rows.len(), 100, "{fault:?}");
@@ -91,7 +118,7 @@ async fn a_refusal_says_what_to_do_and_a_redirect_is_none_to_follow() {
         (Fault::error(404, "Not Found"), "JUMPCLOUD_PROVIDER_ID"),
         (Fault::redirect(307, "http://127.0.0.1:9/"), "redirects"),
     ] {
-        let environment = stage_with(KEY).await;
+        let environment = environment_with(KEY).await;
         environment.fail_lists(fault, When::Always);
         let [_, list] = lists();
         let text = refused(environment.list(list, 0).await);
@@ -102,7 +129,7 @@ async fn a_refusal_says_what_to_do_and_a_redirect_is_none_to_follow() {
 
 #[tokio::test]
 async fn a_rotated_key_is_read_again_once() {
-    let environment = stage_with(KEY).await;
+    let environment = environment_with(KEY).await;
     environment.list(List::Organizations, 0).await.unwrap();
     environment.world().rotate_key(KEY, "jca_canary_new");
     environment.secrets.rotate("jca_canary_new");

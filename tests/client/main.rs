@@ -10,6 +10,8 @@
 
 mod account;
 mod broken;
+mod conformance;
+mod contract;
 mod environment;
 mod key;
 mod lists;

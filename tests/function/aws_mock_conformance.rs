@@ -1,4 +1,4 @@
-//! The environment's own behaviour: where a scenario leans on AWS, the emulator must do as AWS does.
+//! What serves as AWS here: where a scenario leans on it, the emulator must do as AWS does.
 
 use std::collections::HashMap;
 

@@ -40,7 +40,7 @@ pub struct Function {
 }
 
 impl Function {
-    /// Starts the function in the environment's environment, with these variables in place of its own.
+    /// Starts the function with the environment's variables, and these in place of its own.
     pub async fn spawn(environment: &Environment, overrides: &[(&str, &str)]) -> Self {
         let runtime = Runtime::start().await;
         let (mut reader, writer) = pipe().expect("a pipe");

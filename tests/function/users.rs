@@ -65,11 +65,11 @@ fn line(report: &Value) -> &Value {
 async fn only_snapshot(environment: &Environment) -> Snapshot {
     let mut snapshots = snapshot::read(&environment.aws.buckets).await;
     assert_eq!(snapshots.len(), 1);
-    environment.archive().await.assert_holds(&stage_events(environment));
+    environment.archive().await.assert_holds(&events_of(environment));
     snapshots.pop_first().expect("one").1
 }
 
-fn stage_events(environment: &Environment) -> Vec<Vec<u8>> {
+fn events_of(environment: &Environment) -> Vec<Vec<u8>> {
     environment.jumpcloud.world().events().map(|(_, event)| event.raw.to_vec()).collect()
 }
 
@@ -229,7 +229,7 @@ async fn users_that_cannot_be_read_hold_up_no_events() {
     let message = function.fail("{}").await;
     assert!(message.contains("self.users") && message.contains("403"), "{message}");
     assert!(function.fail(r#"{"task":"validate"}"#).await.contains("users of self"));
-    environment.archive().await.assert_holds(&stage_events(&environment));
+    environment.archive().await.assert_holds(&events_of(&environment));
 }
 
 /// Two pages a run, so that some points lie between decided parts.

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo test -p jumpcloud-collector-simulation                   a minute of schedules
-//! SIM_SEED=42 cargo test -p jumpcloud-collector-simulation replay -- --nocapture   one, with its trace
+//! SIM_SEED=42 cargo test -p jumpcloud-collector-simulation replay -- --nocapture   one, traced
 //! infra/simulate 1000000                                         so many, optimized
 //! ```
 
@@ -17,6 +17,9 @@
 
 mod chance;
 mod check;
+mod conformance;
+#[path = "../client/contract.rs"]
+mod contract;
 mod draw;
 mod faults;
 mod ports;
