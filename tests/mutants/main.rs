@@ -75,13 +75,22 @@ impl Copy {
     }
 }
 
-/// Copies what is new, so that only what a mutant changes is built again.
+/// Copies what is new and removes what is gone, so that only what a mutant changes is built again.
 fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
+    for gone in fs::read_dir(to).unwrap().map(Result::unwrap) {
+        if !from.join(gone.file_name()).exists() {
+            let path = gone.path();
+            if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+        }
+    }
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (path, copy) = (entry.path(), to.join(entry.file_name()));
         if path.is_dir() {
-            copy_folder(&path, &copy);
+            // The fuzzer is a workspace of its own, with much that it has built and found.
+            if !path.ends_with("tests/fuzz") {
+                copy_folder(&path, &copy);
+            }
         } else if fs::read(&copy).ok() != Some(fs::read(&path).unwrap()) {
             fs::copy(&path, &copy).unwrap();
         }
