@@ -1,4 +1,4 @@
-//! The pages of `infra/`: links lead somewhere, and what is said about a reader is cited.
+//! The pages: links lead somewhere, and what is said about a reader is cited.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::reading::path;
 
-/// Every page of `infra/`, and the README.
+/// Every page of `docs/` and `infra/`, and the README.
 fn pages() -> Vec<PathBuf> {
     let mut pages = vec![path("README.md")];
-    for folder in ["infra", "infra/siem"] {
+    for folder in ["docs", "docs/siem", "infra"] {
         let files = fs::read_dir(path(folder)).unwrap().map(|file| file.unwrap().path());
         pages.extend(files.filter(|file| file.extension().is_some_and(|end| end == "md")));
     }
@@ -74,7 +74,7 @@ fn every_setting_of_a_reader_cites_its_documentation() {
         }
         let says = text.contains("**Left out**") || text.contains("We could read no page");
         assert!(says, "{name} does not say what it leaves out");
-        let index = fs::read_to_string(path("infra/siem/README.md")).unwrap();
+        let index = fs::read_to_string(path("docs/siem/README.md")).unwrap();
         assert!(index.contains(&format!("({name})")), "{name} is in no list");
     }
     assert_eq!(uncited, Vec::<String>::new());
