@@ -1,8 +1,7 @@
 """Deploys the built stack into MiniStack and reads its archive as SIEMs do. Called by infra/check-deployment.
 
-What is compared with what the mock of JumpCloud says it serves: the events in the objects that the messages of a
-SIEM's queue name, read by DuckDB and by Polars with Hive partitions, by a strict JSON parser line by line, and split as
-Datadog's forwarder splits (Python's splitlines).
+What is compared with what the mock of JumpCloud serves: the events in the objects that the messages of a SIEM's queue
+name, as readers' own code reads them (readers/read_back.py).
 """
 
 import gzip
@@ -18,10 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
-import duckdb
-import polars
-import sqlglot
-import yaml
+
+from readers.mock import command as mock_command, write_hostile
 
 STACK = "jumpcloud-collector"
 FLEET_STACK = "jumpcloud-collector-fleet"
@@ -150,11 +147,12 @@ class Messages:
     """What a SIEM learns from its queue: the keys of new objects."""
 
     def __init__(self, sqs, queue):
-        self.sqs, self.queue, self.keys = sqs, queue, []
+        self.sqs, self.queue, self.keys, self.bodies = sqs, queue, [], []
 
     def take(self):
         got = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10, WaitTimeSeconds=0)
         for message in got.get("Messages", []):
+            self.bodies.append(message["Body"])
             for record in json.loads(message["Body"]).get("Records", []):
                 self.keys.append(urllib.parse.unquote_plus(record["s3"]["object"]["key"]))
             self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
@@ -177,100 +175,24 @@ def collected(s3, bucket, messages, events):
     return wait_for(f"{events} events in the archive", COLLECTED_SECONDS_MAX, enough)
 
 
-def read_back(objects, folder):
-    """How many events each reader finds, and what they were grouped by."""
-    for key, body in objects.items():
-        file = folder / key
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(body)
-    pattern = f"{folder}/events/**/*.ndjson.gz"
-    by_duckdb = duckdb.sql(
-        f"SELECT service, date, count(*) AS events FROM read_json('{pattern}', format='newline_delimited',"
-        " columns={'id': 'VARCHAR', 'timestamp': 'VARCHAR'}, hive_partitioning=true,"
-        " hive_types={'service': VARCHAR, 'date': DATE}) GROUP BY ALL"
-    ).fetchall()
-    duckdb_counts = {(service, str(date)): count for service, date, count in by_duckdb}
-
-    # Polars has Hive partitions for Parquet alone; of line-delimited JSON it tells the file of each row.
-    frame = polars.scan_ndjson(
-        f"{folder}/events/**/*.ndjson.gz",
-        schema={"id": polars.String, "timestamp": polars.String},
-        include_file_paths="path",
-    )
-    parts = frame.select(
-        polars.col("path").str.extract(r"service=([^/]+)/").alias("service"),
-        polars.col("path").str.extract(r"date=([^/]+)/").alias("date"),
-    )
-    by_polars = parts.group_by("service", "date").len().collect().rows()
-    polars_counts = {(service, date): count for service, date, count in by_polars}
-
-    strict, split = {}, {}
-    for key, body in objects.items():
-        service, date = re.search(r"service=([^/]+)/date=([^/]+)/", key).groups()
-        lines = lines_of(body)
-        for line in lines:
-            event = json.loads(line, parse_constant=lambda constant: sys.exit(f"{constant} is no JSON"))
-            assert isinstance(event, dict) and event["timestamp"].startswith(date), line
-        strict[service, date] = strict.get((service, date), 0) + len(lines)
-        datadog = len(gzip.decompress(body).decode().splitlines())
-        split[service, date] = split.get((service, date), 0) + datadog
-    return {"DuckDB": duckdb_counts, "Polars": polars_counts, "strict JSON": strict, "splitlines": split}
-
-
-def compare(objects, messages, s3, bucket, folder, events):
+def compare(objects, messages, s3, bucket):
     assert len(messages.keys) == len(set(messages.keys)), "a message names an object a second time"
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="events/")
     listed = {item["Key"] for page in pages for item in page.get("Contents", [])}
     assert listed == set(messages.keys), f"without a message: {listed - set(messages.keys)}"
-    counts = read_back(objects, folder)
-    for reader, found in counts.items():
-        total = sum(found.values())
-        assert total == events, f"{reader} finds {total} events, JumpCloud served {events}"
-        assert found == counts["strict JSON"], f"{reader} sees other partitions"
-        print(f"{reader}: {total} events in {len(found)} partitions")
-    ids = [json.loads(line)["id"] for body in objects.values() for line in lines_of(body)]
-    assert len(ids) == len(set(ids)), "an event is there twice"
     print(f"{len(objects)} objects, each named by one message of the SIEM's queue")
 
 
-def named_queries():
-    """The named queries of the Athena template, by their logical ids."""
-
-    class Tags(yaml.SafeLoader):
-        """Leaves CloudFormation's short tags out: no query holds one."""
-
-    Tags.add_multi_constructor("!", lambda *_: None)
-    with open("infra/athena.yaml", encoding="utf-8") as file:
-        resources = yaml.load(file, Loader=Tags)["Resources"]
-    queries = {name: it for name, it in resources.items() if it["Type"] == "AWS::Athena::NamedQuery"}
-    return {name: query["Properties"]["QueryString"] for name, query in queries.items()}
-
-
-def for_duckdb(query):
-    """An Athena query in DuckDB's words."""
-    tree = sqlglot.parse_one(query, read="athena")
-    for call in list(tree.find_all(sqlglot.exp.Anonymous)):
-        if call.name.lower() == "any_match":
-            kept = sqlglot.exp.Anonymous(this="list_filter", expressions=call.expressions)
-            call.replace(sqlglot.exp.Anonymous(this="list_any", expressions=[kept]))
-    return tree.sql(dialect="duckdb")
-
-
-def ask(folder, events):
-    """Asks the archive what security teams ask; every question has an answer in what the mock serves."""
-    duckdb.sql("CREATE MACRO list_any(items) AS coalesce(len(items) > 0, false)")
-    # As Athena's table: one column, ended by a byte that no JSON holds.
-    duckdb.sql(
-        f"CREATE VIEW events AS SELECT event, service, date FROM read_csv('{folder}/events/**/*.ndjson.gz',"
-        " delim='\x01', header=false, quote='', escape='', columns={'event': 'VARCHAR'}, max_line_size=20000000,"
-        " hive_partitioning=true, hive_types={'service': VARCHAR, 'date': VARCHAR})"
-    )
-    for name, query in named_queries().items():
-        rows = duckdb.sql(for_duckdb(query)).fetchall()
-        assert rows, f"{name} finds nothing"
-        if name == "EventsByDayQuery":
-            assert sum(row[2] for row in rows) == events, rows
-    print(f"{len(named_queries())} named queries of infra/athena.yaml, each with an answer")
+def read_back(python, objects, messages, jumpcloud, folder):
+    """Has the readers read what the messages name."""
+    for key, body in objects.items():
+        file = folder / key
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(body)
+    bodies = folder / "messages.ndjson"
+    bodies.write_text("".join(f"{json.dumps(json.loads(body))}\n" for body in messages.bodies))
+    command = [python, "-m", "readers.read_back", folder, json.dumps(jumpcloud), bodies]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)})
 
 
 def look_at_log(logs, group, secret):
@@ -300,7 +222,7 @@ def through_the_queue(client, found, fleet):
     print(f"a provider's {fleet['organizations']} organizations: {len(ids)} events through the work queue")
 
 
-def main(build, collector, sam, scratch):
+def main(build, collector, sam, python, scratch):
     scratch = Path(scratch)
     port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
@@ -312,8 +234,10 @@ def main(build, collector, sam, scratch):
         "AWS_REGION": "us-east-1",
     }
     ministack_environment = os.environ | {"AWS_ENDPOINT_URL": endpoint, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port)}
+    hostile = scratch / "hostile.json"
+    write_hostile(hostile)
     mock = running(
-        [collector, "mock", "--events", str(EVENTS)],
+        mock_command(collector, EVENTS, hostile),
         log=scratch / "mock.log",
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -343,8 +267,8 @@ def main(build, collector, sam, scratch):
             began = time.monotonic()
             objects = collected(s3, bucket, messages, jumpcloud["events"])
             print(f"the schedule fired and the function had collected after {time.monotonic() - began:.0f} s")
-            compare(objects, messages, s3, bucket, scratch / "archive", jumpcloud["events"])
-            ask(scratch / "archive", jumpcloud["events"])
+            compare(objects, messages, s3, bucket)
+            read_back(python, objects, messages, jumpcloud, scratch / "archive")
             delivered = look_at_log(client("logs"), found["CollectorLogGroupName"], jumpcloud["api_key"])
             assert delivered == jumpcloud["events"], "metrics and archive differ"
             through_the_queue(client, outputs(client("cloudformation"), FLEET_STACK), fleet)

@@ -2,13 +2,17 @@
 //! without JumpCloud.
 
 use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::Context as _;
+use bytes::Bytes;
 use clap::Args;
 use engine::ports::Clock as _;
 use engine::time;
 use jumpcloud_collector::clock::SystemClock;
 use mock::{Generator, Key, MockServer, Organization, World};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// The server's options.
@@ -20,6 +24,9 @@ pub(crate) struct Options {
     /// The same seed makes up the same events
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// A file of events it serves besides: JSON objects, one after the other
+    #[arg(long, value_name = "FILE")]
+    with: Option<PathBuf>,
 }
 
 const ORGANIZATION: &str = "5f3c1d2e4b6a79880c1d2e3f";
@@ -65,7 +72,25 @@ fn organization(mock: &MockServer, options: &Options) -> anyhow::Result<usize> {
     for event in asked_for(now_ms - 2 * HOUR_MS) {
         world.load(event.to_string(), now_ms)?;
     }
+    if let Some(file) = &options.with {
+        load_from(file, &mut world, now_ms)?;
+    }
     Ok(world.event_count())
+}
+
+/// Loads a file's events, byte for byte. One that does not say where it belongs is served as if it
+/// were two hours old.
+fn load_from(file: &Path, world: &mut World, now_ms: i64) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
+    let events = serde_json::Deserializer::from_str(&text).into_iter::<Box<RawValue>>();
+    for (event, nth) in events.zip(1..) {
+        let event = event.with_context(|| format!("event {nth} of {}", file.display()))?;
+        let raw = Bytes::copy_from_slice(event.get().as_bytes());
+        if world.load(raw.clone(), now_ms).is_err() {
+            world.load_at(raw, now_ms - 2 * HOUR_MS, ORGANIZATION, "", now_ms);
+        }
+    }
+    Ok(())
 }
 
 /// A provider's organizations. Returns how many events they have together.
