@@ -192,6 +192,7 @@ def read_back(python, objects, messages, jumpcloud, folder):
     bodies = folder / "messages.ndjson"
     bodies.write_text("".join(f"{json.dumps(json.loads(body))}\n" for body in messages.bodies))
     command = [python, "-m", "readers.read_back", folder, json.dumps(jumpcloud), bodies]
+    sys.stdout.flush()
     subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)})
 
 

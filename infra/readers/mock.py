@@ -36,15 +36,15 @@ def running(collector, events, scratch):
         process.wait(10)
 
 
-def collect(collector, mock, folder):
-    """Collects all the mock serves into a folder."""
+def collect(collector, mock, folder, **settings):
+    """Collects all the mock serves into a folder, with further settings."""
     environment = {
         "PATH": os.environ["PATH"],
         "JUMPCLOUD_API_KEY": mock["api_key"],
         "JUMPCLOUD_INSIGHTS_URL": mock["insights_url"],
         "JUMPCLOUD_CONSOLE_URL": mock["console_url"],
         "JUMPCLOUD_TOKEN_URL": mock["token_url"],
-    }
+    } | settings
     result = subprocess.run(
         [collector, "collect", "--to", folder], env=environment, capture_output=True, text=True, timeout=120
     )

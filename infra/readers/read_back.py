@@ -169,15 +169,19 @@ def messages(file, parts):
     print(f"aws-lambda-powertools: {len(keys)} objects named by {len(bodies)} messages, each once")
 
 
-def main(folder, served_by, bodies=None):
-    sys.setrecursionlimit(10_000)
-    folder = Path(folder)
+def everything(folder, expected):
+    """Reads an archive in every way, and compares it with what was served."""
     parts = archive.parts(folder)
-    expected = mock.served(json.loads(served_by))
     compare_text(folder, parts, expected)
     compare_json(folder, parts)
     queries.ask(folder, len(expected))
     apart(parts)
+    return parts
+
+
+def main(folder, served_by, bodies=None):
+    sys.setrecursionlimit(10_000)
+    parts = everything(Path(folder), mock.served(json.loads(served_by)))
     if bodies:
         messages(Path(bodies), parts)
 
