@@ -30,8 +30,9 @@ def paths(value, prefix=""):
 
 
 def made_up(parts):
-    """The made-up events of an archive: all but the hostile ones."""
-    lines = (line for part in parts for line in part.lines if b'"hostile":' not in line)
+    """The made-up events of an archive: all but the hostile ones and the snapshots of users."""
+    events = (part for part in parts if part.partition[0] != "systemusers")
+    lines = (line for part in events for line in part.lines if b'"hostile":' not in line)
     return [json.loads(line) for line in lines]
 
 
