@@ -18,6 +18,7 @@ def main(collector, scratch):
     with mock.running(collector, EVENTS, scratch) as jumpcloud:
         mock.collect(collector, jumpcloud, scratch / "raw")
         mock.collect(collector, jumpcloud, scratch / "ecs", OUTPUT_FORMAT="ecs")
+        mock.collect(collector, jumpcloud, scratch / "layout", OUTPUT_FORMAT="ecs", KEY_LAYOUT=content.HIVE_LAYOUT)
         expected = mock.served(jumpcloud)
     folder = scratch / "raw" / "archive"
     parts = archive.parts(folder)
@@ -31,6 +32,7 @@ def main(collector, scratch):
     content.duckdb_views(folder, len(expected), known)
     content.athena_views(folder, len(expected), known)
     content.clickhouse(known)
+    content.layouts(scratch / "ecs" / "archive", scratch / "layout" / "archive")
     read_back.everything(folder, expected)
 
 

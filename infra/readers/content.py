@@ -13,6 +13,8 @@ from . import ingest, queries
 
 SIEM = Path("infra/siem")
 TEMPLATES = {"elasticsearch": "flattened", "opensearch": "flat_object"}
+# Folders of no name that a document has at its top level.
+HIVE_LAYOUT = "jumpcloud_service={service}/jumpcloud_date={date}/"
 # What a document of OUTPUT_FORMAT=ecs has and the pipeline does not fill.
 BEYOND_PIPELINE = {"client.address", "client.geo.location", "client.geo.region_iso_code", "source.address", "user.target.id"}
 
@@ -39,7 +41,9 @@ def index_templates():
     for reader, event_type in TEMPLATES.items():
         template = json.loads((SIEM / reader / "index-template.json").read_text(encoding="utf-8"))
         fields = dict(flat(template["template"]["mappings"]["properties"]))
-        assert fields.pop("jumpcloud.event") == event_type
+        assert fields.pop("jumpcloud.event") == event_type and fields.pop("event.ingested") == "date"
+        if reader == "opensearch":
+            assert template["template"]["settings"]["index"]["default_pipeline"] == "jumpcloud-directory-insights"
         text = {"elasticsearch": "match_only_text", "opensearch": "text"}[reader]
         wanted = {name: text if kind == "match_only_text" else kind for name, kind in ecs_fields().items()}
         assert fields == wanted, f"{reader}: {set(fields.items()) ^ set(wanted.items())}"
@@ -50,7 +54,7 @@ def leaves(document, prefix=""):
     """The values of a document but for the event itself, by path; lists count as values."""
     for name, value in document.items():
         path = f"{prefix}{name}"
-        if path not in ("jumpcloud.event", "event.original", "_id"):
+        if path not in ("jumpcloud.event", "event.original", "event.ingested", "_id"):
             nested = isinstance(value, dict) and path != "client.geo.location"
             yield from leaves(value, f"{path}.") if nested else [(path, sorted(value) if isinstance(value, list) else value)]
 
@@ -98,7 +102,7 @@ def shippers():
     for name in ("elasticsearch/filebeat.yml", "elasticsearch/elastic-agent.yml", "opensearch/data-prepper.yaml"):
         text = (SIEM / name).read_text(encoding="utf-8")
         assert yaml.safe_load(text) and "<SiemQueue1Url>" in text, name
-        assert "pipeline: jumpcloud-directory-insights" in text, name
+        assert name.startswith("opensearch") or "pipeline: jumpcloud-directory-insights" in text, name
         outputs = set(re.findall(r"<(Siem\w+)>", text))
         template = Path("template.yaml").read_text(encoding="utf-8")
         assert all(re.search(rf"^  {output}:", template, re.MULTILINE) for output in outputs), f"{name}: {outputs}"
@@ -233,6 +237,21 @@ def filled(database, query, events):
     assert total == events, f"{total} rows of {events} events"
     empty = [column for column, count in zip(columns, counts) if count == 0]
     assert not empty, f"empty: {empty}"
+
+
+def layouts(default, other):
+    """With documents in the default layout a Hive partition hides the field `service`; docs/siem/README.md names another."""
+    query = (
+        "SELECT typeof(service), count({name}) FROM read_json('{folder}/events/**/*.ndjson.gz', format='newline_delimited',"
+        " records=true, columns={{'service': 'STRUCT(name VARCHAR)'}}, maximum_object_size=20000000, hive_partitioning=true)"
+        " GROUP BY ALL"
+    )
+    ((hidden, _),) = duckdb.sql(query.format(folder=default, name="*")).fetchall()
+    assert hidden == "VARCHAR", hidden
+    ((kind, named),) = duckdb.sql(query.format(folder=other, name="service.name")).fetchall()
+    assert kind.startswith("STRUCT") and named > 0, (kind, named)
+    assert HIVE_LAYOUT in Path("docs/siem/README.md").read_text(encoding="utf-8")
+    print(f"KEY_LAYOUT={HIVE_LAYOUT} hides no field: {named} events with service.name")
 
 
 def clickhouse(known):

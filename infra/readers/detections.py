@@ -139,6 +139,8 @@ def expect_whole(detections):
     for detection in detections:
         rule = detection.rule
         assert rule.description and rule.falsepositives and rule.level and rule.tags, detection.name
+    page = Path("docs/detections.md").read_text(encoding="utf-8")
+    assert all(f"[{it.name}]" in page for it in detections), "a rule is in no list"
     cases = {file.stem for file in (RULES / "events").glob("*.yml")}
     assert cases == {detection.name for detection in detections}, "rules and their events differ"
 

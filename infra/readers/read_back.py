@@ -71,7 +71,7 @@ def duckdb_json(files):
     return [
         row[0]
         for row in duckdb.sql(
-            f"SELECT id FROM read_json({files}, format='newline_delimited', columns={{'id': 'VARCHAR'}},"
+            f"SELECT id FROM read_json({files}, format='newline_delimited', columns={{'id': 'VARCHAR'}}, records=true,"
             f" maximum_object_size={LINE_BYTES_MAX})"
         ).fetchall()
     ]

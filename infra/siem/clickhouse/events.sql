@@ -11,10 +11,11 @@ CREATE TABLE jumpcloud_lines
 ENGINE = MergeTree
 ORDER BY (service, day);
 
--- `unordered`: a late event lies under an old date, which `ordered` would pass over.
+-- `unordered`: a late event lies under an old date, which `ordered` would pass over. Objects beyond the limit are forgotten and
+-- read again.
 CREATE TABLE jumpcloud_queue (event String)
 ENGINE = S3Queue('https://<ArchiveBucketName>.s3.<Region>.amazonaws.com/events/**/*.ndjson.gz', 'LineAsString', 'gzip')
-SETTINGS mode = 'unordered';
+SETTINGS mode = 'unordered', tracked_files_limit = 1000000;
 
 CREATE MATERIALIZED VIEW jumpcloud_filled TO jumpcloud_lines AS
 SELECT
