@@ -33,7 +33,7 @@ def main(collector, scratch):
     content.athena_views(folder, len(expected), known)
     content.clickhouse(known)
     content.layouts(scratch / "ecs" / "archive", scratch / "layout" / "archive")
-    read_back.everything(folder, expected)
+    read_back.apart(read_back.everything(folder, expected))
 
 
 if __name__ == "__main__":

@@ -175,7 +175,6 @@ def everything(folder, expected):
     compare_text(folder, parts, expected)
     compare_json(folder, parts)
     queries.ask(folder, len(expected))
-    apart(parts)
     return parts
 
 
@@ -184,6 +183,7 @@ def main(folder, served_by, bodies=None):
     parts = everything(Path(folder), mock.served(json.loads(served_by)))
     if bodies:
         messages(Path(bodies), parts)
+    apart(parts)
 
 
 if __name__ == "__main__":
