@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 ORGANIZATION = "5f3c1d2e4b6a79880c1d2e3f"
 
-# Half of a surrogate pair: RFC 8259 allows the escape, no text can hold what it stands for.
+# Half of a surrogate pair: RFC 8259 allows the escape, no text can hold what it means.
 LONE_SURROGATES = {
     "high half": r'"detail":"\ud83d"',
     "low half": r'"detail":"\ude00 and more"',
@@ -59,7 +59,7 @@ AWKWARD = {
     "thousand fields": ",".join(f'"field_{number}":{number}' for number in range(1000)),
 }
 
-# Other heads than the usual one: members that stand for the usual members of their names.
+# Other heads than the usual one: these members replace the usual ones of their names; None leaves one out.
 HEADS = {
     "no id": {"id": None},
     "number as id": {"id": "12"},

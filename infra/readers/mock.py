@@ -77,7 +77,7 @@ def served(mock):
 
 
 def split(array):
-    """The texts of an array's elements, each as it stands there."""
+    """The texts of an array's elements, each byte for byte."""
     decoder, place = json.JSONDecoder(), 1
     while array[place] != "]":
         _, end = decoder.raw_decode(array, place)
