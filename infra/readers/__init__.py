@@ -1,1 +1,5 @@
-"""Reads an archive of the collector as its users do, and checks what is made ready for them. See infra/check-readers."""
+"""Reads archives of the collector as its users do, and tries what is ready made for them. See infra/check-readers."""
+
+from pathlib import Path
+
+SIEM = Path("infra/siem")

@@ -6,7 +6,7 @@
 import sys
 from pathlib import Path
 
-from . import archive, content, mock, read_back
+from . import archive, ecs, mock, panther, read_back, splunk, views
 from .fields import Known, made_up
 
 EVENTS = 5000
@@ -15,25 +15,25 @@ EVENTS = 5000
 def main(collector, scratch):
     sys.setrecursionlimit(10_000)
     scratch = Path(scratch)
+    raw, documents, layout = (scratch / name / "archive" for name in ("raw", "ecs", "layout"))
     with mock.running(collector, EVENTS, scratch) as jumpcloud:
-        mock.collect(collector, jumpcloud, scratch / "raw")
-        mock.collect(collector, jumpcloud, scratch / "ecs", OUTPUT_FORMAT="ecs")
-        mock.collect(collector, jumpcloud, scratch / "layout", OUTPUT_FORMAT="ecs", KEY_LAYOUT=content.HIVE_LAYOUT)
-        expected = mock.served(jumpcloud)
-    folder = scratch / "raw" / "archive"
-    parts = archive.parts(folder)
+        mock.collect(collector, jumpcloud, raw.parent)
+        mock.collect(collector, jumpcloud, documents.parent, OUTPUT_FORMAT="ecs")
+        mock.collect(collector, jumpcloud, layout.parent, OUTPUT_FORMAT="ecs", KEY_LAYOUT=views.HIVE_LAYOUT)
+        served = mock.served(jumpcloud)
+    parts = archive.parts(raw)
     events = made_up(parts)
     known = Known(events)
-    content.index_templates()
-    content.pipelines(parts, archive.parts(scratch / "ecs" / "archive"), known)
-    content.shippers()
-    content.splunk(parts, known)
-    known.expect(content.panther(events), "panther/schema.yml")
-    content.duckdb_views(folder, len(expected), known)
-    content.athena_views(folder, len(expected), known)
-    content.clickhouse(known)
-    content.layouts(scratch / "ecs" / "archive", scratch / "layout" / "archive")
-    read_back.apart(read_back.everything(folder, expected))
+    ecs.templates()
+    ecs.pipelines(parts, archive.parts(documents), known)
+    ecs.shippers()
+    splunk.check(parts, known)
+    panther.check(events, known)
+    views.for_duckdb(raw, len(served), known)
+    views.for_athena(raw, len(served), known)
+    views.for_clickhouse(known)
+    views.layouts(documents, layout)
+    read_back.apart(read_back.everything(raw, served))
 
 
 if __name__ == "__main__":
