@@ -159,7 +159,8 @@ def main(folder):
                 known.expect_types(map(str, item.value), detection.name)
         convert(detection)
         tried += try_cases(detection, known)
-        print(f"{detection.name:36}{detection.rule.level!s:>14}{detection.find(events):6} found in {len(events)} events")
+        found = detection.find(events)
+        print(f"{detection.name:36}{detection.rule.level!s:>14}{found:6} found in {len(events)} events")
     print(f"{len(detections)} rules, {tried} cases")
 
 

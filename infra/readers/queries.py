@@ -29,7 +29,7 @@ def for_duckdb(query):
 
 
 def table(folder):
-    """Athena's table: one column, and partitions. Where DuckDB fails over a line it cannot parse, Athena finds nothing."""
+    """Athena's table: one column, and partitions. Over a line it cannot parse DuckDB fails; Athena finds nothing."""
     database = duckdb.connect()
     database.sql("CREATE MACRO list_any(items) AS coalesce(len(items) > 0, false)")
     database.sql(

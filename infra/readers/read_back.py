@@ -2,7 +2,8 @@
 
     python -m readers.read_back FOLDER MOCK [MESSAGES]
 
-FOLDER holds `events/`; MOCK is what the mock says of itself, as JSON; MESSAGES are the bodies of a SIEM's queue, a line each.
+FOLDER holds `events/`; MOCK is what the mock says of itself, as JSON; MESSAGES are the bodies of a SIEM's queue, a line
+each.
 """
 
 import json
@@ -42,15 +43,16 @@ def as_text(parts):
     """What a reader of lines finds; Datadog's and New Relic's functions split bytes like this."""
     for part in parts:
         assert part.body.splitlines() == part.lines, f"bytes split otherwise in {part.key}"
-        assert part.body.decode().splitlines() == [line.decode() for line in part.lines], f"text splits otherwise in {part.key}"
+        texts = [line.decode() for line in part.lines]
+        assert part.body.decode().splitlines() == texts, f"text splits otherwise in {part.key}"
     return [(part.partition, line) for part in parts for line in part.lines]
 
 
 def duckdb_text(folder):
     """The line as one column, as docs/siem/sql.md says."""
     rows = duckdb.sql(
-        f"SELECT service, date, event FROM read_csv('{folder}/events/**/*.ndjson.gz', delim='\x01', header=false, quote='',"
-        f" escape='', columns={{'event': 'VARCHAR'}}, max_line_size={LINE_BYTES_MAX}, hive_partitioning=true,"
+        f"SELECT service, date, event FROM read_csv('{folder}/events/**/*.ndjson.gz', delim='\x01', header=false,"
+        f" quote='', escape='', columns={{'event': 'VARCHAR'}}, max_line_size={LINE_BYTES_MAX}, hive_partitioning=true,"
         " hive_types={'service': VARCHAR, 'date': VARCHAR})"
     ).fetchall()
     return [((service, date), event.encode()) for service, date, event in rows]
@@ -148,8 +150,8 @@ def apart(parts):
     """Lines with half of a surrogate pair are in objects of their own, so that no other line is lost with them."""
     halves = 0
     for part in parts:
-        with_halves = sum(has_lone_surrogate(line) for line in part.lines)
-        assert with_halves in (0, len(part.lines)), f"{part.key}: {with_halves} of {len(part.lines)} lines have half a pair"
+        of, with_halves = len(part.lines), sum(has_lone_surrogate(line) for line in part.lines)
+        assert with_halves in (0, of), f"{part.key}: {with_halves} of {of} lines have half a pair"
         halves += with_halves
     assert halves == len(hostile.LONE_SURROGATES), halves
     print(f"{halves} lines with half of a surrogate pair, in objects of their own")
