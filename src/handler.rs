@@ -4,12 +4,11 @@ use serde_json::Value;
 
 use crate::limits::FAILURES_TOLERATED;
 use crate::telemetry::Emitter;
-use engine::fleet::dispatch::Fleet;
-use engine::fleet::{dispatch, queue};
-use engine::read::budget::Budget;
-use engine::report::metrics::View;
-use engine::task::{Task, UnknownEvent};
-use engine::task::{audit, backfill, status, validate};
+use engine::fleet::dispatch::{self, Fleet};
+use engine::fleet::queue;
+use engine::read::Budget;
+use engine::report::View;
+use engine::task::{Task, UnknownEvent, audit, backfill, status, validate};
 
 /// Why an invocation fails. The names are stable: alarms may filter on them.
 #[derive(Debug, thiserror::Error)]

@@ -11,8 +11,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use engine::report::metrics::{Metrics, View};
-use engine::report::stream::Report;
+use engine::report::{Metrics, Report, View};
 
 fn filter(level: Level) -> Targets {
     let ours = ["engine", "jumpcloud_collector", "bootstrap", "collector"];

@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::store_error;
 use crate::limits::{ITEMS_PER_READ, READS_AT_ONCE};
 use engine::cause::Cause;
-use engine::cursor::item::{Condition, Item, Update, Value};
+use engine::cursor::{Condition, Item, Update, Value};
 use engine::ports::{Cursors, StoreError};
 use engine::stream::StreamId;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use engine::fleet::dispatch;
-use engine::report::stream::{Outcome, Report};
+use engine::report::{Outcome, Report};
 use indicatif::{ProgressBar, ProgressStyle};
 use jumpcloud_collector::config::Terminal;
 

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use engine::collect::Engine;
 use engine::fleet::dispatch::Fleet;
 use engine::ports::Clock as _;
-use engine::read::budget::Budget;
+use engine::read::Budget;
 use engine::settings::Settings;
 use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::config::Terminal;

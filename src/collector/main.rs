@@ -17,14 +17,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use engine::task::Task;
-use engine::task::audit::Audit;
+use engine::task::audit::{self, Audit};
 use engine::task::status::Status;
-use engine::task::validate::Preflight;
-use engine::task::{audit, validate};
+use engine::task::validate::{self, Preflight};
 use folder::budget;
 use jumpcloud_collector::config::Terminal;
-use jumpcloud_collector::local;
-use jumpcloud_collector::telemetry;
+use jumpcloud_collector::{local, telemetry};
 use place::{Place, Whom};
 use serde_json::json;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use engine::ports::Clock as _;
-use engine::report::lateness::BOUNDS_SECONDS;
+use engine::report::BOUNDS_SECONDS;
 use engine::settings::Settings;
 use engine::task::audit::Audit;
 use engine::time::Window;

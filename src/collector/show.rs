@@ -1,9 +1,6 @@
 //! What the commands print.
 
-use engine::report::lateness::Summary;
-use engine::report::snapshot::SnapshotReport;
-use engine::report::status::StreamStatus;
-use engine::report::stream::{Outcome, StreamReport};
+use engine::report::{Outcome, SnapshotReport, StreamReport, StreamStatus, Summary};
 use engine::task::audit::{Audit, StreamAudit};
 use engine::task::status::Status;
 use engine::task::validate::Preflight;

@@ -7,7 +7,8 @@ use clap::Args;
 use engine::ports::Objects;
 use engine::task::verify::{Buckets, Verdict, verify};
 use indicatif::{ProgressBar, ProgressStyle};
-use jumpcloud_collector::aws::{self, s3::S3};
+use jumpcloud_collector::aws;
+use jumpcloud_collector::aws::s3::S3;
 use jumpcloud_collector::local::{self, FolderObjects};
 
 use crate::show;

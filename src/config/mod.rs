@@ -9,7 +9,7 @@ use secrecy::SecretString;
 
 use crate::jumpcloud::Endpoints;
 use engine::fleet::discover::Who;
-use engine::report::metrics::Metrics;
+use engine::report::Metrics;
 use engine::settings::Settings;
 pub use reader::ConfigError;
 use reader::{Lookup, Reader};

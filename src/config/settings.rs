@@ -1,15 +1,12 @@
 //! What the engine needs of the configuration.
 
 use super::reader::Reader;
-use engine::archive::filter::Filter;
-use engine::archive::key::KeyLayout;
-use engine::archive::output::{CustomFields, Ecs, Format, Output};
+use engine::archive::{CustomFields, Ecs, Filter, Format, KeyLayout, Output};
 use engine::limits::{DAY_MS, PAGE_LIMIT_MAX};
-use engine::page::request::Query;
-use engine::report::metrics::Metrics;
+use engine::page::Query;
+use engine::report::Metrics;
 use engine::settings::Settings;
-use engine::users::projection::{Fields, Projection};
-use engine::users::snapshot;
+use engine::users::{Fields, Projection, snapshot};
 
 impl Reader<'_> {
     pub(super) fn settings(&mut self, archive_bucket: String, state_bucket: String) -> Settings {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::*;
 use crate::jumpcloud::Region;
 use engine::stream::StreamId;
-use engine::users::projection::{Fields, Projection};
+use engine::users::{Fields, Projection};
 
 fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let least = [

@@ -1,12 +1,11 @@
 //! Why a run of one stream failed, named by what happens next.
 
 use crate::cause::Cause;
-use crate::cursor::CursorError;
-use crate::cursor::item::Unreadable;
+use crate::cursor::{CursorError, Unreadable};
+use crate::journal::EntryError;
 use crate::journal::certificate::CertificateError;
-use crate::journal::entry::EntryError;
-use crate::ports::error::{InsightsError, StoreError};
-use crate::read::paging::WalkError;
+use crate::ports::{InsightsError, StoreError};
+use crate::read::WalkError;
 
 /// Why a run of one stream failed. Messages are lowercase fragments in plain words.
 #[derive(Debug, thiserror::Error)]

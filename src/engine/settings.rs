@@ -1,10 +1,8 @@
 //! What a run needs to know of the configuration.
 
-use crate::archive::filter::Filter;
-use crate::archive::key::KeyLayout;
-use crate::archive::output::Output;
-use crate::page::request::Query;
-use crate::users::projection::Projection;
+use crate::archive::{Filter, KeyLayout, Output};
+use crate::page::Query;
+use crate::users::Projection;
 
 /// What a run needs to know of the configuration.
 #[derive(Clone, Debug)]

@@ -14,10 +14,8 @@ use super::http::{Answer, BodyLimits, Http};
 use super::requester::{ApiRequest, Requester, spawn};
 use crate::limits::ANSWER_BYTES_MAX;
 use engine::limits::{PAGE_INFLATED_BYTES_MAX, PAGE_WIRE_BYTES_MAX};
-use engine::page::Page;
-use engine::page::token::Token;
-use engine::ports::incoming::Incoming;
-use engine::ports::{Clock, Insights, InsightsError, PageRequest};
+use engine::page::{Page, Token};
+use engine::ports::{Clock, Incoming, Insights, InsightsError, PageRequest};
 use engine::stream::Scope;
 use engine::time;
 

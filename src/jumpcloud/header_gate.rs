@@ -6,8 +6,7 @@ use tokio::sync::watch;
 
 use super::headers::page_headers;
 use engine::page::{Page, PageHeaders};
-use engine::ports::InsightsError;
-use engine::ports::incoming::Incoming;
+use engine::ports::{Incoming, InsightsError};
 
 /// Tells the headers of a page, and holds its body back until it is admitted.
 pub(super) struct HeaderGate {

@@ -2,8 +2,7 @@
 
 use reqwest::header::{AsHeaderName, CONTENT_ENCODING, DATE, HeaderMap, RETRY_AFTER};
 
-use engine::page::PageHeaders;
-use engine::page::token::Token;
+use engine::page::{PageHeaders, Token};
 
 /// The headers of a page, matched without case, numbers as numbers.
 pub(super) fn page_headers(headers: &HeaderMap) -> PageHeaders {

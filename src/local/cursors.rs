@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use engine::cause::Cause;
-use engine::cursor::item::{Item, Update};
+use engine::cursor::{Item, Update};
 use engine::ports::{Cursors, StoreError};
 use engine::stream::StreamId;
 

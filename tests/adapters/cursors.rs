@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::cursor::item::{Condition, Item, Update, Value};
+use engine::cursor::{Condition, Item, Update, Value};
 use engine::ports::Cursors;
 use engine::stream::StreamId;
 use tokio::task::JoinSet;

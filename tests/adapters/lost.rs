@@ -1,7 +1,7 @@
 //! Answers that are lost after the effect: what AWS did, and what the adapter says of it.
 
 use bytes::Bytes;
-use engine::cursor::item::{Update, Value};
+use engine::cursor::{Update, Value};
 use engine::ports::{Created, Cursors as _, Objects as _, StoreError};
 
 use super::cursors::{claim, stream};

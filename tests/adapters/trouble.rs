@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use bytes::Bytes;
-use engine::cursor::item::{Update, Value};
+use engine::cursor::{Update, Value};
 use engine::ports::{Cursors, Objects, Secrets as _, StoreError};
 use jumpcloud_collector::local::{FolderCursors, FolderObjects};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

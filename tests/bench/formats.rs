@@ -20,14 +20,12 @@ use std::time::Instant;
 
 use engine::collect::{Engine, RunPurpose};
 use engine::limits::HOUR_MS;
-use engine::page::token::Token;
-use engine::page::{Page, PageHeaders};
-use engine::ports::incoming::Incoming;
+use engine::page::{Page, PageHeaders, Token};
 use engine::ports::{
-    Clock as _, Console, Insights, InsightsError, ListPage, ListRequest, PageRequest,
+    Clock as _, Console, Incoming, Insights, InsightsError, ListPage, ListRequest, PageRequest,
 };
-use engine::read::budget::Budget;
-use engine::report::stream::{Outcome, StreamReport};
+use engine::read::Budget;
+use engine::report::{Outcome, StreamReport};
 use engine::stream::StreamId;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};

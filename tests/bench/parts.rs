@@ -10,11 +10,10 @@ use std::io::Write as _;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use engine::archive::output::Output;
+use engine::archive::Output;
 use engine::identity::{Identity, Instant};
 use engine::limits::DAY_MS;
-use engine::page::row::Names;
-use engine::page::{Page, PageHeaders};
+use engine::page::{Names, Page, PageHeaders};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use libdeflater::{CompressionLvl, Compressor};

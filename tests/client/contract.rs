@@ -6,9 +6,7 @@
 use std::sync::Arc;
 
 use engine::limits::{HOUR_MS, MINUTE_MS};
-use engine::page::Page;
-use engine::page::request::Ask;
-use engine::page::token::Token;
+use engine::page::{Ask, Page, Token};
 use engine::ports::{Insights, InsightsError, PageRequest};
 use engine::stream::Scope;
 use engine::time::{Window, rfc3339};

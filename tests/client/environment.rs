@@ -4,12 +4,10 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use engine::page::Page;
-use engine::page::request::Ask;
+use engine::page::{Ask, Page};
 use engine::ports::{Clock, Insights as _, InsightsError, Meter, PageRequest, Secrets, StoreError};
 use engine::stream::Scope;
-use engine::time::Window;
-use engine::time::rfc3339;
+use engine::time::{Window, rfc3339};
 use jumpcloud_collector::jumpcloud::{Auth, Client, Http};
 use mock::{Fault, Host, Key, MockServer, Rule, When, World};
 use secrecy::SecretString;

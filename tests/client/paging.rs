@@ -4,8 +4,7 @@
 use std::collections::BTreeSet;
 
 use engine::ports::{Insights as _, PageRequest};
-use engine::read::paging::{PageSummary, Step, Walk};
-use engine::read::position;
+use engine::read::{PageSummary, Step, Walk, position};
 use engine::stream::Scope;
 use engine::time::Window;
 use mock::{Behaviours, EmptyPageToken, Fault, HeaderSpelling, Host, When};

@@ -1,7 +1,7 @@
 //! Answers beyond the limits: given up on, with the token that leads past them.
 
 use engine::limits::{PAGE_INFLATED_BYTES_MAX, PAGE_WIRE_BYTES_MAX};
-use engine::page::token::Token;
+use engine::page::Token;
 use engine::ports::{Insights as _, InsightsError};
 use libdeflater::{CompressionLvl, Compressor};
 

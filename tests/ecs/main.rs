@@ -6,7 +6,7 @@ mod mangle;
 mod page;
 mod schema;
 
-use engine::archive::output::{CustomFields, Ecs, Format, Output};
+use engine::archive::{CustomFields, Ecs, Format, Output};
 use engine::limits::DAY_MS;
 use fastrand::Rng;
 use mock::Generator;

@@ -1,14 +1,11 @@
 //! What must hold of any bytes that JumpCloud may answer: page reader, line writer, key builder.
 
-use engine::archive::key::{KeyLayout, event_key, is_archive_key};
+use engine::archive::{KeyLayout, event_key, is_archive_key};
 use engine::identity::Slot;
 use engine::json::ndjson;
 use engine::limits::PAGE_ROWS_MAX;
-use engine::page::row::{Row, RowKind};
-use engine::page::service::service_label;
 use engine::page::split::PageError;
-use engine::page::token::Token;
-use engine::page::{Page, PageHeaders};
+use engine::page::{Page, PageHeaders, Row, RowKind, Token, service_label};
 use engine::stream::StreamId;
 use engine::time;
 use serde_json::Value;

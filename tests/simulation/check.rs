@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use base64::Engine as _;
 use engine::identity::Slot;
-use engine::journal::index::{SlotIds, slot_prefix};
+use engine::journal::{SlotIds, slot_prefix};
 use engine::stream::{Scope, StreamId};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -9,12 +9,11 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::cursor::item::{Item, Update};
+use engine::cursor::{Item, Update};
 use engine::page::{Page, PageHeaders};
-use engine::ports::incoming::Incoming;
 use engine::ports::{
-    About, Clock, Console, Created, Cursors, Insights, InsightsError, ListPage, ListRequest,
-    Objects, PageRequest, StoreError,
+    About, Clock, Console, Created, Cursors, Incoming, Insights, InsightsError, ListPage,
+    ListRequest, Objects, PageRequest, StoreError,
 };
 use engine::stream::StreamId;
 use futures_util::future::BoxFuture;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use engine::cursor::item::{Item, Update};
+use engine::cursor::{Item, Update};
 use engine::page::Page;
 use engine::ports::{Created, InsightsError, PageRequest, StoreError};
 use engine::stream::StreamId;

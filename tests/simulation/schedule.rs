@@ -2,10 +2,8 @@
 
 use std::ops::Range;
 
-use engine::archive::batch::BatchLimits;
-use engine::archive::key::KeyLayout;
-use engine::archive::output::Output;
-use engine::page::request::Query;
+use engine::archive::{BatchLimits, KeyLayout, Output};
+use engine::page::Query;
 use engine::settings::Settings;
 use engine::stream::StreamId;
 

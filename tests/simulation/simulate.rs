@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
 use engine::collect::{Engine, RunPurpose};
-use engine::read::budget::Budget;
-use engine::report::stream::{Outcome, StreamReport};
+use engine::read::Budget;
+use engine::report::{Outcome, StreamReport};
 use engine::stream::StreamId;
 use futures_util::future::LocalBoxFuture;
 

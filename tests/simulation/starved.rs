@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use engine::cursor::Cursor;
-use engine::cursor::state::Reading;
-use engine::read::sweep::{self, SweepUrgency};
-use engine::report::stream::{Outcome, StreamReport};
+use engine::cursor::{Cursor, Reading};
+use engine::read::{SweepUrgency, sweep};
+use engine::report::{Outcome, StreamReport};
 use engine::stream::StreamId;
 
 use crate::schedule::{SKEW_MS_MAX, Schedule};

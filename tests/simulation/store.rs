@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use engine::journal::entry::{Entry, entry_key};
+use engine::journal::{Entry, entry_key};
 use engine::ports::Created;
 use engine::stream::StreamId;
 use sha2::{Digest as _, Sha256};

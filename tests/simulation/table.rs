@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::cursor::item::{Condition, Item, Update, Value, number, text};
+use engine::cursor::{Condition, Item, Update, Value, number, text};
 use engine::stream::StreamId;
 
 use crate::store::Store;

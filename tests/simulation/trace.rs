@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use engine::cursor::item::{Condition, Item, Update, Value};
+use engine::cursor::{Condition, Item, Update, Value};
 use engine::ports::PageRequest;
 
 use crate::request::{Answer, Request};

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use engine::page::token::Token;
-use engine::page::{Page, PageHeaders};
+use engine::page::{Page, PageHeaders, Token};
 use engine::ports::{InsightsError, PageRequest};
 use engine::stream::Scope;
 

@@ -3,8 +3,7 @@
 
 use std::collections::HashMap;
 
-use engine::page::Page;
-use engine::page::token::Token;
+use engine::page::{Page, Token};
 use engine::ports::{InsightsError, PageRequest};
 
 /// The continuation of the last page that came, by worker, window and query.

@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use engine::cursor::item::{Update, number};
-use engine::cursor::lease;
+use engine::cursor::{Update, lease, number};
 use engine::page::{Page, PageHeaders};
 use engine::ports::{InsightsError, PageRequest};
 use engine::stream::StreamId;

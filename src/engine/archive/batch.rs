@@ -8,15 +8,13 @@ use libdeflater::{CompressionLvl, Compressor};
 use sha2::{Digest, Sha256};
 
 use crate::archive::gzip::gzip;
-use crate::archive::key::{KeyLayout, Partition};
 use crate::archive::lines::{Lines, Ordered};
-use crate::archive::output::Output;
+use crate::archive::{KeyLayout, Output, Partition};
 use crate::identity::{Identities, Identity, Slot};
 use crate::limits::{
     BATCH_EVENTS_MAX, BATCH_PARTITIONS_MAX, BATCH_RAW_BYTES_MAX, PAGE_HELD_QUARTERS_MIN,
 };
-use crate::page::Page;
-use crate::page::row::Row;
+use crate::page::{Page, Row};
 
 /// When a batch closes.
 #[derive(Clone, Copy, Debug)]

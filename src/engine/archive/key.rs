@@ -237,7 +237,8 @@ fn object_name(stream: &StreamId, epoch: &str, seq: u64, part: usize, kind: &str
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::page::service::{OTHER, service_label};
+    use crate::page::service::OTHER;
+    use crate::page::service_label;
 
     const MS: i64 = 1_795_168_800_000; // 2026-11-20T10:00:00Z
 

@@ -6,8 +6,7 @@
 
 use std::ops::Range;
 
-use crate::page::Page;
-use crate::page::row::Extract;
+use crate::page::{Extract, Page};
 
 /// The lines of one part, in the order they came.
 #[derive(Debug, Default)]

@@ -7,15 +7,14 @@ use sha2::{Digest, Sha256};
 
 use super::engine::Engine;
 use super::writer::Writer;
-use crate::cursor::Cursor;
-use crate::cursor::state::ReadingState;
+use crate::cursor::{Cursor, ReadingState};
 use crate::error::RunError;
 use crate::journal::certificate::{self, Certificate, certificate_key};
-use crate::journal::entry::{Entry, entry_key, journal_prefix, seq_of};
+use crate::journal::{Entry, entry_key, journal_prefix, seq_of};
 use crate::limits::{DAY_MS, RETENTION_MS};
-use crate::page::request::Ask;
+use crate::page::Ask;
 use crate::ports::{About, Created, InsightsError, Meter, PageRequest, StoreError};
-use crate::read::budget::Budget;
+use crate::read::Budget;
 use crate::stream::StreamId;
 use crate::time::Window;
 

@@ -7,13 +7,12 @@
 use std::collections::BTreeSet;
 
 use super::reader::Reader;
-use crate::cursor::state::Reading;
+use crate::cursor::Reading;
 use crate::error::RunError;
 use crate::identity::Identity;
 use crate::page::Page;
 use crate::ports::InsightsError;
-use crate::read::paging::{PageSummary, Step, Walk};
-use crate::read::position::{self, Places};
+use crate::read::{PageSummary, Places, Step, Walk, position};
 use crate::time::Window;
 
 impl Reader<'_> {

@@ -4,16 +4,14 @@ use std::sync::Arc;
 
 use super::engine::Engine;
 use super::request::RunRequest;
-use crate::cursor::attribute;
-use crate::cursor::item::{Item, Update, number, text};
-use crate::cursor::lease::{self, Ended, Held, Release};
-use crate::cursor::{self, Cursor};
+use crate::cursor::{
+    self, Cursor, Ended, Held, Item, Release, Update, attribute, lease, number, text,
+};
 use crate::error::RunError;
 use crate::limits::{LEASE_MARGIN_MS, LEASE_MS_MAX};
 use crate::ports::Meter;
-use crate::read::budget::Budget;
-use crate::report::lateness;
-use crate::report::stream::StreamReport;
+use crate::read::Budget;
+use crate::report::{StreamReport, lateness};
 use crate::stream::StreamId;
 
 /// How a claim ended.

@@ -7,19 +7,15 @@ use libdeflater::CompressionLvl;
 use super::slots::LoadedSlot;
 use super::stop::Stop;
 use super::writer::Writer;
-use crate::archive::batch::{Batch, Sealed};
+use crate::archive::{Batch, Sealed};
 use crate::cause::Cause;
-use crate::cursor;
-use crate::cursor::attribute;
-use crate::cursor::item::number;
-use crate::cursor::state::ReadingState;
+use crate::cursor::{self, ReadingState, attribute, number};
 use crate::error::RunError;
 use crate::identity::Slot;
-use crate::journal::entry::{Entry, Header, SlotRecord, entry_key};
-use crate::journal::index::{slot_key, unplaced_day};
+use crate::journal::index::unplaced_day;
+use crate::journal::{Entry, Header, SlotRecord, entry_key, slot_key};
 use crate::limits::CREATE_TRIES_MAX;
-use crate::ports::error::StoreError;
-use crate::ports::{About, Created};
+use crate::ports::{About, Created, StoreError};
 
 impl Writer<'_> {
     /// Decides the batch together with the reading state it leads to, publishes and advances it. The

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::slots::{Slots, Warm};
-use crate::archive::batch::BatchLimits;
+use crate::archive::BatchLimits;
 use crate::journal::certificate;
-use crate::ports::error::StoreError;
-use crate::ports::{Clock, Console, Cursors, Insights, Objects};
+use crate::ports::{Clock, Console, Cursors, Insights, Objects, StoreError};
 use crate::settings::Settings;
 use crate::stream::StreamId;
 

@@ -8,16 +8,12 @@ use std::sync::Arc;
 use super::read::ReadAllowance;
 use super::reader::Reader;
 use super::stop::{Progress, Stop};
-use crate::cursor::state::{Reading, ReadingState};
+use crate::cursor::{Reading, ReadingState};
 use crate::error::RunError;
 use crate::limits::PAGE_AHEAD_BYTES_MAX;
-use crate::page::request::Ask;
-use crate::ports::incoming::Incoming;
-use crate::ports::{InsightsError, PageRequest};
-use crate::read::paging::{Narrower, PageSummary, Step, Walk};
-use crate::read::position;
-use crate::read::rows::RowCount;
-use crate::read::window::{self, Kind};
+use crate::page::Ask;
+use crate::ports::{Incoming, InsightsError, PageRequest};
+use crate::read::{Kind, Narrower, PageSummary, RowCount, Step, Walk, position, window};
 use crate::time::Window;
 
 /// What the share says about another page.

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::writer::Writer;
-use crate::archive::batch::SealedPart;
-use crate::archive::key::{event_key, is_archive_key, quarantine_key, record_key, users_key};
-use crate::cursor::state::ReadingState;
+use crate::archive::{
+    SealedPart, event_key, is_archive_key, quarantine_key, record_key, users_key,
+};
+use crate::cursor::ReadingState;
 use crate::error::RunError;
-use crate::journal::entry::PartRecord;
+use crate::journal::PartRecord;
 use crate::limits::SNAPSHOT_PARTS_MAX;
 use crate::users::snapshot;
 

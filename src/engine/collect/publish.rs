@@ -11,10 +11,9 @@ use super::writer::Writer;
 use crate::cause::Cause;
 use crate::error::RunError;
 use crate::identity::Slot;
-use crate::journal::entry::{Entry, PartRecord};
+use crate::journal::{Entry, PartRecord};
 use crate::limits::{CREATE_TRIES_MAX, WRITES_AT_ONCE};
-use crate::ports::error::StoreError;
-use crate::ports::{About, Created};
+use crate::ports::{About, Created, StoreError};
 
 impl Writer<'_> {
     /// Writes the entry's parts, from exactly its bytes.

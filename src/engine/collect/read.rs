@@ -8,13 +8,12 @@ use futures_util::future;
 use super::counts::Counts;
 use super::reader::Reader;
 use super::stop::{Progress, Stop};
-use crate::archive::batch::Batch;
-use crate::cursor::state::Reading;
+use crate::archive::Batch;
+use crate::cursor::Reading;
 use crate::error::RunError;
 use crate::limits::HOUR_MS;
 use crate::ports::InsightsError;
-use crate::read::sweep::{self, SweepUrgency};
-use crate::read::window::{self, Kind, Plan};
+use crate::read::{Kind, Plan, SweepUrgency, sweep, window};
 use crate::time::Window;
 
 /// What a kind of reading may take of a run.

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use super::engine::Engine;
 use super::stop::Stop;
 use super::writer::Writer;
-use crate::archive::batch::Batch;
-use crate::cursor::state::ReadingState;
+use crate::archive::Batch;
+use crate::cursor::ReadingState;
 use crate::limits::ENTRY_INTERVAL_MS_MAX;
-use crate::ports::meter::Meter;
-use crate::read::budget::Budget;
-use crate::read::rows::RowCount;
-use crate::report::stream::{StreamReport, Tally};
+use crate::ports::Meter;
+use crate::read::{Budget, RowCount};
+use crate::report::{StreamReport, Tally};
 use crate::stream::StreamId;
 
 /// Reads one stream into batches.

@@ -8,8 +8,8 @@ use super::slots::LoadedSlot;
 use super::writer::Writer;
 use crate::error::RunError;
 use crate::identity::Slot;
-use crate::journal::entry::{Entry, entry_key};
-use crate::journal::index::{SlotIds, unplaced_day};
+use crate::journal::index::unplaced_day;
+use crate::journal::{Entry, SlotIds, entry_key};
 use crate::limits::WRITES_AT_ONCE;
 
 impl Writer<'_> {

@@ -1,6 +1,6 @@
 //! What a run is asked to do.
 
-use crate::read::budget::Budget;
+use crate::read::Budget;
 use crate::stream::StreamId;
 
 /// What a run is for.

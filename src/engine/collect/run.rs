@@ -8,14 +8,11 @@ use super::reader::Reader;
 use super::request::{RunPurpose, RunRequest};
 use super::stop::{Progress, Stop};
 use super::writer::Writer;
-use crate::cursor::Cursor;
-use crate::cursor::attribute;
-use crate::cursor::item::{Item, number};
+use crate::cursor::{Cursor, Item, attribute, number};
 use crate::error::RunError;
-use crate::ports::meter::Meter;
-use crate::read::budget::Budget;
-use crate::read::window;
-use crate::report::stream::{Outcome, StreamReport};
+use crate::ports::Meter;
+use crate::read::{Budget, window};
+use crate::report::{Outcome, StreamReport};
 use crate::stream::StreamId;
 
 impl Engine {

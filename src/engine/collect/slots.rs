@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::identity::{Identity, Slot};
-use crate::journal::index::SlotIds;
+use crate::journal::SlotIds;
 use crate::limits::WARM_IDENTITY_BYTES_MAX;
 use crate::stream::StreamId;
 use crate::time;

@@ -3,8 +3,8 @@
 use super::engine::Engine;
 use super::request::{RunPurpose, RunRequest};
 use crate::cursor::Cursor;
-use crate::read::budget::Budget;
-use crate::report::stream::StreamReport;
+use crate::read::Budget;
+use crate::report::StreamReport;
 use crate::stream::StreamId;
 use crate::time;
 

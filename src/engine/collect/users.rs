@@ -6,16 +6,12 @@ use std::sync::Arc;
 
 use super::reader::Reader;
 use super::stop::{Progress, Stop};
-use crate::archive::batch::{Admission, Batch};
-use crate::archive::output::Output;
-use crate::cursor::state::ReadingState;
+use crate::archive::{Admission, Batch, Output};
+use crate::cursor::ReadingState;
 use crate::identity::{Identity, Slot};
-use crate::json;
-use crate::ports::error::InsightsError;
-use crate::ports::{List, ListPage, ListRequest};
-use crate::time;
-use crate::users::projection::Projection;
-use crate::users::snapshot::{self, Snapshot, Step};
+use crate::ports::{InsightsError, List, ListPage, ListRequest};
+use crate::users::{Projection, Snapshot, Step, snapshot};
+use crate::{json, time};
 
 /// The service by which users are partitioned.
 const SERVICE: &str = "systemusers";

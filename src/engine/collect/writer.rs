@@ -10,11 +10,10 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::engine::Engine;
 use super::slots::{LoadedSlot, Slots};
 use crate::cause::Cause;
-use crate::cursor::Cursor;
-use crate::cursor::state::ReadingState;
+use crate::cursor::{Cursor, ReadingState};
 use crate::error::RunError;
 use crate::identity::Slot;
-use crate::journal::index::{SlotIds, object_at, slot_prefix};
+use crate::journal::{SlotIds, object_at, slot_prefix};
 use crate::limits::WRITES_AT_ONCE;
 use crate::stream::StreamId;
 

@@ -1,9 +1,7 @@
 //! Who works on a stream, and when it is next worth it: lease, place in the queue, failures. They
 //! save work; no event's safety rests on them.
 
-use crate::cursor::SCHEMA;
-use crate::cursor::attribute;
-use crate::cursor::item::{Condition, Item, Update, Value, number, text};
+use crate::cursor::{Condition, Item, SCHEMA, Update, Value, attribute, number, text};
 use crate::limits::{
     BREAKER_FAILURES, BREAKER_MS, FINISHED_MS_MIN, LEASE_MS_MAX, MESSAGE_BYTES_MAX, QUEUED_MS_MAX,
 };
@@ -233,7 +231,7 @@ fn shortened(message: &str) -> &str {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::cursor::state::ReadingState;
+    use crate::cursor::ReadingState;
     use crate::cursor::tests::cursor_at as cursor;
 
     fn born() -> Item {

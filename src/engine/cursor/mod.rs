@@ -7,8 +7,11 @@ pub mod item;
 pub mod lease;
 pub mod state;
 
-use crate::cursor::item::{Condition, Item, Unreadable, Update, Value, number, text};
-use crate::cursor::state::{ReadingState, optional};
+pub use self::item::{Condition, Item, Items, Unreadable, Update, Value, number, text};
+pub use self::lease::{Ended, Held, Release};
+pub use self::state::{Hour, Reading, ReadingState};
+
+use crate::cursor::state::optional;
 
 /// The schema this program writes.
 pub const SCHEMA: i64 = 1;
@@ -137,10 +140,9 @@ fn seq_value(seq: u64) -> Value {
 #[expect(clippy::unwrap_used, reason = "tests")]
 pub(crate) mod tests {
     use super::*;
-    use crate::cursor::lease;
-    use crate::cursor::state::Reading;
+    use crate::cursor::{Reading, lease};
     use crate::time::Window;
-    use crate::users::snapshot::Snapshot;
+    use crate::users::Snapshot;
 
     pub(crate) fn cursor_at(state: ReadingState) -> Cursor {
         Cursor {

@@ -2,11 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cursor::attribute;
-use crate::cursor::item::{Item, Unreadable, Update, Value, number, text};
+use crate::cursor::{Item, Unreadable, Update, Value, attribute, number, text};
 use crate::json;
 use crate::time::Window;
-use crate::users::snapshot::Snapshot;
+use crate::users::Snapshot;
 
 /// Where a stream's reading stands: what an entry holds and a cursor repeats.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

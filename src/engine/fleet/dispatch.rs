@@ -5,18 +5,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::collect::Engine;
-use crate::cursor;
-use crate::cursor::attribute;
-use crate::cursor::item::{Item, Items, text};
-use crate::cursor::lease;
+use crate::cursor::{self, Item, Items, attribute, lease, text};
 use crate::error::RunError;
 use crate::fleet::discover::{self, Asked, Who};
 use crate::fleet::message::{Message, MessageTask};
 use crate::fleet::queue;
 use crate::ports::WorkQueue;
-use crate::read::budget::Budget;
-use crate::report::status::StreamStatus;
-use crate::report::stream::{Outcome, Queued, Report, StreamReport};
+use crate::read::Budget;
+use crate::report::{Outcome, Queued, Report, StreamReport, StreamStatus};
 use crate::stream::StreamId;
 
 /// Everything an invocation needs.
@@ -172,7 +168,7 @@ const NAMED_MAX: usize = 10;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::cursor::item::Value;
+    use crate::cursor::Value;
     use crate::limits::FINISHED_MS_MIN;
 
     fn organization(n: u8) -> StreamId {

@@ -6,14 +6,13 @@ use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
 use crate::collect::Engine;
-use crate::cursor::item::Items;
-use crate::cursor::lease;
+use crate::cursor::{Items, lease};
 use crate::error::RunError;
 use crate::fleet::message::{Message, Record};
 use crate::limits::{QUEUE_BATCH_MAX, QUEUE_REQUESTS_AT_ONCE};
 use crate::ports::WorkQueue;
-use crate::read::budget::Budget;
-use crate::report::stream::{Queued, Report, StreamReport};
+use crate::read::Budget;
+use crate::report::{Queued, Report, StreamReport};
 
 /// Lines of streams that a report of a whole fleet names; the others are counted.
 pub const LINES_MAX: usize = 100;

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::cursor::state::ReadingState;
+use crate::cursor::ReadingState;
 use crate::identity::{Identity, Slot};
 use crate::json;
 use crate::stream::StreamId;

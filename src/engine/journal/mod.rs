@@ -3,3 +3,10 @@
 pub mod certificate;
 pub mod entry;
 pub mod index;
+
+pub use self::entry::{
+    Entry, EntryError, Header, PartRecord, SlotRecord, entry_key, journal_prefix, seq_of,
+};
+pub use self::index::{
+    NotRecords, SlotIds, entries_of, hourly_counts, index_prefix, object_at, slot_key, slot_prefix,
+};

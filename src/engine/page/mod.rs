@@ -12,12 +12,16 @@ pub mod token;
 pub mod row;
 pub mod split;
 
+pub use self::list::{EndsEarly, ListWalk, Next};
+pub use self::request::{Ask, Query};
+pub use self::row::{Extract, Fields, Names, PageBody, Row, RowKind};
+pub use self::service::service_label;
+pub use self::split::PageError;
+pub use self::token::Token;
+
 use std::sync::Arc;
 
-use self::row::{Extract, Names, PageBody, Row, RowKind};
-use self::split::PageError;
 use crate::limits::PAGE_LIMIT_MAX;
-use crate::page::token::Token;
 
 /// One answer of `POST /events`.
 #[derive(Debug)]

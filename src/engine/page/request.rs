@@ -1,6 +1,6 @@
 //! What is asked of JumpCloud.
 
-use crate::page::token::Token;
+use crate::page::Token;
 use crate::time::Window;
 
 /// A service list as it is sent to JumpCloud.

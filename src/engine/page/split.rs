@@ -8,7 +8,7 @@ use crate::identity::Identity;
 use crate::json::ndjson;
 use crate::limits::{PAGE_LIMIT_MAX, PAGE_ROWS_MAX};
 use crate::page::envelope::{self, Member};
-use crate::page::service::service_label;
+use crate::page::service_label;
 use crate::time;
 
 /// The body is not the array of rows it should be. The request is made again.

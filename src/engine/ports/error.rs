@@ -1,7 +1,7 @@
 //! Why a port gave no answer, named by what the caller does next.
 
 use crate::cause::Cause;
-use crate::page::token::Token;
+use crate::page::Token;
 
 /// Why JumpCloud gave no page.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::task::Poll;
 use futures_util::future::BoxFuture;
 
 use crate::page::{Page, PageHeaders};
-use crate::ports::error::InsightsError;
+use crate::ports::InsightsError;
 
 /// The page, or why there is none.
 type Whole = Result<Page, InsightsError>;

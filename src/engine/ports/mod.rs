@@ -5,6 +5,10 @@ pub mod error;
 pub mod incoming;
 pub mod meter;
 
+pub use self::error::{InsightsError, StoreError};
+pub use self::incoming::Incoming;
+pub use self::meter::{Costs, Meter};
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,12 +17,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 
-use crate::cursor::item::{Item, Update};
-use crate::page::request::Ask;
-use crate::page::request::Query;
-pub use crate::ports::error::{InsightsError, StoreError};
-pub use crate::ports::incoming::Incoming;
-pub use crate::ports::meter::Meter;
+use crate::cursor::{Item, Update};
+use crate::page::{Ask, Query};
 use crate::stream::{Scope, StreamId};
 
 /// JumpCloud's Directory Insights API.

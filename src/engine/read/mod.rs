@@ -7,3 +7,11 @@ pub mod position;
 pub mod rows;
 pub mod sweep;
 pub mod window;
+
+pub use self::budget::Budget;
+pub use self::page_size::PageSize;
+pub use self::paging::{Narrower, PageSummary, Step, Walk, WalkError};
+pub use self::position::Places;
+pub use self::rows::RowCount;
+pub use self::sweep::{Compared, SweepUrgency};
+pub use self::window::{Kind, Plan};

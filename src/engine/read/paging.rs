@@ -4,10 +4,8 @@
 //! never loops: every request either carries a new token or starts at a later millisecond, or the
 //! walk ends with an error that says where.
 
-use crate::page::request::Ask;
-use crate::page::token::Token;
-use crate::page::{Page, PageHeaders};
-use crate::read::page_size::PageSize;
+use crate::page::{Ask, Page, PageHeaders, Token};
+use crate::read::PageSize;
 use crate::time::Window;
 
 /// Where a walk through one query stands.

@@ -3,8 +3,7 @@
 //! A row's place is its timestamp's millisecond, or, where that cannot be read, the place before
 //! it. JumpCloud sorts rows by it.
 
-use crate::page::Page;
-use crate::page::row::RowKind;
+use crate::page::{Page, RowKind};
 use crate::time;
 
 /// The places of a page's rows.
@@ -103,8 +102,7 @@ fn readable(page: &Page) -> impl Iterator<Item = Option<i64>> {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::page::PageHeaders;
-    use crate::page::token::Token;
+    use crate::page::{PageHeaders, Token};
 
     /// A row a second of 1970, unreadable where there is none.
     fn page(seconds: &[Option<i64>], token_ms: Option<i64>) -> Page {

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::cursor::Cursor;
-use crate::cursor::state::{Hour, Reading, ReadingState};
+use crate::cursor::{Cursor, Hour, Reading, ReadingState};
 use crate::limits::{HOUR_MS, HOURS_KEPT_MAX};
-use crate::read::window::Kind;
+use crate::read::Kind;
 use crate::settings::Settings;
 use crate::time::{self, Window};
 

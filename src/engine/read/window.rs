@@ -1,8 +1,7 @@
 //! What to read next at the head, and how a reading moves through its queries to its end.
 
-use crate::cursor::Cursor;
-use crate::cursor::state::{Reading, ReadingState};
-use crate::page::request::Query;
+use crate::cursor::{Cursor, Reading, ReadingState};
+use crate::page::Query;
 use crate::settings::Settings;
 use crate::time::Window;
 

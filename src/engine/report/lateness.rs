@@ -11,9 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use crate::cursor::attribute;
-use crate::cursor::item::{Item, Update, Value, text};
-use crate::cursor::state::ReadingState;
+use crate::cursor::{Item, ReadingState, Update, Value, attribute, text};
 use crate::limits::{LATENESS_SERVICES_MAX, LIVE_MS_MAX};
 use crate::page::service::OTHER;
 

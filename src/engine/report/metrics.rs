@@ -10,9 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::limits::{DAY_MS, RETENTION_MS};
-use crate::report::lateness::Lateness;
-use crate::report::status::StreamStatus;
-use crate::report::stream::{Outcome, Report, StreamReport};
+use crate::report::{Lateness, Outcome, Report, StreamReport, StreamStatus};
 use crate::stream::StreamId;
 
 /// Where metrics go and what they are measured by.
@@ -206,7 +204,7 @@ impl Standing {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::report::stream::Tally;
+    use crate::report::Tally;
     use crate::time::UtcTime;
 
     const NOW_MS: i64 = 1_795_262_400_000;

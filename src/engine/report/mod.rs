@@ -5,3 +5,9 @@ pub mod metrics;
 pub mod snapshot;
 pub mod status;
 pub mod stream;
+
+pub use self::lateness::{BOUNDS_SECONDS, Histogram, Lateness, Summary};
+pub use self::metrics::{Metrics, View};
+pub use self::snapshot::SnapshotReport;
+pub use self::status::StreamStatus;
+pub use self::stream::{Discovery, Outcome, Queued, Report, StreamReport, Tally};

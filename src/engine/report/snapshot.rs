@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::users::snapshot::Snapshot;
+use crate::users::Snapshot;
 
 /// Where a snapshot of users stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,13 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cursor::Cursor;
-use crate::cursor::attribute;
-use crate::cursor::item::{Item, number, text};
-use crate::cursor::lease;
+use crate::cursor::{Cursor, Item, attribute, lease, number, text};
 use crate::limits::{DAY_MS, RETENTION_MS};
-use crate::report::lateness::{self, Lateness};
-use crate::report::snapshot::SnapshotReport;
+use crate::report::{Lateness, SnapshotReport, lateness};
 use crate::stream::StreamId;
 use crate::time::UtcTime;
 
@@ -79,7 +75,7 @@ impl StreamStatus {
             failures: number(item, attribute::FAILURES).unwrap_or(0),
             resting: lease::is_resting(item, now_ms),
             queued: lease::is_queued(item, now_ms),
-            gaps: state.map_or(0, crate::cursor::state::ReadingState::gaps),
+            gaps: state.map_or(0, crate::cursor::ReadingState::gaps),
             days_until_loss: behind_ms
                 .filter(|_| is_read != Some(true) && !is_users)
                 .map(|behind_ms| (RETENTION_MS - behind_ms) / DAY_MS),

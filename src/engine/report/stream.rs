@@ -4,10 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::cursor::Cursor;
 use crate::error::RunError;
-use crate::ports::meter::Costs;
-use crate::report::lateness::Lateness;
-use crate::report::snapshot::SnapshotReport;
-use crate::report::status::StreamStatus;
+use crate::ports::Costs;
+use crate::report::{Lateness, SnapshotReport, StreamStatus};
 use crate::stream::StreamId;
 use crate::time::UtcTime;
 

@@ -10,19 +10,16 @@ use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
 use crate::collect::Engine;
-use crate::cursor;
-use crate::cursor::attribute;
-use crate::cursor::item::Items;
-use crate::cursor::lease;
+use crate::cursor::{self, Items, attribute, lease};
 use crate::error::RunError;
 use crate::fleet::discover::{self, Asked, Who};
 use crate::fleet::dispatch::{Fleet, run};
 use crate::fleet::message::{Message, MessageTask};
 use crate::limits::{DAY_MS, LANES_OPENED_AT_ONCE};
-use crate::page::request::Ask;
+use crate::page::Ask;
 use crate::ports::{Meter, PageRequest};
-use crate::read::budget::Budget;
-use crate::report::stream::Report;
+use crate::read::Budget;
+use crate::report::Report;
 use crate::stream::StreamId;
 use crate::time::{UtcTime, Window};
 

@@ -14,14 +14,13 @@ use crate::collect::{Counts, Engine};
 use crate::cursor::Cursor;
 use crate::error::RunError;
 use crate::identity::Slot;
-use crate::journal::entry::{Entry, PartRecord, entry_key};
-use crate::journal::index;
+use crate::journal::{Entry, PartRecord, entry_key, index};
 use crate::limits::BATCH_RAW_BYTES_MAX;
 use crate::page::envelope::{self, Member};
-use crate::page::service::service_label;
+use crate::page::service_label;
 use crate::ports::Meter;
-use crate::read::budget::Budget;
-use crate::report::lateness::Lateness;
+use crate::read::Budget;
+use crate::report::Lateness;
 use crate::stream::StreamId;
 use crate::time::{self, Window};
 
@@ -58,7 +57,7 @@ pub struct ServiceHours {
 pub struct ServiceLateness {
     /// Its label.
     pub service: String,
-    /// Events by bucket, see [`crate::report::lateness::BOUNDS_SECONDS`].
+    /// Events by bucket, see [`crate::report::BOUNDS_SECONDS`].
     pub counts: Vec<u64>,
     /// The latest, in seconds.
     pub max_seconds: i64,

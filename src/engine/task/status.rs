@@ -7,9 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::collect::Engine;
 use crate::error::RunError;
 use crate::fleet::discover::{self, Asked, Who};
-use crate::read::budget::Budget;
-use crate::report::status::StreamStatus;
-use crate::report::stream::Discovery;
+use crate::read::Budget;
+use crate::report::{Discovery, StreamStatus};
 use crate::stream::StreamId;
 
 /// Where every stream stands.

@@ -11,11 +11,10 @@ use crate::collect::Engine;
 use crate::cursor::lease;
 use crate::fleet::discover::{self, Who};
 use crate::limits::HOUR_MS;
-use crate::page::request::Ask;
-use crate::page::request::Query;
+use crate::page::{Ask, Query};
 use crate::ports::{About, List, ListRequest, Meter, PageRequest};
-use crate::read::budget::Budget;
-use crate::report::stream::Discovery;
+use crate::read::Budget;
+use crate::report::Discovery;
 use crate::stream::StreamId;
 use crate::time::Window;
 

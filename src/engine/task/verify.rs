@@ -7,8 +7,8 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::identity::{Identity, Slot};
-use crate::journal::entry::{Entry, entry_key, journal_prefix, seq_of};
-use crate::journal::index::{SlotIds, unplaced_day};
+use crate::journal::index::unplaced_day;
+use crate::journal::{Entry, SlotIds, entry_key, journal_prefix, seq_of};
 use crate::ports::{Objects, StoreError};
 use crate::stream::StreamId;
 

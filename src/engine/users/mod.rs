@@ -2,3 +2,6 @@
 
 pub mod projection;
 pub mod snapshot;
+
+pub use self::projection::{Fields, Projection};
+pub use self::snapshot::{Ended, Part, Snapshot, Step};

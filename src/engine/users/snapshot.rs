@@ -7,12 +7,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::json;
 use crate::limits::LIST_PASSES_MAX;
-use crate::page::list::{ListWalk, Next};
+use crate::page::{ListWalk, Next};
 use crate::stream::StreamId;
-use crate::time;
-use crate::users::projection::{Fields, Projection};
+use crate::users::{Fields, Projection};
+use crate::{json, time};
 
 /// What snapshots leave out of users unless they are told otherwise: what no audit trail needs and
 /// every reader of the archive would see.

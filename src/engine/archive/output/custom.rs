@@ -1,7 +1,6 @@
 //! `CUSTOM_FIELDS`: members added to every line, behind the event's own bytes.
 
-use crate::json::ndjson;
-use crate::json::{self, for_each_member};
+use crate::json::{self, for_each_member, ndjson};
 use crate::limits::CUSTOM_FIELDS_BYTES_MAX;
 
 /// The members that are added, each ready to be written.

@@ -10,10 +10,10 @@ use serde_json::value::RawValue;
 use crate::collect::Engine;
 use crate::error::RunError;
 use crate::limits::{LIST_PASSES_MAX, ORGANIZATIONS_MAX};
-use crate::page::list::{ListWalk, Next};
+use crate::page::{ListWalk, Next};
 use crate::ports::{Console, List, ListRequest, Meter};
-use crate::read::budget::Budget;
-use crate::report::stream::Discovery;
+use crate::read::Budget;
+use crate::report::Discovery;
 use crate::stream::StreamId;
 
 /// Who is asked for events.
