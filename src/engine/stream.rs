@@ -207,6 +207,13 @@ impl fmt::Debug for StreamId {
     }
 }
 
+/// The stream of the API key's own organization.
+impl Default for StreamId {
+    fn default() -> Self {
+        Self::own()
+    }
+}
+
 /// 24 lower-case hex digits, the form of JumpCloud's object ids.
 #[must_use]
 pub fn is_object_id(text: &str) -> bool {

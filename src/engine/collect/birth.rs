@@ -161,13 +161,8 @@ impl Engine {
         let Some(query) = self.settings.queries.first() else { return Ok(()) };
         let now_ms = self.clock.now_ms();
         let ask = Ask { window: Window::new(now_ms - DAY_MS, now_ms), limit: 1, token: None };
-        let request = PageRequest {
-            scope: stream.scope(),
-            query: query.clone(),
-            ask,
-            deadline_ms: budget.read_until_ms(0),
-            meter: Arc::clone(meter),
-        };
+        let (deadline_ms, meter) = (budget.read_until_ms(0), Arc::clone(meter));
+        let request = PageRequest { meter, ..PageRequest::new(stream, query, ask, deadline_ms) };
         match self.insights.page(request).await {
             // A clock that is days ahead makes JumpCloud refuse the question, and tells by how much.
             Err(_) if self.insights.clock_skew_ms().is_some_and(|skew_ms| skew_ms > DAY_MS) => {

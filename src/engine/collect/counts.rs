@@ -38,13 +38,10 @@ impl Engine {
     ) -> Result<Counts, InsightsError> {
         let mut most = Counts::new();
         for query in queries {
-            let request = PageRequest {
-                scope: stream.scope(),
-                query: query.clone(),
-                ask: Ask { window: hours, limit: self.settings.page_limit, token: None },
-                deadline_ms,
-                meter: Arc::clone(meter),
-            };
+            let ask = Ask { window: hours, limit: self.settings.page_limit, token: None };
+            let meter = Arc::clone(meter);
+            let request =
+                PageRequest { meter, ..PageRequest::new(stream, query, ask, deadline_ms) };
             let counts = self.insights.hourly(request).await?;
             for (hour_ms, count) in counts.into_iter().filter(|(ms, _)| hours.contains(*ms)) {
                 let known = most.entry(hour_ms).or_default();

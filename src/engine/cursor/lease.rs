@@ -191,21 +191,18 @@ pub fn queue(now_ms: i64) -> Update {
 /// Gives the place in the queue back, where a run's release does not.
 #[must_use]
 pub fn unqueue() -> Update {
-    Update {
-        conditions: vec![Condition::Present(attribute::QUEUED_UNTIL_MS)],
-        remove: vec![attribute::QUEUED_UNTIL_MS],
-        ..Update::default()
-    }
+    removal(attribute::QUEUED_UNTIL_MS)
 }
 
 /// Opens a finished lane again.
 #[must_use]
 pub fn reopen() -> Update {
-    Update {
-        conditions: vec![Condition::Present(attribute::FINISHED_MS)],
-        remove: vec![attribute::FINISHED_MS],
-        ..Update::default()
-    }
+    removal(attribute::FINISHED_MS)
+}
+
+/// Removes an attribute that is there.
+fn removal(name: &'static str) -> Update {
+    Update { conditions: vec![Condition::Present(name)], remove: vec![name], ..Update::default() }
 }
 
 /// An update that no item meets: tells whether the table may be written, and writes nothing.

@@ -60,6 +60,15 @@ pub struct PageRequest {
     pub meter: Arc<Meter>,
 }
 
+impl PageRequest {
+    /// What `stream` asks for with `query`, counted by a meter of its own.
+    #[must_use]
+    pub fn new(stream: &StreamId, query: &Query, ask: Ask, deadline_ms: i64) -> Self {
+        let (query, meter) = (query.clone(), Arc::default());
+        Self { scope: stream.scope(), query, ask, deadline_ms, meter }
+    }
+}
+
 /// JumpCloud's console: lists of what a tenant or a provider has, by pages.
 pub trait Console: Send + Sync {
     /// Asks for one page of a list, sorted by id. The future makes progress by itself where the

@@ -54,7 +54,7 @@ pub struct Discovery {
 }
 
 /// What one run did.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct StreamReport {
     /// The stream.
     pub stream: StreamId,
@@ -138,10 +138,11 @@ impl Tally {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// Everything there was is archived.
+    #[default]
     Ok,
     /// The budget is used up, and there is more to read.
     Behind,
@@ -199,25 +200,7 @@ impl StreamReport {
     /// The report of a run that has not begun.
     #[must_use]
     pub fn new(stream: StreamId) -> Self {
-        Self {
-            stream,
-            outcome: Outcome::Ok,
-            read: 0,
-            seen: 0,
-            tally: Tally::default(),
-            pages: 0,
-            costs: Costs::default(),
-            bytes_out: 0,
-            objects: 0,
-            frontier: None,
-            lag_seconds: None,
-            snapshot: None,
-            error: None,
-            gaps: None,
-            last_success_ms: None,
-            failures: 0,
-            needs_operator: false,
-        }
+        Self { stream, ..Self::default() }
     }
 }
 

@@ -39,7 +39,7 @@ pub struct Audit {
 }
 
 /// What was found of one stream, over the whole hours of the range that it has read for good.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct StreamAudit {
     /// The stream.
     pub stream: StreamId,
@@ -87,7 +87,7 @@ pub async fn audit(
     let Asked { streams, discovery } = discover::streams(engine, who, &born, budget).await;
     let mut lines = Vec::new();
     for stream in with_lanes(&streams, &born, request) {
-        let mut line = StreamAudit::new(stream.clone());
+        let mut line = StreamAudit { stream: stream.clone(), ..StreamAudit::default() };
         if let Err(error) = line.compare(engine, request, budget).await {
             line.error = Some(error.to_string());
         }
@@ -144,20 +144,6 @@ impl Audit {
 }
 
 impl StreamAudit {
-    fn new(stream: StreamId) -> Self {
-        Self {
-            stream,
-            from: None,
-            to: None,
-            counted: 0,
-            archived: 0,
-            differing: Vec::new(),
-            repair: None,
-            hours: None,
-            error: None,
-        }
-    }
-
     async fn compare(
         &mut self,
         engine: &Engine,

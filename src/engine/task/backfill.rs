@@ -17,7 +17,7 @@ use crate::fleet::dispatch::{Fleet, run};
 use crate::fleet::message::{Message, MessageTask};
 use crate::limits::{DAY_MS, LANES_OPENED_AT_ONCE};
 use crate::page::Ask;
-use crate::ports::{Meter, PageRequest};
+use crate::ports::PageRequest;
 use crate::read::Budget;
 use crate::report::Report;
 use crate::stream::StreamId;
@@ -251,13 +251,8 @@ async fn count(engine: &Engine, lane: &Lane, budget: Budget) -> Result<u64, RunE
     let window = Window::new(lane.start.0, lane.end.0 - 1);
     let mut most = 0;
     for query in &engine.settings.queries {
-        let request = PageRequest {
-            scope: lane.stream.scope(),
-            query: query.clone(),
-            ask: Ask { window, limit: engine.settings.page_limit, token: None },
-            deadline_ms: budget.read_until_ms(0),
-            meter: Arc::new(Meter::default()),
-        };
+        let ask = Ask { window, limit: engine.settings.page_limit, token: None };
+        let request = PageRequest::new(&lane.stream, query, ask, budget.read_until_ms(0));
         most = engine.insights.count(request).await?.max(most);
     }
     Ok(most)

@@ -138,13 +138,8 @@ async fn users(engine: &Engine, stream: &StreamId, budget: Budget) -> Check {
 
 async fn ask(engine: &Engine, stream: &StreamId, query: &Query, budget: Budget) -> Check {
     let now_ms = engine.clock.now_ms();
-    let request = PageRequest {
-        scope: stream.scope(),
-        query: query.clone(),
-        ask: Ask { window: Window::new(now_ms - HOUR_MS, now_ms), limit: 1, token: None },
-        deadline_ms: budget.read_until_ms(0),
-        meter: Arc::new(Meter::default()),
-    };
+    let ask = Ask { window: Window::new(now_ms - HOUR_MS, now_ms), limit: 1, token: None };
+    let request = PageRequest::new(stream, query, ask, budget.read_until_ms(0));
     let answer = engine.insights.count(request).await;
     let result = answer.map(|count| format!("JumpCloud answers: {count} events in the last hour"));
     let check = format!("JumpCloud, {stream}, {}", query.join(","));

@@ -24,7 +24,7 @@ pub fn usual() -> Projection {
 }
 
 /// Where the snapshot of one UTC day stands: what an entry holds and a cursor repeats.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The UTC day, in whole days since the epoch.
     pub day: i64,
@@ -98,17 +98,7 @@ impl Snapshot {
     /// A day's snapshot, not yet begun.
     #[must_use]
     pub fn of_day(day: i64) -> Self {
-        Self {
-            day,
-            pass: 1,
-            skip: 0,
-            total: None,
-            changed: false,
-            users: 0,
-            quarantined: 0,
-            parts: Vec::new(),
-            ended: None,
-        }
+        Self { day, pass: 1, ..Self::default() }
     }
 
     /// Takes note of a page of `rows` rows, whose users are counted already, of a list that now
