@@ -1,8 +1,8 @@
 //! Every limit of the program, each named with its unit. Relationships between them are asserted
 //! at compile time, so that a change to one that breaks another does not build.
 
-/// A batch closes at this many bytes of raw lines.
-pub const BATCH_RAW_BYTES_MAX: usize = 32 * MIB;
+/// A batch closes before the line that would take it over this many bytes, as written.
+pub const BATCH_BYTES_MAX: usize = 32 * MIB;
 /// A batch closes at this many events.
 pub const BATCH_EVENTS_MAX: usize = 50_000;
 /// A batch closes before the event that would open one more partition than this.
@@ -22,8 +22,9 @@ pub const PAGE_AHEAD_BYTES_MAX: usize = 24 * MIB;
 /// A batch holds a page whose lines make up this part of it, in quarters; it copies the lines of
 /// any other. So it never holds more than a third beyond its lines.
 pub const PAGE_HELD_QUARTERS_MIN: usize = 3;
-/// A larger event is quarantined: readers of the archive refuse such lines.
-pub const EVENT_BYTES_MAX: usize = 16 * MIB;
+/// A line, as written and without its line feed, that is longer is quarantined: readers of the
+/// archive refuse it.
+pub const LINE_BYTES_MAX: usize = 16 * MIB;
 /// What is kept of somebody else's error message.
 pub const MESSAGE_BYTES_MAX: usize = 256;
 
@@ -100,6 +101,6 @@ const _: () = assert!(LEASE_MS_MAX >= RUN_MS_MAX + LEASE_MARGIN_MS, "a lease out
 const _: () = assert!(FINISHED_MS_MIN >= 2 * LEASE_MS_MAX, "a tick comes after the last run");
 const _: () = assert!(UNPLACED_DAYS as i64 * DAY_MS > RETENTION_MS, "identities outlive events");
 const _: () = assert!(PAGE_WIRE_BYTES_MAX <= PAGE_INFLATED_BYTES_MAX);
-const _: () = assert!(EVENT_BYTES_MAX <= BATCH_RAW_BYTES_MAX, "any event fits an empty batch");
+const _: () = assert!(LINE_BYTES_MAX < BATCH_BYTES_MAX, "any line fits an empty batch");
 const _: () = assert!(PAGE_INFLATED_BYTES_MAX <= u32::MAX as usize, "rows are addressed by u32");
 const _: () = assert!(BATCH_PARTITIONS_MAX <= 1_000, "part numbers have three digits");

@@ -139,11 +139,11 @@ fn settings(chance: &mut Chance, tick_ms: i64) -> Settings {
 
 /// Mostly one of the three is small, so that batches close in the middle of pages.
 fn batch_limits(chance: &mut Chance) -> BatchLimits {
-    let wide = BatchLimits { raw_bytes: 1 << 20, events: 1_000, partitions: 64 };
+    let wide = BatchLimits { bytes: 1 << 20, events: 1_000, partitions: 64 };
     match chance.below(100) {
         0 => BatchLimits { events: 1, ..wide },
         1..20 => BatchLimits { events: *chance.pick(&[5, 12, 30]), ..wide },
-        20..35 => BatchLimits { raw_bytes: *chance.pick(&[600, 2_000]), ..wide },
+        20..35 => BatchLimits { bytes: *chance.pick(&[600, 2_000]), ..wide },
         35..50 => BatchLimits { partitions: *chance.pick(&[2, 3]), ..wide },
         _ => wide,
     }

@@ -8,19 +8,19 @@ use libdeflater::{CompressionLvl, Compressor};
 use sha2::{Digest, Sha256};
 
 use crate::archive::gzip::gzip;
-use crate::archive::lines::{Lines, Ordered};
-use crate::archive::{KeyLayout, Output, Partition};
+use crate::archive::lines::{Lines, NewLine, Ordered};
+use crate::archive::{KeyLayout, Partition};
 use crate::identity::{Identities, Identity, Slot};
 use crate::limits::{
-    BATCH_EVENTS_MAX, BATCH_PARTITIONS_MAX, BATCH_RAW_BYTES_MAX, PAGE_HELD_QUARTERS_MIN,
+    BATCH_BYTES_MAX, BATCH_EVENTS_MAX, BATCH_PARTITIONS_MAX, PAGE_HELD_QUARTERS_MIN,
 };
-use crate::page::{Page, Row};
+use crate::page::Page;
 
 /// When a batch closes.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchLimits {
-    /// Bytes of raw lines.
-    pub raw_bytes: usize,
+    /// Bytes of lines, as written.
+    pub bytes: usize,
     /// Events, those without a line among them.
     pub events: usize,
     /// Partitions.
@@ -29,11 +29,7 @@ pub struct BatchLimits {
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self {
-            raw_bytes: BATCH_RAW_BYTES_MAX,
-            events: BATCH_EVENTS_MAX,
-            partitions: BATCH_PARTITIONS_MAX,
-        }
+        Self { bytes: BATCH_BYTES_MAX, events: BATCH_EVENTS_MAX, partitions: BATCH_PARTITIONS_MAX }
     }
 }
 
@@ -50,10 +46,22 @@ pub struct Batch {
     written: Vec<u8>,
 }
 
-/// Which part an event goes into.
+/// What is decided of an event.
+#[derive(Clone, Copy, Debug)]
+pub enum Addition<'a> {
+    /// It is archived with this line.
+    Event(NewLine<'a>),
+    /// It is quarantined with this line, see [`quarantine_line`].
+    Quarantined(&'a [u8]),
+    /// It has no line: only its identity is decided.
+    Identity,
+}
+
+/// Which part a line goes into. Lines that strict JSON parsers reject have a part of their own in
+/// each partition, so that a reader that fails on them loses no other line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Target {
-    Partition(Partition),
+    Partition { partition: Partition, has_lone_surrogates: bool },
     Quarantine,
 }
 
@@ -86,6 +94,8 @@ pub struct Admission<'a> {
 pub struct SealedPart {
     /// The partition's folders; `None` for the part of quarantined rows.
     pub folders: Option<String>,
+    /// Whether each of its lines has an escape of a lone surrogate.
+    pub has_lone_surrogates: bool,
     /// The final bytes.
     pub gzip: Vec<u8>,
     /// Of the final bytes.
@@ -114,9 +124,9 @@ impl Batch {
         self.known.is_empty()
     }
 
-    /// Bytes of raw lines held.
+    /// Bytes of the lines held, as written.
     #[must_use]
-    pub fn raw_bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.bytes
     }
 
@@ -126,52 +136,42 @@ impl Batch {
         self.known.contains(identity)
     }
 
-    /// Whether one more identity without a line may be added before the batch must close.
+    /// Whether one more event may be added before the batch must close. An empty batch takes any
+    /// line.
     #[must_use]
-    pub fn has_room_for_identity(&self, limits: &BatchLimits) -> bool {
-        self.known.len() < limits.events
-    }
-
-    /// Whether one more event of `length` bytes may be added before the batch must close. An
-    /// empty batch takes anything.
-    #[must_use]
-    pub fn has_room(&self, limits: &BatchLimits, length: usize, admission: &Admission<'_>) -> bool {
+    pub fn has_capacity(
+        &self,
+        limits: &BatchLimits,
+        admission: &Admission<'_>,
+        addition: Addition<'_>,
+    ) -> bool {
+        let length = match addition {
+            Addition::Event(line) => line.bytes().len() + 1,
+            Addition::Quarantined(line) => line.len(),
+            Addition::Identity => return self.known.len() < limits.events,
+        };
         self.is_empty()
-            || (self.has_room_for_identity(limits)
-                && self.bytes + length < limits.raw_bytes
-                && (self.parts.len() < limits.partitions || self.find(admission).is_some()))
+            || (self.known.len() < limits.events
+                && self.bytes + length <= limits.bytes
+                && (self.parts.len() < limits.partitions
+                    || self.find(admission, addition).is_some()))
     }
 
-    /// Adds the line of an event that is a row of a page, and holds the page if the line is the
-    /// event's own bytes.
-    pub fn add_row(
-        &mut self,
-        layout: &KeyLayout,
-        output: &Output,
-        admission: &Admission<'_>,
-        page: &Page,
-        row: &Row,
-    ) {
-        let event = page.bytes(row);
-        if !(row.is_line && output.leaves_as_is()) {
-            return self.add_event(layout, output, admission, event);
+    /// Adds an event. The page of a line that is a row's own bytes is held from then on.
+    pub fn add(&mut self, layout: &KeyLayout, admission: &Admission<'_>, addition: Addition<'_>) {
+        let line = match addition {
+            Addition::Event(line) => Some(line),
+            Addition::Quarantined(line) => Some(NewLine::Text(line)),
+            Addition::Identity => None,
+        };
+        if let Some(line) = line {
+            let at = self.find(admission, addition);
+            let at = at.unwrap_or_else(|| self.open(layout, admission, addition));
+            self.parts[at].lines.add(admission.order_ns, line, &mut self.written);
+            self.bytes += line.bytes().len() + 1;
         }
-        let at = self.part_of(layout, admission);
-        self.parts[at].lines.share(admission.order_ns, page.extract(row));
-        self.bytes += event.len() + 1;
-        self.add_identity(admission);
-    }
-
-    /// Adds an event's line to its partition.
-    pub fn add_event(
-        &mut self,
-        layout: &KeyLayout,
-        output: &Output,
-        admission: &Admission<'_>,
-        event: &[u8],
-    ) {
-        let at = self.part_of(layout, admission);
-        self.add(at, admission, |line| output.write_line(line, event, admission.partition_ms));
+        self.known.insert(admission.identity);
+        self.identities.entry(admission.slot).or_default().push(admission.identity);
     }
 
     /// Tells that all rows of a page are admitted. A page that brought little else than what was
@@ -185,50 +185,34 @@ impl Batch {
         }
     }
 
-    /// Adds a row that cannot be archived as an event: one JSON line with the reason, and the
-    /// bytes in base64 where there are any.
-    pub fn add_quarantined(&mut self, admission: &Admission<'_>, reason: &str, row: Option<&[u8]>) {
-        let open = self.parts.iter().position(|part| part.target == Target::Quarantine);
-        let at = open.unwrap_or_else(|| self.open(Target::Quarantine));
-        let bytes = row.map(|row| base64::engine::general_purpose::STANDARD.encode(row));
-        let record = serde_json::json!({ "reason": reason, "bytes": bytes });
-        self.add(at, admission, |line| {
-            line.extend_from_slice(record.to_string().as_bytes());
-            line.push(b'\n');
-        });
-    }
-
-    /// Takes note of an identity that is decided without a line.
-    pub fn add_identity(&mut self, admission: &Admission<'_>) {
-        self.known.insert(admission.identity);
-        self.identities.entry(admission.slot).or_default().push(admission.identity);
-    }
-
-    fn find(&self, admission: &Admission<'_>) -> Option<usize> {
+    fn find(&self, admission: &Admission<'_>, addition: Addition<'_>) -> Option<usize> {
         let Admission { service, partition_ms, organization, .. } = *admission;
-        self.parts.iter().position(|part| match &part.target {
-            Target::Partition(p) => p.takes(service, partition_ms, organization),
-            Target::Quarantine => false,
+        let lone = matches!(addition, Addition::Event(line) if line.has_lone_surrogate());
+        self.parts.iter().position(|part| match (&part.target, addition) {
+            (Target::Partition { partition, has_lone_surrogates }, Addition::Event(_)) => {
+                *has_lone_surrogates == lone && partition.takes(service, partition_ms, organization)
+            }
+            (Target::Quarantine, Addition::Quarantined(_)) => true,
+            _ => false,
         })
     }
 
-    fn part_of(&mut self, layout: &KeyLayout, admission: &Admission<'_>) -> usize {
-        self.find(admission).unwrap_or_else(|| {
-            let Admission { service, partition_ms, organization, .. } = *admission;
-            self.open(Target::Partition(layout.partition(service, partition_ms, organization)))
-        })
-    }
-
-    fn open(&mut self, target: Target) -> usize {
+    fn open(
+        &mut self,
+        layout: &KeyLayout,
+        admission: &Admission<'_>,
+        addition: Addition<'_>,
+    ) -> usize {
+        let Admission { service, partition_ms, organization, .. } = *admission;
+        let target = match addition {
+            Addition::Event(line) => Target::Partition {
+                partition: layout.partition(service, partition_ms, organization),
+                has_lone_surrogates: line.has_lone_surrogate(),
+            },
+            Addition::Quarantined(_) | Addition::Identity => Target::Quarantine,
+        };
         self.parts.push(Part { target, lines: Lines::default() });
         self.parts.len() - 1
-    }
-
-    fn add(&mut self, part: usize, admission: &Admission<'_>, write: impl FnOnce(&mut Vec<u8>)) {
-        let before = self.written.len();
-        self.parts[part].lines.write(admission.order_ns, &mut self.written, write);
-        self.bytes += self.written.len() - before;
-        self.add_identity(admission);
     }
 
     /// Closes the batch: sorts each part's lines by time and compresses them. The same batch always
@@ -240,17 +224,29 @@ impl Batch {
         let seal = |Part { target, lines }| {
             let (text, Ordered { count: events, first_ns, last_ns }) = lines.gather(&written);
             let gzip = gzip(&mut compressor, &text);
-            let folders = match target {
-                Target::Partition(partition) => Some(layout.folders(&partition)),
-                Target::Quarantine => None,
+            let (folders, has_lone_surrogates) = match target {
+                Target::Partition { partition, has_lone_surrogates } => {
+                    (Some(layout.folders(&partition)), has_lone_surrogates)
+                }
+                Target::Quarantine => (None, false),
             };
             let sha256 = Sha256::digest(&gzip).into();
-            SealedPart { folders, gzip, sha256, events, first_ns, last_ns }
+            SealedPart { folders, has_lone_surrogates, gzip, sha256, events, first_ns, last_ns }
         };
         let parts = parts.into_iter().map(seal).collect();
         identities.values_mut().for_each(|ids| ids.sort_unstable());
         Sealed { parts, identities }
     }
+}
+
+/// The line of a row that cannot be archived as an event: JSON with the reason, and the row's bytes
+/// in base64 where there are any.
+#[must_use]
+pub fn quarantine_line(reason: &str, row: Option<&[u8]>) -> Vec<u8> {
+    let bytes = row.map(|row| base64::engine::general_purpose::STANDARD.encode(row));
+    let mut line = serde_json::json!({ "reason": reason, "bytes": bytes }).to_string().into_bytes();
+    line.push(b'\n');
+    line
 }
 
 #[cfg(test)]
@@ -262,8 +258,12 @@ mod tests {
         KeyLayout::parse(KeyLayout::DEFAULT).unwrap()
     }
 
-    fn add(batch: &mut Batch, admission: &Admission<'_>, event: &[u8]) {
-        batch.add_event(&layout(), &Output::default(), admission, event);
+    fn event(line: &str) -> Addition<'_> {
+        Addition::Event(NewLine::Text(line.as_bytes()))
+    }
+
+    fn add(batch: &mut Batch, admission: &Admission<'_>, line: &str) {
+        batch.add(&layout(), admission, event(line));
     }
 
     fn admission(n: u8, service: &str, ns: i128) -> Admission<'_> {
@@ -288,7 +288,7 @@ mod tests {
     fn lines_are_sorted_by_time_within_their_partition() {
         let mut batch = Batch::default();
         for (n, service, ns) in [(1, "sso", 5), (2, "ssh", 4), (3, "sso", 3), (4, "sso", 5)] {
-            add(&mut batch, &admission(n, service, ns), format!("{{\"n\":{n}}}").as_bytes());
+            add(&mut batch, &admission(n, service, ns), &format!("{{\"n\":{n}}}\n"));
         }
         let sealed = batch.seal(&layout(), CompressionLvl::default());
         let [sso, ssh] = sealed.parts.as_slice() else { unreachable!("two partitions") };
@@ -305,7 +305,8 @@ mod tests {
             let page = Page::parse(body, crate::page::PageHeaders::default()).unwrap();
             let mut batch = Batch::default();
             for (n, row) in (1..=new).zip(page.rows()) {
-                batch.add_row(&layout(), &Output::default(), &admission(n, "a", 0), &page, row);
+                let line = Addition::Event(NewLine::Row(&page, row));
+                batch.add(&layout(), &admission(n, "a", 0), line);
             }
             batch.leave(&page);
             assert_eq!(page.is_shared(), is_held);
@@ -315,26 +316,30 @@ mod tests {
     #[test]
     fn the_gzip_member_names_no_file_and_no_time() {
         let mut batch = Batch::default();
-        add(&mut batch, &admission(1, "sso", 0), b"{}");
+        add(&mut batch, &admission(1, "sso", 0), "{}\n");
         let gzip = batch.seal(&layout(), CompressionLvl::default()).parts.remove(0).gzip;
         assert_eq!(gzip[..8], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
     }
 
     #[test]
     fn a_batch_closes_at_each_of_its_limits() {
-        let limits = BatchLimits { raw_bytes: 12, events: 3, partitions: 2 };
+        let limits = BatchLimits { bytes: 9, events: 3, partitions: 2 };
         let mut batch = Batch::default();
+        let has_capacity = |batch: &Batch, n, service, line: &str| {
+            batch.has_capacity(&limits, &admission(n, service, 0), event(line))
+        };
         assert!(
-            batch.has_room(&limits, 1_000, &admission(1, "a", 0)),
-            "an empty one takes anything"
+            has_capacity(&batch, 1, "a", "as long as it may be\n"),
+            "an empty one takes any line"
         );
-        add(&mut batch, &admission(1, "a", 0), b"{}");
-        assert!(!batch.has_room(&limits, 10, &admission(2, "a", 0)), "bytes");
-        add(&mut batch, &admission(2, "b", 0), b"{}");
-        assert!(batch.has_room(&limits, 2, &admission(3, "a", 0)));
-        assert!(!batch.has_room(&limits, 2, &admission(3, "c", 0)), "partitions");
-        add(&mut batch, &admission(3, "a", 0), b"{}");
-        assert!(!batch.has_room(&limits, 0, &admission(4, "a", 0)), "events");
+        add(&mut batch, &admission(1, "a", 0), "{}\n");
+        assert!(has_capacity(&batch, 2, "a", "[0,1]\n"), "nine bytes with both line feeds");
+        assert!(!has_capacity(&batch, 2, "a", "[0,10]\n"), "ten");
+        add(&mut batch, &admission(2, "b", 0), "{}\n");
+        assert!(has_capacity(&batch, 3, "a", "{}\n"));
+        assert!(!has_capacity(&batch, 3, "c", "{}\n"), "partitions");
+        add(&mut batch, &admission(3, "a", 0), "{}\n");
+        assert!(!has_capacity(&batch, 4, "a", "\n"), "events");
     }
 
     #[test]
@@ -342,20 +347,50 @@ mod tests {
         let limits = BatchLimits { events: 2, ..BatchLimits::default() };
         let mut batch = Batch::default();
         for n in 1..=2 {
-            assert!(batch.has_room_for_identity(&limits));
-            batch.add_identity(&admission(n, "a", 0));
+            assert!(batch.has_capacity(&limits, &admission(n, "a", 0), Addition::Identity));
+            batch.add(&layout(), &admission(n, "a", 0), Addition::Identity);
         }
-        assert!(!batch.has_room_for_identity(&limits));
+        assert!(!batch.has_capacity(&limits, &admission(3, "a", 0), Addition::Identity));
         assert!(!batch.is_empty() && batch.contains(&Identity([1; 16])));
         let sealed = batch.seal(&layout(), CompressionLvl::default());
         assert_eq!((sealed.parts.len(), sealed.identities[&Slot::Hour(0)].len()), (0, 2));
     }
 
     #[test]
+    fn lines_that_strict_parsers_reject_have_a_part_of_their_own() {
+        let mut batch = Batch::default();
+        let lines = [
+            "{\"n\":1}\n",
+            "{\"n\":\"\\ud83d\"}\n",
+            "{\"n\":\"\\ud83d\\ude00\"}\n",
+            "{\"\\ude00\":4}\n",
+        ];
+        for (n, line) in (1..).zip(lines) {
+            add(&mut batch, &admission(n, "sso", i128::from(n)), line);
+        }
+        let limits = BatchLimits { partitions: 2, ..BatchLimits::default() };
+        assert!(
+            !batch.has_capacity(&limits, &admission(5, "ssh", 0), event("{}\n")),
+            "two partitions"
+        );
+        let sealed = batch.seal(&layout(), CompressionLvl::default());
+        let [strict, lone] = sealed.parts.as_slice() else { unreachable!("two parts") };
+        assert_eq!(strict.folders, lone.folders);
+        assert_eq!((strict.has_lone_surrogates, lone.has_lone_surrogates), (false, true));
+        assert_eq!(gunzip(&strict.gzip), [lines[0], lines[2]].concat());
+        assert_eq!(gunzip(&lone.gzip), [lines[1], lines[3]].concat());
+    }
+
+    #[test]
     fn quarantined_rows_keep_their_bytes() {
         let mut batch = Batch::default();
-        batch.add_quarantined(&admission(1, "", 0), "not UTF-8", Some(b"\xff"));
-        batch.add_quarantined(&admission(2, "", 0), "too large to fetch", None);
+        let lines = [
+            quarantine_line("not UTF-8", Some(b"\xff")),
+            quarantine_line("too large to fetch", None),
+        ];
+        for (n, line) in (1..).zip(&lines) {
+            batch.add(&layout(), &admission(n, "", 0), Addition::Quarantined(line));
+        }
         let part = batch.seal(&layout(), CompressionLvl::default()).parts.remove(0);
         assert_eq!(part.folders, None);
         assert_eq!(

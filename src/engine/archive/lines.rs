@@ -6,7 +6,37 @@
 
 use std::ops::Range;
 
-use crate::page::{Extract, Page};
+use crate::json::surrogates;
+use crate::page::{Extract, Page, Row};
+
+/// A line that is to be added.
+#[derive(Clone, Copy, Debug)]
+pub enum NewLine<'a> {
+    /// A row's own bytes, which stay in their page.
+    Row(&'a Page, &'a Row),
+    /// These bytes, with their line feed.
+    Text(&'a [u8]),
+}
+
+impl NewLine<'_> {
+    /// Its bytes as written, without the line feed.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Row(page, row) => page.bytes(row),
+            Self::Text(text) => text.strip_suffix(b"\n").unwrap_or(text),
+        }
+    }
+
+    /// Whether strict JSON parsers reject it for an escape of a lone surrogate.
+    #[must_use]
+    pub fn has_lone_surrogate(&self) -> bool {
+        match self {
+            Self::Row(_, row) => row.has_lone_surrogate,
+            Self::Text(text) => !surrogates::lone(text).is_empty(),
+        }
+    }
+}
 
 /// The lines of one part, in the order they came.
 #[derive(Debug, Default)]
@@ -40,19 +70,12 @@ pub(crate) struct Ordered {
 }
 
 impl Lines {
-    /// Adds a line that lies in a page.
-    pub(crate) fn share(&mut self, order_ns: i128, extract: Extract) {
-        self.0.push(Line { order_ns, text: Text::Page(extract) });
-    }
-
-    /// Adds a line that `write` appends to `written`, with its line feed.
-    pub(crate) fn write(
-        &mut self,
-        order_ns: i128,
-        written: &mut Vec<u8>,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) {
-        let text = Text::written(written, write);
+    /// Adds a line; what does not lie in a page is appended to `written`.
+    pub(crate) fn add(&mut self, order_ns: i128, line: NewLine<'_>, written: &mut Vec<u8>) {
+        let text = match line {
+            NewLine::Row(page, row) => Text::Page(page.extract(row)),
+            NewLine::Text(text) => Text::written(written, |to| to.extend_from_slice(text)),
+        };
         self.0.push(Line { order_ns, text });
     }
 
@@ -131,9 +154,9 @@ mod tests {
     fn lines(page: &Page, written: &mut Vec<u8>) -> Lines {
         let [first, second] = page.rows() else { unreachable!("two rows") };
         let mut lines = Lines::default();
-        lines.share(2, page.extract(first));
-        lines.write(1, written, |line| line.extend_from_slice(b"w\n"));
-        lines.share(1, page.extract(second));
+        lines.add(2, NewLine::Row(page, first), written);
+        lines.add(1, NewLine::Text(b"w\n"), written);
+        lines.add(1, NewLine::Row(page, second), written);
         lines
     }
 
@@ -156,7 +179,7 @@ mod tests {
         let (page, other) = (page(r#"[{"n":1},{"n":2}]"#), page(r#"[{"n":3},{"n":4}]"#));
         let mut written = Vec::new();
         let mut lines = lines(&page, &mut written);
-        lines.share(0, other.extract(&other.rows()[0]));
+        lines.add(0, NewLine::Row(&other, &other.rows()[0]), &mut written);
         assert_eq!((lines.bytes_in(&page), lines.bytes_in(&other)), (14, 7));
         lines.leave(&page, &mut written);
         assert_eq!((lines.bytes_in(&page), lines.bytes_in(&other)), (0, 7));

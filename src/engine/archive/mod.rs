@@ -7,10 +7,13 @@ pub mod key;
 mod lines;
 pub mod output;
 
-pub use self::batch::{Admission, Batch, BatchLimits, Sealed, SealedPart};
+pub use self::batch::{
+    Addition, Admission, Batch, BatchLimits, Sealed, SealedPart, quarantine_line,
+};
 pub use self::filter::Filter;
 pub use self::key::{
     KeyLayout, LayoutError, Partition, event_key, is_archive_key, quarantine_key, record_key,
     users_key,
 };
+pub use self::lines::NewLine;
 pub use self::output::{CustomFields, Ecs, Format, Output};

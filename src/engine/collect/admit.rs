@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::reader::Reader;
 use super::stop::Stop;
-use crate::archive::Admission;
+use crate::archive::{Addition, Admission, NewLine, quarantine_line};
 use crate::cursor::Reading;
 use crate::error::RunError;
 use crate::identity::{Identity, Slot};
-use crate::limits::EVENT_BYTES_MAX;
+use crate::limits::LINE_BYTES_MAX;
 use crate::page::{Fields, Names, Page, Row, RowKind, service};
 use crate::read::{Kind, Places};
 use crate::report::lateness;
@@ -25,7 +25,8 @@ impl Reader<'_> {
         before_ms: i64,
     ) -> Result<(), Stop> {
         let engine = self.engine;
-        let layout = &engine.settings.layout;
+        let (layout, output) = (&engine.settings.layout, &engine.settings.output);
+        let mut buffer = Vec::new();
         let scope = self.stream.scope();
         let now_ms = engine.now_ms();
         let mut places = Places::of(page, before_ms);
@@ -56,28 +57,31 @@ impl Reader<'_> {
                 organization: in_keys.unwrap_or(self.stream.as_str()),
             };
             let bytes = page.bytes(row);
-            let fate = self.fate(row, bytes, organization, &scope);
-            let has_room = match fate {
-                Fate::Filtered => self.batch.has_room_for_identity(&engine.batch_limits),
-                _ => self.batch.has_room(&engine.batch_limits, bytes.len(), &admission),
+            let line = output.line(page, row, admission.partition_ms, &mut buffer);
+            let fate = self.fate(row, bytes, organization, &scope, line);
+            let quarantined;
+            let addition = match fate {
+                Fate::Archived => Addition::Event(line),
+                Fate::Filtered => Addition::Identity,
+                Fate::Quarantined(reason) => {
+                    quarantined = quarantine_line(reason, Some(bytes));
+                    Addition::Quarantined(&quarantined)
+                }
             };
-            if !has_room {
+            if !self.batch.has_capacity(&engine.batch_limits, &admission, addition) {
                 let at_ms = places.at_ms(number);
                 self.close_batch(kind, reading, at_ms).await?;
                 self.writer.load(&touched).await?;
             }
+            self.batch.add(layout, &admission, addition);
             match fate {
                 Fate::Quarantined(reason) => {
-                    self.batch.add_quarantined(&admission, reason, Some(bytes));
                     self.tally.quarantined += 1;
                     self.tally.foreign += u64::from(reason == FOREIGN);
                 }
-                Fate::Filtered => {
-                    self.batch.add_identity(&admission);
-                    self.tally.filtered += 1;
-                }
+                Fate::Filtered => self.tally.filtered += 1,
                 Fate::Archived => {
-                    self.batch.add_row(layout, &engine.settings.output, &admission, page, row);
+                    self.tally.lone_surrogates += u64::from(line.has_lone_surrogate());
                     self.count(row, &names, admission.service, now_ms);
                 }
             }
@@ -94,11 +98,22 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// What becomes of a row that is new. What cannot be archived as an event is never filtered.
-    fn fate(&self, row: &Row, bytes: &[u8], organization: Option<&[u8]>, scope: &Scope) -> Fate {
-        match (refusal(row, bytes, organization, scope), &self.engine.settings.filter) {
+    /// What becomes of a row that is new, whose line this would be. What is no event of this stream
+    /// is never filtered.
+    fn fate(
+        &self,
+        row: &Row,
+        bytes: &[u8],
+        organization: Option<&[u8]>,
+        scope: &Scope,
+        line: NewLine<'_>,
+    ) -> Fate {
+        match (refusal(row, organization, scope), &self.engine.settings.filter) {
             (Some(reason), _) => Fate::Quarantined(reason),
             (None, Some(filter)) if !filter.keeps(bytes) => Fate::Filtered,
+            (None, _) if line.bytes().len() > LINE_BYTES_MAX => {
+                Fate::Quarantined("larger than a line may be")
+            }
             (None, _) => Fate::Archived,
         }
     }
@@ -148,7 +163,9 @@ impl Reader<'_> {
         let reason = format!(
             "event {ordinal} of {query} at {time} is larger than {limit_bytes} bytes and was not fetched"
         );
-        self.batch.add_quarantined(&admission, &reason, None);
+        let line = quarantine_line(&reason, None);
+        let layout = &self.engine.settings.layout;
+        self.batch.add(layout, &admission, Addition::Quarantined(&line));
         self.tally.quarantined += 1;
         Ok(())
     }
@@ -186,15 +203,9 @@ fn label(organization: Option<&[u8]>) -> Option<&str> {
 const FOREIGN: &str = "names another organization than the one asked for";
 
 /// Why a row cannot be archived as an event.
-fn refusal(
-    row: &Row,
-    bytes: &[u8],
-    organization: Option<&[u8]>,
-    scope: &Scope,
-) -> Option<&'static str> {
+fn refusal(row: &Row, organization: Option<&[u8]>, scope: &Scope) -> Option<&'static str> {
     match (&row.kind, scope) {
         (RowKind::Broken(reason), _) => Some(reason),
-        _ if bytes.len() > EVENT_BYTES_MAX => Some("larger than an event may be"),
         (_, Scope::Organization(asked))
             if organization.is_some_and(|own| own != asked.as_bytes()) =>
         {

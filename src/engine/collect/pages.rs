@@ -172,7 +172,7 @@ impl Reader<'_> {
             scope: self.stream.scope(),
             query: reading.query.clone(),
             ask: walk.ask(),
-            deadline_ms: self.budget.read_until_ms(self.batch.raw_bytes()),
+            deadline_ms: self.budget.read_until_ms(self.batch.bytes()),
             meter: Arc::clone(&self.meter),
         })
     }
@@ -186,7 +186,7 @@ impl Reader<'_> {
         allowance: ReadAllowance,
     ) -> PageBudget {
         let now_ms = self.engine.clock.now_ms();
-        let end_ms = self.budget.read_until_ms(self.batch.raw_bytes() + page_bytes);
+        let end_ms = self.budget.read_until_ms(self.batch.bytes() + page_bytes);
         match has_passed {
             false if now_ms >= end_ms => PageBudget::Dense,
             true if now_ms >= end_ms.min(allowance.until_ms) || pages >= allowance.pages => {

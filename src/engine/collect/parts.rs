@@ -31,6 +31,7 @@ impl Writer<'_> {
                 length: part.gzip.len(),
                 sha256: part.sha256,
                 events: part.events,
+                has_lone_surrogates: part.has_lone_surrogates,
                 first_timestamp: rfc3339_ns(part.first_ns),
                 last_timestamp: rfc3339_ns(part.last_ns),
             };
@@ -86,6 +87,7 @@ impl Writer<'_> {
             length: body.len(),
             sha256: Sha256::digest(&body).into(),
             events: 0,
+            has_lone_surrogates: false,
             first_timestamp: rfc3339_ns(ended_ns),
             last_timestamp: rfc3339_ns(ended_ns),
         };

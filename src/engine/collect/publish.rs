@@ -19,18 +19,18 @@ impl Writer<'_> {
     /// Writes the entry's parts, from exactly its bytes.
     pub(super) async fn publish_parts(&mut self, entry: &Entry) -> Result<(), RunError> {
         let writes = entry.header.parts.iter().map(|part| {
-            let about = About {
-                sha256: part.sha256,
-                content_type: content_type(&part.key),
-                metadata: vec![
-                    ("event-count", part.events.to_string()),
-                    ("first-timestamp", part.first_timestamp.clone()),
-                    ("last-timestamp", part.last_timestamp.clone()),
-                    ("stream", self.stream.to_string()),
-                    ("seq", entry.header.seq.to_string()),
-                ],
-            };
-            self.write_part(entry, part, about)
+            let mut metadata = vec![
+                ("event-count", part.events.to_string()),
+                ("first-timestamp", part.first_timestamp.clone()),
+                ("last-timestamp", part.last_timestamp.clone()),
+                ("stream", self.stream.to_string()),
+                ("seq", entry.header.seq.to_string()),
+            ];
+            if part.has_lone_surrogates {
+                metadata.push(("lone-surrogates", "true".to_owned()));
+            }
+            let content_type = content_type(&part.key);
+            self.write_part(entry, part, About { sha256: part.sha256, content_type, metadata })
         });
         let new: Vec<bool> =
             stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).try_collect().await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::reader::Reader;
 use super::stop::{Progress, Stop};
-use crate::archive::{Admission, Batch, Output};
+use crate::archive::{Addition, Admission, Batch, NewLine, Output, quarantine_line};
 use crate::cursor::ReadingState;
 use crate::identity::{Identity, Slot};
 use crate::ports::{InsightsError, List, ListPage, ListRequest};
@@ -64,7 +64,7 @@ impl Reader<'_> {
         let request = ListRequest {
             list: List::Users(self.stream.scope()),
             skip: snapshot.skip,
-            deadline_ms: self.budget.read_until_ms(self.batch.raw_bytes()),
+            deadline_ms: self.budget.read_until_ms(self.batch.bytes()),
             meter: Arc::clone(&self.meter),
         };
         let page = self.engine.console.list(request).await?;
@@ -137,22 +137,28 @@ impl Reader<'_> {
                 service: SERVICE,
                 organization: self.stream.organization(),
             };
-            if !self.batch.has_room(&engine.batch_limits, row.len(), &admission) {
+            let is_user = row.starts_with('{');
+            let line = if is_user {
+                let mut line = Vec::new();
+                output.write_line(&mut line, projection.of(row).as_bytes(), first_ms);
+                line
+            } else {
+                quarantine_line("no JSON object in a list of users", Some(row.as_bytes()))
+            };
+            let addition = match is_user {
+                true => Addition::Event(NewLine::Text(&line)),
+                false => Addition::Quarantined(&line),
+            };
+            if !self.batch.has_capacity(&engine.batch_limits, &admission, addition) {
                 let state = self.with(snapshot.clone());
                 self.decide(&state).await?;
                 *snapshot = self.numbered(snapshot.clone());
             }
-            if row.starts_with('{') {
-                let kept = projection.of(row);
-                self.batch.add_event(layout, &output, &admission, kept.as_bytes());
-                self.tally.written += 1;
-                snapshot.users += 1;
-            } else {
-                let reason = "no JSON object in a list of users";
-                self.batch.add_quarantined(&admission, reason, Some(row.as_bytes()));
-                self.tally.quarantined += 1;
-                snapshot.quarantined += 1;
-            }
+            self.batch.add(layout, &admission, addition);
+            self.tally.written += u64::from(is_user);
+            self.tally.quarantined += u64::from(!is_user);
+            snapshot.users += u64::from(is_user);
+            snapshot.quarantined += u64::from(!is_user);
         }
         Ok(())
     }

@@ -68,6 +68,9 @@ pub struct PartRecord {
     pub sha256: [u8; 32],
     /// Its lines.
     pub events: usize,
+    /// Whether strict JSON parsers reject its lines for an escape of a lone surrogate.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_lone_surrogates: bool,
     /// Time of its first line, RFC 3339.
     pub first_timestamp: String,
     /// Time of its last line, RFC 3339.
@@ -270,6 +273,7 @@ mod tests {
             length: body.len(),
             sha256: Sha256::digest(body).into(),
             events: 1,
+            has_lone_surrogates: false,
             first_timestamp: "2026-11-21T08:00:00Z".to_owned(),
             last_timestamp: "2026-11-21T08:00:00Z".to_owned(),
         };

@@ -1,6 +1,7 @@
 //! JSON whose values are looked at and never rebuilt.
 
 pub mod ndjson;
+pub mod surrogates;
 
 use std::borrow::Cow;
 use std::fmt;

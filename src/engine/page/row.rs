@@ -17,6 +17,8 @@ pub struct Row {
     pub(super) range: Span,
     /// Whether its bytes may stand in a line of the archive as they are.
     pub is_line: bool,
+    /// Whether it holds an escape of a lone surrogate, which strict JSON parsers reject.
+    pub has_lone_surrogate: bool,
     /// What stands for it in the index.
     pub identity: Identity,
     /// Its service, as it stands in keys.

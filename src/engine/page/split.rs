@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use super::row::{Fields, Names, Row, RowKind, Span, Value};
 use crate::identity::Identity;
-use crate::json::ndjson;
+use crate::json::{ndjson, surrogates};
 use crate::limits::{PAGE_LIMIT_MAX, PAGE_ROWS_MAX};
 use crate::page::envelope::{self, Member};
 use crate::page::service_label;
@@ -50,8 +50,10 @@ pub(super) fn split(body: &[u8], rows: &mut Vec<Row>) -> Result<(), PageError> {
         }
         // All is asked while the row is at hand: a page is larger than what a processor keeps near.
         let is_line = ndjson::is_as_is(&body[at..end]);
+        let has_lone_surrogate = !surrogates::lone(&body[at..end]).is_empty();
         let (identity, service) = named(&kind, &body[at..end], body);
-        rows.push(Row { range: Span::new(at, end), is_line, identity, service, kind });
+        let range = Span::new(at, end);
+        rows.push(Row { range, is_line, has_lone_surrogate, identity, service, kind });
         at = skip_space(body, end);
         match body.get(at) {
             Some(b',') => at = skip_space(body, at + 1),

@@ -85,6 +85,7 @@ impl Values {
         self.count("LateEvents", sum_events(|run| run.tally.late));
         self.count("EventsFiltered", sum_events(|run| run.tally.filtered));
         self.count("EventsQuarantined", sum_events(|run| run.tally.quarantined));
+        self.count("EventsWithLoneSurrogates", sum_events(|run| run.tally.lone_surrogates));
         self.count("EventsOfOthers", sum_events(|run| run.tally.foreign));
         if runs.iter().any(|run| run.stream.is_users()) {
             self.count(

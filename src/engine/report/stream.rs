@@ -115,6 +115,9 @@ pub struct Tally {
     pub quarantined: u64,
     /// Of those, how many name another organization than the one asked for.
     pub foreign: u64,
+    /// Events in parts of their own, for strict JSON parsers reject them: an escape of a lone
+    /// surrogate.
+    pub lone_surrogates: u64,
     /// Events without an id, archived by their bytes.
     #[serde(skip)]
     pub without_id: u64,
@@ -132,6 +135,7 @@ impl Tally {
         self.filtered += more.filtered;
         self.quarantined += more.quarantined;
         self.foreign += more.foreign;
+        self.lone_surrogates += more.lone_surrogates;
         self.without_id += more.without_id;
         self.without_timestamp += more.without_timestamp;
     }

@@ -15,7 +15,7 @@ use crate::cursor::Cursor;
 use crate::error::RunError;
 use crate::identity::Slot;
 use crate::journal::{Entry, PartRecord, entry_key, index};
-use crate::limits::BATCH_RAW_BYTES_MAX;
+use crate::limits::BATCH_BYTES_MAX;
 use crate::page::envelope::{self, Member};
 use crate::page::service_label;
 use crate::ports::Meter;
@@ -219,7 +219,7 @@ fn gunzip(gzip: &[u8]) -> Option<Vec<u8>> {
     let length = gzip.len().checked_sub(4).and_then(|at| gzip[at..].try_into().ok());
     let length = u32::from_le_bytes(length?) as usize;
     // A batch's lines, with what an output format adds to them.
-    let mut lines = vec![0; Some(length).filter(|length| *length <= 8 * BATCH_RAW_BYTES_MAX)?];
+    let mut lines = vec![0; Some(length).filter(|length| *length <= 8 * BATCH_BYTES_MAX)?];
     Decompressor::new().gzip_decompress(gzip, &mut lines).ok()?;
     Some(lines)
 }

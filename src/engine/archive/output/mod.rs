@@ -3,7 +3,9 @@
 mod custom;
 mod ecs;
 
+use crate::archive::NewLine;
 use crate::json::ndjson;
+use crate::page::{Page, Row};
 pub use custom::CustomFields;
 pub use ecs::Ecs;
 
@@ -35,10 +37,21 @@ impl Output {
         Self { format, custom }
     }
 
-    /// Whether an event that may stand in a line as it is does so.
-    #[must_use]
-    pub fn leaves_as_is(&self) -> bool {
-        self.format == Format::Raw && self.custom.is_empty()
+    /// The line of an event that is a row of a page; `buffer` is written over where the line is not
+    /// the row's own bytes.
+    pub fn line<'a>(
+        &self,
+        page: &'a Page,
+        row: &'a Row,
+        at_ms: i64,
+        buffer: &'a mut Vec<u8>,
+    ) -> NewLine<'a> {
+        if row.is_line && self.format == Format::Raw && self.custom.is_empty() {
+            return NewLine::Row(page, row);
+        }
+        buffer.clear();
+        self.write_line(buffer, page.bytes(row), at_ms);
+        NewLine::Text(buffer)
     }
 
     /// Appends the line of `event`, which is a JSON object in UTF-8, and the line feed behind it.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::table::Fit;
-use crate::json::{self, ndjson};
+use crate::json::{self, ndjson, surrogates};
 use crate::time;
 
 /// Whether a scalar, as it stands in the event, can be held.
@@ -128,7 +128,7 @@ pub(super) fn mended(event: &[u8]) -> (Cow<'_, [u8]>, bool) {
         ndjson::write(&mut line, event);
         Cow::Owned(line)
     };
-    let halves = halves(&event);
+    let halves = surrogates::lone(&event);
     if halves.is_empty() {
         return (event, false);
     }
@@ -137,26 +137,4 @@ pub(super) fn mended(event: &[u8]) -> (Cow<'_, [u8]>, bool) {
         whole[at..at + 6].copy_from_slice(b"\\ufffd");
     }
     (Cow::Owned(whole), true)
-}
-
-/// Where escapes stand that are half of a surrogate pair.
-fn halves(json: &[u8]) -> Vec<usize> {
-    let unit = |at: usize| {
-        let escape = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
-        u16::from_str_radix(std::str::from_utf8(escape).ok()?, 16).ok()
-    };
-    let mut halves = Vec::new();
-    let mut at = 0;
-    while let Some(next) = memchr::memchr(b'\\', &json[at.min(json.len())..]) {
-        at += next;
-        match (unit(at), unit(at + 6)) {
-            (Some(0xd800..0xdc00), Some(0xdc00..0xe000)) => at += 12,
-            (Some(0xd800..0xe000), _) => {
-                halves.push(at);
-                at += 6;
-            }
-            _ => at += 2,
-        }
-    }
-    halves
 }
