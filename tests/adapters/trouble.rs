@@ -59,7 +59,9 @@ fn assert_unclear(requests: &[(&'static str, Ended)], why: impl Debug) {
 /// Each needs somebody, and says so without a line break.
 fn assert_refused(requests: &[(&'static str, Ended)], why: impl Debug) {
     for (name, ended) in requests {
-        let Err(StoreError::Rejected(cause)) = ended else { panic!("{why:?}: {name}: {ended:?}") };
+        let Err(StoreError::Denied(cause) | StoreError::Rejected(cause)) = ended else {
+            panic!("{why:?}: {name}: {ended:?}")
+        };
         assert!(!cause.text().contains('\n'), "{cause}");
     }
 }

@@ -93,7 +93,7 @@ fn no_proxy_of_the_environment_is_used() {
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
     proxy.set_nonblocking(true).unwrap();
     let url = format!("http://{}", proxy.local_addr().unwrap());
-    let name = "client::network::a_page_is_read_whatever_the_environment";
+    let name = "network::a_page_is_read_whatever_the_environment";
     let mut test = Command::new(std::env::current_exe().unwrap());
     test.args(["--exact", name, "--include-ignored"]).env_remove("NO_PROXY").env_remove("no_proxy");
     for variable in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {

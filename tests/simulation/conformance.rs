@@ -51,7 +51,7 @@ fn row(number: u32, event: contract::Event) -> Event {
         place_ms: event.ms,
         doc: number,
         visible_ms: event.visible_ms,
-        raw: event.raw,
+        raw: event.raw.into_bytes(),
         organization: contract::ORGANIZATION,
         service: event.service,
         time_ns: None,
