@@ -134,7 +134,7 @@ fn the_dashboard_asks_for_messages_that_are_logged() {
         let filter = query.split('|').find(|part| part.trim().starts_with("filter message"));
         messages.extend(filter.into_iter().flat_map(|part| part.split('\'').skip(1).step_by(2)));
     }
-    let source: String = ["src/engine/report.rs", "src/engine/collect/decide.rs"]
+    let source: String = ["src/engine/report/stream.rs", "src/engine/collect/publish.rs"]
         .map(|file| fs::read_to_string(path(file)).unwrap())
         .concat();
     assert_eq!(messages.len(), 4, "{messages:?}");

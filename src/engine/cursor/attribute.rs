@@ -4,6 +4,9 @@
 
 #![expect(missing_docs, reason = "each is the attribute of its name")]
 
+/// The value of `schema` that this program writes.
+pub const SCHEMA_VERSION: i64 = 1;
+
 pub const SCHEMA: &str = "schema";
 pub const EPOCH: &str = "epoch";
 pub const SEQ: &str = "seq";

@@ -1,7 +1,8 @@
 //! Who works on a stream, and when it is next worth it: lease, place in the queue, failures. They
 //! save work; no event's safety rests on them.
 
-use crate::cursor::{Condition, Item, SCHEMA, Update, Value, attribute, number, text};
+use crate::cursor::attribute::{self, SCHEMA_VERSION};
+use crate::cursor::{Condition, Item, Update, Value, number, text};
 use crate::limits::{
     BREAKER_FAILURES, BREAKER_MS, FINISHED_MS_MIN, LEASE_MS_MAX, MESSAGE_BYTES_MAX, QUEUED_MS_MAX,
 };
@@ -16,7 +17,7 @@ pub fn claim(owner: &str, now_ms: i64, lease_until_ms: i64) -> Update {
         conditions: vec![
             Condition::Present(attribute::SEQ),
             // A later version's cursor is not even claimed.
-            Condition::AtMost(attribute::SCHEMA, SCHEMA),
+            Condition::AtMost(attribute::SCHEMA, SCHEMA_VERSION),
             is_over(attribute::LEASE_UNTIL_MS, now_ms, LEASE_MS_MAX),
         ],
         set: vec![
@@ -180,7 +181,7 @@ pub fn queue(now_ms: i64) -> Update {
             is_over(attribute::QUEUED_UNTIL_MS, now_ms, QUEUED_MS_MAX),
             Condition::Any(vec![
                 Condition::Absent(attribute::SCHEMA),
-                Condition::AtMost(attribute::SCHEMA, SCHEMA),
+                Condition::AtMost(attribute::SCHEMA, SCHEMA_VERSION),
             ]),
         ],
         set: vec![(attribute::QUEUED_UNTIL_MS, Value::N(now_ms + QUEUED_MS_MAX))],
@@ -210,7 +211,7 @@ fn removal(name: &'static str) -> Update {
 pub fn impossible() -> Update {
     Update {
         conditions: vec![Condition::Absent("stream"), Condition::Present("stream")],
-        set: vec![(attribute::SCHEMA, Value::N(SCHEMA))],
+        set: vec![(attribute::SCHEMA, Value::N(SCHEMA_VERSION))],
         ..Update::default()
     }
 }
@@ -324,7 +325,7 @@ mod tests {
         assert!(is_queued(&item, 20), "a run that answers no message leaves it");
         run(&mut item, Release { is_from_queue: true, ..well(20) });
         assert!(!is_queued(&item, 20));
-        item.insert("schema".to_owned(), Value::N(SCHEMA + 1));
+        item.insert("schema".to_owned(), Value::N(SCHEMA_VERSION + 1));
         assert!(!queue(20).allows(&item), "a later version's cursor is not touched");
     }
 

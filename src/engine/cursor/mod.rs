@@ -11,10 +11,8 @@ pub use self::item::{Condition, Item, Items, Unreadable, Update, Value, number, 
 pub use self::lease::{Ended, Held, Release};
 pub use self::state::{Hour, Reading, ReadingState};
 
+use crate::cursor::attribute::SCHEMA_VERSION;
 use crate::cursor::state::optional;
-
-/// The schema this program writes.
-pub const SCHEMA: i64 = 1;
 
 /// A cursor as a run works with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +35,7 @@ pub struct Cursor {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum CursorError {
     /// Written by a later version of this program.
-    #[error("its schema is {0}, this program knows {SCHEMA}")]
+    #[error("its schema is {0}, this program knows {SCHEMA_VERSION}")]
     Newer(i64),
     /// An attribute is absent or of the wrong type.
     #[error(transparent)]
@@ -51,7 +49,7 @@ impl Cursor {
     /// [`CursorError`].
     pub fn read(item: &Item) -> Result<Self, CursorError> {
         let schema = number(item, attribute::SCHEMA)?;
-        if schema > SCHEMA {
+        if schema > SCHEMA_VERSION {
             return Err(CursorError::Newer(schema));
         }
         Ok(Self {
@@ -71,7 +69,7 @@ impl Cursor {
         let mut update = Update {
             conditions: vec![Condition::Absent(attribute::SEQ)],
             set: vec![
-                (attribute::SCHEMA, Value::N(SCHEMA)),
+                (attribute::SCHEMA, Value::N(SCHEMA_VERSION)),
                 (attribute::EPOCH, Value::S(self.epoch.clone())),
                 (attribute::SEQ, seq_value(self.seq)),
                 (attribute::HEAD_HASH, Value::S(self.head_hash.clone())),
