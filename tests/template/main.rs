@@ -10,6 +10,7 @@
     reason = "a template that cannot be read is a failed test"
 )]
 
+mod cases;
 mod pages;
 mod permissions;
 mod reading;

@@ -1,0 +1,44 @@
+//! What AWS decides, by its own documentation: `cases.json`, written before the evaluator that it is held against.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// One decision of AWS's.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Case {
+    pub(crate) name: String,
+    /// `role` of the account, its `root`, a role of an `other` account, `anonymous`, or a service's name.
+    pub(crate) who: String,
+    /// Statements of the caller's own policies.
+    pub(crate) identity: Vec<Value>,
+    /// Statements of the resource's policy.
+    pub(crate) resource: Vec<Value>,
+    pub(crate) action: String,
+    /// The resource's ARN.
+    pub(crate) on: String,
+    /// Condition keys of the request, beside those that follow from who calls.
+    pub(crate) context: std::collections::BTreeMap<String, Vec<String>>,
+    pub(crate) allowed: bool,
+    /// The sentence that decides.
+    pub(crate) because: String,
+    /// The page it stands on, of the IAM User Guide unless it names another.
+    pub(crate) page: String,
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    serde_json::from_str(include_str!("cases.json")).unwrap()
+}
+
+#[test]
+fn every_case_names_the_sentence_that_decides_it() {
+    let cases = cases();
+    assert!(cases.len() >= 40, "{}", cases.len());
+    let names: BTreeSet<_> = cases.iter().map(|case| &case.name).collect();
+    assert_eq!(names.len(), cases.len(), "two cases of one name");
+    for case in &cases {
+        assert!(case.because.ends_with('.') && !case.page.is_empty(), "{}", case.name);
+    }
+}
