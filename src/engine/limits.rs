@@ -62,8 +62,13 @@ pub const LATENESS_SERVICES_MAX: usize = 24;
 /// Identities of events without a readable timestamp are kept this many days: longer than
 /// JumpCloud can return the event.
 pub const UNPLACED_DAYS: u32 = 100;
-/// JumpCloud's longest retention, in milliseconds (its API description: 90 days).
+/// JumpCloud's usual retention, in milliseconds (its API description: 90 days).
 pub const RETENTION_MS: i64 = 90 * DAY_MS;
+/// JumpCloud's longest retention, of its highest plans, in milliseconds.
+pub const RETENTION_MS_MAX: i64 = 730 * DAY_MS;
+/// How far back a live stream may read, in milliseconds: what was archived earlier may have left the
+/// index.
+pub const READ_BACK_MS_MAX: i64 = 100 * DAY_MS;
 
 /// Time to connect to JumpCloud or AWS.
 pub const CONNECT_SECONDS: u64 = 5;

@@ -10,7 +10,7 @@ use crate::discover::{self, Asked, Who};
 use crate::error::RunError;
 use crate::lateness::Lateness;
 use crate::lease;
-use crate::limits::{DAY_MS, RETENTION_MS};
+use crate::limits::DAY_MS;
 use crate::plan::Budget;
 use crate::report::{Discovery, SnapshotReport};
 use crate::stream::StreamId;
@@ -58,8 +58,7 @@ pub struct StreamStatus {
     pub queued: bool,
     /// Hours in which JumpCloud counts more events than came.
     pub gaps: usize,
-    /// Days until JumpCloud begins to delete what was not read yet; 90 days is its longest
-    /// retention.
+    /// Days until what was not read yet begins to be lost to JumpCloud's retention.
     pub days_until_loss: Option<i64>,
     /// How late events arrived so far, a service: what to choose `LATE_HORIZON` from.
     #[serde(skip_deserializing)]
@@ -83,17 +82,24 @@ pub async fn status(engine: &Engine, who: &Who, budget: Budget) -> Result<Status
     let asked: BTreeSet<_> = configured.into_iter().collect();
     let all: Vec<_> = all.into_iter().collect();
     let mut items = engine.cursors.get_many(&all).await?;
-    let now_ms = engine.clock.now_ms();
+    let (now_ms, retention_ms) = (engine.clock.now_ms(), engine.settings.retention_ms);
     let line = |stream: StreamId| {
         let item = items.remove(&stream).unwrap_or_default();
         let is_configured = discover::is_collected(engine, &asked, &stream);
-        StreamStatus::read(stream, is_configured, &item, now_ms)
+        StreamStatus::read(stream, is_configured, &item, now_ms, retention_ms)
     };
     Ok(Status { streams: all.into_iter().map(line).collect(), discovery })
 }
 
 impl StreamStatus {
-    pub(crate) fn read(stream: StreamId, configured: bool, item: &Item, now_ms: i64) -> Self {
+    /// Reads a cursor; `retention_ms` is how long an event can be read.
+    pub(crate) fn read(
+        stream: StreamId,
+        configured: bool,
+        item: &Item,
+        now_ms: i64,
+        retention_ms: i64,
+    ) -> Self {
         let cursor = Cursor::read(item).ok();
         let cursor = cursor.as_ref();
         let state = cursor.map(|cursor| &cursor.state);
@@ -118,7 +124,7 @@ impl StreamStatus {
             gaps: state.map_or(0, crate::cursor::ReadingState::gaps),
             days_until_loss: behind_ms
                 .filter(|_| is_read != Some(true) && !is_users)
-                .map(|behind_ms| (RETENTION_MS - behind_ms) / DAY_MS),
+                .map(|behind_ms| (retention_ms - behind_ms) / DAY_MS),
             lateness: lease::lateness(item),
             snapshot: state.and_then(|state| state.snapshot.as_ref()).map(SnapshotReport::of),
             entries: cursor.map(|cursor| cursor.seq),
