@@ -58,37 +58,40 @@ pub(crate) fn logical_ids(template: &Value, kind: &str) -> Vec<String> {
 pub(crate) fn document(document: &Value) -> String {
     let mut all = String::new();
     for entry in document["Statement"].as_array().unwrap() {
-        let statement = match entry.get("Fn::If") {
-            Some(choice) => {
-                assert_eq!(
-                    text(&choice[2]),
-                    "${AWS::NoValue}",
-                    "another statement instead: {choice}"
-                );
-                writeln!(all, "with {}", text(&choice[0])).unwrap();
-                &choice[1]
-            }
-            None => entry,
+        let Some(choice) = entry.get("Fn::If") else {
+            write_statement(&mut all, entry);
+            continue;
         };
-        let [sid, effect] = ["Sid", "Effect"].map(|key| text(&statement[key]));
-        let action = strings(&statement["Action"]).join(" ");
-        writeln!(all, "{sid}: {effect} {action}").unwrap();
-        if let Some(principal) = statement.get("Principal") {
-            let named = principal.get("Service").or_else(|| principal.get("AWS"));
-            let who = text(named.unwrap_or(principal));
-            writeln!(all, "  to {who}").unwrap();
-        }
-        if let Some(resource) = statement.get("Resource") {
-            writeln!(all, "  on {}", strings(resource).join(" ")).unwrap();
-        }
-        let operators = statement.get("Condition").and_then(Value::as_object);
-        for (operator, keys) in operators.into_iter().flatten().collect::<BTreeMap<_, _>>() {
-            for (key, values) in keys.as_object().unwrap().iter().collect::<BTreeMap<_, _>>() {
-                writeln!(all, "  if {operator} {key}: {}", strings(values).join(" ")).unwrap();
+        for (word, statement) in [("with", &choice[1]), ("without", &choice[2])] {
+            if statement.get("Effect").is_some() {
+                writeln!(all, "{word} {}", text(&choice[0])).unwrap();
+                write_statement(&mut all, statement);
+            } else {
+                assert_eq!(text(statement), "${AWS::NoValue}", "neither: {choice}");
             }
         }
     }
     all
+}
+
+fn write_statement(all: &mut String, statement: &Value) {
+    let [sid, effect] = ["Sid", "Effect"].map(|key| text(&statement[key]));
+    let action = strings(&statement["Action"]).join(" ");
+    writeln!(all, "{sid}: {effect} {action}").unwrap();
+    if let Some(principal) = statement.get("Principal") {
+        let named = principal.get("Service").or_else(|| principal.get("AWS"));
+        let who = text(named.unwrap_or(principal));
+        writeln!(all, "  to {who}").unwrap();
+    }
+    if let Some(resource) = statement.get("Resource") {
+        writeln!(all, "  on {}", strings(resource).join(" ")).unwrap();
+    }
+    let operators = statement.get("Condition").and_then(Value::as_object);
+    for (operator, keys) in operators.into_iter().flatten().collect::<BTreeMap<_, _>>() {
+        for (key, values) in keys.as_object().unwrap().iter().collect::<BTreeMap<_, _>>() {
+            writeln!(all, "  if {operator} {key}: {}", strings(values).join(" ")).unwrap();
+        }
+    }
 }
 
 /// A value or list of values, each as [`text`].
