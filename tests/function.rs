@@ -33,6 +33,7 @@ mod function {
     mod organizations;
     mod output;
     mod peers;
+    mod permissions;
     mod reading;
     mod secret;
     mod users;

@@ -38,6 +38,10 @@ impl Objects for MemoryObjects {
         Ok(Created::New)
     }
 
+    async fn refuses_overwrite(&self, _bucket: &str, _key: &str) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
     async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, StoreError> {
         let stored = lock(&self.0);
         let found = stored.get(&(bucket.to_owned(), key.to_owned()));

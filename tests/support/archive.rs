@@ -131,7 +131,7 @@ impl Archive {
 /// Not what the task `validate` writes to see that it may, and not snapshots of users.
 fn holds_events(key: &str) -> bool {
     let is_snapshot = key.starts_with("snapshots/") || key.contains("/service=systemusers/");
-    key != "preflight/written-by-validate" && !is_snapshot
+    !key.starts_with("preflight/") && !is_snapshot
 }
 
 impl Name {

@@ -1,13 +1,15 @@
 //! The front of all AWS services: sees every request whole before the service does, numbers and
-//! notes it, and can make one of them, or all from one on, fail in a chosen way.
+//! notes it, and can make one of them, or all from one on, fail in a chosen way. It refuses what the
+//! account's policies refuse.
 
 use std::process::Child;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use hyper::{Method, Request};
 use tokio::sync::watch;
 
+use super::account::Account;
 use super::http::{Answer, answer};
 
 /// An AWS service of the stage.
@@ -68,13 +70,19 @@ struct State {
 /// See the module.
 pub struct Front {
     state: Mutex<State>,
+    /// Whose policies hold; without it there is one rule: what could overwrite is refused.
+    pub account: OnceLock<Account>,
     /// How many requests are held, and whether they may go on.
     held: watch::Sender<(usize, bool)>,
 }
 
 impl Default for Front {
     fn default() -> Self {
-        Self { state: Mutex::default(), held: watch::Sender::new((0, false)) }
+        Self {
+            state: Mutex::default(),
+            account: OnceLock::new(),
+            held: watch::Sender::new((0, false)),
+        }
     }
 }
 
@@ -103,7 +111,16 @@ impl Front {
             Some(Way::Hold) => self.hold().await,
             Some(Way::KillAfter | Way::CutAfter) | None => {}
         }
-        let answer = tokio::spawn(forward).await.expect("a stand-in of AWS does not panic");
+        let answer = match self.refuses(service, request) {
+            Some(refusal) => refusal,
+            None => {
+                let answer = tokio::spawn(forward).await.expect("a stand-in of AWS does not panic");
+                match self.account.get() {
+                    Some(account) => account.answers(service, request, answer),
+                    None => answer,
+                }
+            }
+        };
         self.state().seen[ordinal].status = Some(answer.status().as_u16());
         match way {
             Some(Way::KillAfter) => {
@@ -113,6 +130,16 @@ impl Front {
             Some(Way::CutAfter) => None,
             _ => Some(answer),
         }
+    }
+
+    fn refuses(&self, service: Service, request: &Request<Bytes>) -> Option<Answer> {
+        if let Some(account) = self.account.get() {
+            return account.refuses(service, request);
+        }
+        let is_put = service == Service::S3 && *request.method() == Method::PUT;
+        let may_overwrite = request.headers().get("if-none-match").is_none_or(|it| it != "*");
+        let denied = "<Error><Code>AccessDenied</Code></Error>";
+        (is_put && may_overwrite).then(|| answer(403, "application/xml", denied))
     }
 
     /// Arms one fault in place of any other.

@@ -4,6 +4,7 @@
 //! DynamoDB and S3 are served by independent implementations of their protocols. Every request to
 //! them passes the [`front`], which counts it, notes it, and can make it fail in a chosen way.
 
+pub mod account;
 pub mod archive;
 pub mod aws;
 pub mod bucket;
@@ -11,6 +12,9 @@ pub mod event;
 pub mod front;
 pub mod function;
 pub mod http;
+#[path = "../template/iam/mod.rs"]
+#[expect(dead_code, reason = "the tests of the template use the rest")]
+pub mod iam;
 pub mod runtime;
 pub mod secrets;
 pub mod snapshot;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jumpcloud_collector::standin::{Fault, Key, Rule, StandIn, When, World};
 use serde_json::Value;
 
+use super::account::Account;
 use super::archive::Archive;
 use super::aws::{ARCHIVE, Aws, SECRET_ID, STATE, TABLE};
 use super::event::{ORGANIZATION, now_ms};
@@ -38,7 +39,14 @@ impl Stage {
         let offset_ms = Arc::clone(&ahead_ms);
         let clock = Arc::new(move || now_ms() + offset_ms.load(Ordering::Relaxed));
         let jumpcloud = StandIn::start(world, clock).await.expect("a loopback port is free");
-        Self { aws: Aws::start(API_KEY).await, jumpcloud, ahead_ms }
+        let aws = Aws::start(API_KEY).await;
+        assert!(aws.front.account.set(Account::of(&[])).is_ok(), "the first account of this front");
+        Self { aws, jumpcloud, ahead_ms }
+    }
+
+    /// The account that the function runs in.
+    pub fn account(&self) -> &Account {
+        self.aws.front.account.get().expect("set at the start")
     }
 
     /// Sets JumpCloud's clock ahead of the local one, or behind it.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::conditions::Context;
-use crate::policy::{ACCOUNT, Call, Caller, Decision, Statement, decide};
+use crate::iam::conditions::Context;
+use crate::iam::policy::{ACCOUNT, Call, Caller, Decision, Statement, decide};
 
 /// One decision of AWS's.
 #[derive(Debug, Deserialize)]

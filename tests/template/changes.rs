@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::policy::Statement;
+use crate::iam::policy::Statement;
 
 /// A change, in words, and what the statement is afterwards; nothing where it is gone.
 pub(crate) type Change = (String, Option<Statement>);

@@ -10,18 +10,15 @@
     reason = "a template that cannot be read is a failed test"
 )]
 
-mod calls;
 mod cases;
 mod changes;
-mod conditions;
 mod hostile;
+mod iam;
 mod mutants;
 mod pages;
 mod parameters;
 mod permissions;
-mod policy;
 mod reading;
-mod stack;
 mod watching;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::calls::expected;
 use crate::changes::changes;
 use crate::hostile::{Attempt, attempts};
-use crate::policy::{Call, Caller, Decision, Statement};
-use crate::stack::{Policies, SETS, Stack};
+use crate::iam::calls::expected;
+use crate::iam::policy::{Call, Caller, Decision, Statement};
+use crate::iam::stack::{Policies, SETS, Stack};
 
 /// Changes that no call meets: no statement of the stack's lets a service into a bucket, so nobody misses the exception
 /// that this denial makes for services. It is for a statement that a customer adds.

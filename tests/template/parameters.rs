@@ -6,8 +6,8 @@ use std::fs;
 use regex_lite::Regex;
 use serde_json::Value;
 
+use crate::iam::stack::Stack;
 use crate::reading::{path, strings, template, text};
-use crate::stack::Stack;
 
 /// More would be asked by `sam deploy --guided`, one after the other.
 const PARAMETERS_MAX: usize = 40;

@@ -8,9 +8,9 @@ mod services;
 
 use serde_json::json;
 
-use crate::conditions::Context;
-use crate::policy::{ACCOUNT, Call, Caller, Decision, Statement, decide};
-use crate::stack::{ADMINISTRATOR, Policies, Stack};
+use crate::iam::conditions::Context;
+use crate::iam::policy::{ACCOUNT, Call, Caller, Decision, Statement, decide};
+use crate::iam::stack::{ADMINISTRATOR, Policies, Stack};
 
 /// What else went wrong before the call is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Writing over objects, writing them otherwise than decided, and changing what is there.
 
 use super::{Attempts, Lapse};
-use crate::conditions::Context;
-use crate::policy::context;
-use crate::stack::FORMER_KEY;
+use crate::iam::conditions::Context;
+use crate::iam::policy::context;
+use crate::iam::stack::FORMER_KEY;
 
 impl Attempts<'_> {
     pub(super) fn overwrite(&mut self) {

@@ -1,9 +1,9 @@
 //! Whoever comes from another account, or from none.
 
 use super::{Attempts, Lapse};
-use crate::conditions::Context;
-use crate::policy::{Caller, context};
-use crate::stack::{SIEM, STRANGER, SUBSCRIBER};
+use crate::iam::conditions::Context;
+use crate::iam::policy::{Caller, context};
+use crate::iam::stack::{SIEM, STRANGER, SUBSCRIBER};
 
 impl Attempts<'_> {
     pub(super) fn come_from_outside(&mut self) {

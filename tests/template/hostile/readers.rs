@@ -1,10 +1,10 @@
 //! What the stack's roles may not read, and what no key is for.
 
 use super::Attempts;
-use crate::calls::siem_queues;
-use crate::conditions::Context;
-use crate::policy::context;
-use crate::stack::{FORMER_KEY, KEY, OTHER_KEY, REGION};
+use crate::iam::calls::siem_queues;
+use crate::iam::conditions::Context;
+use crate::iam::policy::context;
+use crate::iam::stack::{FORMER_KEY, KEY, OTHER_KEY, REGION};
 
 impl Attempts<'_> {
     pub(super) fn read_what_is_not_theirs(&mut self) {

@@ -1,9 +1,9 @@
 //! What the function and the schedule may not do, and services that act for strangers.
 
 use super::{Attempts, Lapse};
-use crate::conditions::Context;
-use crate::policy::{ACCOUNT, Caller, context};
-use crate::stack::REGION;
+use crate::iam::conditions::Context;
+use crate::iam::policy::{ACCOUNT, Caller, context};
+use crate::iam::stack::REGION;
 
 /// An account that the stack knows nothing of.
 const OTHER: &str = "444455556666";

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::conditions::{self, Context, matches_arn};
+use super::conditions::{self, Context, matches_arn};
 
 /// The account of the stack.
 pub(crate) const ACCOUNT: &str = "111122223333";

@@ -2,11 +2,12 @@
 //! which policy.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
-use crate::policy::{ACCOUNT, Call, Caller, Decision, Statement, decide};
-use crate::reading::template;
+use super::policy::{ACCOUNT, Call, Caller, Decision, Statement, decide};
+use super::reading::template;
 
 pub(crate) const REGION: &str = "us-east-1";
 pub(crate) const KEY: &str = "arn:aws:kms:us-east-1:111122223333:key/now";
@@ -54,7 +55,7 @@ pub(crate) const SETS: [(&str, &[(&str, &str)]); 10] = [
 
 /// The template with parameters.
 pub(crate) struct Stack {
-    template: Value,
+    template: &'static Value,
     parameters: BTreeMap<String, Value>,
 }
 
@@ -69,7 +70,8 @@ pub(crate) struct Policies {
 
 impl Stack {
     pub(crate) fn of(set: &[(&str, &str)]) -> Self {
-        let template = template();
+        static TEMPLATE: OnceLock<Value> = OnceLock::new();
+        let template = TEMPLATE.get_or_init(template);
         let mut parameters = BTreeMap::new();
         for (name, parameter) in template["Parameters"].as_object().unwrap() {
             let default = &parameter["Default"];

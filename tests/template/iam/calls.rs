@@ -1,9 +1,9 @@
 //! Calls that must be allowed: those of the built function, as the end-to-end tests record them in `calls.txt`, and
 //! those that AWS and a SIEM make for the stack to work.
 
-use crate::conditions::Context;
-use crate::policy::{ACCOUNT, Call, Caller, context};
-use crate::stack::{ADMINISTRATOR, FORMER_KEY, KEY, REGION, SIEM, SUBSCRIBER, Stack};
+use super::conditions::Context;
+use super::policy::{ACCOUNT, Call, Caller, context};
+use super::stack::{ADMINISTRATOR, FORMER_KEY, KEY, REGION, SIEM, SUBSCRIBER, Stack};
 
 /// What S3 is told by a request of the function's: one object a folder stands for all of it.
 const OBJECT: &str = "x";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::policy::texts;
+use super::policy::texts;
 
 /// Condition keys, in lower case, and their values in a request. A key without a value is null.
 pub(crate) type Context = BTreeMap<String, Vec<String>>;

@@ -1,0 +1,10 @@
+//! What AWS would decide on a call to the stack: the policies that CloudFormation would make of the template, and an
+//! evaluator of them. The tests of the template ask it what is allowed, the end-to-end tests let it answer the function.
+
+pub(crate) mod calls;
+pub(crate) mod conditions;
+pub(crate) mod policy;
+#[path = "../reading.rs"]
+#[expect(dead_code, reason = "the tests of the template use the rest")]
+mod reading;
+pub(crate) mod stack;
