@@ -19,6 +19,7 @@ mod pages;
 mod parameters;
 mod permissions;
 mod reading;
+mod tables;
 mod watching;
 
 use std::collections::{BTreeMap, BTreeSet};

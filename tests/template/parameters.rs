@@ -119,7 +119,7 @@ fn only_whole_arns_are_taken() {
 #[test]
 fn a_change_that_may_break_something_has_it_checked_again() {
     let template = template();
-    let asked = &template["Resources"]["Preflight"]["Properties"]["Settings"];
+    let asked = &template["Resources"]["Preflight"]["Properties"];
     let named = |text: String| -> BTreeSet<String> {
         let parts = text.split("\"Ref\":\"").skip(1);
         parts.filter_map(|part| part.split('"').next()).map(str::to_owned).collect()
