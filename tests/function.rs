@@ -13,9 +13,7 @@
 
 mod support;
 
-#[path = "template/reading.rs"]
-#[expect(dead_code, reason = "the tests of the template use the rest")]
-mod template_reading;
+use support::iam::reading as template_reading;
 
 mod function {
     mod backfill;

@@ -154,16 +154,19 @@ def ask(folder, events):
     print(f"{len(named_queries())} named queries of infra/athena.yaml, each with an answer")
 
 
-def look_at_log(logs, group, secret):
-    """The function's log holds its metrics, and nowhere the key."""
-    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
-    lines = [event["message"] for page in pages for event in page["events"]]
-    assert not any(secret in line for line in lines), "the key is in the log"
-    metrics = [line for line in lines if '"_aws"' in line]
-    assert metrics, f"no metrics among {len(lines)} lines"
-    delivered = sum(json.loads(line)["EventsDelivered"] for line in metrics)
-    print(f"{len(lines)} lines of log, {len(metrics)} with metrics, {delivered} events delivered by them")
-    return delivered
+def look_at_log(logs, group, secret, events):
+    """The function's log holds its metrics, which count the events, and nowhere the key."""
+
+    def metrics():
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+        lines = [event["message"] for page in pages for event in page["events"]]
+        assert not any(secret in line for line in lines), "the key is in the log"
+        counted = [json.loads(line)["EventsDelivered"] for line in lines if '"_aws"' in line]
+        # A run's metrics are logged when it ends, some time after its last event is there.
+        return (len(lines), len(counted)) if sum(counted) >= events else None
+
+    lines, counted = wait_for("metrics that count every event", 120, metrics)
+    print(f"{lines} lines of log, {counted} with metrics, {events} events delivered by them")
 
 
 def through_the_queue(client, found, fleet):

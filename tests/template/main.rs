@@ -18,7 +18,6 @@ mod mutants;
 mod pages;
 mod parameters;
 mod permissions;
-mod reading;
 mod tables;
 mod watching;
 
@@ -27,6 +26,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use iam::reading;
 use reading::{json, logical_ids, path, properties, strings, template, text};
 
 /// Variables that `src/config` reads and the template does not set, and why.

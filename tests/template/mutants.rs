@@ -8,6 +8,7 @@ use crate::hostile::{Attempt, attempts};
 use crate::iam::calls::expected;
 use crate::iam::policy::{Call, Caller, Decision, Statement};
 use crate::iam::stack::{Policies, SETS, Stack};
+use crate::reading::path;
 
 /// Changes that no call meets: no statement of the stack's lets a service into a bucket, so nobody misses the exception
 /// that this denial makes for services. It is for a statement that a customer adds.
@@ -92,7 +93,9 @@ fn every_call_that_the_stack_needs_is_allowed_and_no_hostile_one() {
         (allowed, refused) = (allowed + table.expected.len(), refused + table.hostile.len());
     }
     assert!(wrong.is_empty(), "{} wrong answers:\n{}", wrong.len(), wrong.join("\n"));
-    println!("{} sets of parameters: {allowed} calls allowed, {refused} refused", SETS.len());
+    let page = std::fs::read_to_string(path("infra/auditor.md")).unwrap();
+    let told = format!("{allowed} calls allowed, {refused} refused");
+    assert!(page.contains(&told), "infra/auditor.md does not say: {told}");
 }
 
 #[test]
@@ -107,7 +110,9 @@ fn every_change_of_a_statement_is_noticed() {
     let missed: Vec<_> = noticed.iter().filter(|(_, is_noticed)| !**is_noticed).collect();
     let missed: Vec<_> = missed.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(missed, UNMET, "{} changes", noticed.len());
-    println!("{} changes of statements, {} noticed", noticed.len(), noticed.len() - UNMET.len());
+    let page = std::fs::read_to_string(path("infra/auditor.md")).unwrap();
+    let told = format!("{} of {} changes noticed", noticed.len() - UNMET.len(), noticed.len());
+    assert!(page.contains(&told), "infra/auditor.md does not say: {told}");
 }
 
 /// Not the policies of administrators and keys, which are the account's.

@@ -73,16 +73,16 @@ impl Row {
                 let named = principal.get("Service").or_else(|| principal.get("AWS")).unwrap();
                 code(&strings(named))
             }
-            None => code(&[self.holder.clone()]),
+            None => code(std::slice::from_ref(&self.holder)),
         };
         // A role's trust is about the role.
         let on = match statement.get("Resource") {
             Some(resource) => code(&strings(resource)),
-            None => code(&[self.holder.clone()]),
+            None => code(std::slice::from_ref(&self.holder)),
         };
         let mut conditions = Vec::new();
         if !self.condition.is_empty() {
-            conditions.push(code(&[self.condition.clone()]));
+            conditions.push(code(std::slice::from_ref(&self.condition)));
         }
         let operators = statement.get("Condition").and_then(Value::as_object);
         for (operator, keys) in operators.into_iter().flatten() {

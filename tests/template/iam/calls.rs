@@ -172,7 +172,7 @@ fn by_readers(stack: &Stack) -> Vec<Call> {
     let read = format!("{bucket}/{prefix}service=sso/date=2026-11-21/x");
     with_role("s3:GetObject", read.clone(), Context::new());
     with_role("s3:GetBucketLocation", bucket.clone(), Context::new());
-    with_role("s3:ListBucket", bucket, context([("s3:prefix", &prefix)]));
+    with_role("s3:ListBucket", bucket, context([("s3:prefix", prefix)]));
     for queue in siem_queues(stack) {
         for action in [
             "ReceiveMessage",

@@ -4,7 +4,5 @@
 pub(crate) mod calls;
 pub(crate) mod conditions;
 pub(crate) mod policy;
-#[path = "../reading.rs"]
-#[expect(dead_code, reason = "the tests of the template use the rest")]
-mod reading;
+pub(crate) mod reading;
 pub(crate) mod stack;
