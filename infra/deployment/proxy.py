@@ -9,8 +9,6 @@ import threading
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-KEY_HEADER = "x-amz-server-side-encryption-aws-kms-key-id"
-
 
 def as_list(value):
     return value if isinstance(value, list) else [value]
@@ -42,24 +40,24 @@ class Policies:
                 return True
         return False
 
+    def role_statements(self, bucket):
+        role = self.role_of(bucket)
+        names = self.iam.list_role_policies(RoleName=role)["PolicyNames"]
+        documents = [self.iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names]
+        return [statement for document in documents for statement in statements(document)]
+
     def key_of_bucket(self, bucket):
-        try:
-            rules = self.s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
-        except self.s3.exceptions.ClientError:
-            return None
-        return rules[0]["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID")
+        """The key of the bucket's stack: MiniStack gives a bucket no encryption, but the role its statements."""
+        found = [it["Resource"] for it in self.role_statements(bucket) if it["Sid"] == "UseKeyForBuckets"]
+        return as_list(found[0])[0] if found else None
 
     def may_use(self, bucket, key, action):
         """Whether the key's policy leaves it to the account's, and the function's role may use it."""
         policy = self.kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
-        delegates = any(":root" in json.dumps(it.get("Principal")) for it in statements(policy) if it["Effect"] == "Allow")
-        allowing = [
-            it
-            for name in self.iam.list_role_policies(RoleName=self.role_of(bucket))["PolicyNames"]
-            for it in statements(self.iam.get_role_policy(RoleName=self.role_of(bucket), PolicyName=name)["PolicyDocument"])
-            if action in as_list(it["Action"]) and key in as_list(it["Resource"])
-        ]
-        return delegates and bool(allowing)
+        allowing = [it for it in statements(policy) if it["Effect"] == "Allow"]
+        delegates = any(":root" in json.dumps(it["Principal"]) for it in allowing)
+        of_key = [it for it in self.role_statements(bucket) if key in as_list(it["Resource"])]
+        return delegates and any(action in as_list(it["Action"]) for it in of_key)
 
     def role_of(self, bucket):
         """The role of the function whose stack has the bucket."""
@@ -79,6 +77,8 @@ class Proxy:
         policies = Policies(emulator)
         # Of writes one at a time: whether a key is taken is looked up before it is written.
         writing = threading.Lock()
+        # The key that each object was written with.
+        under = {}
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -88,13 +88,11 @@ class Proxy:
                     if self.headers.get("If-None-Match") != "*":
                         return "an explicit deny in a resource-based policy"
                 action = "kms:GenerateDataKey" if self.command == "PUT" else "kms:Decrypt"
-                kms_key = policies.key_of_bucket(bucket) if self.command == "PUT" else self.key_of_object()
+                path = (bucket, key)
+                kms_key = policies.key_of_bucket(bucket) if self.command == "PUT" else under.get(path)
                 if kms_key and not policies.may_use(bucket, kms_key, action):
                     return f"not authorized to perform: {action} on resource: {kms_key}"
                 return None
-
-            def key_of_object(self):
-                return self.forward("HEAD", b"")[1].get(KEY_HEADER)
 
             def forward(self, method, body):
                 connection = HTTPConnection("127.0.0.1", emulator.port, timeout=60)
@@ -125,7 +123,10 @@ class Proxy:
                 if refusal:
                     text = f"<Error><Code>AccessDenied</Code><Message>{refusal}</Message></Error>"
                     return self.answer(403, {"content-type": "application/xml"}, text.encode())
-                return self.answer(*self.forward(self.command, body))
+                status, headers, read = self.forward(self.command, body)
+                if self.command == "PUT" and key and status == 200:
+                    under[bucket, key] = policies.key_of_bucket(bucket)
+                return self.answer(status, headers, read)
 
             def do_PUT(self):
                 with writing:
