@@ -14,12 +14,15 @@ use crate::limits::{
 };
 use engine::limits::MINUTE_MS;
 use engine::ports::Clock;
+use engine::task::validate::Failure;
 
 /// What CloudFormation asks of a custom resource. Its fields are AWS's "Custom resource request
 /// objects".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     kind: Kind,
+    /// The update takes a failed one back: its number is lower than that one's.
+    is_back: bool,
     /// Where the answer goes: an address that S3 signed for this one answer, so it is never
     /// logged.
     reply_to: ReplyTo,
@@ -90,8 +93,15 @@ impl Request {
             Some("Delete") => Kind::Delete,
             other => Kind::Other(other.unwrap_or_default().to_owned()),
         };
+        let number = |properties: &str| {
+            let number = event.get(properties)?.get("Check")?.as_str()?.parse::<u64>();
+            Some(number.unwrap_or(0))
+        };
+        let is_back =
+            kind == Kind::Update && number("ResourceProperties") < number("OldResourceProperties");
         let read = |reply_to| Self {
             kind,
+            is_back,
             reply_to,
             stack: text("StackId").unwrap_or_default(),
             request: text("RequestId").unwrap_or_default(),
@@ -118,24 +128,28 @@ impl Request {
     ) -> Result<Value, CallbackError>
     where
         C: Fn(i64) -> F,
-        F: Future<Output = Result<(), String>>,
+        F: Future<Output = Result<(), Failure>>,
     {
         let left_ms = (deadline_ms - clock.now_ms()).max(0);
         let kept_ms = (left_ms / 2).min(CALLBACK_MS_MAX);
         let verdict = match &self.kind {
             // Nothing that was made has to be taken back, and a stack must always go away.
             Kind::Delete => Ok(()),
-            Kind::Other(kind) => Err(format!("RequestType `{}` is unknown", kind.escape_debug())),
+            Kind::Other(kind) => {
+                Err(format!("RequestType `{}` is unknown", kind.escape_debug()).into())
+            }
             Kind::Create | Kind::Update => {
                 let checking = with_patience(check, clock, deadline_ms - kept_ms);
                 let time = millis(left_ms - kept_ms);
                 tokio::time::timeout(time, checking).await.unwrap_or_else(|_| {
-                    Err(format!("validation did not end within {} s", time.as_secs()))
+                    Err(format!("validation did not end within {} s", time.as_secs()).into())
                 })
             }
         };
         let reason = reason(&verdict);
-        let answer = self.answer(verdict.is_ok(), &reason);
+        // What was there before was checked when it was made. If the account is no longer as it was,
+        // the stack must be able to go back all the same.
+        let answer = self.answer(verdict.is_ok() || self.is_back, &reason);
         tracing::info!(kind = %self.kind, status = answer.status, reason, "answering CloudFormation");
         let time = millis((deadline_ms - clock.now_ms()).max(CALLBACK_MS_MIN));
         // Structs of texts always serialise.
@@ -157,15 +171,15 @@ impl Request {
 }
 
 /// Checks again where AWS denies access: a role that is seconds old is not known everywhere yet.
-async fn with_patience<C, F>(check: C, clock: &dyn Clock, deadline_ms: i64) -> Result<(), String>
+async fn with_patience<C, F>(check: C, clock: &dyn Clock, deadline_ms: i64) -> Result<(), Failure>
 where
     C: Fn(i64) -> F,
-    F: Future<Output = Result<(), String>>,
+    F: Future<Output = Result<(), Failure>>,
 {
     let mut tried = 1;
     loop {
         let verdict = check(deadline_ms).await;
-        let is_denied = matches!(&verdict, Err(reason) if reason.contains("AccessDenied"));
+        let is_denied = matches!(&verdict, Err(failure) if failure.is_denied);
         let left_ms = deadline_ms - clock.now_ms();
         let wait_ms = i64::try_from(YOUNG_ROLE_MS).unwrap_or(MINUTE_MS);
         if !is_denied || tried >= YOUNG_ROLE_TRIES || left_ms < 2 * wait_ms {
@@ -178,8 +192,8 @@ where
 
 /// What CloudFormation shows beside the resource: one line, bounded, since it takes an answer of
 /// 4,096 bytes at most.
-fn reason(verdict: &Result<(), String>) -> String {
-    let Err(text) = verdict else {
+fn reason(verdict: &Result<(), Failure>) -> String {
+    let Err(Failure { text, .. }) = verdict else {
         return "JumpCloud, table and buckets answer as they should".to_owned();
     };
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();

@@ -76,7 +76,7 @@ pub async fn handle(
             let preflight = validate::validate(engine, who, budget).await;
             tracing::info!(preflight = %json(&preflight), "validated");
             match preflight.failure() {
-                Some(failure) => Err(InvocationError::ValidationFailed(failure)),
+                Some(failure) => Err(InvocationError::ValidationFailed(failure.text)),
                 None => Ok(json(&preflight)),
             }
         }

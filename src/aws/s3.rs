@@ -78,6 +78,26 @@ impl Objects for S3 {
         }
     }
 
+    /// S3 asks the bucket's policy by the request's headers, before it looks at a body: whoever is
+    /// let through learns that the checksum is not the body's.
+    async fn refuses_overwrite(&self, bucket: &str, key: &str) -> Result<bool, StoreError> {
+        let put = self
+            .0
+            .put_object()
+            .bucket(bucket)
+            .key(key)
+            .checksum_sha256(STANDARD.encode([0; 32]))
+            .body(ByteStream::from_static(b"to be refused\n"));
+        match put.send().await {
+            Ok(_) => Ok(false),
+            Err(error) => match status(&error) {
+                Some(403) => Ok(true),
+                Some(400) => Ok(false),
+                _ => Err(store_error(&format!("put s3://{bucket}/{key}"), error)),
+            },
+        }
+    }
+
     async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, StoreError> {
         let what = || format!("get s3://{bucket}/{key}");
         let answer = match self.0.get_object().bucket(bucket).key(key).send().await {

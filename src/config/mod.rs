@@ -65,12 +65,15 @@ impl Config {
         if !archive_bucket.is_empty() && archive_bucket == state_bucket {
             reader.problem("STATE_BUCKET", "is the archive's bucket, which SIEMs may read");
         }
+        let cursor_table = reader.required("CURSOR_TABLE");
+        let secret_id = reader.required("JUMPCLOUD_SECRET_ID");
+        let settings = reader.settings(archive_bucket, state_bucket);
         let config = Self {
-            cursor_table: reader.required("CURSOR_TABLE"),
-            secret_id: reader.required("JUMPCLOUD_SECRET_ID"),
-            settings: reader.settings(archive_bucket, state_bucket),
+            cursor_table,
+            secret_id,
             work_queue_url: reader.web_address("WORK_QUEUE_URL"),
-            metrics: reader.metrics(),
+            metrics: reader.metrics(settings.retention_ms),
+            settings,
             source: reader.source(),
             s3_path_style: reader
                 .text("AWS_ENDPOINT_URL_S3")

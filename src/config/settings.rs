@@ -2,7 +2,7 @@
 
 use super::reader::Reader;
 use engine::archive::{CustomFields, Ecs, Filter, Format, KeyLayout, Output};
-use engine::limits::{DAY_MS, PAGE_LIMIT_MAX};
+use engine::limits::{DAY_MS, PAGE_LIMIT_MAX, READ_BACK_MS_MAX, RETENTION_MS_MAX};
 use engine::page::Query;
 use engine::report::Metrics;
 use engine::settings::Settings;
@@ -19,6 +19,7 @@ impl Reader<'_> {
             output: self.output(),
             system_users: self.system_users(),
             queries: self.queries(),
+            retention_ms: self.retention_ms(),
             start_lookback_ms: self.duration("START_LOOKBACK", "24h", 1_000..=90 * DAY_MS),
             settle_lag_ms: self.duration("SETTLE_LAG", "10s", 0..=DAY_MS),
             overlap_ms: self.duration("OVERLAP", "15m", 0..=90 * DAY_MS),
@@ -32,13 +33,21 @@ impl Reader<'_> {
 
     /// Where metrics go. A stream is stale after half an hour, or after three ticks of a slower
     /// schedule, which only the template knows.
-    pub(super) fn metrics(&mut self) -> Metrics {
+    pub(super) fn metrics(&mut self, retention_ms: i64) -> Metrics {
         let text = |name, otherwise: &str| self.text(name).unwrap_or_else(|| otherwise.to_owned());
         Metrics {
             namespace: text("METRICS_NAMESPACE", "JumpCloudCollector"),
             function: text("AWS_LAMBDA_FUNCTION_NAME", "jumpcloud-collector"),
             stale_after_ms: self.duration("STALE_AFTER", "30m", 1_000..=90 * DAY_MS),
+            retention_ms,
         }
+    }
+
+    /// How long an event can be read: JumpCloud's plans keep them for 15 days or for two years, and
+    /// a stream reads back so far and no further.
+    fn retention_ms(&mut self) -> i64 {
+        let kept_ms = self.duration("JUMPCLOUD_RETENTION", "90d", DAY_MS..=RETENTION_MS_MAX);
+        kept_ms.min(READ_BACK_MS_MAX)
     }
 
     fn archive_prefix(&mut self) -> String {

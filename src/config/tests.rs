@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::jumpcloud::Region;
+use engine::limits::DAY_MS;
 use engine::stream::StreamId;
 use engine::users::{Fields, Projection};
 
@@ -51,6 +52,8 @@ fn every_bad_value_names_its_variable() {
     for (name, text) in [
         ("START_LOOKBACK", "91d"),
         ("START_LOOKBACK", "0s"),
+        ("JUMPCLOUD_RETENTION", "23h"),
+        ("JUMPCLOUD_RETENTION", "731d"),
         ("LATE_HORIZON", "0s"),
         ("SWEEP_EVERY", "500"),
         ("PAGE_LIMIT", "10001"),
@@ -130,6 +133,19 @@ fn users_are_read_on_request_without_keys_telephones_and_addresses() {
 fn zero_is_a_lag_and_an_overlap() {
     let config = read(&[("SETTLE_LAG", "0s"), ("OVERLAP", "0s")]).unwrap();
     assert_eq!((config.settings.settle_lag_ms, config.settings.overlap_ms), (0, 0));
+}
+
+/// What JumpCloud keeps for longer than a stream may read back is lost to it all the same.
+#[test]
+fn an_event_can_be_read_as_long_as_it_is_kept_and_for_100_days() {
+    let days = |text: &str| {
+        let config = read(&[("JUMPCLOUD_RETENTION", text)]).unwrap();
+        assert_eq!(config.settings.retention_ms, config.metrics.retention_ms);
+        config.settings.retention_ms / DAY_MS
+    };
+    assert_eq!([days(""), days("15d"), days("730d")], [90, 15, 100]);
+    let error = problem("JUMPCLOUD_RETENTION", "a while");
+    assert_eq!(error.matches("JUMPCLOUD_RETENTION").count(), 1, "{error}");
 }
 
 #[test]

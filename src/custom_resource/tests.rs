@@ -41,7 +41,14 @@ impl Clock for Still {
 }
 
 fn request(kind: &str) -> Request {
+    request_with(kind, "2", "1")
+}
+
+/// A request of an update from one number of the check to another.
+fn request_with(kind: &str, new: &str, old: &str) -> Request {
     let event = json!({
+        "ResourceProperties": {"Check": new},
+        "OldResourceProperties": {"Check": old},
         "RequestType": kind,
         "ResponseURL": "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x?Signature=s",
         "StackId": "arn:aws:cloudformation:us-east-1:111122223333:stack/s/1",
@@ -53,14 +60,20 @@ fn request(kind: &str) -> Request {
 
 /// The answer, and how often was checked.
 async fn serve(kind: &str, verdicts: &[Result<(), &str>]) -> (Value, usize) {
+    serve_request(&request(kind), verdicts).await
+}
+
+async fn serve_request(request: &Request, verdicts: &[Result<(), &str>]) -> (Value, usize) {
     let (taken, clock, checks) = (Taken::default(), Still::default(), AtomicI64::new(0));
     let check = |deadline_ms: i64| {
         assert!(deadline_ms < 300_000, "time is left for the answer");
         let nth = usize::try_from(checks.fetch_add(1, Ordering::Relaxed)).unwrap();
-        let verdict = verdicts[nth.min(verdicts.len() - 1)].map_err(str::to_owned);
+        let failure =
+            |text: &str| Failure { is_denied: text.contains("403"), ..text.to_owned().into() };
+        let verdict = verdicts[nth.min(verdicts.len() - 1)].map_err(failure);
         async move { verdict }
     };
-    let answer = request(kind).serve(check, &taken, &clock, 300_000).await.unwrap();
+    let answer = request.serve(check, &taken, &clock, 300_000).await.unwrap();
     let taken = taken.0.into_inner().unwrap();
     assert_eq!(taken, std::slice::from_ref(&answer));
     (answer, usize::try_from(checks.into_inner()).unwrap())
@@ -95,10 +108,29 @@ async fn a_role_that_is_seconds_old_is_given_time_and_no_more_than_that() {
     assert_eq!((&answer["Status"], checks), (&json!("FAILED"), YOUNG_ROLE_TRIES as usize));
 }
 
+/// A stack that could not go back either would hang until somebody repairs what is wrong.
+#[tokio::test]
+async fn an_update_that_is_taken_back_hears_what_is_wrong_and_succeeds() {
+    for (new, old, status) in [
+        ("1", "2", "SUCCESS"),
+        ("true", "1795262400", "SUCCESS"),
+        ("2", "1", "FAILED"),
+        ("1", "1", "FAILED"),
+        ("1", "true", "FAILED"),
+    ] {
+        let request = request_with("Update", new, old);
+        let (answer, checks) = serve_request(&request, &[Err("broken")]).await;
+        assert_eq!((&answer["Status"], checks), (&json!(status), 1), "{new} after {old}");
+        assert_eq!(answer["Reason"], "broken");
+    }
+    let (answer, _) = serve_request(&request_with("Create", "1", "2"), &[Err("broken")]).await;
+    assert_eq!(answer["Status"], "FAILED", "nothing is there to go back to");
+}
+
 #[tokio::test]
 async fn a_check_that_hangs_is_answered_in_time() {
     let (taken, clock) = (Taken::default(), Still::default());
-    let check = |_| std::future::pending::<Result<(), String>>();
+    let check = |_| std::future::pending::<Result<(), Failure>>();
     for deadline_ms in [40, 0, -5] {
         let answer = request("Create").serve(check, &taken, &clock, deadline_ms).await.unwrap();
         assert_eq!(answer["Status"], "FAILED", "{deadline_ms}");
@@ -108,7 +140,7 @@ async fn a_check_that_hangs_is_answered_in_time() {
 
 #[test]
 fn a_reason_is_one_bounded_line() {
-    let long = Err(format!("first\nsecond\u{1b}[31m {}", "é\"".repeat(5_000)));
+    let long = Err(format!("first\nsecond\u{1b}[31m {}", "é\"".repeat(5_000)).into());
     let shown = reason(&long);
     assert!(shown.len() < REASON_BYTES_MAX + 60 && !shown.contains(char::is_control), "{shown}");
     assert!(shown.starts_with("first second"));

@@ -49,8 +49,13 @@ pub const LATENESS_SERVICES_MAX: usize = 24;
 /// Identities of events without a readable timestamp are kept this many days: longer than
 /// JumpCloud can return the event.
 pub const UNPLACED_DAYS: u32 = 100;
-/// JumpCloud's longest retention, in milliseconds (its API description: 90 days).
+/// JumpCloud's usual retention, in milliseconds (its API description: 90 days).
 pub const RETENTION_MS: i64 = 90 * DAY_MS;
+/// JumpCloud's longest retention, of its highest plans, in milliseconds.
+pub const RETENTION_MS_MAX: i64 = 730 * DAY_MS;
+/// How far back a live stream may read, in milliseconds: what was archived earlier may have left the
+/// index.
+pub const READ_BACK_MS_MAX: i64 = 100 * DAY_MS;
 
 /// Tries of one create-only write whose outcome stayed unclear, each after the SDK's own retries.
 pub const CREATE_TRIES_MAX: u32 = 3;

@@ -23,6 +23,9 @@ pub struct Settings {
     pub system_users: Option<Projection>,
     /// One or two service lists, read one after the other.
     pub queries: Vec<Query>,
+    /// How long an event can be read, in milliseconds: as long as JumpCloud keeps it, and no longer
+    /// than a stream may read back.
+    pub retention_ms: i64,
     /// How far back a new stream starts.
     pub start_lookback_ms: i64,
     /// How far before now a head reading ends.
@@ -57,6 +60,7 @@ pub(crate) mod tests {
             output: Output::default(),
             system_users: None,
             queries: vec![vec!["all".to_owned()], vec!["pam".to_owned()]],
+            retention_ms: 90 * 24 * 60 * MINUTE,
             start_lookback_ms: 60 * MINUTE,
             settle_lag_ms: 10_000,
             overlap_ms: 15 * MINUTE,

@@ -67,6 +67,11 @@ impl Objects for FolderObjects {
         self.link(&path, &body).map_err(|error| failed(&path, error))
     }
 
+    /// There is no way to write but [`create`](Self::create).
+    async fn refuses_overwrite(&self, _bucket: &str, _key: &str) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
     async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, StoreError> {
         let path = self.path(bucket, key)?;
         match fs::read(&path) {

@@ -20,6 +20,7 @@ macro_rules! objects {
         $(hold!($adapter to objects:
             an_object_comes_back_as_it_was_created,
             a_key_is_created_once,
+            what_could_overwrite_is_refused_and_changes_nothing,
             of_racing_creations_one_wins,
             what_is_not_there_is_none,
             an_object_may_be_empty,

@@ -51,6 +51,15 @@ pub async fn a_key_is_created_once(objects: &Subject) {
     assert_holds(objects, KEY, &first).await;
 }
 
+pub async fn what_could_overwrite_is_refused_and_changes_nothing(objects: &Subject) {
+    assert!(objects.refuses_overwrite(ARCHIVE, KEY).await.unwrap(), "a key that is free");
+    assert_eq!(objects.get(ARCHIVE, KEY).await.unwrap(), None);
+    let body = Bytes::from_static(b"first");
+    assert_eq!(create(&**objects, ARCHIVE, KEY, &body).await, Created::New);
+    assert!(objects.refuses_overwrite(ARCHIVE, KEY).await.unwrap(), "a key that is taken");
+    assert_holds(objects, KEY, &body).await;
+}
+
 /// Of 32 at once exactly one is told that it was first, and its bytes are the object's.
 pub async fn of_racing_creations_one_wins(objects: &Subject) {
     let mut racing = JoinSet::new();

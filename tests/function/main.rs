@@ -11,9 +11,7 @@
     reason = "tests"
 )]
 
-#[path = "../template/reading.rs"]
-#[expect(dead_code, reason = "the tests of the template use the rest")]
-mod template_reading;
+use fixtures::iam::reading as template_reading;
 
 mod aws_mock_conformance;
 mod backfill;
@@ -31,6 +29,7 @@ mod oracle;
 mod organizations;
 mod outages;
 mod output;
+mod permissions;
 mod process;
 mod reading;
 mod secret;

@@ -36,7 +36,7 @@ fn named_by_the_template() -> BTreeSet<String> {
     let template = template();
     let mut named = BTreeSet::new();
     let mut add = |namespace: String, name: &Value, dimension: (&str, String)| {
-        if namespace == "${MetricsNamespace}" {
+        if namespace == "JumpCloudCollector" {
             assert_eq!(dimension, ("service", "${Collector}".to_owned()), "{name}");
             named.insert(name.as_str().unwrap().to_owned());
         }

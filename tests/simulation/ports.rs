@@ -117,6 +117,11 @@ impl Objects for Ports {
         )
     }
 
+    /// What is simulated writes only by `create`.
+    async fn refuses_overwrite(&self, _bucket: &str, _key: &str) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
     async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, StoreError> {
         let (bucket, key) = (bucket.to_owned(), key.to_owned());
         answered!(Bytes, self.ask(Request::Get { bucket, key }).await)

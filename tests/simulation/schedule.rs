@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use engine::archive::{BatchLimits, KeyLayout, Output};
+use engine::limits::DAY_MS;
 use engine::page::Query;
 use engine::settings::Settings;
 use engine::stream::StreamId;
@@ -125,6 +126,7 @@ fn settings(chance: &mut Chance, tick_ms: i64) -> Settings {
         output: Output::default(),
         system_users: None,
         queries: queries(chance),
+        retention_ms: 90 * DAY_MS,
         start_lookback_ms: *chance.pick(&[0, tick_ms, 10 * tick_ms]),
         settle_lag_ms: *chance.pick(&[0, 10 * SECOND]),
         overlap_ms: *chance.pick(&[0, tick_ms, 3 * tick_ms]),

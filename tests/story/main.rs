@@ -17,7 +17,7 @@ use engine::archive::{KeyLayout, Output};
 use engine::collect::{Engine, RunPurpose};
 use engine::cursor::number;
 use engine::journal::Entry;
-use engine::limits::{HOUR_MS, MINUTE_MS};
+use engine::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
 use engine::ports::{Cursors as _, Objects};
 use engine::read::Budget;
 use engine::report::{Outcome, StreamReport};
@@ -109,6 +109,7 @@ fn settings() -> Settings {
         output: Output::default(),
         system_users: None,
         queries: vec![vec!["all".to_owned()]],
+        retention_ms: 90 * DAY_MS,
         start_lookback_ms: HOUR_MS,
         settle_lag_ms: 0,
         overlap_ms: HOUR_MS,

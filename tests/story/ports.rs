@@ -104,6 +104,10 @@ impl Objects for DiesAfterDeciding {
         created
     }
 
+    async fn refuses_overwrite(&self, bucket: &str, key: &str) -> Result<bool, StoreError> {
+        self.objects.refuses_overwrite(bucket, key).await
+    }
+
     async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, StoreError> {
         self.objects.get(bucket, key).await
     }

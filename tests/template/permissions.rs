@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::reading::{document, logical_ids, properties, strings, template, text};
 
 /// Every action that any version of the stack may allow. Another one is a decision to be made here first.
-const PERMISSION_TABLE: [&str; 23] = [
+const PERMISSION_TABLE: [&str; 24] = [
     "dynamodb:BatchGetItem",
     "dynamodb:GetItem",
     "dynamodb:UpdateItem",
@@ -20,6 +20,7 @@ const PERMISSION_TABLE: [&str; 23] = [
     "s3:PutObject",
     "secretsmanager:GetSecretValue",
     "sns:Publish",
+    "sns:Subscribe",
     "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessage",
     "sqs:GetQueueAttributes",
@@ -102,12 +103,14 @@ fn collector_role_allows_exactly_this() {
       on ${ArchiveBucket.Arn}/*
     KeepState: Allow s3:PutObject s3:GetObject
       on ${StateBucket.Arn}/streams/v1/* ${StateBucket.Arn}/journal/v1/* ${StateBucket.Arn}/index/v1/*
+    ListArchive: Allow s3:ListBucket
+      on ${ArchiveBucket.Arn}
     ListState: Allow s3:ListBucket
       on ${StateBucket.Arn}
       if StringLikeIfExists s3:prefix: streams/v1/* journal/v1/* index/v1/*
     ReadSecret: Allow secretsmanager:GetSecretValue
       on (CreateSecret ? ${JumpCloudSecret} : ${JumpCloudSecretArn})
-      if StringEqualsIfExists secretsmanager:VersionStage: AWSCURRENT
+      if StringEquals secretsmanager:VersionStage: AWSCURRENT
     ShareWork: Allow sqs:SendMessage sqs:ReceiveMessage sqs:DeleteMessage sqs:ChangeMessageVisibility sqs:GetQueueAttributes
       on ${WorkQueue.Arn}
     ReportFailedRuns: Allow sqs:SendMessage
@@ -127,6 +130,15 @@ fn collector_role_allows_exactly_this() {
     UseKeyForSecret: Allow kms:Decrypt
       on ${KmsKeyArn}
       if StringEquals kms:ViaService: secretsmanager.${AWS::Region}.${AWS::URLSuffix}
+    with HasFormerKeys
+    ReadWithFormerKeys: Allow kms:Decrypt
+      on ${FormerKmsKeyArns}
+      if StringEquals kms:EncryptionContext:aws:s3:arn: ${ArchiveBucket.Arn} ${StateBucket.Arn}
+      if StringEquals kms:ViaService: s3.${AWS::Region}.${AWS::URLSuffix}
+    with HasFormerKeys
+    UseFormerKeysForTableAndSecret: Allow kms:Decrypt
+      on ${FormerKmsKeyArns}
+      if StringEquals kms:ViaService: dynamodb.${AWS::Region}.${AWS::URLSuffix} secretsmanager.${AWS::Region}.${AWS::URLSuffix}
     ");
 }
 
@@ -166,6 +178,11 @@ fn siem_reader_role_allows_exactly_this() {
       on ${KmsKeyArn}
       if StringEquals kms:EncryptionContext:aws:s3:arn: ${ArchiveBucket.Arn}
       if StringEquals kms:ViaService: s3.${AWS::Region}.${AWS::URLSuffix}
+    with HasFormerKeys
+    ReadWithFormerKeys: Allow kms:Decrypt
+      on ${FormerKmsKeyArns}
+      if StringEquals kms:EncryptionContext:aws:s3:arn: ${ArchiveBucket.Arn}
+      if StringEquals kms:ViaService: s3.${AWS::Region}.${AWS::URLSuffix}
     ");
 }
 
@@ -183,6 +200,11 @@ fn topics_and_queues_take_messages_from_exactly_these() {
       on ${ArchiveTopic}
       if ArnLike aws:SourceArn: arn:${AWS::Partition}:s3:::*
       if StringEquals aws:SourceAccount: ${AWS::AccountId}
+    with HasSubscribers
+    SubscribeFromOtherAccounts: Allow sns:Subscribe
+      to ${SubscriberAccountIds}
+      on ${ArchiveTopic}
+      if StringEquals sns:Protocol: sqs
     DenyPlainHttp: Deny sns:Publish
       to *
       on ${ArchiveTopic}
@@ -241,8 +263,11 @@ fn archive_bucket_policy_denies_exactly_this() {
       if NumericLessThan s3:TlsVersion: 1.2
     DenyOverwrite: Deny s3:PutObject
       to *
-      on ${ArchiveBucket.Arn}/${ArchivePrefix}* ${ArchiveBucket.Arn}/quarantine/* ${ArchiveBucket.Arn}/snapshots/*
+      on ${ArchiveBucket.Arn}/*
       if Null s3:if-none-match: true
+    DenyReplication: Deny s3:ReplicateObject s3:ReplicateDelete s3:ReplicateTags
+      to *
+      on ${ArchiveBucket.Arn}/*
     DenyDeleteByCollector: Deny s3:DeleteObject s3:DeleteObjectVersion
       to *
       on ${ArchiveBucket.Arn}/*
@@ -258,6 +283,22 @@ fn archive_bucket_policy_denies_exactly_this() {
       on ${ArchiveBucket.Arn}/*
       if Null s3:x-amz-server-side-encryption-aws-kms-key-id: false
       if StringNotEquals s3:x-amz-server-side-encryption-aws-kms-key-id: ${KmsKeyArn}
+    without HasKey
+    DenyOtherEncryption: Deny s3:PutObject
+      to *
+      on ${ArchiveBucket.Arn}/*
+      if Null s3:x-amz-server-side-encryption: false
+      if StringNotEquals s3:x-amz-server-side-encryption: AES256
+    with HasKey
+    DenyKeyLeftOut: Deny s3:PutObject
+      to *
+      on ${ArchiveBucket.Arn}/*
+      if Null s3:x-amz-server-side-encryption: false
+      if Null s3:x-amz-server-side-encryption-aws-kms-key-id: true
+    DenyCallersKey: Deny s3:PutObject
+      to *
+      on ${ArchiveBucket.Arn}/*
+      if Null s3:x-amz-server-side-encryption-customer-algorithm: false
     ");
 }
 
@@ -277,8 +318,11 @@ fn state_bucket_policy_denies_exactly_this() {
       if NumericLessThan s3:TlsVersion: 1.2
     DenyOverwrite: Deny s3:PutObject
       to *
-      on ${StateBucket.Arn}/streams/v1/* ${StateBucket.Arn}/journal/v1/* ${StateBucket.Arn}/index/v1/*
+      on ${StateBucket.Arn}/*
       if Null s3:if-none-match: true
+    DenyReplication: Deny s3:ReplicateObject s3:ReplicateDelete s3:ReplicateTags
+      to *
+      on ${StateBucket.Arn}/*
     DenyDeleteByCollector: Deny s3:DeleteObject s3:DeleteObjectVersion
       to *
       on ${StateBucket.Arn}/*
@@ -294,6 +338,22 @@ fn state_bucket_policy_denies_exactly_this() {
       on ${StateBucket.Arn}/*
       if Null s3:x-amz-server-side-encryption-aws-kms-key-id: false
       if StringNotEquals s3:x-amz-server-side-encryption-aws-kms-key-id: ${KmsKeyArn}
+    without HasKey
+    DenyOtherEncryption: Deny s3:PutObject
+      to *
+      on ${StateBucket.Arn}/*
+      if Null s3:x-amz-server-side-encryption: false
+      if StringNotEquals s3:x-amz-server-side-encryption: AES256
+    with HasKey
+    DenyKeyLeftOut: Deny s3:PutObject
+      to *
+      on ${StateBucket.Arn}/*
+      if Null s3:x-amz-server-side-encryption: false
+      if Null s3:x-amz-server-side-encryption-aws-kms-key-id: true
+    DenyCallersKey: Deny s3:PutObject
+      to *
+      on ${StateBucket.Arn}/*
+      if Null s3:x-amz-server-side-encryption-customer-algorithm: false
     ");
 }
 

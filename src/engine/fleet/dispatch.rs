@@ -54,7 +54,7 @@ pub async fn collect(fleet: &Fleet, budget: Budget) -> Result<Report, RunError> 
     let now_ms = engine.clock.now_ms();
     let stood = |(stream, item): (&StreamId, &Item)| {
         let is_collected = discover::is_collected(engine, &asked, stream);
-        StreamStatus::read(stream.clone(), is_collected, item, now_ms)
+        StreamStatus::read(stream.clone(), is_collected, item, now_ms, engine.settings.retention_ms)
     };
     report.standing = items.iter().map(stood).collect();
     Ok(report)

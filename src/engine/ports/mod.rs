@@ -128,6 +128,14 @@ pub trait Objects: Send + Sync {
         about: &About,
     ) -> Result<Created, StoreError>;
 
+    /// Asks to write without the condition of [`create`](Self::create), and tells whether that was
+    /// refused. The request is one that cannot succeed for another reason, too, so that nothing is
+    /// written where it is let through.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn refuses_overwrite(&self, bucket: &str, key: &str) -> Result<bool, StoreError>;
+
     /// Reads an object; `None` only if it is certain that there is none.
     ///
     /// # Errors

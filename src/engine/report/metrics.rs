@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::limits::{DAY_MS, RETENTION_MS};
+use crate::limits::DAY_MS;
 use crate::report::{Lateness, Outcome, Report, StreamReport, StreamStatus};
 use crate::stream::StreamId;
 
@@ -22,6 +22,8 @@ pub struct Metrics {
     pub function: String,
     /// A stream without a good run for longer than this is stale, in milliseconds.
     pub stale_after_ms: i64,
+    /// How long an event can be read, in milliseconds.
+    pub retention_ms: i64,
 }
 
 /// What an invocation saw.
@@ -56,7 +58,7 @@ impl Metrics {
         values.of_runs(&report.streams);
         values.count("ColdStart", u64::from(is_cold));
         if let View::Fleet(before) = view {
-            values.of_fleet(&fleet(before, report, at_ms), at_ms, self.stale_after_ms);
+            values.of_fleet(&fleet(before, report, at_ms), at_ms, self);
         }
         let declared: Vec<_> =
             values.0.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
@@ -110,11 +112,11 @@ impl Values {
         }
     }
 
-    fn of_fleet(&mut self, fleet: &BTreeMap<&StreamId, Standing>, at_ms: i64, stale_after_ms: i64) {
+    fn of_fleet(&mut self, fleet: &BTreeMap<&StreamId, Standing>, at_ms: i64, by: &Metrics) {
         // Users are read once a day.
         let is_stale = |stream: &Standing| match stream.last_success_ms {
             _ if stream.is_users => false,
-            Some(success_ms) => at_ms - success_ms > stale_after_ms,
+            Some(success_ms) => at_ms - success_ms > by.stale_after_ms,
             None => stream.is_failing,
         };
         let number = |test: &dyn Fn(&Standing) -> bool| {
@@ -133,7 +135,7 @@ impl Values {
         }
         if let Some(lag_seconds) = lag_seconds(false) {
             self.add("FreshnessLagSeconds", "Seconds", lag_seconds);
-            let days = (RETENTION_MS - lag_seconds.saturating_mul(1_000)).div_euclid(DAY_MS);
+            let days = (by.retention_ms - lag_seconds.saturating_mul(1_000)).div_euclid(DAY_MS);
             self.add("DaysToDataLoss", "None", days);
         }
     }
@@ -205,6 +207,7 @@ impl Standing {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::limits::RETENTION_MS;
     use crate::report::Tally;
     use crate::time::UtcTime;
 
@@ -215,17 +218,21 @@ mod tests {
         format!("{n:024x}").try_into().unwrap()
     }
 
-    fn line(report: &Report, view: View<'_>) -> Value {
-        let metrics = Metrics {
+    fn metrics() -> Metrics {
+        Metrics {
             namespace: "Test".to_owned(),
             function: "collector".to_owned(),
             stale_after_ms: 30 * MINUTE_MS,
-        };
-        serde_json::from_str(&metrics.line(report, view, NOW_MS, true)).unwrap()
+            retention_ms: RETENTION_MS,
+        }
+    }
+
+    fn line(report: &Report, view: View<'_>) -> Value {
+        serde_json::from_str(&metrics().line(report, view, NOW_MS, true)).unwrap()
     }
 
     fn standing(n: u8, minutes: i64) -> StreamStatus {
-        let mut line = StreamStatus::read(stream(n), true, &BTreeMap::new(), NOW_MS);
+        let mut line = StreamStatus::read(stream(n), true, &BTreeMap::new(), NOW_MS, RETENTION_MS);
         line.last_success = Some(UtcTime(NOW_MS - minutes * MINUTE_MS));
         line.lag_seconds = Some(minutes * 60);
         line
@@ -281,6 +288,19 @@ mod tests {
     }
 
     #[test]
+    fn days_to_data_loss_follow_the_retention_of_the_plan() {
+        let short = Metrics { retention_ms: 15 * DAY_MS, ..metrics() };
+        let behind = |minutes| {
+            let line =
+                short.line(&Report::default(), View::Fleet(&[standing(1, minutes)]), NOW_MS, true);
+            serde_json::from_str::<Value>(&line).unwrap()["DaysToDataLoss"].as_i64()
+        };
+        assert_eq!(behind(10 * 24 * 60), Some(5));
+        assert_eq!(behind(10 * 24 * 60 + 1), Some(4), "begun days do not count");
+        assert_eq!(behind(16 * 24 * 60), Some(-1), "it is lost already");
+    }
+
+    #[test]
     fn users_have_an_age_and_are_no_events() {
         let users = || StreamReport {
             lag_seconds: Some(80_000),
@@ -289,7 +309,13 @@ mod tests {
         };
         let before = [StreamStatus {
             last_success: Some(UtcTime(NOW_MS - 1_000 * MINUTE_MS)),
-            ..StreamStatus::read(stream(2).users().unwrap(), true, &BTreeMap::new(), NOW_MS)
+            ..StreamStatus::read(
+                stream(2).users().unwrap(),
+                true,
+                &BTreeMap::new(),
+                NOW_MS,
+                RETENTION_MS,
+            )
         }];
         let line = line(&report(vec![run(1), users()]), View::Fleet(&before));
         assert_eq!((&line["EventsDelivered"], &line["UsersDelivered"]), (&json!(5), &json!(7)));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::{Cursor, Item, attribute, lease, number, text};
-use crate::limits::{DAY_MS, RETENTION_MS};
+use crate::limits::DAY_MS;
 use crate::report::{Lateness, SnapshotReport, lateness};
 use crate::stream::StreamId;
 use crate::time::UtcTime;
@@ -39,8 +39,7 @@ pub struct StreamStatus {
     pub queued: bool,
     /// Hours in which JumpCloud counts more events than came.
     pub gaps: usize,
-    /// Days until JumpCloud begins to delete what was not read yet; 90 days is its longest
-    /// retention.
+    /// Days until what was not read yet begins to be lost to JumpCloud's retention.
     pub days_until_loss: Option<i64>,
     /// How late events arrived so far, a service: what to choose `LATE_HORIZON` from.
     #[serde(skip_deserializing)]
@@ -53,7 +52,14 @@ pub struct StreamStatus {
 }
 
 impl StreamStatus {
-    pub(crate) fn read(stream: StreamId, configured: bool, item: &Item, now_ms: i64) -> Self {
+    /// Reads a cursor; `retention_ms` is how long an event can be read.
+    pub(crate) fn read(
+        stream: StreamId,
+        configured: bool,
+        item: &Item,
+        now_ms: i64,
+        retention_ms: i64,
+    ) -> Self {
         let cursor = Cursor::read(item).ok();
         let cursor = cursor.as_ref();
         let state = cursor.map(|cursor| &cursor.state);
@@ -78,7 +84,7 @@ impl StreamStatus {
             gaps: state.map_or(0, crate::cursor::ReadingState::gaps),
             days_until_loss: behind_ms
                 .filter(|_| is_read != Some(true) && !is_users)
-                .map(|behind_ms| (RETENTION_MS - behind_ms) / DAY_MS),
+                .map(|behind_ms| (retention_ms - behind_ms) / DAY_MS),
             lateness: lateness::stored(item),
             snapshot: state.and_then(|state| state.snapshot.as_ref()).map(SnapshotReport::of),
             entries: cursor.map(|cursor| cursor.seq),

@@ -33,11 +33,11 @@ pub async fn status(engine: &Engine, who: &Who, budget: Budget) -> Result<Status
     let asked: BTreeSet<_> = configured.into_iter().collect();
     let all: Vec<_> = all.into_iter().collect();
     let mut items = engine.cursors.get_many(&all).await?;
-    let now_ms = engine.clock.now_ms();
+    let (now_ms, retention_ms) = (engine.clock.now_ms(), engine.settings.retention_ms);
     let line = |stream: StreamId| {
         let item = items.remove(&stream).unwrap_or_default();
         let is_configured = discover::is_collected(engine, &asked, &stream);
-        StreamStatus::read(stream, is_configured, &item, now_ms)
+        StreamStatus::read(stream, is_configured, &item, now_ms, retention_ms)
     };
     Ok(Status { streams: all.into_iter().map(line).collect(), discovery })
 }

@@ -1,4 +1,5 @@
-//! `validate`: is everything there that a run needs? Checks without pulling an event.
+//! `validate`: is everything there that a run needs? Checks without pulling an event, and asks the
+//! account itself what its policies allow and refuse.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,11 +13,14 @@ use crate::cursor::lease;
 use crate::fleet::discover::{self, Who};
 use crate::limits::HOUR_MS;
 use crate::page::{Ask, Query};
-use crate::ports::{About, List, ListRequest, Meter, PageRequest};
+use crate::ports::{About, List, ListRequest, Meter, PageRequest, StoreError};
 use crate::read::Budget;
 use crate::report::Discovery;
 use crate::stream::StreamId;
 use crate::time::Window;
+
+/// What the checks write.
+const WRITTEN: &str = "jumpcloud-collector may write here\n";
 
 /// What was checked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,14 +40,33 @@ pub struct Check {
     pub ok: bool,
     /// What was found, in plain words.
     pub detail: String,
+    /// AWS denied access: a role that is seconds old is not known everywhere yet.
+    #[serde(skip)]
+    is_denied: bool,
+}
+
+/// What a check found wrong, or all of them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Failure {
+    /// In plain words.
+    pub text: String,
+    /// AWS denied access: a role that is seconds old is not known everywhere yet.
+    pub is_denied: bool,
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self { text, is_denied: false }
+    }
 }
 
 /// Checks secret, which organizations there are, JumpCloud's answer per stream and query, the table
 /// and both buckets.
 pub async fn validate(engine: &Engine, who: &Who, budget: Budget) -> Preflight {
     let mut checks = without_trace(engine, who, budget).await;
-    checks.extend(buckets(engine).await);
-    Preflight::of(checks)
+    checks.extend(with_trace(engine).await);
+    Preflight { ok: checks.iter().all(|check| check.ok), checks }
 }
 
 /// The same for a stack that is being made: the buckets are written only if everything else is
@@ -51,9 +74,9 @@ pub async fn validate(engine: &Engine, who: &Who, budget: Budget) -> Preflight {
 pub async fn deployment(engine: &Engine, who: &Who, budget: Budget) -> Preflight {
     let mut checks = without_trace(engine, who, budget).await;
     if checks.iter().all(|check| check.ok) {
-        checks.extend(buckets(engine).await);
+        checks.extend(with_trace(engine).await);
     }
-    Preflight::of(checks)
+    Preflight { ok: checks.iter().all(|check| check.ok), checks }
 }
 
 /// The checks that leave nothing behind.
@@ -62,44 +85,90 @@ async fn without_trace(engine: &Engine, who: &Who, budget: Budget) -> Vec<Check>
     let mut checks: Vec<_> = asked.discovery.into_iter().map(Check::from).collect();
     checks.extend(answers(engine, &asked.streams, budget).await);
     checks.push(table(engine).await);
+    for place in places(engine) {
+        checks.extend([absent(engine, &place).await, overwriting(engine, &place).await]);
+    }
+    checks.push(listing(engine).await);
     checks
 }
 
-async fn buckets(engine: &Engine) -> [Check; 2] {
-    let settings = &engine.settings;
+/// The checks that write.
+async fn with_trace(engine: &Engine) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for place in places(engine) {
+        checks.extend([now(engine, &place).await, before(engine, &place).await]);
+    }
+    checks.push(prefix(engine).await);
+    checks
+}
+
+/// Where a bucket is tried, and what of the template lets the function use it.
+struct Place<'a> {
+    name: &'static str,
+    bucket: &'a str,
+    /// Written by the first check of a stack, and read by every one.
+    first: &'static str,
+    /// What each check writes lies below.
+    folder: &'static str,
+    /// Allows `s3:ListBucket`.
+    lists: &'static str,
+    /// Allows `s3:PutObject` and `s3:GetObject`.
+    writes: &'static str,
+    /// The bucket's policy.
+    policy: &'static str,
+}
+
+fn places(engine: &Engine) -> [Place<'_>; 2] {
     [
-        bucket(engine, &settings.archive_bucket, "preflight/written-by-validate").await,
-        bucket(engine, &settings.state_bucket, "streams/v1/_written-by-validate").await,
+        Place {
+            name: "archive bucket",
+            bucket: &engine.settings.archive_bucket,
+            first: "preflight/written-by-validate",
+            folder: "preflight/",
+            lists: "ListArchive",
+            writes: "WriteArchive",
+            policy: "ArchiveBucketPolicy",
+        },
+        Place {
+            name: "state bucket",
+            bucket: &engine.settings.state_bucket,
+            first: "streams/v1/_written-by-validate",
+            folder: "journal/v1/_written-by-validate/",
+            lists: "ListState",
+            writes: "KeepState",
+            policy: "StateBucketPolicy",
+        },
     ]
 }
 
 impl Preflight {
-    fn of(checks: Vec<Check>) -> Self {
-        Self { ok: checks.iter().all(|check| check.ok), checks }
-    }
-
     /// The failed checks in one line; `None` if there are none.
     #[must_use]
-    pub fn failure(&self) -> Option<String> {
+    pub fn failure(&self) -> Option<Failure> {
         let failed: Vec<_> = self.checks.iter().filter(|check| !check.ok).collect();
         let lines: Vec<_> =
             failed.iter().map(|check| format!("{}: {}", check.check, check.detail)).collect();
-        (!lines.is_empty()).then(|| lines.join("; "))
+        let is_denied = failed.iter().any(|check| check.is_denied);
+        (!lines.is_empty()).then(|| Failure { text: lines.join("; "), is_denied })
     }
 }
 
 impl Check {
-    fn new(check: String, result: Result<String, String>) -> Self {
-        let ok = result.is_ok();
-        let (Ok(detail) | Err(detail)) = result;
-        Self { check, ok, detail }
+    fn new(check: String, result: Result<String, Failure>) -> Self {
+        match result {
+            Ok(detail) => Self { check, ok: true, detail, is_denied: false },
+            Err(Failure { text, is_denied }) => Self { check, ok: false, detail: text, is_denied },
+        }
     }
 }
 
 impl From<Discovery> for Check {
     fn from(discovery: Discovery) -> Self {
         let found = format!("JumpCloud lists {} organizations", discovery.organizations);
-        Self::new("discovery".to_owned(), discovery.error.map_or(Ok(found), Err))
+        Self::new(
+            "discovery".to_owned(),
+            discovery.error.map_or(Ok(found), |error| Err(error.into())),
+        )
     }
 }
 
@@ -133,7 +202,10 @@ async fn users(engine: &Engine, stream: &StreamId, budget: Budget) -> Check {
     };
     let page = engine.console.list(request).await;
     let result = page.map(|page| format!("JumpCloud answers: {} users", page.total));
-    Check::new(format!("JumpCloud, users of {stream}"), result.map_err(|error| error.to_string()))
+    Check::new(
+        format!("JumpCloud, users of {stream}"),
+        result.map_err(|error| error.to_string().into()),
+    )
 }
 
 async fn ask(engine: &Engine, stream: &StreamId, query: &Query, budget: Budget) -> Check {
@@ -143,34 +215,137 @@ async fn ask(engine: &Engine, stream: &StreamId, query: &Query, budget: Budget) 
     let answer = engine.insights.count(request).await;
     let result = answer.map(|count| format!("JumpCloud answers: {count} events in the last hour"));
     let check = format!("JumpCloud, {stream}, {}", query.join(","));
-    Check::new(check, result.map_err(|error| error.to_string()))
+    Check::new(check, result.map_err(|error| error.to_string().into()))
 }
 
 async fn table(engine: &Engine) -> Check {
     let result = engine.cursors.update(&StreamId::own(), &lease::impossible()).await;
+    let found = result.map(|_| "may be written".to_owned());
     Check::new(
         "cursor table".to_owned(),
-        match result {
-            Ok(_) => Ok("may be written".to_owned()),
-            Err(error) => Err(error.to_string()),
-        },
+        found.map_err(|error| needs(&error, "MoveCursors of CollectorRole")),
     )
 }
 
-/// Creates a small object once and for all; later checks find it there.
-async fn bucket(engine: &Engine, bucket: &str, key: &str) -> Check {
-    let body = Bytes::from_static(b"jumpcloud-collector may write here\n");
+/// A missing key must be told from one that may not be read: the whole protocol asks what is there.
+async fn absent(engine: &Engine, place: &Place<'_>) -> Check {
+    let key = format!("{}absent", place.folder);
+    let found = match engine.objects.get(place.bucket, &key).await {
+        Ok(None) => Ok("is a 404".to_owned()),
+        Ok(Some(_)) => Err(format!("{key} is there, and nobody writes it").into()),
+        Err(error) => Err(needs(&error, &format!("{} of CollectorRole", place.lists))),
+    };
+    Check::new(format!("{}, an absent key", place.name), found)
+}
+
+async fn overwriting(engine: &Engine, place: &Place<'_>) -> Check {
+    let found = match engine.objects.refuses_overwrite(place.bucket, place.first).await {
+        Ok(true) => Ok("is refused".to_owned()),
+        Ok(false) => Err(format!(
+            "S3 let it through, where AccessDenied was expected: the statement DenyOverwrite of \
+             {} is missing or loosened, so that objects can be overwritten",
+            place.policy
+        )
+        .into()),
+        Err(error) => Err(failure(&error)),
+    };
+    Check::new(format!("{}, a put without If-None-Match", place.name), found)
+}
+
+async fn listing(engine: &Engine) -> Check {
+    let bucket = &engine.settings.state_bucket;
+    let result = engine.objects.list(bucket, "streams/v1/", "", 1).await;
+    let found = result.map(|_| "may be listed".to_owned());
+    Check::new(
+        "state bucket, streams/v1/".to_owned(),
+        found.map_err(|error| needs(&error, "ListState of CollectorRole")),
+    )
+}
+
+/// Writes a new object and reads it back: what a run will do, with the key that is configured now.
+async fn now(engine: &Engine, place: &Place<'_>) -> Check {
+    let key = format!("{}{}", place.folder, engine.clock.now_ms());
+    let needed = format!("{} of CollectorRole, or UseKeyForBuckets with a key", place.writes);
+    let found = write_and_read(engine, place.bucket, &key, WRITTEN).await;
+    Check::new(
+        format!("{}, what is written now", place.name),
+        found.map_err(|error| needs(&error, &needed)).and_then(|body| {
+            let is_same = body == WRITTEN.as_bytes();
+            if is_same {
+                Ok("is read back".to_owned())
+            } else {
+                Err(format!("{key} holds other bytes").into())
+            }
+        }),
+    )
+}
+
+/// Reads what the first check of this stack wrote: with a key that may be another by now.
+async fn before(engine: &Engine, place: &Place<'_>) -> Check {
+    let is_read = |_| "is read".to_owned();
+    let found = match engine.objects.get(place.bucket, place.first).await {
+        Ok(Some(body)) => Ok(is_read(body)),
+        Ok(None) => {
+            let first = write_and_read(engine, place.bucket, place.first, WRITTEN).await;
+            let needed = format!("{} of CollectorRole", place.writes);
+            first.map(is_read).map_err(|error| needs(&error, &needed))
+        }
+        Err(error @ StoreError::Denied(_)) => Err(Failure {
+            text: format!(
+                "{error}: the statement ReadWithFormerKeys of CollectorRole does not name its key. What \
+             was written before KmsKeyArn was changed or emptied is still under the key it named \
+             then: give that one in FormerKmsKeyArns"
+            ),
+            is_denied: true,
+        }),
+        Err(error) => Err(failure(&error)),
+    };
+    Check::new(format!("{}, what was written before", place.name), found)
+}
+
+/// The prefix is fixed with the first deployment: readers and their notifications know no other.
+async fn prefix(engine: &Engine) -> Check {
+    let settings = &engine.settings;
+    let (bucket, prefix) = (&settings.archive_bucket, &settings.archive_prefix);
+    let found = match write_and_read(engine, bucket, "preflight/archive-prefix", prefix).await {
+        Ok(first) if first == prefix.as_bytes() => Ok(format!("is {prefix}")),
+        Ok(first) => Err(format!(
+            "is {prefix}, but this archive began with {}: set it back. Readers would not be told of \
+             objects elsewhere, nor be let to read them",
+            String::from_utf8_lossy(&first)
+        )
+        .into()),
+        Err(error) => Err(needs(&error, "WriteArchive of CollectorRole")),
+    };
+    Check::new("ARCHIVE_PREFIX".to_owned(), found)
+}
+
+/// Creates an object unless it is there, and reads it.
+async fn write_and_read(
+    engine: &Engine,
+    bucket: &str,
+    key: &str,
+    body: &str,
+) -> Result<Bytes, StoreError> {
+    let body = Bytes::copy_from_slice(body.as_bytes());
     let about = About {
         sha256: Sha256::digest(&body).into(),
         content_type: "text/plain",
         metadata: Vec::new(),
     };
-    let result = engine.objects.create(bucket, key, body, &about).await;
-    Check::new(
-        format!("bucket {bucket}"),
-        match result {
-            Ok(_) => Ok("may be written".to_owned()),
-            Err(error) => Err(error.to_string()),
-        },
-    )
+    engine.objects.create(bucket, key, body, &about).await?;
+    let missing = || StoreError::Rejected(format!("{key} was written and cannot be found").into());
+    engine.objects.get(bucket, key).await?.ok_or_else(missing)
+}
+
+/// An error, and the statement that is missing where AWS denies access.
+fn needs(error: &StoreError, statement: &str) -> Failure {
+    let Failure { text, is_denied } = failure(error);
+    let missing =
+        format!("{text}: the statement {statement} is missing, or another policy denies it");
+    Failure { text: if is_denied { missing } else { text }, is_denied }
+}
+
+fn failure(error: &StoreError) -> Failure {
+    Failure { text: error.to_string(), is_denied: matches!(error, StoreError::Denied(_)) }
 }

@@ -1,0 +1,1 @@
+"""The parts of infra/check_deployment.py."""
