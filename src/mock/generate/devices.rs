@@ -1,14 +1,14 @@
 //! Events of devices: systems, software and mobile device management.
 
-use super::cast::Device;
-use super::json::Object;
-use super::scene::{Scene, Tail, by_administrator, by_user, geoip};
+use serde_json::{Value, json};
+
+use super::scene::{Scene, by_administrator, system};
 use super::vocabulary::PROGRAMS;
 use crate::made_up::uuid;
 
 impl Scene<'_> {
     /// A systems event: mostly people signing in to their devices.
-    pub(super) fn systems(&mut self) -> Vec<u8> {
+    pub(super) fn systems(&mut self) -> Value {
         match self.random.u8(..100) {
             0..=89 => self.device_login(),
             90..=93 => self.system_upgrade(),
@@ -16,7 +16,7 @@ impl Scene<'_> {
         }
     }
 
-    fn device_login(&mut self) -> Vec<u8> {
+    fn device_login(&mut self) -> Value {
         let who = self.person();
         let device = self.device_of(who);
         let success = !self.happens(0.12);
@@ -34,93 +34,70 @@ impl Scene<'_> {
             self.random.u32(300..99_000),
             uuid(self.random),
         );
-        let tail = Tail {
-            event_type: "login_attempt",
-            success: Some(success),
-            client_ip: Some(&who.address),
-            has_provider: true,
-        };
-        self.write(&tail, |event, _| {
-            by_user(event, who);
-            geoip(event, who);
-            event.object("resource", |resource| {
-                resource
-                    .put("id", &who.id)
-                    .put("type", "user")
-                    .put("username", &who.username)
-                    .put("email", &who.email);
-            });
-            event.put("system_timestamp", &device_time);
-            system(event, device);
-            event.put("message", &message);
-            event.put("src_ip", &source).put("username", &who.username);
-            event.put("process_name", program);
-            event.put("changes", [(); 0]).put("app_management_source", "DEVICE_AGENT");
-            if device.system == "Windows" {
-                event.object("windows_meta", |meta| {
-                    meta.put("elevated", elevated).put("logon_type", "INTERACTIVE");
-                });
-            }
-        })
+        let mut event = who.as_user(json!({
+            "event_type": "login_attempt",
+            "success": success,
+            "resource": {
+                "id": who.id,
+                "type": "user",
+                "username": who.username,
+                "email": who.email,
+            },
+            "system_timestamp": device_time,
+            "system": system(device),
+            "message": message,
+            "src_ip": source,
+            "username": who.username,
+            "process_name": program,
+            "changes": [],
+            "app_management_source": "DEVICE_AGENT",
+        }));
+        if device.system == "Windows" {
+            event["windows_meta"] = json!({ "elevated": elevated, "logon_type": "INTERACTIVE" });
+        }
+        event
     }
 
-    fn system_upgrade(&mut self) -> Vec<u8> {
+    fn system_upgrade(&mut self) -> Value {
         let who = self.person();
         let device = self.device_of(who);
         let [from, to] = device.versions;
-        let tail = Tail {
-            event_type: "os_minor_upgrade",
-            success: Some(true),
-            client_ip: Some(&who.address),
-            has_provider: true,
-        };
-        self.write(&tail, |event, _| {
-            system(event, device);
-            geoip(event, who);
-            event.object("resource", |resource| {
-                resource.put("id", &device.id).put("type", "system");
-            });
-            event.list("changes", [(from, to)], |change, (from, to)| {
-                change.put("field", "osVersion").put("from", from).put("to", to);
-            });
-        })
+        who.located(json!({
+            "event_type": "os_minor_upgrade",
+            "success": true,
+            "system": system(device),
+            "resource": { "id": device.id, "type": "system" },
+            "changes": [{ "field": "osVersion", "from": from, "to": to }],
+        }))
     }
 
-    fn device_secret(&mut self) -> Vec<u8> {
+    fn device_secret(&mut self) -> Value {
         let who = self.administrator();
         let owner = self.person();
         let device = self.device_of(owner);
         let kinds = ["system_fde_key_update", "user_password_change", "remote_session_start"];
         let event_type = self.one_of(&kinds);
-        let tail = Tail {
-            event_type,
-            success: Some(true),
-            client_ip: Some(&owner.address),
-            has_provider: true,
-        };
-        self.write(&tail, |event, _| {
-            by_administrator(event, who);
-            geoip(event, owner);
-            event.object("resource", |resource| {
-                resource
-                    .put("id", &device.id)
-                    .put("type", "system")
-                    .put("hostname", &device.hostname)
-                    .put("displayName", &device.display_name);
-            });
-            system(event, device);
-            event.put("username", &owner.username);
-            event.list("changes", ["fde_key"], |change, field| {
-                change.put("field", field);
-            });
-        })
+        owner.located(json!({
+            "event_type": event_type,
+            "success": true,
+            "initiated_by": by_administrator(who),
+            "resource": {
+                "id": device.id,
+                "type": "system",
+                "hostname": device.hostname,
+                "displayName": device.display_name,
+            },
+            "system": system(device),
+            "username": owner.username,
+            "changes": [{ "field": "fde_key" }],
+        }))
     }
 
     /// A program that came, changed or went. There is nobody who did it.
-    pub(super) fn software(&mut self) -> Vec<u8> {
+    pub(super) fn software(&mut self) -> Value {
         let owner = self.person();
         let device = self.device_of(owner);
-        let (name, publisher, versions) = PROGRAMS[self.random.usize(..PROGRAMS.len())];
+        let (name, publisher, versions) = self.one_of(&PROGRAMS);
         let newer = self.random.usize(1..versions.len());
         let (from, to) = (versions[newer - 1], versions[newer]);
         let event_type =
@@ -131,101 +108,82 @@ impl Scene<'_> {
             "Ubuntu" => format!("/opt/{folder}/bin"),
             _ => format!("/Applications/{name}.app"),
         };
-        let tail = Tail { event_type, has_provider: true, ..Tail::default() };
-        self.write(&tail, |event, random| {
-            event.object("system", |system| {
-                system
-                    .put("id", &device.id)
-                    .put("type", "system")
-                    .put("hostname", &device.hostname)
-                    .put("displayName", &device.display_name)
-                    .put("os", device.system);
-            });
-            event.object("application", |application| {
-                application
-                    .put("name", name)
-                    .put("version", to)
-                    .put("path", &path)
-                    .put("publisher", publisher);
-                if device.system == "Windows" {
-                    let product = uuid(random).to_uppercase();
-                    application.put("uninstall_string", format!("MsiExec.exe /X{{{product}}}"));
-                }
-            });
-            event.object("resource", |resource| {
-                resource.put("id", &device.id).put("type", "system");
-            });
-            if event_type == "software_change" {
-                event.list("changes", [(from, to)], |change, (from, to)| {
-                    change.put("field", "version").put("from", from).put("to", to);
-                });
-            }
-            event.put("app_management_source", "SYSTEM_INSIGHTS");
-        })
+        let mut event = json!({
+            "event_type": event_type,
+            "system": {
+                "id": device.id,
+                "type": "system",
+                "hostname": device.hostname,
+                "displayName": device.display_name,
+                "os": device.system,
+            },
+            "application": { "name": name, "version": to, "path": path, "publisher": publisher },
+            "resource": { "id": device.id, "type": "system" },
+            "app_management_source": "SYSTEM_INSIGHTS",
+        });
+        if device.system == "Windows" {
+            let product = uuid(self.random).to_uppercase();
+            let command = format!("MsiExec.exe /X{{{product}}}");
+            event["application"]["uninstall_string"] = json!(command);
+        }
+        if *event_type == "software_change" {
+            event["changes"] = json!([{ "field": "version", "from": from, "to": to }]);
+        }
+        event
     }
 
     /// The result of a command to a managed device, in the form of one vendor's devices.
-    pub(super) fn mdm(&mut self) -> Vec<u8> {
+    pub(super) fn mdm(&mut self) -> Value {
         let request_types = ["DeviceInformation", "SecurityInfo", "InstallProfile"];
         let request_type = self.one_of(&request_types);
         let status = self.one_of(&["Acknowledged", "Idle", "NotNow"]);
-        self.mdm_result(request_type, |event| {
-            event.put("status", status);
-            event.list(
-                "result",
-                [("DeviceName", "made up"), ("IsSupervised", "true")],
-                |row, one| {
-                    row.put("key", one.0).put("value", one.1);
-                },
-            );
-        })
+        let mut event = self.mdm_result(request_type);
+        event["status"] = json!(status);
+        event["result"] = json!([
+            { "key": "DeviceName", "value": "made up" },
+            { "key": "IsSupervised", "value": "true" },
+        ]);
+        event
     }
 
     /// A device's list of configuration profiles, of about so many bytes: each of its profiles
     /// carries certificates.
-    pub(super) fn profile_list(&mut self, bytes: usize) -> Vec<u8> {
-        let cast = self.cast;
-        let certificates: usize = cast.certificates.iter().map(String::len).sum();
+    pub(super) fn profile_list(&mut self, bytes: usize) -> Value {
+        let certificates: usize = self.cast.certificates.iter().map(String::len).sum();
         let profiles = (bytes / (certificates + 480)).max(1);
-        let names: Vec<String> = (0..profiles).map(|_| uuid(self.random)).collect();
-        self.mdm_result("ProfileList", |event| {
-            event.list("profile_list", &names, |profile, name| {
-                profile.put("payload_removal_disallowed", true);
-                profile.put("signer_certificates", &cast.certificates);
-                let identifier = format!("com.example.mdm.policy.{name}");
-                profile.put("payload_identifier", &identifier).put("is_encrypted", false);
-                profile.put("payload_uuid", name).put("payload_organization", "Example");
-                profile.put("payload_display_name", "Screen lock policy");
-                // The misspelling is the real service's.
-                profile.put("payload_verion", 1).put("is_managed", true);
-            });
+        let profiles: Vec<Value> = (0..profiles).map(|_| self.profile()).collect();
+        let mut event = self.mdm_result("ProfileList");
+        event["profile_list"] = json!(profiles);
+        event
+    }
+
+    fn profile(&mut self) -> Value {
+        let name = uuid(self.random);
+        json!({
+            "payload_removal_disallowed": true,
+            "signer_certificates": self.cast.certificates,
+            "payload_identifier": format!("com.example.mdm.policy.{name}"),
+            "is_encrypted": false,
+            "payload_uuid": name,
+            "payload_organization": "Example",
+            "payload_display_name": "Screen lock policy",
+            // The misspelling is the real service's.
+            "payload_verion": 1,
+            "is_managed": true,
         })
     }
 
-    fn mdm_result(&mut self, request_type: &str, own: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
+    fn mdm_result(&mut self, request_type: &str) -> Value {
         let owner = self.person();
-        let device = self.device_of(owner);
-        let managing = &self.cast.devices[0].id;
-        let tail = Tail { event_type: "mdm_command_result", ..Tail::default() };
-        self.write(&tail, |event, random| {
-            event.put("mdm_type", "apple").put("request_type", request_type);
-            event.put("mdm_device_id", &device.id).put("mdm_device_manager_id", managing);
-            event.object("command", |command| {
-                command.put("request_type", request_type);
-            });
-            event.put("command_uuid", uuid(random)).put("error_chain", ());
-            own(event);
+        json!({
+            "event_type": "mdm_command_result",
+            "mdm_type": "apple",
+            "request_type": request_type,
+            "mdm_device_id": self.device_of(owner).id,
+            "mdm_device_manager_id": self.cast.devices[0].id,
+            "command": { "request_type": request_type },
+            "command_uuid": uuid(self.random),
+            "error_chain": null,
         })
     }
-}
-
-fn system(event: &mut Object<'_>, device: &Device) {
-    event.object("system", |system| {
-        system
-            .put("id", &device.id)
-            .put("hostname", &device.hostname)
-            .put("displayName", &device.display_name)
-            .put("os", device.system)
-            .put("version", device.versions[1]);
-    });
 }

@@ -3,7 +3,6 @@
 mod administration;
 mod cast;
 mod devices;
-mod json;
 mod logins;
 mod scene;
 mod service;
@@ -19,31 +18,19 @@ use cast::Cast;
 use scene::Scene;
 pub use service::Service;
 
-/// What the events are like. Shares are of 1; ranges hold at least one value.
+/// What the events are like; a guess at an organization's traffic, since no public figures were
+/// found. Shares are of 1.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Services and their weights.
     pub mix: Vec<(Service, u32)>,
-    /// How many events a RADIUS burst has: all on one whole second.
-    pub radius_burst: RangeInclusive<u32>,
-    /// The share dated up to an hour later than they happen.
-    pub future_dated: f64,
     /// The share that appears 1 to 10 minutes late.
     pub late_by_minutes: f64,
-    /// The share of `systems` and `software` events that appears 1 to 48 hours late.
-    pub late_by_hours: f64,
-    /// How long any other event takes to appear, in milliseconds.
-    pub delay_ms: RangeInclusive<i64>,
     /// The share that is huge: a device's list of configuration profiles.
     pub huge: f64,
-    /// The size of a huge event, in bytes, about.
-    pub huge_bytes: usize,
-    /// The share that lacks `success` where its service has it.
-    pub without_success: f64,
 }
 
 impl Default for Settings {
-    /// A guess at an organization's traffic; no public figures were found.
     fn default() -> Self {
         use Service::{
             AccessManagement, Alerts, AssetManagement, Directory, Ldap, Mdm, Notifications,
@@ -70,17 +57,24 @@ impl Default for Settings {
                 (SaasAppManagement, 1),
                 (Workflows, 1),
             ],
-            radius_burst: 5..=50,
-            future_dated: 0.01,
             late_by_minutes: 0.03,
-            late_by_hours: 0.005,
-            delay_ms: 100..=2_000,
             huge: 0.002,
-            huge_bytes: 75_000,
-            without_success: 0.005,
         }
     }
 }
+
+/// How many events a RADIUS burst has: all on one whole second.
+const RADIUS_BURST: RangeInclusive<u32> = 5..=50;
+/// The share of events dated up to an hour later than they happen.
+const FUTURE_DATED: f64 = 0.01;
+/// The share of `systems` and `software` events that appears 1 to 48 hours late.
+const LATE_BY_HOURS: f64 = 0.005;
+/// How long any other event takes to appear, in milliseconds.
+const DELAY_MS: RangeInclusive<i64> = 100..=2_000;
+/// The size of a huge event, in bytes, about.
+const HUGE_BYTES: usize = 75_000;
+/// The share of events that lack `success` where their service has it.
+const WITHOUT_SUCCESS: f64 = 0.005;
 
 const SECOND_MS: i64 = 1_000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;
@@ -178,7 +172,9 @@ impl Generator {
         };
         let is_more = current.left > 1;
         *burst = is_more.then(|| Burst { left: current.left - 1, ..current });
-        let raw = self.scene(service, current.second_ms).radius(current.access_point);
+        let mut scene = self.scene(service, current.second_ms);
+        let event = scene.radius(current.access_point);
+        let raw = scene.finish(event);
         let arrives_ms = current.happens_ms.max(current.second_ms) + self.delay_ms(service);
         MadeUpEvent {
             raw: raw.into(),
@@ -189,17 +185,17 @@ impl Generator {
     }
 
     fn plain_event(&mut self, service: Service, happens_ms: i64, is_huge: bool) -> MadeUpEvent {
-        let ahead_ms = match self.happens(self.settings.future_dated) {
+        let ahead_ms = match self.happens(FUTURE_DATED) {
             true => self.random.i64(SECOND_MS..=HOUR_MS),
             false => 0,
         };
         let timestamp_ms = happens_ms + ahead_ms;
-        let huge_bytes = self.settings.huge_bytes;
         let mut scene = self.scene(service, timestamp_ms);
-        let raw = match is_huge {
-            true => scene.profile_list(huge_bytes),
-            false => event(&mut scene),
+        let event = match is_huge {
+            true => scene.profile_list(HUGE_BYTES),
+            false => scene.event(),
         };
+        let raw = scene.finish(event);
         MadeUpEvent {
             raw: raw.into(),
             service,
@@ -210,7 +206,7 @@ impl Generator {
 
     fn scene(&mut self, service: Service, time_ms: i64) -> Scene<'_> {
         Scene {
-            lacks_success: self.random.f64() < self.settings.without_success,
+            lacks_success: self.happens(WITHOUT_SUCCESS),
             random: &mut self.random,
             cast: &self.cast,
             organization: &self.organization,
@@ -225,9 +221,7 @@ impl Generator {
 
     /// Draws a service by its weight; that of RADIUS is for events, of which a burst has many.
     fn pick_service(&mut self) -> Service {
-        let burst = f64::from(*self.settings.radius_burst.start())
-            .midpoint(f64::from(*self.settings.radius_burst.end()))
-            .max(1.0);
+        let burst = f64::from(*RADIUS_BURST.start()).midpoint(f64::from(*RADIUS_BURST.end()));
         let weight = |(service, weight): &(Service, u32)| match service {
             Service::Radius => f64::from(*weight) / burst,
             _ => f64::from(*weight),
@@ -246,7 +240,7 @@ impl Generator {
     fn begin_burst(&mut self, happens_ms: i64, range_ms: &Range<i64>) -> Burst {
         let second_ms = happens_ms - happens_ms.rem_euclid(SECOND_MS);
         Burst {
-            left: self.random.u32(self.settings.radius_burst.clone()),
+            left: self.random.u32(RADIUS_BURST),
             happens_ms,
             // The first second of a range that begins within one is the next one.
             second_ms: match second_ms < range_ms.start {
@@ -259,27 +253,13 @@ impl Generator {
 
     fn delay_ms(&mut self, service: Service) -> i64 {
         let is_buffered = matches!(service, Service::Systems | Service::Software);
-        if is_buffered && self.happens(self.settings.late_by_hours) {
+        if is_buffered && self.happens(LATE_BY_HOURS) {
             self.random.i64(HOUR_MS..=48 * HOUR_MS)
         } else if self.happens(self.settings.late_by_minutes) {
             self.random.i64(MINUTE_MS..=10 * MINUTE_MS)
         } else {
-            self.random.i64(self.settings.delay_ms.clone())
+            self.random.i64(DELAY_MS)
         }
-    }
-}
-
-/// An event of the scene's service.
-fn event(scene: &mut Scene<'_>) -> Vec<u8> {
-    match scene.service {
-        Service::Directory => scene.directory(),
-        Service::Sso => scene.sso(),
-        Service::Radius => scene.radius(0),
-        Service::Ldap => scene.ldap(),
-        Service::Systems => scene.systems(),
-        Service::Software => scene.software(),
-        Service::Mdm => scene.mdm(),
-        other => scene.administration(other),
     }
 }
 

@@ -1,9 +1,9 @@
 //! One event being made up: who, where, when, and the fields all services share.
 
 use fastrand::Rng;
+use serde_json::{Value, json};
 
 use super::cast::{Cast, Device, Person, Thing};
-use super::json::{Object, object};
 use super::service::Service;
 use crate::made_up::{object_id, uuid_of_version};
 use crate::time::{NS_A_MS, to_millisecond, to_nanosecond, to_second};
@@ -19,47 +19,46 @@ pub(super) struct Scene<'a> {
     pub(super) lacks_success: bool,
 }
 
-/// The fields at the end of an event that most services have.
-#[derive(Default)]
-pub(super) struct Tail<'a> {
-    pub(super) event_type: &'a str,
-    pub(super) success: Option<bool>,
-    pub(super) client_ip: Option<&'a str>,
-    /// Whether there may be a `provider`.
-    pub(super) has_provider: bool,
-}
-
 impl<'a> Scene<'a> {
-    /// Writes an event: the service's own fields, then those all have.
-    pub(super) fn write(
-        &mut self,
-        tail: &Tail<'_>,
-        own: impl FnOnce(&mut Object<'_>, &mut Rng),
-    ) -> Vec<u8> {
-        let mut text = Vec::with_capacity(1_280);
-        object(&mut text, |event| {
-            own(event, self.random);
-            event.put("event_type", tail.event_type);
-            if tail.has_provider {
-                match self.random.u8(..3) {
-                    0 => event.put("provider", ()),
-                    1 => event.put("provider", ""),
-                    _ => event,
-                };
+    /// The service's own fields of an event.
+    pub(super) fn event(&mut self) -> Value {
+        match self.service {
+            Service::Directory => self.directory(),
+            Service::Sso => self.sso(),
+            Service::Radius => self.radius(0),
+            Service::Ldap => self.ldap(),
+            Service::Systems => self.systems(),
+            Service::Software => self.software(),
+            Service::Mdm => self.mdm(),
+            _ => self.administration(),
+        }
+    }
+
+    /// The bytes of an event: the service's own fields, and those all services have.
+    pub(super) fn finish(&mut self, mut event: Value) -> Vec<u8> {
+        if self.lacks_success
+            && let Some(fields) = event.as_object_mut()
+        {
+            fields.remove("success");
+        }
+        if self.may_have_provider() {
+            match self.random.u8(..3) {
+                0 => event["provider"] = Value::Null,
+                1 => event["provider"] = json!(""),
+                _ => {}
             }
-            event.put("service", self.service.name());
-            if let Some(success) = tail.success.filter(|_| !self.lacks_success) {
-                event.put("success", success);
-            }
-            event.put("organization", self.organization);
-            event.put("@version", "1");
-            if let Some(client_ip) = tail.client_ip {
-                event.put("client_ip", client_ip);
-            }
-            event.put("id", self.id());
-            event.put("timestamp", self.timestamp());
-        });
-        text
+        }
+        event["service"] = json!(self.service);
+        event["organization"] = json!(self.organization);
+        event["@version"] = json!("1");
+        event["id"] = json!(self.id());
+        event["timestamp"] = json!(self.timestamp());
+        event.to_string().into_bytes()
+    }
+
+    fn may_have_provider(&self) -> bool {
+        use Service::{Ldap, Mdm, ObjectStorage, Radius};
+        !matches!(self.service, Radius | Ldap | Mdm | ObjectStorage)
     }
 
     /// The id in the form of the service: RADIUS has name-based UUIDs in capitals.
@@ -90,19 +89,19 @@ impl<'a> Scene<'a> {
     }
 
     pub(super) fn person(&mut self) -> &'a Person {
-        &self.cast.people[self.random.usize(..self.cast.people.len())]
+        self.one_of(&self.cast.people)
     }
 
     pub(super) fn administrator(&mut self) -> &'a Person {
-        &self.cast.administrators[self.random.usize(..self.cast.administrators.len())]
+        self.one_of(&self.cast.administrators)
     }
 
     pub(super) fn application(&mut self) -> &'a Thing {
-        &self.cast.applications[self.random.usize(..self.cast.applications.len())]
+        self.one_of(&self.cast.applications)
     }
 
     pub(super) fn group(&mut self) -> &'a Thing {
-        &self.cast.groups[self.random.usize(..self.cast.groups.len())]
+        self.one_of(&self.cast.groups)
     }
 
     pub(super) fn device_of(&self, person: &Person) -> &'a Device {
@@ -110,8 +109,8 @@ impl<'a> Scene<'a> {
     }
 
     /// One of several, all alike likely.
-    pub(super) fn one_of<'t>(&mut self, words: &[&'t str]) -> &'t str {
-        words[self.random.usize(..words.len())]
+    pub(super) fn one_of<'t, T>(&mut self, things: &'t [T]) -> &'t T {
+        &things[self.random.usize(..things.len())]
     }
 
     /// Whether something of this share happens.
@@ -120,57 +119,82 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// `initiated_by` of an administrator.
-pub(super) fn by_administrator(event: &mut Object<'_>, who: &Person) {
-    event.object("initiated_by", |by| {
-        by.put("id", &who.id).put("type", "admin").put("email", &who.email);
-    });
-}
+impl Person {
+    /// An event of what this administrator does.
+    pub(super) fn as_administrator(&self, mut event: Value) -> Value {
+        event["initiated_by"] = by_administrator(self);
+        self.located(event)
+    }
 
-/// `initiated_by` of a user.
-pub(super) fn by_user(event: &mut Object<'_>, who: &Person) {
-    event.object("initiated_by", |by| {
-        by.put("id", &who.id).put("type", "user").put("username", &who.username);
-    });
+    /// An event of what this user does.
+    pub(super) fn as_user(&self, mut event: Value) -> Value {
+        event["initiated_by"] = json!({ "id": self.id, "type": "user", "username": self.username });
+        self.located(event)
+    }
+
+    /// An event that comes from this person's address.
+    pub(super) fn located(&self, mut event: Value) -> Value {
+        event["client_ip"] = json!(self.address);
+        event["geoip"] = geoip(self);
+        event
+    }
 }
 
 /// `geoip` of where someone is.
-pub(super) fn geoip(event: &mut Object<'_>, who: &Person) {
+pub(super) fn geoip(who: &Person) -> Value {
     let place = who.place;
     let [latitude, longitude] = who.position;
-    event.object("geoip", |geoip| {
-        geoip
-            .put("country_code", place.country)
-            .put("timezone", place.timezone)
-            .put("latitude", latitude)
-            .put("continent_code", place.continent)
-            .put("region_name", place.region)
-            .put("longitude", longitude)
-            .put("region_code", place.region_code);
-    });
+    json!({
+        "country_code": place.country,
+        "timezone": place.timezone,
+        "latitude": latitude,
+        "continent_code": place.continent,
+        "region_name": place.region,
+        "longitude": longitude,
+        "region_code": place.region_code,
+    })
+}
+
+/// `initiated_by` of an administrator.
+pub(super) fn by_administrator(who: &Person) -> Value {
+    json!({ "id": who.id, "type": "admin", "email": who.email })
 }
 
 /// `useragent` of someone's browser; keys a system does not have are not there.
-pub(super) fn useragent(event: &mut Object<'_>, who: &Person) {
+pub(super) fn useragent(who: &Person) -> Value {
     let agent = who.agent;
     let [major, minor, patch] = agent.system_version;
-    let version = [major, minor, patch].map(str::to_owned).join(".");
+    let version = agent.system_version.join(".");
     let version = version.trim_end_matches('.');
-    event.object("useragent", |useragent| {
-        useragent.put("os", agent.system).put("minor", "0");
-        if !minor.is_empty() {
-            useragent.put("os_minor", minor).put("os_patch", patch);
-        }
-        if !major.is_empty() {
-            useragent.put("os_major", major).put("os_version", version);
-        }
-        useragent
-            .put("version", format!("{}.0.0.0", agent.major))
-            .put("patch", "0")
-            .put("os_full", format!("{} {version}", agent.system).trim_end())
-            .put("major", agent.major)
-            .put("name", agent.name)
-            .put("os_name", agent.system)
-            .put("device", agent.device);
+    let mut useragent = json!({
+        "os": agent.system,
+        "minor": "0",
+        "version": format!("{}.0.0.0", agent.major),
+        "patch": "0",
+        "os_full": format!("{} {version}", agent.system).trim_end(),
+        "major": agent.major,
+        "name": agent.name,
+        "os_name": agent.system,
+        "device": agent.device,
     });
+    if !minor.is_empty() {
+        useragent["os_minor"] = json!(minor);
+        useragent["os_patch"] = json!(patch);
+    }
+    if !major.is_empty() {
+        useragent["os_major"] = json!(major);
+        useragent["os_version"] = json!(version);
+    }
+    useragent
+}
+
+/// `system` of a device.
+pub(super) fn system(device: &Device) -> Value {
+    json!({
+        "id": device.id,
+        "hostname": device.hostname,
+        "displayName": device.display_name,
+        "os": device.system,
+        "version": device.versions[1],
+    })
 }

@@ -54,7 +54,7 @@ fn events_tell_their_own_place() {
         let envelope = crate::world::store::Envelope::read(&event.raw).unwrap();
         assert_eq!(envelope.sort_ms(), event.timestamp_ms);
         assert_eq!(envelope.organization, ORGANIZATION);
-        assert_eq!(envelope.service, event.service.name());
+        assert_eq!(serde_json::json!(envelope.service), serde_json::json!(event.service));
         services.insert(envelope.service);
     }
     assert_eq!(services.len(), 17, "{services:?}");
