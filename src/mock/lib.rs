@@ -35,14 +35,11 @@ pub use answer::respond;
 pub use generate::{Generator, MadeUpEvent, Service, Settings};
 pub use server::{Clock, MockServer};
 pub use wire::{Answer, Delivery, Request};
-pub use world::behaviour::{
-    Behaviours, DistinctForm, EmptyPageToken, EqualBounds, HeaderSpelling, NotEnabled, OverMaximum,
-    SERVICES,
-};
-pub use world::credentials::{ClientSecret, CredentialKind, Key, Region, Role};
+pub use world::World;
+pub use world::behaviour::{Behaviours, EmptyPageToken, HeaderSpelling};
+pub use world::credentials::{CredentialKind, Key};
 pub use world::discipline::{Violation, ViolationKind};
 pub use world::fault::{Fault, RetryAfter, Rule, When};
 pub use world::organization::Organization;
 pub use world::request_log::{Host, Record};
 pub use world::store::{DocId, LoadError, RowKey, StoredEvent};
-pub use world::{NewEvent, World};

@@ -30,12 +30,7 @@ impl Request {
 
     /// A `GET` without headers and body.
     pub fn get(path: &str) -> Self {
-        Self {
-            method: "GET".to_owned(),
-            path: path.to_owned(),
-            headers: Vec::new(),
-            body: Bytes::new(),
-        }
+        Self { method: "GET".to_owned(), ..Self::post(path, Bytes::new()) }
     }
 
     /// The same request with one more header.
@@ -113,13 +108,6 @@ pub enum Delivery {
     Stall(Duration),
     /// The whole body under this `Content-Length`, whatever its true one is.
     WrongContentLength(u64),
-    /// The body in pieces of this many bytes with a pause before each.
-    SlowLoris {
-        /// Bytes a piece; at least 1.
-        piece: usize,
-        /// The time before each piece.
-        pause: Duration,
-    },
 }
 
 impl Answer {

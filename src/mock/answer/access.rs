@@ -1,10 +1,9 @@
-//! What a request may see, checked in a fixed order: credential, role, organization header,
-//! organization, access to it, Directory Insights.
+//! What a request may see, checked in a fixed order: credential, organization header, organization,
+//! access to it, whether it has Directory Insights.
 
 use crate::wire::{Refusal, Request};
 use crate::world::World;
-use crate::world::behaviour::NotEnabled;
-use crate::world::credentials::{CredentialKind, Key, Role};
+use crate::world::credentials::{CredentialKind, Key};
 use crate::world::organization::Organization;
 use crate::world::store::StoredEvent;
 
@@ -15,8 +14,6 @@ pub(crate) enum Scope {
     Organizations(Vec<String>),
     /// The provider's own trail.
     Provider(String),
-    /// None: Directory Insights is not enabled, and this mock answers that with no rows.
-    Nothing,
 }
 
 impl Scope {
@@ -24,7 +21,6 @@ impl Scope {
         match self {
             Self::Organizations(ids) => ids.iter().any(|id| **id == *event.organization),
             Self::Provider(id) => event.provider.as_deref() == Some(id.as_str()),
-            Self::Nothing => false,
         }
     }
 }
@@ -33,25 +29,13 @@ impl Scope {
 ///
 /// # Errors
 ///
-/// 401 for an absent, unknown or expired credential, 401 or 403 for one of another region, 403
-/// for a role that may not use the API.
+/// 401 for an absent or unknown credential, or an expired token.
 pub(crate) fn identify<'a>(
     world: &'a World,
     now_ms: i64,
     request: &Request,
 ) -> Result<(&'a Key, CredentialKind), Refusal> {
-    let (key, kind) =
-        world.credentials.find(now_ms, request).ok_or_else(|| Refusal::new(401, "Unauthorized"))?;
-    if key.region != world.behaviours.region {
-        return Err(match world.behaviours.wrong_region_status {
-            403 => Refusal::new(403, "Forbidden"),
-            status => Refusal::new(status, "Unauthorized"),
-        });
-    }
-    if key.role == Role::CommandRunner {
-        return Err(Refusal::new(403, "Forbidden"));
-    }
-    Ok((key, kind))
+    world.credentials.find(now_ms, request).ok_or_else(|| Refusal::new(401, "Unauthorized"))
 }
 
 /// What a request to the insights host may see.
@@ -62,7 +46,7 @@ pub(crate) fn identify<'a>(
 /// for an unknown one, 403 for one out of reach, 402 for one without Directory Insights.
 pub(crate) fn scope(world: &World, now_ms: i64, request: &Request) -> Result<Scope, Refusal> {
     let (key, kind) = identify(world, now_ms, request)?;
-    let asked = asked_organizations(request, world.behaviours.comma_joined_organizations)?;
+    let asked = asked_organizations(request)?;
     if let (true, Some(provider)) = (asked.is_empty(), request.header("x-provider-id")) {
         return match key.provider.as_deref() == Some(provider) {
             true => Ok(Scope::Provider(provider.to_owned())),
@@ -71,9 +55,8 @@ pub(crate) fn scope(world: &World, now_ms: i64, request: &Request) -> Result<Sco
     }
     let organizations = match asked.is_empty() {
         false => asked,
-        true => vec![only_organization(world, key, kind)?],
+        true => vec![only_organization(key, kind)?],
     };
-    let mut is_enabled = true;
     for id in &organizations {
         let organization = world
             .organizations
@@ -82,16 +65,12 @@ pub(crate) fn scope(world: &World, now_ms: i64, request: &Request) -> Result<Sco
         if !may_read(key, organization) {
             return Err(Refusal::new(403, "Forbidden"));
         }
-        is_enabled &= organization.insights_enabled;
-    }
-    match (is_enabled, world.behaviours.not_enabled) {
-        (true, _) => Ok(Scope::Organizations(organizations)),
-        (false, NotEnabled::Empty) => Ok(Scope::Nothing),
-        (false, NotEnabled::PaymentRequired) => {
+        if !organization.insights_enabled {
             let text = "Payment Required: Directory Insights is not enabled";
-            Err(Refusal::new(402, text))
+            return Err(Refusal::new(402, text));
         }
     }
+    Ok(Scope::Organizations(organizations))
 }
 
 /// Whether a key reaches an organization: it is named, or belongs to the key's provider.
@@ -101,32 +80,22 @@ pub(crate) fn may_read(key: &Key, organization: &Organization) -> bool {
 }
 
 /// The organization of a request that names none.
-fn only_organization(world: &World, key: &Key, kind: CredentialKind) -> Result<String, Refusal> {
+fn only_organization(key: &Key, kind: CredentialKind) -> Result<String, Refusal> {
     let none_selected = || Refusal::new(401, "Unauthorized: no organization selected");
-    let is_token = kind == CredentialKind::Bearer;
-    if key.multi_tenant || (is_token && !world.behaviours.token_without_organization) {
+    if key.multi_tenant || kind == CredentialKind::Bearer {
         return Err(none_selected());
     }
     key.organizations.first().cloned().ok_or_else(none_selected)
 }
 
 /// The organizations of the `x-org-id` headers.
-fn asked_organizations(request: &Request, comma_joined: bool) -> Result<Vec<String>, Refusal> {
-    let mut ids = Vec::new();
-    for value in request.header_values("x-org-id") {
-        let parts: Vec<&str> = match comma_joined {
-            true => value.split(',').map(str::trim).collect(),
-            false => vec![value],
-        };
-        for id in parts {
-            let is_hex = id.bytes().all(|byte| byte.is_ascii_hexdigit());
-            if id.len() != 24 || !is_hex {
-                return Err(Refusal::new(400, "Bad Request: malformed organization id"));
-            }
-            ids.push(id.to_owned());
-        }
+fn asked_organizations(request: &Request) -> Result<Vec<String>, Refusal> {
+    let ids: Vec<String> = request.header_values("x-org-id").map(str::to_owned).collect();
+    let is_id = |id: &String| id.len() == 24 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match ids.iter().all(is_id) {
+        true => Ok(ids),
+        false => Err(Refusal::new(400, "Bad Request: malformed organization id")),
     }
-    Ok(ids)
 }
 
 #[cfg(test)]
@@ -136,7 +105,6 @@ mod tests {
     use super::*;
     use crate::answer::respond;
     use crate::fixture::{EVENTS, KEY, NOW_MS, ORGANIZATION, event, query, request, world};
-    use crate::world::credentials::Region;
 
     const OTHER: &str = "0123456789abcdef01234567";
     const STRANGE: &str = "ffffffffffffffffffffffff";
@@ -175,13 +143,6 @@ mod tests {
         let malformed = [("x-org-id", "malformed")];
         assert_eq!(ask(&mut world, &malformed).0, 401);
         let key = ("x-api-key", KEY);
-        if let Some(grants) = world.key_mut(KEY) {
-            grants.role = Role::CommandRunner;
-        }
-        assert_eq!(ask(&mut world, &[key, malformed[0]]).0, 403);
-        if let Some(grants) = world.key_mut(KEY) {
-            grants.role = Role::ReadOnly;
-        }
         assert_eq!(ask(&mut world, &[key, malformed[0]]).0, 400);
         assert_eq!(ask(&mut world, &[key, ("x-org-id", "eeeeeeeeeeeeeeeeeeeeeeee")]).0, 404);
         assert_eq!(ask(&mut world, &[key, ("x-org-id", STRANGE)]).0, 403);
@@ -190,9 +151,6 @@ mod tests {
         }
         let bad_body = request(EVENTS, &json!(1));
         assert_eq!(respond(&mut world, NOW_MS, &bad_body).status, 402);
-        world.behaviours.not_enabled = NotEnabled::Empty;
-        assert_eq!(respond(&mut world, NOW_MS, &bad_body).status, 400);
-        assert_eq!(ask(&mut world, &[key]), (200, 0));
     }
 
     /// An administrator of many organizations must say which.
@@ -206,8 +164,6 @@ mod tests {
         assert_eq!(ask(&mut world, &both), (200, 2));
         let joined = format!("{OTHER},{ORGANIZATION}");
         assert_eq!(ask(&mut world, &[key, ("x-org-id", &joined)]).0, 400);
-        world.behaviours.comma_joined_organizations = true;
-        assert_eq!(ask(&mut world, &[key, ("x-org-id", &joined)]), (200, 2));
         world.remove_organization(OTHER);
         assert_eq!(ask(&mut world, &[key, ("x-org-id", OTHER)]).0, 404);
     }
@@ -221,27 +177,5 @@ mod tests {
         let provider = ("x-provider-id", PROVIDER);
         assert_eq!(ask(&mut world, &[("x-api-key", PORTAL_KEY), provider]), (200, 1));
         assert_eq!(ask(&mut world, &[("x-api-key", KEY), provider]).0, 403);
-    }
-
-    /// Keys end, and are good in one region.
-    #[test]
-    fn expired_and_foreign_keys_are_refused() {
-        let mut world = portal();
-        let key = [("x-api-key", KEY)];
-        if let Some(grants) = world.key_mut(KEY) {
-            grants.expires_at_ms = Some(NOW_MS + 1);
-        }
-        assert_eq!(ask(&mut world, &key).0, 200);
-        if let Some(grants) = world.key_mut(KEY) {
-            grants.expires_at_ms = Some(NOW_MS);
-        }
-        assert_eq!(ask(&mut world, &key).0, 401);
-        if let Some(grants) = world.key_mut(KEY) {
-            grants.expires_at_ms = None;
-        }
-        world.behaviours.region = Region::Eu;
-        assert_eq!(ask(&mut world, &key).0, 401);
-        world.behaviours.wrong_region_status = 403;
-        assert_eq!(ask(&mut world, &key).0, 403);
     }
 }

@@ -1,9 +1,8 @@
 //! The console host: lists of organizations and users, paged by `skip` and `limit`.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::access::{Scope, identify, may_read, scope};
-use super::search::scalar;
 use crate::wire::{Answer, Refusal, Request};
 use crate::world::World;
 use crate::world::credentials::Key;
@@ -31,7 +30,7 @@ pub(crate) fn answer(world: &mut World, now_ms: i64, request: &Request) -> Resul
         .strip_prefix("/api/v2/providers/")
         .and_then(|rest| rest.strip_suffix("/organizations"));
     let rows = match (request.method.as_str(), route, provider) {
-        ("GET", "/api/organizations", _) | ("POST", "/api/search/organizations", _) => {
+        ("GET", "/api/organizations", _) => {
             let (key, _) = identify(world, now_ms, request)?;
             organizations(world, key, v1_form)
         }
@@ -42,9 +41,7 @@ pub(crate) fn answer(world: &mut World, now_ms: i64, request: &Request) -> Resul
             }
             organizations(world, key, v2_form)
         }
-        ("GET", "/api/systemusers", _) | ("POST", "/api/search/systemusers", _) => {
-            users(world, now_ms, request)?
-        }
+        ("GET", "/api/systemusers", _) => users(world, now_ms, request)?,
         _ => return Err(Refusal::new(404, "Not Found")),
     };
     Ok(paging.list(rows, world))
@@ -75,7 +72,7 @@ fn v2_form(organization: &Organization) -> Value {
 fn users(world: &World, now_ms: i64, request: &Request) -> Result<Vec<Value>, Refusal> {
     let ids = match scope(world, now_ms, request)? {
         Scope::Organizations(ids) => ids,
-        Scope::Provider(_) | Scope::Nothing => Vec::new(),
+        Scope::Provider(_) => Vec::new(),
     };
     let organizations = ids.iter().filter_map(|id| world.organizations.get(id));
     Ok(organizations.flat_map(|organization| organization.users.clone()).collect())
@@ -86,20 +83,14 @@ fn users(world: &World, now_ms: i64, request: &Request) -> Result<Vec<Value>, Re
 struct Paging {
     limit: usize,
     skip: usize,
-    /// A field to sort by, and whether descending.
-    sort: Option<(String, bool)>,
+    /// A field to sort by, ascending.
+    sort: Option<String>,
 }
 
 impl Paging {
-    /// Reads the query string, or the body of a search. The body of a `GET` is ignored.
+    /// Reads the query string.
     fn read(request: &Request) -> Result<Self, Refusal> {
-        let body: Map<String, Value> = match request.method.as_str() {
-            "POST" => serde_json::from_slice(&request.body).unwrap_or_default(),
-            _ => Map::new(),
-        };
-        let value =
-            |name: &str| request.query_value(name).or_else(|| body.get(name).and_then(scalar));
-        let number = |name: &str, default: usize| match value(name) {
+        let number = |name: &str, default: usize| match request.query_value(name) {
             None => Ok(default),
             Some(text) => text.parse::<usize>().map_err(|_| {
                 let text = format!("Bad Request: request parameter \"{name}\" is not a number");
@@ -111,23 +102,14 @@ impl Paging {
             let text = "Bad Request: request parameter \"limit\" exceeds maximum value of 100";
             return Err(Refusal::new(400, text));
         }
-        let sort = value("sort").filter(|sort| !sort.is_empty());
-        let sort = sort.map(|sort| match sort.strip_prefix('-') {
-            Some(name) => (name.to_owned(), true),
-            None => (sort, false),
-        });
+        let sort = request.query_value("sort").filter(|sort| !sort.is_empty());
         Ok(Self { limit, skip: number("skip", 0)?, sort })
     }
 
     /// One page of the rows, with the count of all.
     fn list(&self, mut rows: Vec<Value>, world: &mut World) -> Answer {
         match &self.sort {
-            Some((name, descends)) => {
-                rows.sort_by_cached_key(|row| row.get(name).and_then(scalar));
-                if *descends {
-                    rows.reverse();
-                }
-            }
+            Some(name) => rows.sort_by_cached_key(|row| row[name].to_string()),
             None if world.behaviours.unstable_lists => world.random.shuffle(&mut rows),
             None => {}
         }
@@ -209,7 +191,7 @@ mod tests {
         world.behaviours.unstable_lists = true;
         let mut ask = |path| get(&mut world, path).1["results"].clone();
         assert_ne!(ask("/api/organizations?limit=100"), ask("/api/organizations?limit=100"));
-        let sorted = "/api/organizations?limit=100&sort=-_id";
+        let sorted = "/api/organizations?limit=100&sort=_id";
         assert_eq!(ask(sorted), ask(sorted));
     }
 

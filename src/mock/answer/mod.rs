@@ -6,9 +6,7 @@ mod counts;
 mod events;
 mod oauth;
 mod query;
-mod search;
 
-use std::borrow::Cow;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::made_up;
@@ -23,7 +21,7 @@ use query::Query;
 /// Answers a request at a virtual time in UTC milliseconds, and notes both in the log.
 pub fn respond(world: &mut World, now_ms: i64, request: &Request) -> Answer {
     let record = Record::of(world.log.len(), now_ms, request, &world.credentials);
-    let fault = world.due_fault(now_ms, request);
+    let fault = world.due_fault(request);
     if let Some(fault) = &fault {
         world.change(fault);
     }
@@ -73,23 +71,14 @@ fn insights(
     let route = route.filter(|route| request.method == "POST" && route.starts_with("/events"));
     let route = route.ok_or_else(|| Refusal::new(404, "Not Found"))?;
     let ways = &world.behaviours;
-    let query = Query::read(&request.body, now_ms, &under_fault(ways, fault))?;
+    let query = Query::read(&request.body, now_ms, ways)?;
     let selection = Selection { store: &world.events, ways, scope: &scope, query: &query, now_ms };
     match route {
-        "/events" => events::answer(&selection, fault, &request_id),
+        "/events" => Ok(events::answer(&selection, fault, &request_id)),
         "/events/count" => Ok(counts::count(&selection, fault)),
-        "/events/interval" => counts::interval(&selection, &request.body, fault),
-        "/events/distinct" => counts::distinct(&selection, &request.body),
+        "/events/interval" => counts::interval(&selection, fault),
         _ => Err(Refusal::new(404, "Not Found")),
     }
-}
-
-/// The behaviours under a fault: a service may be unknown.
-fn under_fault<'a>(ways: &'a Behaviours, fault: Option<&Fault>) -> Cow<'a, Behaviours> {
-    let Some(Fault::ServiceRejected(name)) = fault else { return Cow::Borrowed(ways) };
-    let mut ways = ways.clone();
-    ways.services.retain(|known| known != name);
-    Cow::Owned(ways)
 }
 
 /// Adds what every answer has: the date, and the spelling of names.

@@ -2,84 +2,78 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::Value;
 
-use super::search::Filter;
 use crate::time::{NS_A_MS, floor_ms, query_time_ns, to_second};
 use crate::wire::Refusal;
-use crate::world::behaviour::{Behaviours, EqualBounds, LIMIT_MAX, OverMaximum};
+use crate::world::behaviour::{Behaviours, LIMIT_MAX, SERVICES};
 use crate::world::store::RowKey;
 
 /// Rows a page holds when the request names no usable limit.
 pub(crate) const LIMIT_DEFAULT: usize = 1_000;
-/// Where `skip` and `limit` together end, if they do.
-const SKIP_CEILING: usize = 10_000;
 
-/// The order of rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sort {
-    Ascending,
-    Descending,
-}
-
-impl Sort {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Ascending => "ASC",
-            Self::Descending => "DESC",
-        }
-    }
+/// The body of a request, as far as a collector has use for it. The mock plays no filter, no
+/// projection, no `skip` and no descending order; a body with any of them is refused, since an
+/// answer without them would be wrong.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    service: Vec<String>,
+    start_time: String,
+    end_time: Option<String>,
+    #[serde(default)]
+    limit: Value,
+    sort: Option<String>,
+    search_after: Option<Value>,
+    interval_unit: Option<String>,
+    interval_value: Option<String>,
 }
 
 /// A request for events, understood.
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
     /// The services asked for; `None` for all.
-    pub(crate) services: Option<BTreeSet<String>>,
+    services: Option<BTreeSet<String>>,
     /// Inclusive, nanoseconds.
     pub(crate) start_ns: i128,
     /// Inclusive or exclusive as the behaviours say, nanoseconds.
     pub(crate) end_ns: i128,
     pub(crate) limit: usize,
-    pub(crate) sort: Sort,
-    /// Rows begin strictly after this place, in the order asked for.
+    /// Rows begin strictly after this place.
     pub(crate) after: Option<RowKey>,
     /// `search_after` as it was sent.
     pub(crate) after_text: Option<String>,
-    pub(crate) skip: usize,
-    /// Paths to project to; `None` for whole events.
-    pub(crate) fields: Option<Vec<String>>,
-    pub(crate) filter: Filter,
+    /// Whether an interval of one hour is asked for.
+    pub(crate) is_hourly: bool,
 }
 
 impl Query {
-    /// Reads a body. Unknown fields are ignored.
+    /// Reads a body.
     ///
     /// # Errors
     ///
-    /// 400 for a body that is not understood, and 500 for `skip` beyond its ceiling.
+    /// 400 for a body that is not understood.
     pub(crate) fn read(body: &[u8], now_ms: i64, ways: &Behaviours) -> Result<Self, Refusal> {
-        let body = read_object(body)?;
-        let services = read_services(&body, ways)?;
-        let (start_ns, end_ns) = read_bounds(&body, now_ms, ways)?;
-        let limit = read_limit(body.get("limit"), ways.limit_over_maximum);
-        let after_value = body.get("search_after").filter(|value| !value.is_null());
-        let skip = body.get("skip").and_then(Value::as_u64).unwrap_or_default();
-        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-        if ways.skip_ceiling && skip.saturating_add(limit) > SKIP_CEILING {
-            return Err(Refusal::new(500, "result window is too large"));
+        let body: Body = serde_json::from_slice(body)
+            .map_err(|_| Refusal::new(400, "Invalid/unknown query JSON body"))?;
+        if body.sort.is_some_and(|sort| sort != "ASC") {
+            return Err(Refusal::new(400, "sort must be ASC"));
         }
+        let services = read_services(body.service)?;
+        let (start_ns, end_ns) =
+            read_bounds(&body.start_time, body.end_time.as_deref(), now_ms, ways)?;
+        let read_after =
+            |value| RowKey::read(value).ok_or_else(|| Refusal::new(400, "invalid search_after"));
+        let interval = (body.interval_unit.as_deref(), body.interval_value.as_deref());
         Ok(Self {
             services,
             start_ns,
             end_ns,
-            limit,
-            sort: read_sort(body.get("sort")),
-            after: after_value.map(read_after).transpose()?,
-            after_text: after_value.map(Value::to_string),
-            skip,
-            fields: body.get("fields").map(read_fields).transpose()?,
-            filter: Filter::read(&body)?,
+            limit: read_limit(&body.limit),
+            after: body.search_after.as_ref().map(read_after).transpose()?,
+            after_text: body.search_after.as_ref().map(Value::to_string),
+            is_hourly: interval == (Some("h"), Some("1")),
         })
     }
 
@@ -92,63 +86,39 @@ impl Query {
     }
 }
 
-/// Reads a body that must be a JSON object.
-pub(crate) fn read_object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        _ => Err(Refusal::new(400, "Invalid/unknown query JSON body")),
-    }
-}
-
-fn read_services(
-    body: &Map<String, Value>,
-    ways: &Behaviours,
-) -> Result<Option<BTreeSet<String>>, Refusal> {
+fn read_services(names: Vec<String>) -> Result<Option<BTreeSet<String>>, Refusal> {
     let refusal = |what: &str| {
-        let supported = ways.services.join(", ");
+        let supported = SERVICES.join(", ");
         Refusal::new(400, format!("{what}, supported values are: {supported}"))
     };
-    let list = body
-        .get("service")
-        .and_then(Value::as_array)
-        .filter(|list| !list.is_empty())
-        .ok_or_else(|| refusal("service must be a list of names"))?;
-    let mut names = BTreeSet::new();
-    for value in list {
-        let name = value.as_str().ok_or_else(|| refusal("service must be a list of names"))?;
-        if !ways.services.iter().any(|known| known == name) {
-            return Err(refusal(&format!("unknown service {name}")));
-        }
-        names.insert(name.to_owned());
+    if names.is_empty() {
+        return Err(refusal("service must be a list of names"));
     }
+    if let Some(unknown) = names.iter().find(|name| !SERVICES.contains(&name.as_str())) {
+        return Err(refusal(&format!("unknown service {unknown}")));
+    }
+    let names: BTreeSet<String> = names.into_iter().collect();
     Ok((!names.contains("all")).then_some(names))
 }
 
 fn read_bounds(
-    body: &Map<String, Value>,
+    start: &str,
+    end: Option<&str>,
     now_ms: i64,
     ways: &Behaviours,
 ) -> Result<(i128, i128), Refusal> {
     let now_ns = i128::from(now_ms) * NS_A_MS;
-    let read = |name: &str| match body.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => value
-            .as_str()
-            .and_then(query_time_ns)
-            .map(|time| Some(cut(time, ways)))
-            .ok_or_else(|| Refusal::new(400, format!("invalid {name} {value}"))),
+    let read = |text: &str| match query_time_ns(text) {
+        Some(time_ns) => Ok(cut(time_ns, ways)),
+        None => Err(Refusal::new(400, format!("invalid time {text}"))),
     };
-    let start = read("start_time")?.ok_or_else(|| Refusal::new(400, "start_time is required"))?;
-    let end = read("end_time")?.unwrap_or(now_ns);
-    if ways.refuse_future_start && start > now_ns {
+    let start = read(start)?;
+    let end = end.map_or(Ok(now_ns), read)?;
+    if start > now_ns {
         let text = format!("Start Time {} is in the future", to_second(start));
         return Err(Refusal::new(400, text));
     }
-    let is_refused = match ways.equal_bounds {
-        EqualBounds::Refused => start >= end,
-        EqualBounds::Served => start > end,
-    };
-    if is_refused {
+    if start >= end {
         // The real text has `>` for what it means by "not after"; it is kept to the letter.
         let (start, end) = (to_second(start), to_second(end));
         let text = format!("Start Time not after End Time {start} > {end}");
@@ -163,35 +133,9 @@ fn cut(time_ns: i128, ways: &Behaviours) -> i128 {
 }
 
 /// A whole number from 1 to the maximum is meant; anything else silently gives the default.
-fn read_limit(value: Option<&Value>, over_maximum: OverMaximum) -> usize {
-    let asked = value.and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok());
-    match (asked, over_maximum) {
-        (Some(limit @ 1..=LIMIT_MAX), _) => limit,
-        (Some(limit), OverMaximum::Clamped) if limit > LIMIT_MAX => LIMIT_MAX,
-        _ => LIMIT_DEFAULT,
-    }
-}
-
-fn read_sort(value: Option<&Value>) -> Sort {
-    match value.and_then(Value::as_str) {
-        Some(name) if name.eq_ignore_ascii_case("desc") => Sort::Descending,
-        _ => Sort::Ascending,
-    }
-}
-
-fn read_after(value: &Value) -> Result<RowKey, Refusal> {
-    RowKey::read(value).ok_or_else(|| Refusal::new(400, "invalid search_after"))
-}
-
-fn read_fields(value: &Value) -> Result<Vec<String>, Refusal> {
-    let names: Vec<String> = value
-        .as_array()
-        .map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect())
-        .unwrap_or_default();
-    if names.is_empty() {
-        return Err(Refusal::new(400, "fields must name at least one field"));
-    }
-    Ok(names)
+fn read_limit(value: &Value) -> usize {
+    let asked = value.as_u64().and_then(|limit| usize::try_from(limit).ok());
+    asked.filter(|limit| (1..=LIMIT_MAX).contains(limit)).unwrap_or(LIMIT_DEFAULT)
 }
 
 #[cfg(test)]
@@ -219,14 +163,12 @@ mod tests {
     /// Nonsense silently gives the default, which is how a client loses rows unnoticed.
     #[test]
     fn limits_are_read_as_the_description_says() {
-        let read = |value: Value| read_limit(Some(&value), OverMaximum::Default);
+        let read = |value: Value| read_limit(&value);
         assert_eq!(read(json!(1)), 1);
         assert_eq!(read(json!(10_000)), 10_000);
         for nonsense in [json!(0), json!(-1), json!(10_001), json!("50"), json!(1.5), Value::Null] {
             assert_eq!(read(nonsense), 1_000);
         }
-        assert_eq!(read_limit(None, OverMaximum::Default), 1_000);
-        assert_eq!(read_limit(Some(&json!(10_001)), OverMaximum::Clamped), 10_000);
     }
 
     /// Clients show this text to people and match on it.
@@ -261,9 +203,12 @@ mod tests {
             with("search_after", json!([1])),
             with("search_after", json!(["x", "y"])),
             with("search_after", json!([1, 2])),
-            with("fields", json!([])),
+            with("sort", json!("DESC")),
         ] {
             assert_eq!(refusal(&body, &ways).status, 400, "{body}");
+        }
+        for unplayed in ["search_term", "q", "exact_match", "fields", "skip", "timezone"] {
+            assert_eq!(refusal(&with(unplayed, json!(1)), &ways).status, 400, "{unplayed}");
         }
         let unknown = refusal(&with("service", json!(["nosuch"])), &ways);
         assert!(unknown.message.contains("saas_app_management"));

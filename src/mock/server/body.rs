@@ -35,11 +35,6 @@ pub(crate) fn scripted(body: Bytes, delivery: Delivery) -> UnsyncBoxBody<Bytes, 
         Delivery::WrongContentLength(told) if told > length => {
             vec![(Duration::ZERO, Some(body)), cut]
         }
-        Delivery::SlowLoris { piece, pause } => {
-            let starts = (0..body.len()).step_by(piece.max(1));
-            let end = |start: usize| body.len().min(start.saturating_add(piece.max(1)));
-            starts.map(|start| (pause, Some(body.slice(start..end(start))))).collect()
-        }
         _ => vec![(Duration::ZERO, Some(body))],
     };
     let frames = stream::iter(steps).then(|(before, data)| async move {

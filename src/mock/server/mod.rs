@@ -45,16 +45,7 @@ impl MockServer {
     ///
     /// If no port can be had.
     pub async fn start(world: World, clock: Clock) -> io::Result<Self> {
-        Self::start_on(0, world, clock).await
-    }
-
-    /// Starts a server on 127.0.0.1 and the given port; 0 is any free one.
-    ///
-    /// # Errors
-    ///
-    /// If the port cannot be had.
-    pub async fn start_on(port: u16, world: World, clock: Clock) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let world = Arc::new(Mutex::new(world));
         let mut accepting = JoinSet::new();
@@ -175,7 +166,6 @@ fn received(parts: &hyper::http::request::Parts, body: Bytes) -> Request {
 fn response(answer: Answer) -> hyper::Response<UnsyncBoxBody<Bytes, Cut>> {
     let told_length = match answer.delivery {
         Delivery::CutAfter(_) => Some(answer.body.len().to_string()),
-        Delivery::SlowLoris { .. } => Some(answer.body.len().to_string()),
         Delivery::WrongContentLength(length) => Some(length.to_string()),
         Delivery::Whole | Delivery::Chunked | Delivery::Reset | Delivery::Stall(_) => None,
     };

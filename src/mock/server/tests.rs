@@ -132,7 +132,7 @@ async fn replaced_answers_arrive() {
         (Fault::body("{}"), 200, None),
         (Fault::body(""), 200, Some(("Content-Length", "0"))),
         (Fault::html(200), 200, None),
-        (Fault::KeyRemoved(KEY.to_owned()), 401, None),
+        (Fault::KeyRotated { old: KEY.to_owned(), new: "new".to_owned() }, 401, None),
     ] {
         let answer = ask(&mock([fault.clone()]).await);
         assert_eq!((answer.status(), answer.error), (status, None), "{fault:?}");
@@ -182,15 +182,11 @@ async fn unreadable_bodies_arrive_in_order() {
 /// Slow answers are whole in the end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn slow_answers_take_their_time() {
-    let pause = Duration::from_millis(10);
-    for fault in [Fault::Stall(Duration::from_millis(60)), Fault::SlowLoris { piece: 4_096, pause }]
-    {
-        let mock = mock([fault.clone()]).await;
-        let before = Instant::now();
-        let answer = ask(&mock);
-        assert_eq!((answer.status(), answer.rows()), (200, Some(200)), "{fault:?}");
-        assert!(before.elapsed() >= Duration::from_millis(40), "{fault:?}");
-    }
+    let mock = mock([Fault::Stall(Duration::from_millis(60))]).await;
+    let before = Instant::now();
+    let answer = ask(&mock);
+    assert_eq!((answer.status(), answer.rows()), (200, Some(200)));
+    assert!(before.elapsed() >= Duration::from_millis(40));
 }
 
 /// Header faults reach the client as well; what they mean is tested at the core.

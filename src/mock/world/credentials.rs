@@ -7,45 +7,17 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use crate::wire::Request;
 
-/// A JumpCloud region. An organization lives in exactly one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Region {
-    /// United States, the standard one.
-    Us,
-    /// Europe.
-    Eu,
-    /// India.
-    In,
-}
-
-/// What an administrator may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Everything.
-    Administrator,
-    /// Reading, which is enough for Directory Insights.
-    ReadOnly,
-    /// Commands only: Directory Insights answers 403.
-    CommandRunner,
-}
-
 /// What stands behind a credential: an administrator, or a service account.
 #[derive(Debug, Clone)]
 pub struct Key {
     /// The name under which the request log speaks of it. Never the secret itself.
     pub name: String,
-    /// What it may do.
-    pub role: Role,
     /// The organizations it may read, besides all those of its provider.
     pub organizations: Vec<String>,
     /// Whether it must name the organization in `x-org-id`.
     pub multi_tenant: bool,
     /// The provider it belongs to, for administrators of a multi-tenant portal.
     pub provider: Option<String>,
-    /// Where its organizations live.
-    pub region: Region,
-    /// From when on it is refused, UTC milliseconds; `None` for never.
-    pub expires_at_ms: Option<i64>,
 }
 
 impl Key {
@@ -53,12 +25,9 @@ impl Key {
     pub fn single(name: &str, organization: &str) -> Self {
         Self {
             name: name.to_owned(),
-            role: Role::Administrator,
             organizations: vec![organization.to_owned()],
             multi_tenant: false,
             provider: None,
-            region: Region::Us,
-            expires_at_ms: None,
         }
     }
 
@@ -71,24 +40,12 @@ impl Key {
             ..Self::single(name, "")
         }
     }
-
-    fn is_live(&self, now_ms: i64) -> bool {
-        self.expires_at_ms.is_none_or(|expiry| now_ms < expiry)
-    }
-}
-
-/// A client secret of a service account. Two may be valid at once, for rotation.
-#[derive(Debug, Clone)]
-pub struct ClientSecret {
-    /// The secret.
-    pub value: String,
-    /// From when on it is refused, UTC milliseconds; `None` for never.
-    pub expires_at_ms: Option<i64>,
 }
 
 #[derive(Debug)]
 struct ServiceAccount {
-    secrets: Vec<ClientSecret>,
+    /// Two may be valid at once, for rotation.
+    secrets: Vec<String>,
     grants: Key,
 }
 
@@ -111,15 +68,6 @@ pub enum CredentialKind {
     Several,
 }
 
-/// Why the token endpoint refuses a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ClientRefusal {
-    /// Unknown client or wrong or expired secret.
-    Unknown,
-    /// The client may not use the API.
-    NotPermitted,
-}
-
 /// Every credential the mock knows.
 #[derive(Debug, Default)]
 pub(crate) struct Credentials {
@@ -133,28 +81,24 @@ impl Credentials {
         self.keys.insert(key.to_owned(), grants);
     }
 
-    pub(crate) fn key_mut(&mut self, key: &str) -> Option<&mut Key> {
-        self.keys.get_mut(key)
-    }
-
     pub(crate) fn remove_key(&mut self, key: &str) -> Option<Key> {
         self.keys.remove(key)
     }
 
     /// Adds a secret to an account, made if new; an account's grants are replaced.
-    pub(crate) fn add_secret(&mut self, client_id: &str, secret: ClientSecret, grants: Key) {
+    pub(crate) fn add_secret(&mut self, client_id: &str, secret: &str, grants: Key) {
         let account = self
             .accounts
             .entry(client_id.to_owned())
             .or_insert_with(|| ServiceAccount { secrets: Vec::new(), grants: grants.clone() });
-        account.secrets.push(secret);
+        account.secrets.push(secret.to_owned());
         account.grants = grants;
     }
 
     /// Takes one secret of an account away. Tokens issued with it stay good, as OAuth has it.
     pub(crate) fn remove_secret(&mut self, client_id: &str, secret: &str) {
         if let Some(account) = self.accounts.get_mut(client_id) {
-            account.secrets.retain(|kept| kept.value != secret);
+            account.secrets.retain(|kept| kept != secret);
         }
     }
 
@@ -165,33 +109,19 @@ impl Credentials {
     /// Who sent the request with an API key or a token, and by which of the two; `None` if the
     /// credential is absent, unknown or expired.
     pub(crate) fn find(&self, now_ms: i64, request: &Request) -> Option<(&Key, CredentialKind)> {
-        let (key, kind) = match (request.header("x-api-key"), bearer(request)) {
-            (Some(key), _) => (self.keys.get(key)?, CredentialKind::ApiKey),
-            (None, Some(token)) => {
-                let token = self.tokens.get(token)?;
-                if now_ms >= token.expires_at_ms {
-                    return None;
-                }
-                let account = self.accounts.get(&token.client_id)?;
-                (&account.grants, CredentialKind::Bearer)
-            }
-            (None, None) => return None,
-        };
-        key.is_live(now_ms).then_some((key, kind))
+        if let Some(key) = request.header("x-api-key") {
+            return Some((self.keys.get(key)?, CredentialKind::ApiKey));
+        }
+        let token = self.tokens.get(bearer(request)?)?;
+        let account = self.accounts.get(&token.client_id)?;
+        (now_ms < token.expires_at_ms).then_some((&account.grants, CredentialKind::Bearer))
     }
 
-    /// The account of a request with Basic authentication.
-    pub(crate) fn client(&self, now_ms: i64, request: &Request) -> Result<String, ClientRefusal> {
-        let (client_id, secret) = basic(request).ok_or(ClientRefusal::Unknown)?;
-        let account = self.accounts.get(&client_id).ok_or(ClientRefusal::Unknown)?;
-        let is_valid = account.secrets.iter().any(|known| {
-            known.value == secret && known.expires_at_ms.is_none_or(|expiry| now_ms < expiry)
-        });
-        match (is_valid, account.grants.role) {
-            (false, _) => Err(ClientRefusal::Unknown),
-            (true, Role::CommandRunner) => Err(ClientRefusal::NotPermitted),
-            (true, _) => Ok(client_id),
-        }
+    /// The account of a request with Basic authentication, if its secret is right.
+    pub(crate) fn client(&self, request: &Request) -> Option<String> {
+        let (client_id, secret) = basic(request)?;
+        let account = self.accounts.get(&client_id)?;
+        account.secrets.contains(&secret).then_some(client_id)
     }
 
     /// Issues a token in the form of a JWT, valid until `expires_at_ms` (exclusive).

@@ -22,13 +22,6 @@ pub enum Fault {
     GarbledJson,
     /// The true answer after this time of silence.
     Stall(Duration),
-    /// The true answer in small pieces with pauses.
-    SlowLoris {
-        /// Bytes a piece.
-        piece: usize,
-        /// The time before each.
-        pause: Duration,
-    },
     /// The true answer under a wrong `Content-Length`.
     WrongContentLength(u64),
     /// `X-Result-Count`, and the counts of `/events/count` and `/events/interval`, are off by
@@ -52,8 +45,6 @@ pub enum Fault {
     TokenGarbage,
     /// All access tokens issued so far are revoked before the request is looked at.
     TokensRevoked,
-    /// This API key is gone from this request on.
-    KeyRemoved(String),
     /// The first API key is gone from this request on and the second is good in its place.
     KeyRotated {
         /// The key that is refused from now on.
@@ -75,8 +66,6 @@ pub enum Fault {
         /// The user's `_id`.
         id: String,
     },
-    /// A query that names this service gets 400 with the list of supported ones.
-    ServiceRejected(String),
 }
 
 /// The form of `Retry-After`.
@@ -158,9 +147,6 @@ impl Fault {
         match *self {
             Self::CutAfter(length) => answer.delivery = Delivery::CutAfter(length),
             Self::Stall(duration) => answer.delivery = Delivery::Stall(duration),
-            Self::SlowLoris { piece, pause } => {
-                answer.delivery = Delivery::SlowLoris { piece, pause };
-            }
             Self::WrongContentLength(length) => {
                 answer.delivery = Delivery::WrongContentLength(length);
             }
@@ -209,8 +195,6 @@ pub enum When {
     Nth(u64),
     /// On the next so many requests.
     Next(u64),
-    /// On every request before this virtual time (exclusive), UTC milliseconds.
-    Until(i64),
 }
 
 /// A fault, the requests it is meant for, and when it acts.
@@ -244,7 +228,7 @@ impl Rule {
     }
 
     /// Counts a request if the rule is meant for it, and gives the fault if it is due.
-    pub(crate) fn meets(&mut self, now_ms: i64, request: &Request) -> Option<&Fault> {
+    pub(crate) fn meets(&mut self, request: &Request) -> Option<&Fault> {
         let is_path = self.path_end.as_ref().is_none_or(|end| request.route().ends_with(end));
         let is_organization = self
             .organization
@@ -258,7 +242,6 @@ impl Rule {
             When::Always => true,
             When::Nth(number) => self.seen == number,
             When::Next(count) => self.seen <= count,
-            When::Until(time_ms) => now_ms < time_ms,
         };
         is_due.then_some(&self.fault)
     }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use crate::wire::Request;
 use behaviour::Behaviours;
-use credentials::{ClientSecret, Credentials, Key};
+use credentials::{Credentials, Key};
 use discipline::Violation;
 use fault::{Fault, Rule};
 use organization::Organization;
@@ -33,23 +33,6 @@ pub struct World {
     pub(crate) events: EventStore,
     rules: Vec<Rule>,
     pub(crate) log: Vec<Record>,
-}
-
-/// An event with its place given, for those whose bytes do not tell it.
-#[derive(Debug, Clone)]
-pub struct NewEvent {
-    /// The bytes to serve, whatever they are.
-    pub raw: Bytes,
-    /// Its timestamp, UTC milliseconds.
-    pub sort_ms: i64,
-    /// The organization whose queries see it; empty for none.
-    pub organization: String,
-    /// The provider whose own queries see it.
-    pub provider: Option<String>,
-    /// The service whose queries see it; empty for those of `all` only.
-    pub service: String,
-    /// Virtual time from which queries see it (inclusive), UTC milliseconds.
-    pub visible_at_ms: i64,
 }
 
 impl World {
@@ -72,11 +55,6 @@ impl World {
         self.credentials.add_key(key, grants);
     }
 
-    /// An API key, to be changed: let it expire, reach other organizations, lose its role.
-    pub fn key_mut(&mut self, key: &str) -> Option<&mut Key> {
-        self.credentials.key_mut(key)
-    }
-
     /// Takes an API key away: 401 from now on.
     pub fn remove_key(&mut self, key: &str) -> Option<Key> {
         self.credentials.remove_key(key)
@@ -91,17 +69,8 @@ impl World {
 
     /// Adds a service account, or a further secret to one. What it may do is replaced.
     pub fn add_service_account(&mut self, client_id: &str, client_secret: &str, grants: Key) {
-        self.add_client_secret(
-            client_id,
-            ClientSecret { value: client_secret.to_owned(), expires_at_ms: None },
-            grants,
-        );
-    }
-
-    /// Adds a service account, or a further secret to one, with an expiry.
-    pub fn add_client_secret(&mut self, client_id: &str, secret: ClientSecret, grants: Key) {
         self.add_missing_organizations(&grants);
-        self.credentials.add_secret(client_id, secret, grants);
+        self.credentials.add_secret(client_id, client_secret, grants);
     }
 
     /// Takes one secret of a service account away; tokens already issued stay good.
@@ -156,7 +125,8 @@ impl World {
         Ok(self.events.insert(envelope.sort_ms(), event, &mut self.random))
     }
 
-    /// Loads any bytes at a given place.
+    /// Loads any bytes at a given place, for events whose bytes do not tell it. An empty
+    /// organization is none; an empty service is seen by queries of `all` only.
     pub fn load_at(
         &mut self,
         raw: impl Into<Bytes>,
@@ -165,32 +135,15 @@ impl World {
         service: &str,
         visible_at_ms: i64,
     ) -> RowKey {
-        self.load_event(NewEvent {
+        let event = StoredEvent {
             raw: raw.into(),
-            sort_ms,
-            organization: organization.to_owned(),
+            organization: self.events.name(organization),
             provider: None,
-            service: service.to_owned(),
+            service: self.events.name(service),
             visible_at_ms,
-        })
-    }
-
-    /// Loads any bytes at a given place, also into a provider's own trail.
-    pub fn load_event(&mut self, event: NewEvent) -> RowKey {
-        let stored = StoredEvent {
-            raw: event.raw,
-            organization: self.events.name(&event.organization),
-            provider: event.provider.as_deref().map(|provider| self.events.name(provider)),
-            service: self.events.name(&event.service),
-            visible_at_ms: event.visible_at_ms,
             below_ms_ns: 0,
         };
-        self.events.insert(event.sort_ms, stored, &mut self.random)
-    }
-
-    /// Takes an event away, as retention or a re-indexing would.
-    pub fn remove_event(&mut self, key: &RowKey) -> Option<StoredEvent> {
-        self.events.remove(key)
+        self.events.insert(sort_ms, event, &mut self.random)
     }
 
     /// Every event, visible or not, ascending: the truth to compare an archive with.
@@ -219,21 +172,16 @@ impl World {
         &self.log
     }
 
-    /// Forgets the requests so far.
-    pub fn clear_log(&mut self) {
-        self.log.clear();
-    }
-
     /// Requests in the log that should not have been sent.
     pub fn violations(&self) -> Vec<Violation> {
         discipline::violations(&self.log)
     }
 
     /// Lets every rule count the request; the first that is due gives its fault.
-    pub(crate) fn due_fault(&mut self, now_ms: i64, request: &Request) -> Option<Fault> {
+    pub(crate) fn due_fault(&mut self, request: &Request) -> Option<Fault> {
         let mut due = None;
         for rule in &mut self.rules {
-            let fault = rule.meets(now_ms, request);
+            let fault = rule.meets(request);
             due = due.or_else(|| fault.cloned());
         }
         due
@@ -243,9 +191,6 @@ impl World {
     pub(crate) fn change(&mut self, fault: &Fault) {
         match fault {
             Fault::TokensRevoked => self.revoke_tokens(),
-            Fault::KeyRemoved(key) => {
-                self.remove_key(key);
-            }
             Fault::KeyRotated { old, new } => self.rotate_key(old, new),
             Fault::UserAdded { organization, user } => {
                 if let Some(organization) = self.organization_mut(organization) {

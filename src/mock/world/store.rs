@@ -191,10 +191,6 @@ impl EventStore {
         shared
     }
 
-    pub(crate) fn remove(&mut self, key: &RowKey) -> Option<StoredEvent> {
-        self.rows.remove(key)
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }

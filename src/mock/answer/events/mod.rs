@@ -5,15 +5,15 @@ use std::ops::Range;
 use bytes::{BufMut as _, Bytes, BytesMut};
 
 use crate::answer::access::Scope;
-use crate::answer::query::{Query, Sort};
-use crate::answer::search::projected;
+use crate::answer::query::Query;
 use crate::time::{NS_A_MS, floor_ms};
-use crate::wire::{Answer, Refusal};
+use crate::wire::Answer;
 use crate::world::behaviour::{Behaviours, EmptyPageToken};
 use crate::world::fault::Fault;
 use crate::world::store::{EventStore, RowKey, StoredEvent};
 
-const DAY_MS: i64 = 86_400_000;
+/// For how long events are kept, by their timestamp.
+const RETENTION_MS: i64 = 90 * 86_400_000;
 
 /// The rows a query selects, and what selecting them depends on.
 pub(crate) struct Selection<'a> {
@@ -34,38 +34,23 @@ impl<'a> Selection<'a> {
 
     /// The rows of one page.
     fn page(&self, limit: usize) -> Vec<Row<'a>> {
-        let Range { mut start, mut end } = self.places();
-        let skip = self.query.skip;
-        match (self.query.sort, self.query.after) {
-            (Sort::Ascending, after) => {
-                start = after.map_or(start, |after| start.max(after.successor()));
-                self.within(start..end).skip(skip).take(limit).collect()
-            }
-            (Sort::Descending, after) => {
-                end = after.map_or(end, |after| end.min(after));
-                self.within(start..end).rev().skip(skip).take(limit).collect()
-            }
-        }
+        let Range { start, end } = self.places();
+        let start = self.query.after.map_or(start, |after| start.max(after.successor()));
+        self.within(start..end).take(limit).collect()
     }
 
     /// The page that ended at the request's token: what a server that repeats itself sends.
     fn page_before(&self, after: RowKey, limit: usize) -> Vec<Row<'a>> {
         let Range { start, end } = self.places();
-        let mut rows: Vec<_> = match self.query.sort {
-            Sort::Ascending => {
-                let end = end.min(after.successor());
-                self.within(start..end).rev().take(limit).collect()
-            }
-            Sort::Descending => self.within(start.max(after)..end).take(limit).collect(),
-        };
+        let mut rows: Vec<_> =
+            self.within(start..end.min(after.successor())).rev().take(limit).collect();
         rows.reverse();
         rows
     }
 
     /// The half-open range of places that the bounds and the retention allow.
     fn places(&self) -> Range<RowKey> {
-        let kept_from_ms = self.now_ms - i64::from(self.ways.retention_days) * DAY_MS;
-        let start_ms = floor_ms(self.query.start_ns).max(kept_from_ms);
+        let start_ms = floor_ms(self.query.start_ns).max(self.now_ms - RETENTION_MS);
         let end_ms = floor_ms(self.query.end_ns);
         let is_whole_ms_out =
             !self.ways.end_inclusive && self.query.end_ns.rem_euclid(NS_A_MS) == 0;
@@ -80,7 +65,6 @@ impl<'a> Selection<'a> {
                 && scope.holds(event)
                 && query.wants(&event.service, ways)
                 && (!ways.full_precision_bounds || is_between(event.time_ns(key), query, ways))
-                && query.filter.keeps(&event.raw)
         })
     }
 }
@@ -94,15 +78,7 @@ fn is_between(time_ns: i128, query: &Query, ways: &Behaviours) -> bool {
 }
 
 /// Answers `/events`.
-///
-/// # Errors
-///
-/// 400 if no row holds any of the `fields` asked for.
-pub(crate) fn answer(
-    selection: &Selection<'_>,
-    fault: Option<&Fault>,
-    request_id: &str,
-) -> Result<Answer, Refusal> {
+pub(crate) fn answer(selection: &Selection<'_>, fault: Option<&Fault>, request_id: &str) -> Answer {
     let query = selection.query;
     let limit = match fault {
         Some(Fault::LimitLowered(lowered)) => query.limit.min(*lowered),
@@ -112,11 +88,7 @@ pub(crate) fn answer(
         (Some(Fault::TokenRepeated), Some(after)) => selection.page_before(after, limit),
         _ => selection.page(limit),
     };
-    let body = match &query.fields {
-        Some(paths) => projected_array(&rows, paths)?,
-        None => array(&rows),
-    };
-    let mut answer = Answer::json(200, body);
+    let mut answer = Answer::json(200, array(&rows));
     answer.rows = rows.len();
     if let Some(count) = result_count(rows.len(), fault) {
         answer.set_header("X-Result-Count", &count);
@@ -124,14 +96,14 @@ pub(crate) fn answer(
     if fault != Some(&Fault::LimitAbsent) {
         answer.set_header("X-Limit", &limit.to_string());
     }
-    answer.set_header("X-Sort", query.sort.name());
+    answer.set_header("X-Sort", "ASC");
     let last = rows.last().map(|(key, _)| **key);
     let is_full = rows.len() == limit;
     if let Some(token) = token(last, is_full, selection, fault) {
         answer.set_header("X-Search_after", &token);
     }
     answer.set_header("X-Request-Id", request_id);
-    Ok(answer)
+    answer
 }
 
 /// `X-Result-Count`, true or not.
@@ -184,23 +156,6 @@ fn array(rows: &[Row<'_>]) -> Bytes {
     }
     body.put_u8(b']');
     body.freeze()
-}
-
-/// The rows cut down to some fields. An event that is not JSON, or holds none of them, becomes an
-/// empty object.
-fn projected_array(rows: &[Row<'_>], paths: &[String]) -> Result<Bytes, Refusal> {
-    let mut found = rows.is_empty();
-    let mut kept = Vec::with_capacity(rows.len());
-    for (_, event) in rows {
-        let value = serde_json::from_slice(&event.raw).unwrap_or_default();
-        let projection = projected(&value, paths);
-        found |= projection.is_some();
-        kept.push(projection.unwrap_or_else(|| serde_json::json!({})));
-    }
-    match found {
-        true => Ok(serde_json::Value::Array(kept).to_string().into()),
-        false => Err(Refusal::new(400, "fields name no known field")),
-    }
 }
 
 #[cfg(test)]
