@@ -49,11 +49,7 @@ const LANES_SHOWN_MAX: usize = 120;
 pub(crate) async fn run(options: &Options, whom: &Whom) -> anyhow::Result<bool> {
     let json = options.place.json;
     let plan: Backfill = whom.ask(&event(options, true)).await?;
-    if json {
-        show::json(&plan)?;
-    } else {
-        show_plan(&plan);
-    }
+    show::value(json, &plan, show_plan)?;
     if !options.yes {
         if !json {
             println!("\nNothing was done. Add --yes to archive it.");
@@ -66,14 +62,9 @@ pub(crate) async fn run(options: &Options, whom: &Whom) -> anyhow::Result<bool> 
     let mut progress = Progress::begin(&wanted);
     loop {
         let status: Status = whom.ask(&json!({ "task": "status" })).await?;
-        if json {
-            show::json(&status)?;
-        }
         let lanes: Vec<_> =
             status.streams.iter().filter(|line| wanted.contains_key(&line.stream)).collect();
-        if !json {
-            progress.tell(&lanes);
-        }
+        show::value(json, &status, |_| progress.tell(&lanes))?;
         if let Some(failed) = lanes.iter().find(|lane| lane.failures >= FAILURES_TOLERATED) {
             let error = failed.last_error.as_deref().unwrap_or("failed");
             anyhow::bail!("{}: {error}; run the same command again to go on", failed.stream);
@@ -110,24 +101,25 @@ fn event(options: &Options, plan: bool) -> serde_json::Value {
 }
 
 fn show_plan(plan: &Backfill) {
-    let mut rows = vec![["organization", "days", "events", "state"].map(str::to_owned).to_vec()];
+    let lanes = plan.lanes.iter().map(|lane| (lane.stream.live().to_string(), lane));
     if plan.lanes.len() <= LANES_SHOWN_MAX {
-        rows.extend(plan.lanes.iter().map(|lane| {
-            let (organization, day) =
-                (lane.stream.live().to_string(), time::date(lane.start.0).to_string());
-            vec![organization, day, lane.events.unwrap_or(0).to_string(), state(lane).to_owned()]
-        }));
+        let rows = lanes.map(|(name, lane)| {
+            let (day, events) = (time::date(lane.start.0), lane.events.unwrap_or(0));
+            [name, day.to_string(), events.to_string(), state(lane).to_owned()]
+        });
+        show::table(["organization", "day", "events", "state"], rows);
     } else {
         let mut organizations: BTreeMap<String, (usize, u64)> = BTreeMap::new();
-        for lane in &plan.lanes {
-            let sum = organizations.entry(lane.stream.live().to_string()).or_default();
-            *sum = (sum.0 + 1, sum.1 + lane.events.unwrap_or(0));
+        for (name, lane) in lanes {
+            let (days, events) = organizations.entry(name).or_default();
+            *days += 1;
+            *events += lane.events.unwrap_or(0);
         }
-        rows.extend(organizations.into_iter().map(|(name, (days, events))| {
-            vec![name, days.to_string(), events.to_string(), String::new()]
-        }));
+        let rows = organizations
+            .into_iter()
+            .map(|(name, (days, events))| [name, days.to_string(), events.to_string()]);
+        show::table(["organization", "days", "events"], rows);
     }
-    show::table(&rows);
     let Estimate { events, objects, dollars } = Estimate::of(&plan.lanes);
     println!(
         "\n{} days, {events} events, about {objects} objects, about ${dollars:.2} of requests, \

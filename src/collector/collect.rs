@@ -1,12 +1,11 @@
 //! `collector collect`: runs until nothing is left to read.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use engine::fleet::dispatch;
-use engine::report::{Outcome, Report};
-use indicatif::{ProgressBar, ProgressStyle};
+use engine::report::Outcome;
 use jumpcloud_collector::config::Terminal;
 
 use crate::folder::{self, budget};
@@ -30,54 +29,24 @@ pub(crate) struct Options {
 /// Runs over all streams until each is up to date. `false` if one failed.
 pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Result<bool> {
     let fleet = folder::fleet(&options.to, options.key_file.as_ref(), terminal)?;
-    let progress = Progress::begin();
+    let bar = show::spinner().with_message("asking JumpCloud");
+    bar.enable_steady_tick(Duration::from_millis(120));
     loop {
         let report = dispatch::collect(&fleet, budget()).await?;
-        let is_behind = report.streams.iter().any(|stream| stream.outcome == Outcome::Behind);
-        progress.tell(&report, options.json);
+        for stream in &report.streams {
+            let line = show::run_line(stream);
+            if stream.outcome == Outcome::Behind && !bar.is_hidden() {
+                bar.set_message(line);
+            } else if !options.json {
+                bar.suspend(|| println!("{line}"));
+            }
+        }
         if options.json {
             show::json(&report)?;
         }
-        if !is_behind {
-            progress.end();
-            return Ok(report.streams.iter().all(|stream| stream.outcome != Outcome::Failed));
-        }
-    }
-}
-
-/// A moving line on a terminal; a line a run elsewhere.
-struct Progress {
-    bar: Option<ProgressBar>,
-}
-
-impl Progress {
-    fn begin() -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new_spinner().with_message("asking JumpCloud");
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
-                bar.set_style(style);
-            }
-            bar.enable_steady_tick(std::time::Duration::from_millis(120));
-            bar
-        });
-        Self { bar }
-    }
-
-    fn tell(&self, report: &Report, json: bool) {
-        for stream in &report.streams {
-            let line = show::run_line(stream);
-            match &self.bar {
-                Some(bar) if stream.outcome == Outcome::Behind => bar.set_message(line),
-                Some(bar) if !json => bar.suspend(|| println!("{line}")),
-                None if !json => println!("{line}"),
-                _ => {}
-            }
-        }
-    }
-
-    fn end(&self) {
-        if let Some(bar) = &self.bar {
+        if report.streams.iter().all(|stream| stream.outcome != Outcome::Behind) {
             bar.finish_and_clear();
+            return Ok(report.streams.iter().all(|stream| stream.outcome != Outcome::Failed));
         }
     }
 }

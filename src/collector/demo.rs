@@ -156,11 +156,10 @@ fn gunzip(gzip: &[u8]) -> anyhow::Result<Vec<u8>> {
 
 fn objects(all: &[Object], known: &[Object]) {
     let new = all.iter().filter(|object| !known.contains(object));
-    let mut rows = vec![vec!["events".to_owned(), "bytes".to_owned(), "object".to_owned()]];
-    rows.extend(new.map(|object| {
-        vec![object.lines.len().to_string(), object.size.to_string(), object.key.clone()]
-    }));
-    show::table(&rows);
+    let rows = new.map(|object| {
+        [object.lines.len().to_string(), object.size.to_string(), object.key.clone()]
+    });
+    show::table(["events", "bytes", "object"], rows);
 }
 
 fn per_service(objects: &[Object]) {
@@ -169,9 +168,10 @@ fn per_service(objects: &[Object]) {
         let service = object.key.split('/').find_map(|part| part.strip_prefix("service="));
         *counts.entry(service.unwrap_or("quarantined")).or_default() += object.lines.len();
     }
-    let rows: Vec<_> =
-        counts.iter().map(|(name, count)| vec![(*name).to_owned(), count.to_string()]).collect();
-    show::table(&rows);
+    show::table(
+        ["service", "lines"],
+        counts.iter().map(|(name, count)| [(*name).to_owned(), count.to_string()]),
+    );
 }
 
 /// Compares the archive with what the mock serves and the filter keeps: each event once, byte

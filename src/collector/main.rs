@@ -17,13 +17,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use engine::task::Task;
-use engine::task::audit::{self, Audit};
+use engine::task::audit::Audit;
 use engine::task::status::Status;
-use engine::task::validate::{self, Preflight};
-use folder::budget;
+use engine::task::validate::Preflight;
 use jumpcloud_collector::config::Terminal;
 use jumpcloud_collector::{local, telemetry};
-use place::{Place, Whom};
+use place::Place;
 use serde_json::json;
 
 /// Every JumpCloud Directory Insights event, once, as the bytes JumpCloud sent.
@@ -132,17 +131,9 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
         Command::Mock(options) => serve::run(&options).await,
         Command::Collect(options) => collect::run(&options, &terminal).await,
         Command::Validate { place } => {
-            let preflight: Preflight = match place.whom(&terminal).await? {
-                Whom::Folder(fleet) => {
-                    validate::validate(&fleet.engine, &fleet.who, budget()).await
-                }
-                whom @ Whom::Stack(_) => whom.ask(&json!({ "task": "validate" })).await?,
-            };
-            if place.json {
-                show::json(&preflight)?;
-            } else {
-                show::preflight(&preflight);
-            }
+            let whom = place.whom(&terminal).await?;
+            let preflight: Preflight = whom.ask(&json!({ "task": "validate" })).await?;
+            show::value(place.json, &preflight, show::preflight)?;
             Ok(preflight.ok)
         }
         Command::Backfill(options) => {
@@ -155,31 +146,18 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
                 "by_service": html.is_some(),
             });
             let Task::Audit(range) = Task::of(&event)? else { anyhow::bail!("not an audit") };
-            let audit: Audit = match place.whom(&terminal).await? {
-                Whom::Folder(fleet) => {
-                    audit::audit(&fleet.engine, &fleet.who, range, budget()).await?
-                }
-                whom @ Whom::Stack(_) => whom.ask(&event).await?,
-            };
+            let audit: Audit = place.whom(&terminal).await?.ask(&event).await?;
             if let Some(file) = &html {
                 page::write(file, &audit, range.window, &terminal.settings)?;
             }
-            if place.json {
-                show::json(&audit)?;
-            } else {
-                show::audit(&audit);
-            }
+            show::value(place.json, &audit, show::audit)?;
             Ok(audit.is_clean())
         }
         Command::Verify(options) => verify::run(&options).await,
         Command::Status { place } => {
             let whom = place.whom(&terminal).await?;
             let status: Status = whom.ask(&json!({ "task": "status" })).await?;
-            if place.json {
-                show::json(&status)?;
-            } else {
-                show::status(&status);
-            }
+            show::value(place.json, &status, show::status)?;
             Ok(status.streams.iter().all(|stream| stream.last_error.is_none()))
         }
     }

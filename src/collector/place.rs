@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use engine::fleet::dispatch::Fleet;
-use engine::task::{Task, backfill, status};
+use engine::task::{Task, audit, backfill, status, validate};
 use jumpcloud_collector::config::Terminal;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::folder::{self, budget};
-use crate::stack::{Access, Stack};
+use crate::stack::Stack;
 
 /// Where the archive is.
 #[derive(Args)]
@@ -48,9 +48,11 @@ pub(crate) enum Whom {
 impl Place {
     /// Finds whom to ask.
     pub(crate) async fn whom(&self, terminal: &Terminal) -> anyhow::Result<Whom> {
-        let access = Access { profile: self.profile.clone(), region: self.region.clone() };
         match (&self.stack, &self.to) {
-            (Some(name), _) => Ok(Whom::Stack(Stack::find(name, access).await?)),
+            (Some(name), _) => {
+                let stack = Stack::find(name, self.profile.as_ref(), self.region.as_ref()).await?;
+                Ok(Whom::Stack(stack))
+            }
             (None, Some(folder)) => {
                 let fleet = folder::fleet(folder, self.key_file.as_ref(), terminal)?;
                 Ok(Whom::Folder(Box::new(fleet)))
@@ -70,16 +72,20 @@ impl Whom {
     async fn answer(&self, event: &Value) -> anyhow::Result<Value> {
         let fleet = match self {
             Self::Folder(fleet) => fleet,
-            Self::Stack(stack) => return Ok(stack.ask(event).await?),
+            Self::Stack(stack) => return stack.ask(event).await,
         };
-        Ok(match Task::of(event)? {
-            Task::Status => {
-                serde_json::to_value(status::status(&fleet.engine, &fleet.who, budget()).await?)?
+        let Fleet { engine, who, .. } = &**fleet;
+        let value = match Task::of(event)? {
+            Task::Status => serde_json::to_value(status::status(engine, who, budget()).await?),
+            Task::Backfill(request) => {
+                serde_json::to_value(backfill::open(fleet, &request, budget()).await?)
             }
-            Task::Backfill(wish) => {
-                serde_json::to_value(backfill::open(fleet, &wish, budget()).await?)?
+            Task::Validate => serde_json::to_value(validate::validate(engine, who, budget()).await),
+            Task::Audit(request) => {
+                serde_json::to_value(audit::audit(engine, who, request, budget()).await?)
             }
             task => anyhow::bail!("{task:?} has a way of its own"),
-        })
+        };
+        Ok(value?)
     }
 }

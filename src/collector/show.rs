@@ -5,6 +5,7 @@ use engine::task::audit::{Audit, StreamAudit};
 use engine::task::status::Status;
 use engine::task::validate::Preflight;
 use engine::time::UtcTime;
+use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
 use serde::Serialize;
 
@@ -12,6 +13,28 @@ use serde::Serialize;
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     println!("{}", serde_json::to_string(value)?);
     Ok(())
+}
+
+/// One value as JSON for programs, or `plain` for people.
+pub(crate) fn value<T: Serialize>(
+    is_json: bool,
+    value: &T,
+    plain: impl FnOnce(&T),
+) -> anyhow::Result<()> {
+    if is_json {
+        return json(value);
+    }
+    plain(value);
+    Ok(())
+}
+
+/// A moving line on a terminal; it is hidden elsewhere.
+pub(crate) fn spinner() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    match ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
 }
 
 /// One run, in a line.
@@ -77,22 +100,18 @@ pub(crate) fn audit(audit: &Audit) {
 /// The streams, a line each.
 pub(crate) fn status(status: &Status) {
     let none = || "-".to_owned();
-    let mut rows = vec![
-        [
-            "stream",
-            "read up to",
-            "lag",
-            "last success",
-            "gaps",
-            "days until loss",
-            "state",
-            "last error",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
+    let columns = [
+        "stream",
+        "read up to",
+        "lag",
+        "last success",
+        "gaps",
+        "days until loss",
+        "state",
+        "last error",
     ];
-    rows.extend(status.streams.iter().map(|stream| {
-        vec![
+    let rows = status.streams.iter().map(|stream| {
+        [
             stream.stream.to_string(),
             time_or_dash(stream.frontier),
             stream.lag_seconds.map_or_else(none, |seconds| format!("{seconds} s")),
@@ -102,8 +121,8 @@ pub(crate) fn status(status: &Status) {
             state(stream).to_owned(),
             stream.last_error.clone().unwrap_or_else(none),
         ]
-    }));
-    table(&rows);
+    });
+    table(columns, rows);
     lateness(status);
 }
 
@@ -113,23 +132,19 @@ fn time_or_dash(time: Option<UtcTime>) -> String {
 
 /// How late events arrived, a line a stream and service.
 fn lateness(status: &Status) {
-    let mut rows = vec![
-        ["stream", "service", "events measured", "half by", "99 in 100 by", "latest"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let columns = ["stream", "service", "events measured", "half by", "99 in 100 by", "latest"];
+    let mut rows = Vec::new();
     for stream in &status.streams {
         rows.extend(stream.lateness.services().map(|(service, histogram)| {
             let Summary { count, p50_seconds, p99_seconds, max_seconds } = histogram.summary();
-            let late = [p50_seconds, p99_seconds, max_seconds]
+            let [half, most, all] = [p50_seconds, p99_seconds, max_seconds]
                 .map(|s| format!("{:#}", SignedDuration::from_secs(s)));
-            let names = [stream.stream.to_string(), service.to_owned(), count.to_string()];
-            names.into_iter().chain(late).collect()
+            [stream.stream.to_string(), service.to_owned(), count.to_string(), half, most, all]
         }));
     }
-    if rows.len() > 1 {
+    if !rows.is_empty() {
         println!("\nhow late events were seen, to choose LATE_HORIZON from:");
-        table(&rows);
+        table(columns, rows);
     }
 }
 
@@ -145,19 +160,18 @@ fn state(stream: &StreamStatus) -> &'static str {
     }
 }
 
-/// Rows in columns as wide as their widest cell.
-pub(crate) fn table(rows: &[Vec<String>]) {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+/// Rows below the names of their columns, each column as wide as its widest cell.
+pub(crate) fn table<const N: usize>(
+    columns: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) {
+    let mut all = vec![columns.map(str::to_owned)];
+    all.extend(rows);
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
+    });
+    for row in all {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
         println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
 }

@@ -1,12 +1,10 @@
 //! `collector verify`: the auditor's command.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::Args;
 use engine::ports::Objects;
 use engine::task::verify::{Buckets, Verdict, verify};
-use indicatif::{ProgressBar, ProgressStyle};
 use jumpcloud_collector::aws;
 use jumpcloud_collector::aws::s3::S3;
 use jumpcloud_collector::local::{self, FolderObjects};
@@ -44,31 +42,15 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<bool> {
         archive: options.archive_bucket.as_deref().unwrap_or(local::ARCHIVE),
         state: options.state_bucket.as_deref().unwrap_or(local::STATE),
     };
-    let bar = std::io::stderr().is_terminal().then(bar);
+    let bar = show::spinner();
     let mut tell = |verdict: &Verdict| {
-        if let Some(bar) = &bar {
-            bar.set_message(format!("{} entries, {} events", verdict.entries, verdict.events));
-            bar.tick();
-        }
+        bar.set_message(format!("{} entries, {} events", verdict.entries, verdict.events));
+        bar.tick();
     };
     let verdict = verify(buckets, &mut tell).await?;
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
-    if options.json {
-        show::json(&verdict)?;
-    } else {
-        print(&verdict);
-    }
+    bar.finish_and_clear();
+    show::value(options.json, &verdict, print)?;
     Ok(verdict.problems.is_empty())
-}
-
-fn bar() -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
-        bar.set_style(style);
-    }
-    bar
 }
 
 fn print(verdict: &Verdict) {
