@@ -102,21 +102,14 @@ impl<'a> Reader<'a> {
         allowed: std::ops::RangeInclusive<i64>,
     ) -> i64 {
         let text = self.text(name).unwrap_or_else(|| otherwise.to_owned());
-        match time::parse_duration_ms(&text) {
-            Some(ms) if allowed.contains(&ms) => ms,
-            Some(_) => {
-                let (least, most) = (allowed.start() / 1_000, allowed.end() / DAY_MS);
-                self.problem(name, format!("is `{text}`: expected {least}s to {most}d"));
-                0
-            }
-            None => {
-                self.problem(
-                    name,
-                    format!("is `{text}`: expected a duration like 90s, 15m, 24h or 15d"),
-                );
-                0
-            }
-        }
+        let (least, most) = (allowed.start() / 1_000, allowed.end() / DAY_MS);
+        let expected = match time::parse_duration_ms(&text) {
+            Some(ms) if allowed.contains(&ms) => return ms,
+            Some(_) => format!("{least}s to {most}d"),
+            None => "a duration like 90s, 15m, 24h or 15d".to_owned(),
+        };
+        self.problem(name, format!("is `{text}`: expected {expected}"));
+        0
     }
 
     pub(super) fn number<N>(
@@ -129,16 +122,14 @@ impl<'a> Reader<'a> {
         N: FromStr + PartialOrd + fmt::Display + Copy,
     {
         let Some(text) = self.text(name) else { return otherwise };
-        match text.parse() {
-            Ok(number) if allowed.contains(&number) => number,
-            _ => {
-                let (least, most) = (allowed.start(), allowed.end());
-                self.problem(
-                    name,
-                    format!("is `{text}`: expected a whole number from {least} to {most}"),
-                );
-                otherwise
-            }
+        if let Ok(number) = text.parse()
+            && allowed.contains(&number)
+        {
+            return number;
         }
+        let (least, most) = (allowed.start(), allowed.end());
+        let expected = format!("a whole number from {least} to {most}");
+        self.problem(name, format!("is `{text}`: expected {expected}"));
+        otherwise
     }
 }

@@ -69,13 +69,10 @@ impl Reader<'_> {
 
     fn layout(&mut self) -> KeyLayout {
         let text = self.text("KEY_LAYOUT").unwrap_or_else(|| KeyLayout::DEFAULT.to_owned());
-        match KeyLayout::parse(&text) {
-            Ok(layout) => layout,
-            Err(error) => {
-                self.problem("KEY_LAYOUT", format!("is `{text}`: {error}"));
-                KeyLayout::default()
-            }
-        }
+        KeyLayout::parse(&text).unwrap_or_else(|error| {
+            self.problem("KEY_LAYOUT", format!("is `{text}`: {error}"));
+            KeyLayout::default()
+        })
     }
 
     /// What is kept of users. Fields that are named one by one are kept as they are named, and the

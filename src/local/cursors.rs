@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
-use engine::cause::Cause;
+use super::failed;
 use engine::cursor::{Item, Update};
 use engine::ports::{Cursors, StoreError};
 use engine::stream::StreamId;
@@ -55,28 +55,15 @@ impl FolderCursors {
         fs::rename(&aside, self.path(stream))?;
         Ok(Some(item))
     }
-
-    fn failed(&self, error: io::Error) -> StoreError {
-        let kind = error.kind();
-        let cause = Cause::new(format!("{}: {error}", self.folder.display()), error);
-        match kind {
-            ErrorKind::PermissionDenied
-            | ErrorKind::ReadOnlyFilesystem
-            | ErrorKind::NotADirectory
-            | ErrorKind::AlreadyExists
-            | ErrorKind::InvalidData => StoreError::Rejected(cause),
-            _ => StoreError::Indeterminate(cause),
-        }
-    }
 }
 
 #[async_trait]
 impl Cursors for FolderCursors {
     async fn get(&self, stream: &StreamId) -> Result<Option<Item>, StoreError> {
-        self.read(stream).map_err(|error| self.failed(error))
+        self.read(stream).map_err(|error| failed(&self.folder, error))
     }
 
     async fn update(&self, stream: &StreamId, update: &Update) -> Result<Option<Item>, StoreError> {
-        self.replace(stream, update).map_err(|error| self.failed(error))
+        self.replace(stream, update).map_err(|error| failed(&self.folder, error))
     }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use engine::cause::Cause;
+use super::failed;
 use engine::ports::{About, Created, Objects, StoreError};
 
 /// Objects below a folder.
@@ -117,17 +117,5 @@ impl Objects for FolderObjects {
         keys.sort_unstable();
         keys.truncate(most);
         Ok(keys)
-    }
-}
-
-/// A full disk may pass; a folder that may not be written needs somebody.
-fn failed(path: &Path, error: io::Error) -> StoreError {
-    let kind = error.kind();
-    let cause = Cause::new(format!("{}: {error}", path.display()), error);
-    match kind {
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory => {
-            StoreError::Rejected(cause)
-        }
-        _ => StoreError::Indeterminate(cause),
     }
 }
