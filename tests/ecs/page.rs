@@ -1,4 +1,4 @@
-//! `infra/ecs.md` shows one event of each service before and after. It is checked against the program;
+//! `docs/ecs.md` shows one event of each service before and after. It is checked against the program;
 //! `cargo test --test ecs -- --ignored write_the_page` writes it anew.
 
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ const BEGIN: &str = "<!-- made by tests/ecs/page.rs from here -->\n";
 const END: &str = "<!-- to here -->\n";
 
 fn path() -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "infra", "ecs.md"].iter().collect()
+    [env!("CARGO_MANIFEST_DIR"), "docs", "ecs.md"].iter().collect()
 }
 
 /// The page with what the program makes of the events.
@@ -74,13 +74,13 @@ fn the_page_shows_what_the_program_makes() {
     let page = std::fs::read_to_string(path()).unwrap();
     assert!(
         page == made(&page),
-        "infra/ecs.md is not what the program makes: \
+        "docs/ecs.md is not what the program makes: \
          run `cargo test --test ecs -- --ignored write_the_page`"
     );
 }
 
 #[test]
-#[ignore = "writes infra/ecs.md anew"]
+#[ignore = "writes docs/ecs.md anew"]
 fn write_the_page() {
     let page = std::fs::read_to_string(path()).unwrap();
     std::fs::write(path(), made(&page)).unwrap();

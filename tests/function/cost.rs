@@ -1,4 +1,4 @@
-//! What a tick and a million events ask of AWS, and what that costs: the figures of `infra/cost.md`,
+//! What a tick and a million events ask of AWS, and what that costs: the figures of `docs/cost.md`,
 //! which these tests compute anew from the calls that the built function makes.
 
 use std::collections::BTreeMap;
@@ -63,7 +63,7 @@ fn dollars(calls: &BTreeMap<String, usize>) -> f64 {
     calls.iter().map(|(name, count)| price(name) * *count as f64).sum()
 }
 
-/// Rows of the first table in `infra/cost.md`: one a schedule.
+/// Rows of the first table in `docs/cost.md`: one a schedule.
 fn rows(name: &str, calls: &BTreeMap<String, usize>, seconds: f64) -> Vec<String> {
     let logs = LOG_KILOBYTES * 1e3 / 1e9 * 0.5;
     let row = |minutes: f64| {
@@ -84,10 +84,10 @@ fn rows(name: &str, calls: &BTreeMap<String, usize>, seconds: f64) -> Vec<String
 
 /// Tells which of `rows` the page lacks.
 fn assert_told(rows: &[String]) {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/infra/cost.md"));
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cost.md"));
     let page = page.unwrap();
     let is_there = rows.iter().all(|row| page.contains(row));
-    assert!(is_there, "infra/cost.md does not have these rows:\n{}", rows.join("\n"));
+    assert!(is_there, "docs/cost.md does not have these rows:\n{}", rows.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

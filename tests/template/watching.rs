@@ -16,14 +16,14 @@ fn alarms(template: &Value) -> Vec<(String, Value)> {
 #[test]
 fn every_alarm_reaches_somebody_and_names_its_section_of_the_runbook() {
     let template = template();
-    let sections = headings(&path("infra/runbook.md"));
+    let sections = headings(&path("docs/runbook.md"));
     for (id, alarm) in alarms(&template) {
         for actions in ["AlarmActions", "OKActions"] {
             assert_eq!(alarm[actions], json!([{"Ref": "AlarmTopic"}]), "{id}");
         }
         let description = alarm["AlarmDescription"].as_str().unwrap();
         assert!(description.len() <= 1_024, "{id}: CloudWatch takes no more");
-        let section = description.split_once("Runbook: infra/runbook.md#");
+        let section = description.split_once("Runbook: docs/runbook.md#");
         let section = section.unwrap_or_else(|| panic!("{id} names no section")).1;
         assert!(sections.contains(section), "{id}: no section `{section}` in the runbook");
         let missing = &alarm["TreatMissingData"];
