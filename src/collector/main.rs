@@ -37,7 +37,8 @@ const AFTER_HELP: &str = "\
 Begin with `collector demo`: it needs no JumpCloud, no AWS and no settings.
 
 Settings are environment variables, the same as the function's: JUMPCLOUD_REGION,
-JUMPCLOUD_ORG_IDS, JUMPCLOUD_SERVICES, START_LOOKBACK, OVERLAP and others; the README lists them.
+JUMPCLOUD_ORG_IDS, JUMPCLOUD_SERVICES, START_LOOKBACK, OVERLAP and others; docs/settings.md lists
+them.
 The API key is read from JUMPCLOUD_API_KEY or from the file that --key-file names, never from an
 argument: every process of this machine may read those.
 
