@@ -4,6 +4,7 @@
 mod bad_trees;
 mod layers;
 mod modules;
+mod pages;
 mod paths;
 mod source;
 
@@ -152,15 +153,20 @@ fn names_keep_to_the_words_of_the_design() {
     assert_none("names", found);
 }
 
-/// The files of the repository that are text, the uncommitted ones among them.
-fn repository() -> Vec<(String, String)> {
+/// The files of the repository, the uncommitted ones among them.
+fn names_in_repository() -> Vec<String> {
     let mut git = Command::new("git");
     git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root());
     let output = git.output().expect("git lists its files");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let names = String::from_utf8(output.stdout).expect("names are UTF-8");
-    let read = |name: &str| Some((name.to_owned(), fs::read_to_string(root().join(name)).ok()?));
-    names.split_terminator('\0').filter_map(read).collect()
+    names.split_terminator('\0').map(str::to_owned).collect()
+}
+
+/// Those that are text.
+fn repository() -> Vec<(String, String)> {
+    let read = |name: String| fs::read_to_string(root().join(&name)).ok().map(|text| (name, text));
+    names_in_repository().into_iter().filter_map(read).collect()
 }
 
 #[test]
@@ -177,22 +183,6 @@ fn no_file_holds_a_place_of_one_machine_or_a_promise() {
         lines.map(|(n, line)| format!("{name}:{}: {}", n + 1, line.trim())).collect::<Vec<_>>()
     });
     assert_none("places and promises", found);
-}
-
-#[test]
-fn the_readme_names_every_variable() {
-    let config = product()
-        .filter(|source| source.is_below("src/config/") && !source.path.ends_with("/tests.rs"));
-    let readme = fs::read_to_string(root().join("README.md")).expect("there is a README");
-    let variable = Regex::new("^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$").unwrap();
-    let literals =
-        config.flat_map(|source| source.literals.iter().map(|(from, to)| &source.text[*from..*to]));
-    let mut variables: Vec<_> = literals.filter(|literal| variable.is_match(literal)).collect();
-    variables.sort_unstable();
-    variables.dedup();
-    assert!(variables.contains(&"ARCHIVE_BUCKET"), "{variables:?}");
-    let is_named = |name: &str| Regex::new(&format!(r"\b{name}\b")).unwrap().is_match(&readme);
-    assert_none("not in the README", variables.iter().filter(|name| !is_named(name)));
 }
 
 #[test]
