@@ -134,9 +134,9 @@ fn the_dashboard_asks_for_messages_that_are_logged() {
         let filter = query.split('|').find(|part| part.trim().starts_with("filter message"));
         messages.extend(filter.into_iter().flat_map(|part| part.split('\'').skip(1).step_by(2)));
     }
-    let source: String = ["src/engine/report/stream.rs", "src/engine/collect/publish.rs"]
-        .map(|file| fs::read_to_string(path(file)).unwrap())
-        .concat();
+    let files = ["report/stream.rs", "collect/decide.rs", "collect/publish.rs"];
+    let source: String =
+        files.map(|file| fs::read_to_string(path(&format!("src/engine/{file}"))).unwrap()).concat();
     assert_eq!(messages.len(), 4, "{messages:?}");
     for message in messages {
         assert!(source.contains(&format!("\"{message}\"")), "nobody logs `{message}`");
