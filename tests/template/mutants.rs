@@ -93,9 +93,9 @@ fn every_call_that_the_stack_needs_is_allowed_and_no_hostile_one() {
         (allowed, refused) = (allowed + table.expected.len(), refused + table.hostile.len());
     }
     assert!(wrong.is_empty(), "{} wrong answers:\n{}", wrong.len(), wrong.join("\n"));
-    let page = std::fs::read_to_string(path("docs/auditor.md")).unwrap();
+    let page = std::fs::read_to_string(path("docs/tried.md")).unwrap();
     let told = format!("{allowed} calls allowed, {refused} refused");
-    assert!(page.contains(&told), "docs/auditor.md does not say: {told}");
+    assert!(page.contains(&told), "docs/tried.md does not say: {told}");
 }
 
 #[test]
@@ -110,9 +110,9 @@ fn every_change_of_a_statement_is_noticed() {
     let missed: Vec<_> = noticed.iter().filter(|(_, is_noticed)| !**is_noticed).collect();
     let missed: Vec<_> = missed.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(missed, UNMET, "{} changes", noticed.len());
-    let page = std::fs::read_to_string(path("docs/auditor.md")).unwrap();
+    let page = std::fs::read_to_string(path("docs/tried.md")).unwrap();
     let told = format!("{} of {} changes noticed", noticed.len() - UNMET.len(), noticed.len());
-    assert!(page.contains(&told), "docs/auditor.md does not say: {told}");
+    assert!(page.contains(&told), "docs/tried.md does not say: {told}");
 }
 
 /// Not the policies of administrators and keys, which are the account's.
