@@ -155,8 +155,8 @@ async fn refuse_beside_own(
     let more = if configured.len() > NAMED_MAX { " and more" } else { "" };
     Err(RunError::refused(format!(
         "JUMPCLOUD_ORG_IDS or JUMPCLOUD_PROVIDER_ID ask for {}{more}, and the API key's own \
-         organization was collected as `self`: one of them may be the same, see the README on \
-         moving from `self`",
+         organization was collected as `self`: one of them may be the same, see the page \
+         docs/organizations.md on moving from `self`",
         names.join(", ")
     )))
 }
