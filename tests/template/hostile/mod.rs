@@ -64,7 +64,8 @@ pub(crate) fn attempts(stack: &Stack) -> Vec<Attempt> {
     attempts.come_from_outside();
     attempts.read_what_is_not_theirs();
     attempts.use_the_key();
-    attempts.do_what_only_others_do();
+    attempts.misuse_secret_and_table();
+    attempts.go_beyond_their_task();
     attempts.deceive_publishers();
     attempts.deceive_scheduler_and_lambda();
     attempts.deceive_queues();

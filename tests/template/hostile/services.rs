@@ -9,7 +9,7 @@ use crate::iam::stack::REGION;
 const OTHER: &str = "444455556666";
 
 impl Attempts<'_> {
-    pub(super) fn do_what_only_others_do(&mut self) {
+    pub(super) fn misuse_secret_and_table(&mut self) {
         let none = Context::new();
         let collector = self.role("CollectorRole");
         let secret = self.stack.arn("JumpCloudSecret");
@@ -42,6 +42,12 @@ impl Attempts<'_> {
             let other = table.replace("cursors", "another");
             self.add(&collector, &format!("dynamodb:{action}"), &other, &none);
         }
+    }
+
+    /// Queues, logs, functions and buckets that are not for the function or the schedule.
+    pub(super) fn go_beyond_their_task(&mut self) {
+        let none = Context::new();
+        let collector = self.role("CollectorRole");
         for queue in self.stack.ids("AWS::SQS::Queue") {
             let arn = self.stack.arn(&queue);
             for action in ["PurgeQueue", "DeleteQueue", "SetQueueAttributes", "AddPermission"] {
