@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
-use super::failed;
+use super::error::failed;
 use engine::cursor::{Item, Update};
 use engine::ports::{Cursors, StoreError};
 use engine::stream::StreamId;

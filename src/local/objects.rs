@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::failed;
+use super::error::failed;
 use engine::ports::{About, Created, Objects, StoreError};
 
 /// Objects below a folder.
