@@ -50,8 +50,8 @@ const SCHEDULES: u64 = 20_000;
 const SCHEDULES_MIN: u64 = 2_000;
 const MINUTE: Duration = Duration::from_secs(60);
 const THREADS: usize = 2;
-/// A thread that has found so many failing seeds has found enough.
-const FAILED_MAX: usize = 10;
+/// So many failing seeds are enough; `SIM_FAILED_MAX` sets another number.
+const FAILED_MAX: u64 = 20;
 
 /// A panic of the engine, an assertion that does not hold among them, is a violation like any other.
 fn simulate(seed: u64) -> Ending {
@@ -69,13 +69,14 @@ fn simulate_all(
     seeds: &Range<u64>,
     enough: &(dyn Fn(u64) -> bool + Sync),
 ) -> (Tally, Vec<(u64, Vec<String>)>) {
-    let next = AtomicU64::new(seeds.start);
+    let (next, found) = (AtomicU64::new(seeds.start), AtomicU64::new(0));
+    let failed_max = number("SIM_FAILED_MAX").unwrap_or(FAILED_MAX);
     let total = Mutex::new((Tally::default(), Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 let (mut tally, mut failed) = (Tally::default(), Vec::new());
-                while failed.len() < FAILED_MAX {
+                while found.load(Ordering::Relaxed) < failed_max {
                     // Drawn one after the other, so that what was tried is one range.
                     let draw = |seed| {
                         (seed < seeds.end && !enough(seed - seeds.start)).then_some(seed + 1)
@@ -87,6 +88,7 @@ fn simulate_all(
                     let ending = simulate(seed);
                     tally.add(&ending.tally);
                     if !ending.wrong.is_empty() {
+                        found.fetch_add(1, Ordering::Relaxed);
                         failed.push((seed, ending.wrong));
                     }
                 }
