@@ -12,10 +12,13 @@ mod show;
 mod stack;
 mod verify;
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use engine::error::RunError;
+use engine::ports::{InsightsError, StoreError};
 use engine::task::Task;
 use engine::task::audit::Audit;
 use engine::task::status::Status;
@@ -115,10 +118,26 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
-            complain(&format!("{error:#}"));
+            complain(&told(&error));
             ExitCode::from(1)
         }
     }
+}
+
+/// An error and what it came from. The text of an error of ours says all that may be shown: below it
+/// may be a whole answer.
+fn told(error: &anyhow::Error) -> String {
+    let is_ours = |error: &(dyn Error + 'static)| {
+        error.is::<StoreError>() || error.is::<InsightsError>() || error.is::<RunError>()
+    };
+    let mut texts: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        texts.push(cause.to_string());
+        if is_ours(cause) {
+            break;
+        }
+    }
+    texts.join(": ")
 }
 
 #[expect(clippy::print_stderr, reason = "a terminal program complains where a person sees it")]

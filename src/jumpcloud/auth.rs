@@ -15,6 +15,7 @@ use super::rate_limit::RateLimiter;
 use super::retry::{TryError, is_transient};
 use super::secret::Credentials;
 use crate::limits::{ANSWER_BYTES_MAX, SECRET_AGE_MS_MAX, TOKEN_EARLY_MS};
+use engine::cause::Cause;
 use engine::ports::{Clock, Secrets, StoreError};
 use engine::stream::Scope;
 
@@ -134,7 +135,9 @@ impl Auth {
 
     async fn read_secret(&self) -> Result<Credentials, TryError> {
         let secret = self.secrets.read().await.map_err(|error| match error {
-            StoreError::Denied(cause) | StoreError::Rejected(cause) => TryError::credential(cause),
+            StoreError::Denied(_) | StoreError::Rejected(_) => {
+                TryError::credential(Cause::of(error))
+            }
             StoreError::Indeterminate(cause) => TryError::transient(cause.to_string()),
         })?;
         Credentials::parse(&secret).map_err(|error| TryError::credential(error.to_string()))

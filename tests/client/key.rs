@@ -1,6 +1,6 @@
 //! The API key: read once, read again when it is refused, and shown nowhere.
 
-use engine::ports::StoreError;
+use engine::ports::{InsightsError, StoreError, is_denied};
 use mock::{CredentialKind, Fault, Host, Key, When};
 
 use super::environment::{
@@ -149,4 +149,24 @@ async fn a_secret_quoted_by_the_other_side_is_not_repeated() {
         let error = environment.page().await.expect_err("a failure");
         assert!(!error.to_string().contains("canary"), "{error}");
     }
+}
+
+/// Whoever deploys waits for a role that is seconds old, and for nothing else.
+#[tokio::test]
+async fn a_secret_that_aws_denies_is_told_from_one_that_jumpcloud_refuses() {
+    let environment = Environment::start().await;
+    for (fail, denied) in [
+        ((|text| StoreError::Denied(text.into())) as fn(String) -> StoreError, true),
+        (|text| StoreError::Rejected(text.into()), false),
+    ] {
+        environment.secrets.fail(fail);
+        environment.clock.advance(5 * 60_000);
+        let error = environment.page().await.unwrap_err();
+        assert!(matches!(error, InsightsError::Credential(_)), "{error:?}");
+        assert_eq!(is_denied(&error), denied, "{error:?}");
+    }
+    environment.secrets.rotate("canary_unknown");
+    let error = environment.page().await.unwrap_err();
+    assert!(matches!(error, InsightsError::Credential(_)), "{error:?}");
+    assert!(!is_denied(&error), "{error:?}");
 }

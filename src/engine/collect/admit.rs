@@ -12,6 +12,7 @@ use crate::limits::LINE_BYTES_MAX;
 use crate::page::{Fields, Names, Page, Row, RowKind, service};
 use crate::read::{Kind, Places};
 use crate::report::lateness;
+use crate::settings::Settings;
 use crate::stream::{Scope, is_object_id};
 use crate::time;
 
@@ -25,10 +26,9 @@ impl Reader<'_> {
         before_ms: i64,
     ) -> Result<(), Stop> {
         let engine = self.engine;
-        let (layout, output) = (&engine.settings.layout, &engine.settings.output);
+        let Settings { layout, output, filter, .. } = &engine.settings;
         let mut buffer = Vec::new();
-        let scope = self.stream.scope();
-        let now_ms = engine.now_ms();
+        let (scope, now_ms) = (self.stream.scope(), engine.now_ms());
         let mut places = Places::of(page, before_ms);
         self.settle_border(&mut places, page, reading).await?;
         let touched: BTreeSet<Slot> = page.rows().iter().map(slot_of).collect();
@@ -57,11 +57,14 @@ impl Reader<'_> {
                 organization: in_keys.unwrap_or(self.stream.as_str()),
             };
             let bytes = page.bytes(row);
-            let line = output.line(page, row, admission.partition_ms, &mut buffer);
-            let fate = self.fate(row, bytes, organization, &scope, line);
+            let refused = refusal(row, organization, &scope);
+            let is_kept =
+                refused.is_none() && filter.as_ref().is_none_or(|filter| filter.keeps(bytes));
+            let line = is_kept.then(|| output.line(page, row, admission.partition_ms, &mut buffer));
+            let fate = fate(refused, line);
             let quarantined;
             let addition = match fate {
-                Fate::Archived => Addition::Event(line),
+                Fate::Archived(line) => Addition::Event(line),
                 Fate::Filtered => Addition::Identity,
                 Fate::Quarantined(reason) => {
                     quarantined = quarantine_line(reason, Some(bytes));
@@ -80,7 +83,7 @@ impl Reader<'_> {
                     self.tally.foreign += u64::from(reason == FOREIGN);
                 }
                 Fate::Filtered => self.tally.filtered += 1,
-                Fate::Archived => {
+                Fate::Archived(line) => {
                     self.tally.lone_surrogates += u64::from(line.has_lone_surrogate());
                     self.count(row, &names, admission.service, now_ms);
                 }
@@ -96,26 +99,6 @@ impl Reader<'_> {
         self.decide(&state).await?;
         self.writer.slots.drop_before(at_ms - self.engine.settings.overlap_ms);
         Ok(())
-    }
-
-    /// What becomes of a row that is new, whose line this would be. What is no event of this stream
-    /// is never filtered.
-    fn fate(
-        &self,
-        row: &Row,
-        bytes: &[u8],
-        organization: Option<&[u8]>,
-        scope: &Scope,
-        line: NewLine<'_>,
-    ) -> Fate {
-        match (refusal(row, organization, scope), &self.engine.settings.filter) {
-            (Some(reason), _) => Fate::Quarantined(reason),
-            (None, Some(filter)) if !filter.keeps(bytes) => Fate::Filtered,
-            (None, _) if line.bytes().len() > LINE_BYTES_MAX => {
-                Fate::Quarantined("larger than a line may be")
-            }
-            (None, _) => Fate::Archived,
-        }
     }
 
     fn count(&mut self, row: &Row, names: &Names<'_>, service: &str, now_ms: i64) {
@@ -172,11 +155,24 @@ impl Reader<'_> {
 }
 
 /// What becomes of a row.
-enum Fate {
-    Archived,
+enum Fate<'a> {
+    Archived(NewLine<'a>),
     /// Its identity is decided, without a line.
     Filtered,
     Quarantined(&'static str),
+}
+
+/// What becomes of a row that is new, by why it is refused and the line that is made of it: none of
+/// a row that the filter leaves out. What is no event of this stream is never filtered.
+fn fate<'a>(refused: Option<&'static str>, line: Option<NewLine<'a>>) -> Fate<'a> {
+    match (refused, line) {
+        (Some(reason), _) => Fate::Quarantined(reason),
+        (None, None) => Fate::Filtered,
+        (None, Some(line)) if line.bytes().len() > LINE_BYTES_MAX => {
+            Fate::Quarantined("larger than a line may be")
+        }
+        (None, Some(line)) => Fate::Archived(line),
+    }
 }
 
 fn fields(row: &Row) -> Option<&Fields> {

@@ -79,6 +79,8 @@ impl Reader<'_> {
                 false => None,
             };
             self.admit(&page, kind, reading, at_ms).await?;
+            // Before a decision is awaited: it may hold the next page beside its batch.
+            drop(page);
             at_ms = last_ms.max(at_ms);
             match (step, left) {
                 (Err(error), _) => {

@@ -1,5 +1,7 @@
 //! Why a port gave no answer, named by what the caller does next.
 
+use std::error::Error;
+
 use crate::cause::Cause;
 use crate::page::Token;
 
@@ -41,4 +43,16 @@ pub enum StoreError {
     /// It may have happened or not, and may work next time: throttled, timed out, cut off.
     #[error(transparent)]
     Indeterminate(Cause),
+}
+
+/// Whether `error`, or one it came from, is a store's [`StoreError::Denied`].
+pub fn is_denied(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if matches!(error.downcast_ref(), Some(StoreError::Denied(_))) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }

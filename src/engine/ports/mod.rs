@@ -5,7 +5,7 @@ pub mod error;
 pub mod incoming;
 pub mod meter;
 
-pub use self::error::{InsightsError, StoreError};
+pub use self::error::{InsightsError, StoreError, is_denied};
 pub use self::incoming::Incoming;
 pub use self::meter::{Costs, Meter};
 

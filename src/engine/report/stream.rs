@@ -51,6 +51,9 @@ pub struct Discovery {
     /// Whether a person must mend it.
     #[serde(skip)]
     pub needs_operator: bool,
+    /// Whether that is AWS, which denies the function its secret.
+    #[serde(skip)]
+    pub is_denied: bool,
 }
 
 /// What one run did.
@@ -101,6 +104,7 @@ pub struct StreamReport {
 
 /// What becomes of rows that are new, counted when they are archived.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Tally {
     /// Events archived.
     pub written: u64,

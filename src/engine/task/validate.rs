@@ -2,6 +2,7 @@
 //! account itself what its policies allow and refuse.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use crate::cursor::lease;
 use crate::fleet::discover::{self, Who};
 use crate::limits::HOUR_MS;
 use crate::page::{Ask, Query};
-use crate::ports::{About, List, ListRequest, Meter, PageRequest, StoreError};
+use crate::ports::{About, List, ListRequest, Meter, PageRequest, StoreError, is_denied};
 use crate::read::Budget;
 use crate::report::Discovery;
 use crate::stream::StreamId;
@@ -165,9 +166,11 @@ impl Check {
 impl From<Discovery> for Check {
     fn from(discovery: Discovery) -> Self {
         let found = format!("JumpCloud lists {} organizations", discovery.organizations);
+        let is_denied = discovery.is_denied;
+        let failure = |text| Failure { text, is_denied };
         Self::new(
             "discovery".to_owned(),
-            discovery.error.map_or(Ok(found), |error| Err(error.into())),
+            discovery.error.map_or(Ok(found), |text| Err(failure(text))),
         )
     }
 }
@@ -202,10 +205,7 @@ async fn users(engine: &Engine, stream: &StreamId, budget: Budget) -> Check {
     };
     let page = engine.console.list(request).await;
     let result = page.map(|page| format!("JumpCloud answers: {} users", page.total));
-    Check::new(
-        format!("JumpCloud, users of {stream}"),
-        result.map_err(|error| error.to_string().into()),
-    )
+    Check::new(format!("JumpCloud, users of {stream}"), result.map_err(|error| failure(&error)))
 }
 
 async fn ask(engine: &Engine, stream: &StreamId, query: &Query, budget: Budget) -> Check {
@@ -215,7 +215,7 @@ async fn ask(engine: &Engine, stream: &StreamId, query: &Query, budget: Budget) 
     let answer = engine.insights.count(request).await;
     let result = answer.map(|count| format!("JumpCloud answers: {count} events in the last hour"));
     let check = format!("JumpCloud, {stream}, {}", query.join(","));
-    Check::new(check, result.map_err(|error| error.to_string().into()))
+    Check::new(check, result.map_err(|error| failure(&error)))
 }
 
 async fn table(engine: &Engine) -> Check {
@@ -346,6 +346,6 @@ fn needs(error: &StoreError, statement: &str) -> Failure {
     Failure { text: if is_denied { missing } else { text }, is_denied }
 }
 
-fn failure(error: &StoreError) -> Failure {
-    Failure { text: error.to_string(), is_denied: matches!(error, StoreError::Denied(_)) }
+fn failure(error: &(impl Error + 'static)) -> Failure {
+    Failure { text: error.to_string(), is_denied: is_denied(error) }
 }

@@ -11,7 +11,7 @@ use crate::collect::Engine;
 use crate::error::RunError;
 use crate::limits::{LIST_PASSES_MAX, ORGANIZATIONS_MAX};
 use crate::page::{ListWalk, Next};
-use crate::ports::{Console, List, ListRequest, Meter};
+use crate::ports::{Console, List, ListRequest, Meter, is_denied};
 use crate::read::Budget;
 use crate::report::Discovery;
 use crate::stream::StreamId;
@@ -75,7 +75,8 @@ pub async fn streams(
         discovery: Some(Discovery {
             organizations: found,
             error: error.as_ref().map(ToString::to_string),
-            needs_operator: error.is_some_and(|error| error.needs_operator()),
+            needs_operator: error.as_ref().is_some_and(RunError::needs_operator),
+            is_denied: error.as_ref().is_some_and(|error| is_denied(error)),
         }),
     }
 }
