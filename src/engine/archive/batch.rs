@@ -161,7 +161,7 @@ impl Batch {
     pub fn add(&mut self, layout: &KeyLayout, admission: &Admission<'_>, addition: Addition<'_>) {
         let line = match addition {
             Addition::Event(line) => Some(line),
-            Addition::Quarantined(line) => Some(NewLine::Text(line)),
+            Addition::Quarantined(line) => Some(NewLine::written(line)),
             Addition::Identity => None,
         };
         if let Some(line) = line {
@@ -259,7 +259,7 @@ mod tests {
     }
 
     fn event(line: &str) -> Addition<'_> {
-        Addition::Event(NewLine::Text(line.as_bytes()))
+        Addition::Event(NewLine::written(line.as_bytes()))
     }
 
     fn add(batch: &mut Batch, admission: &Admission<'_>, line: &str) {

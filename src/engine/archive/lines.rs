@@ -14,17 +14,31 @@ use crate::page::{Extract, Page, Row};
 pub enum NewLine<'a> {
     /// A row's own bytes, which stay in their page.
     Row(&'a Page, &'a Row),
-    /// These bytes, with their line feed.
-    Text(&'a [u8]),
+    /// A line that was written; see [`NewLine::written`].
+    Written(Written<'a>),
 }
 
-impl NewLine<'_> {
+/// A line with its line feed, and what was found in it: it is asked for more than once.
+#[derive(Clone, Copy, Debug)]
+pub struct Written<'a> {
+    text: &'a [u8],
+    has_lone_surrogate: bool,
+}
+
+impl<'a> NewLine<'a> {
+    /// The line of these bytes, which end with a line feed.
+    #[must_use]
+    pub fn written(text: &'a [u8]) -> Self {
+        let has_lone_surrogate = !surrogates::lone(text).is_empty();
+        Self::Written(Written { text, has_lone_surrogate })
+    }
+
     /// Its bytes as written, without the line feed.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Row(page, row) => page.bytes(row),
-            Self::Text(text) => text.strip_suffix(b"\n").unwrap_or(text),
+            Self::Written(line) => line.text.strip_suffix(b"\n").unwrap_or(line.text),
         }
     }
 
@@ -33,7 +47,7 @@ impl NewLine<'_> {
     pub fn has_lone_surrogate(&self) -> bool {
         match self {
             Self::Row(_, row) => row.has_lone_surrogate,
-            Self::Text(text) => !surrogates::lone(text).is_empty(),
+            Self::Written(line) => line.has_lone_surrogate,
         }
     }
 }
@@ -74,7 +88,7 @@ impl Lines {
     pub(crate) fn add(&mut self, order_ns: i128, line: NewLine<'_>, written: &mut Vec<u8>) {
         let text = match line {
             NewLine::Row(page, row) => Text::Page(page.extract(row)),
-            NewLine::Text(text) => Text::written(written, |to| to.extend_from_slice(text)),
+            NewLine::Written(line) => Text::written(written, |to| to.extend_from_slice(line.text)),
         };
         self.0.push(Line { order_ns, text });
     }
@@ -155,7 +169,7 @@ mod tests {
         let [first, second] = page.rows() else { unreachable!("two rows") };
         let mut lines = Lines::default();
         lines.add(2, NewLine::Row(page, first), written);
-        lines.add(1, NewLine::Text(b"w\n"), written);
+        lines.add(1, NewLine::written(b"w\n"), written);
         lines.add(1, NewLine::Row(page, second), written);
         lines
     }

@@ -146,7 +146,7 @@ impl Reader<'_> {
                 quarantine_line("no JSON object in a list of users", Some(row.as_bytes()))
             };
             let addition = match is_user {
-                true => Addition::Event(NewLine::Text(&line)),
+                true => Addition::Event(NewLine::written(&line)),
                 false => Addition::Quarantined(&line),
             };
             if !self.batch.has_capacity(&engine.batch_limits, &admission, addition) {

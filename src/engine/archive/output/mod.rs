@@ -51,7 +51,7 @@ impl Output {
         }
         buffer.clear();
         self.write_line(buffer, page.bytes(row), at_ms);
-        NewLine::Text(buffer)
+        NewLine::written(buffer)
     }
 
     /// Appends the line of `event`, which is a JSON object in UTF-8, and the line feed behind it.
