@@ -127,6 +127,14 @@ async fn tampering_is_found_by_verify() {
     );
 }
 
+/// Lets an event appear that lies where everything was read; returns its time.
+fn load_late(mock: &MockServer) -> i64 {
+    let late_ms = SystemClock.now_ms() - 5 * HOUR_MS;
+    let late = Generator::new(2, ORGANIZATION).events(late_ms..late_ms + 1, 1).next().unwrap();
+    mock.world().load(late.raw, 0).unwrap();
+    late_ms
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_audit_finds_what_came_too_late_and_repairs_it() {
     let (mock, variables) = mock(60).await;
@@ -134,9 +142,7 @@ async fn an_audit_finds_what_came_too_late_and_repairs_it() {
     let to = argument(folder.path());
     let variables = with(&variables, &[("JUMPCLOUD_API_KEY", API_KEY), ("SWEEP_EVERY", "90d")]);
     assert!(collector(&["collect", "--to", to], &variables).status.success());
-    let late_ms = SystemClock.now_ms() - 5 * HOUR_MS;
-    let late = Generator::new(2, ORGANIZATION).events(late_ms..late_ms + 1, 1).next().unwrap();
-    mock.world().load(late.raw, 0).unwrap();
+    let late_ms = load_late(&mock);
 
     let day = |ms| engine::time::rfc3339(ms);
     let (start, end) = (day(late_ms - 10 * HOUR_MS), day(late_ms + 10 * HOUR_MS));
@@ -158,9 +164,7 @@ async fn an_audit_writes_a_page_that_needs_nothing_else() {
     let (to, file) = (argument(folder.path()), folder.path().join("audit.html"));
     let variables = with(&variables, &[("JUMPCLOUD_API_KEY", API_KEY), ("SWEEP_EVERY", "90d")]);
     assert!(collector(&["collect", "--to", to], &variables).status.success());
-    let late_ms = SystemClock.now_ms() - 5 * HOUR_MS;
-    let late = Generator::new(2, ORGANIZATION).events(late_ms..late_ms + 1, 1).next().unwrap();
-    mock.world().load(late.raw, 0).unwrap();
+    let late_ms = load_late(&mock);
     let day = |ms| engine::time::rfc3339(ms);
     let (start, end) = (day(late_ms - 30 * HOUR_MS), day(late_ms + 10 * HOUR_MS));
     let audit = ["audit", "--to", to, "--start", &start, "--end", &end, "--html", argument(&file)];
