@@ -13,7 +13,7 @@ use crate::cursor::Reading;
 use crate::error::RunError;
 use crate::limits::HOUR_MS;
 use crate::ports::InsightsError;
-use crate::read::{Kind, Plan, SweepUrgency, sweep, window};
+use crate::read::{Kind, Plan, SweepUrgency, comparison, sweep, window};
 use crate::time::Window;
 
 /// What a kind of reading may take of a run.
@@ -75,7 +75,7 @@ impl<'e> Reader<'e> {
         let end_ms = self.budget.read_until_ms(0);
         let is_more_due = !self.stream.is_lane()
             && (sweep::sweep(&self.writer.cursor, now_ms, settings, SweepUrgency::Usual).is_some()
-                || sweep::hour(&self.writer.cursor, settings).is_some());
+                || comparison::hour(&self.writer.cursor, settings).is_some());
         let kept_ms = if is_more_due { (end_ms - local_ms).max(0) / 4 } else { 0 };
         ReadAllowance { until_ms: end_ms - kept_ms, pages: u64::from(settings.pages_per_run) }
     }
@@ -99,7 +99,7 @@ impl<'e> Reader<'e> {
                 return Ok(progress);
             }
         }
-        while let Some((hour, reading)) = sweep::hour(&self.writer.cursor, settings) {
+        while let Some((hour, reading)) = comparison::hour(&self.writer.cursor, settings) {
             let progress = self.read_through(hour, reading, share).await?;
             if progress != Progress::Complete {
                 return Ok(progress);
@@ -118,7 +118,7 @@ impl<'e> Reader<'e> {
             && read.state.reading.is_none()
             && !self.stream.is_lane();
         read.state.read_to_ms = now_ms - self.engine.settings.settle_lag_ms;
-        let range = sweep::comparable(&read, &self.engine.settings).filter(|_| is_wanted);
+        let range = comparison::comparable(&read, &self.engine.settings).filter(|_| is_wanted);
         let counted = range.map(|range| self.counted(range));
         async { Some(counted?.await) }
     }
@@ -140,7 +140,7 @@ impl<'e> Reader<'e> {
         let settings = &self.engine.settings;
         let now_ms = self.engine.now_ms();
         let is_due = self.is_comparison_due(now_ms);
-        let Some(hours) = sweep::comparable(&self.writer.cursor, settings).filter(|_| is_due)
+        let Some(hours) = comparison::comparable(&self.writer.cursor, settings).filter(|_| is_due)
         else {
             return Ok(SweepUrgency::Usual);
         };
@@ -159,7 +159,7 @@ impl<'e> Reader<'e> {
             }
         };
         let ours = self.engine.indexed(self.stream, self.writer.cursor.seq, hours.start_ms).await?;
-        let compared = sweep::compare(&self.writer.cursor, now_ms, settings, &theirs, &ours);
+        let compared = comparison::compare(&self.writer.cursor, now_ms, settings, &theirs, &ours);
         self.writer.keep_state(&compared.state);
         Ok(compared.urgency)
     }

@@ -1,6 +1,7 @@
 //! What to ask JumpCloud for: windows, sweeps, paging, places of rows, and how much time there is. Pure.
 
 pub mod budget;
+pub mod comparison;
 pub mod page_size;
 pub mod paging;
 pub mod position;
@@ -9,9 +10,10 @@ pub mod sweep;
 pub mod window;
 
 pub use self::budget::Budget;
+pub use self::comparison::Compared;
 pub use self::page_size::PageSize;
 pub use self::paging::{Narrower, PageSummary, Step, Walk, WalkError};
 pub use self::position::Places;
 pub use self::rows::RowCount;
-pub use self::sweep::{Compared, SweepUrgency};
+pub use self::sweep::SweepUrgency;
 pub use self::window::{Kind, Plan};
