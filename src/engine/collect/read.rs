@@ -174,7 +174,7 @@ impl<'e> Reader<'e> {
             let Some(query) = self.engine.settings.queries.first().cloned() else { break };
             let end_ms = (from_ms + HOUR_MS).min(self.writer.cursor.state.read_to_ms);
             let window = Window::new(from_ms, end_ms);
-            let reading = Reading { window, started_ms, query, at_ms: from_ms };
+            let reading = Reading { window, started_ms, query, at_ms: from_ms, limit: None };
             match self.read_through(Kind::Hour(from_ms), reading, share).await? {
                 Progress::Complete => {}
                 progress => return Ok(progress),

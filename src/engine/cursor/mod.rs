@@ -9,7 +9,7 @@ pub mod state;
 
 pub use self::item::{Condition, Item, Items, Unreadable, Update, Value, number, text};
 pub use self::lease::{Ended, Held, Release};
-pub use self::state::{Hour, Reading, ReadingState};
+pub use self::state::{Hour, PageLimit, Reading, ReadingState};
 
 use crate::cursor::attribute::SCHEMA_VERSION;
 use crate::cursor::state::optional;
@@ -138,7 +138,7 @@ fn seq_value(seq: u64) -> Value {
 #[expect(clippy::unwrap_used, reason = "tests")]
 pub(crate) mod tests {
     use super::*;
-    use crate::cursor::{Reading, lease};
+    use crate::cursor::{PageLimit, Reading, lease};
     use crate::time::Window;
     use crate::users::Snapshot;
 
@@ -166,6 +166,7 @@ pub(crate) mod tests {
                     started_ms: 6_000,
                     query: vec!["all".to_owned()],
                     at_ms: 2_000,
+                    limit: Some(PageLimit { rows: 5_000, failed: 1 }),
                 }),
                 ..ReadingState::at_birth(1_000, 3_000)
             },

@@ -45,6 +45,18 @@ pub struct Reading {
     pub query: Vec<String>,
     /// Where it goes on.
     pub at_ms: i64,
+    /// How many rows it asks for at once, where that is not the configured number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<PageLimit>,
+}
+
+/// The page size of a reading that met a page which could not be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageLimit {
+    /// Rows asked for at once.
+    pub rows: u32,
+    /// Tries at this size that have failed since the last page.
+    pub failed: u32,
 }
 
 /// An hour whose counts differed.

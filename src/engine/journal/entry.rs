@@ -270,6 +270,7 @@ mod tests {
             started_ms: 1_795_168_000_000,
             query: vec!["ldap".to_owned(), "sso".to_owned()],
             at_ms: start_ms,
+            limit: None,
         };
         let hour = Hour {
             start_ms: 1_795_161_600_000,

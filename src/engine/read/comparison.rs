@@ -16,8 +16,12 @@ pub fn hour(cursor: &Cursor, settings: &Settings) -> Option<(Kind, Reading)> {
         let reading = hour.reading.clone()?;
         let first = settings.queries.first()?;
         let is_kept = settings.queries.contains(&reading.query);
-        let anew =
-            Reading { query: first.clone(), at_ms: reading.window.start_ms, ..reading.clone() };
+        let anew = Reading {
+            query: first.clone(),
+            at_ms: reading.window.start_ms,
+            limit: None,
+            ..reading.clone()
+        };
         Some((Kind::Hour(hour.start_ms), if is_kept { reading } else { anew }))
     })
 }
@@ -70,6 +74,7 @@ pub fn compare(
             started_ms: now_ms,
             query: query.clone(),
             at_ms: hour_ms,
+            limit: None,
         };
         let again = Hour {
             start_ms: hour_ms,

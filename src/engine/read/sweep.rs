@@ -34,7 +34,7 @@ pub fn sweep(
     let is_due = state.sweep.is_some() || now_ms - state.sweep_mark_ms >= every_ms;
     let query = settings.queries.first().filter(|_| is_due)?.clone();
     let window = Window::new(from_ms, state.frontier_ms);
-    Some(Reading { window, started_ms: now_ms, query, at_ms: from_ms })
+    Some(Reading { window, started_ms: now_ms, query, at_ms: from_ms, limit: None })
 }
 
 /// How much a full sweep is wanted.

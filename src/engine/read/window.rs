@@ -40,6 +40,7 @@ pub fn head(cursor: &Cursor, now_ms: i64, settings: &Settings) -> Plan {
             started_ms: now_ms,
             query: query.clone(),
             at_ms: from_ms,
+            limit: None,
         }),
         _ => Plan::Wait,
     }
@@ -61,7 +62,7 @@ pub fn is_finished(cursor: &Cursor, late_horizon_ms: i64) -> bool {
 pub fn next_query(reading: &Reading, queries: &[Query]) -> Option<Reading> {
     let at = queries.iter().position(|query| *query == reading.query)?;
     let query = queries.get(at + 1)?.clone();
-    Some(Reading { query, at_ms: reading.window.start_ms, ..reading.clone() })
+    Some(Reading { query, at_ms: reading.window.start_ms, limit: None, ..reading.clone() })
 }
 
 /// What a reading is for. They differ in what their progress and their end mean.
