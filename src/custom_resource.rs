@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::limits::{
-    CALLBACK_MS_MAX, CALLBACK_MS_MIN, REASON_BYTES_MAX, YOUNG_ROLE_MS, YOUNG_ROLE_TRIES,
+    CALLBACK_MS_MAX, CALLBACK_MS_MIN, IAM_PROPAGATION_TRIES, IAM_PROPAGATION_WAIT_MS,
+    REASON_BYTES_MAX,
 };
 use engine::limits::MINUTE_MS;
 use engine::ports::Clock;
@@ -20,7 +21,7 @@ use engine::task::validate::Failure;
 /// objects".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    kind: Kind,
+    kind: RequestKind,
     /// The update takes a failed one back: its number is lower than that one's.
     is_back: bool,
     /// Where the answer goes: an address that S3 signed for this one answer, so it is never
@@ -34,7 +35,7 @@ pub struct Request {
 
 /// What happens to the stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind {
+enum RequestKind {
     Create,
     Update,
     Delete,
@@ -88,17 +89,17 @@ impl Request {
         let text = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
         let reply_to = text("ResponseURL")?;
         let kind = match text("RequestType").as_deref() {
-            Some("Create") => Kind::Create,
-            Some("Update") => Kind::Update,
-            Some("Delete") => Kind::Delete,
-            other => Kind::Other(other.unwrap_or_default().to_owned()),
+            Some("Create") => RequestKind::Create,
+            Some("Update") => RequestKind::Update,
+            Some("Delete") => RequestKind::Delete,
+            other => RequestKind::Other(other.unwrap_or_default().to_owned()),
         };
         let number = |properties: &str| {
             let number = event.get(properties)?.get("Check")?.as_str()?.parse::<u64>();
             Some(number.unwrap_or(0))
         };
-        let is_back =
-            kind == Kind::Update && number("ResourceProperties") < number("OldResourceProperties");
+        let is_back = kind == RequestKind::Update
+            && number("ResourceProperties") < number("OldResourceProperties");
         let read = |reply_to| Self {
             kind,
             is_back,
@@ -134,11 +135,11 @@ impl Request {
         let kept_ms = (left_ms / 2).min(CALLBACK_MS_MAX);
         let verdict = match &self.kind {
             // Nothing that was made has to be taken back, and a stack must always go away.
-            Kind::Delete => Ok(()),
-            Kind::Other(kind) => {
+            RequestKind::Delete => Ok(()),
+            RequestKind::Other(kind) => {
                 Err(format!("RequestType `{}` is unknown", kind.escape_debug()).into())
             }
-            Kind::Create | Kind::Update => {
+            RequestKind::Create | RequestKind::Update => {
                 let checking = with_patience(check, clock, deadline_ms - kept_ms);
                 let time = millis(left_ms - kept_ms);
                 tokio::time::timeout(time, checking).await.unwrap_or_else(|_| {
@@ -181,12 +182,12 @@ where
         let verdict = check(deadline_ms).await;
         let is_denied = matches!(&verdict, Err(failure) if failure.is_denied);
         let left_ms = deadline_ms - clock.now_ms();
-        let wait_ms = i64::try_from(YOUNG_ROLE_MS).unwrap_or(MINUTE_MS);
-        if !is_denied || tried >= YOUNG_ROLE_TRIES || left_ms < 2 * wait_ms {
+        let wait_ms = i64::try_from(IAM_PROPAGATION_WAIT_MS).unwrap_or(MINUTE_MS);
+        if !is_denied || tried >= IAM_PROPAGATION_TRIES || left_ms < 2 * wait_ms {
             return verdict;
         }
         tried += 1;
-        clock.sleep(YOUNG_ROLE_MS).await;
+        clock.sleep(IAM_PROPAGATION_WAIT_MS).await;
     }
 }
 
@@ -265,7 +266,7 @@ impl fmt::Debug for ReplyTo {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for RequestKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Create => f.write_str("Create"),

@@ -50,17 +50,17 @@ pub async fn handle(
     budget: Budget,
     emitter: &Emitter,
 ) -> Result<Value, InvocationError> {
-    let Fleet { engine, who, .. } = fleet;
+    let Fleet { engine, organizations, .. } = fleet;
     match Task::of(event)? {
         Task::Collect => {
             let report = dispatch::collect(fleet, budget).await.map_err(unreachable_state)?;
             let answer = json(&report);
             tracing::info!(report = %answer, "collected");
-            emitter.emit(&report, View::Fleet(&report.standing), budget.started_ms);
+            emitter.emit(&report, View::Fleet(&report.statuses_before), budget.started_ms);
             answer_or_fail(answer, report.failure(FAILURES_TOLERATED))
         }
         Task::HandleMessages(records) => {
-            let (answer, report) = queue::answer(engine, &records, budget).await;
+            let (answer, report) = queue::handle_messages(engine, &records, budget).await;
             tracing::info!(report = %json(&report), "answered the work queue");
             emitter.emit(&report, View::Streams, budget.started_ms);
             Ok(json(&answer))
@@ -73,7 +73,7 @@ pub async fn handle(
             answer_or_fail(answer, backfill.failure(FAILURES_TOLERATED))
         }
         Task::Validate => {
-            let preflight = validate::validate(engine, who, budget).await;
+            let preflight = validate::validate(engine, organizations, budget).await;
             tracing::info!(preflight = %json(&preflight), "validated");
             match preflight.failure() {
                 Some(failure) => Err(InvocationError::ValidationFailed(failure.text)),
@@ -81,12 +81,14 @@ pub async fn handle(
             }
         }
         Task::Status => {
-            let status = status::status(engine, who, budget).await.map_err(unreachable_state)?;
+            let status =
+                status::status(engine, organizations, budget).await.map_err(unreachable_state)?;
             Ok(json(&status))
         }
         Task::Audit(range) => {
-            let audit =
-                audit::audit(engine, who, range, budget).await.map_err(unreachable_state)?;
+            let audit = audit::audit(engine, organizations, range, budget)
+                .await
+                .map_err(unreachable_state)?;
             tracing::info!(audit = %json(&audit), "audited");
             answer_or_fail(json(&audit), audit.failure())
         }

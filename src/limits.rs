@@ -43,9 +43,9 @@ pub const CALLBACK_TRIES_MAX: u32 = 3;
 /// What CloudFormation is told of a failure; it takes an answer of 4,096 bytes.
 pub const REASON_BYTES_MAX: usize = 1_000;
 /// A role that was just made is given this long, this often, to be known everywhere.
-pub const YOUNG_ROLE_MS: u64 = 10_000;
-/// See [`YOUNG_ROLE_MS`].
-pub const YOUNG_ROLE_TRIES: u32 = 3;
+pub const IAM_PROPAGATION_WAIT_MS: u64 = 10_000;
+/// See [`IAM_PROPAGATION_WAIT_MS`].
+pub const IAM_PROPAGATION_TRIES: u32 = 3;
 
 const _: () = assert!(
     CALLBACK_TRY_MS * CALLBACK_TRIES_MAX as u64 <= CALLBACK_MS_MAX as u64,

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::{status, store_error};
 use engine::cause::Cause;
-use engine::ports::{About, Created, Objects, StoreError};
+use engine::ports::{ObjectMeta, Objects, PutResult, StoreError};
 
 /// S3, or a store that keeps its promise of conditional creation.
 pub struct S3(Client);
@@ -55,25 +55,25 @@ impl Objects for S3 {
         bucket: &str,
         key: &str,
         body: Bytes,
-        about: &About,
-    ) -> Result<Created, StoreError> {
+        meta: &ObjectMeta,
+    ) -> Result<PutResult, StoreError> {
         let mut put = self
             .0
             .put_object()
             .bucket(bucket)
             .key(key)
             .if_none_match("*")
-            .checksum_sha256(STANDARD.encode(about.sha256))
-            .content_type(about.content_type)
-            .metadata("sha256", hex::encode(about.sha256))
+            .checksum_sha256(STANDARD.encode(meta.sha256))
+            .content_type(meta.content_type)
+            .metadata("sha256", hex::encode(meta.sha256))
             .body(ByteStream::from(body));
-        for (name, value) in &about.metadata {
+        for (name, value) in &meta.metadata {
             put = put.metadata(*name, value);
         }
-        let signed = put.customize().interceptor(KnownHash(hex::encode(about.sha256)));
+        let signed = put.customize().interceptor(KnownHash(hex::encode(meta.sha256)));
         match signed.send().await {
-            Ok(_) => Ok(Created::New),
-            Err(error) if status(&error) == Some(412) => Ok(Created::Taken),
+            Ok(_) => Ok(PutResult::Created),
+            Err(error) if status(&error) == Some(412) => Ok(PutResult::AlreadyExists),
             Err(error) => Err(store_error(&format!("put s3://{bucket}/{key}"), error)),
         }
     }

@@ -90,9 +90,9 @@ async fn deploy(
         let ready = ready.clone();
         async move {
             let ready = ready.await?;
-            let (Fleet { engine, who, .. }, _) = &*ready;
+            let (Fleet { engine, organizations, .. }, _) = &*ready;
             let budget = Budget { started_ms: SystemClock.now_ms(), deadline_ms };
-            let preflight = validate::deployment(engine, who, budget).await;
+            let preflight = validate::deployment(engine, organizations, budget).await;
             preflight.failure().map_or(Ok(()), Err)
         }
     };
@@ -119,7 +119,7 @@ async fn build(config: &Config) -> anyhow::Result<Fleet> {
     );
     let queue = |url: &String| Arc::new(Sqs::new(&aws, url.clone())) as Arc<dyn WorkQueue>;
     let queue = config.work_queue_url.as_ref().map(queue);
-    Ok(Fleet { engine, queue, who: config.source.who.clone() })
+    Ok(Fleet { engine, queue, organizations: config.source.organizations.clone() })
 }
 
 fn diagnostic(error: &InvocationError) -> Diagnostic {

@@ -18,14 +18,14 @@ use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::limits::FAILURES_TOLERATED;
 use serde_json::json;
 
-use crate::place::{Place, Whom};
 use crate::show;
+use crate::target::{Target, TargetArgs};
 
 /// What to archive.
 #[derive(Args)]
 pub(crate) struct Options {
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) args: TargetArgs,
     /// First UTC day, archived whole; also a time in RFC 3339
     #[arg(long, value_name = "DAY")]
     start: String,
@@ -46,9 +46,9 @@ const LOOK_MS: u64 = 10_000;
 const LANES_SHOWN_MAX: usize = 120;
 
 /// Shows the plan, and with `--yes` archives it. `false` if anything was refused or failed.
-pub(crate) async fn run(options: &Options, whom: &Whom) -> anyhow::Result<bool> {
-    let json = options.place.json;
-    let plan: Backfill = whom.ask(&event(options, true)).await?;
+pub(crate) async fn run(options: &Options, target: &Target) -> anyhow::Result<bool> {
+    let json = options.args.json;
+    let plan: Backfill = target.ask(&event(options, true)).await?;
     show::value(json, &plan, show_plan)?;
     if !options.yes {
         if !json {
@@ -58,27 +58,27 @@ pub(crate) async fn run(options: &Options, whom: &Whom) -> anyhow::Result<bool> 
     }
     let wanted: BTreeMap<StreamId, u64> =
         plan.lanes.iter().map(|lane| (lane.stream.clone(), lane.events.unwrap_or(0))).collect();
-    let opened: Backfill = whom.ask(&event(options, false)).await?;
+    let opened: Backfill = target.ask(&event(options, false)).await?;
     let mut progress = Progress::begin(&wanted);
     loop {
-        let status: Status = whom.ask(&json!({ "task": "status" })).await?;
+        let status: Status = target.ask(&json!({ "task": "status" })).await?;
         let lanes: Vec<_> =
             status.streams.iter().filter(|line| wanted.contains_key(&line.stream)).collect();
-        show::value(json, &status, |_| progress.tell(&lanes))?;
+        show::value(json, &status, |_| progress.show(&lanes))?;
         if let Some(failed) = lanes.iter().find(|lane| lane.failures >= FAILURES_TOLERATED) {
             let error = failed.last_error.as_deref().unwrap_or("failed");
             anyhow::bail!("{}: {error}; run the same command again to go on", failed.stream);
         }
-        match (lanes.iter().find(|lane| lane.read_whole != Some(true)), whom) {
+        match (lanes.iter().find(|lane| lane.read_whole != Some(true)), target) {
             (None, _) => {
                 progress.end();
                 return Ok(opened.refused.is_empty());
             }
             // The lanes of a folder are worked on here, day by day; a stack's are there.
-            (Some(lane), Whom::Folder(fleet)) => {
+            (Some(lane), Target::Folder(fleet)) => {
                 fleet.engine.run(&lane.stream, RunPurpose::Collect, short()).await.log();
             }
-            (Some(_), Whom::Stack(_)) => SystemClock.sleep(LOOK_MS).await,
+            (Some(_), Target::Stack(_)) => SystemClock.sleep(LOOK_MS).await,
         }
     }
 }
@@ -176,7 +176,7 @@ struct Progress<'a> {
     total: ProgressBar,
     lanes: BTreeMap<StreamId, ProgressBar>,
     started_ms: i64,
-    told: String,
+    last_line: String,
 }
 
 impl<'a> Progress<'a> {
@@ -184,10 +184,10 @@ impl<'a> Progress<'a> {
         let bars = MultiProgress::new();
         let total = bars.add(bar(wanted.values().sum(), "in all"));
         let started_ms = SystemClock.now_ms();
-        Self { wanted, bars, total, lanes: BTreeMap::new(), started_ms, told: String::new() }
+        Self { wanted, bars, total, lanes: BTreeMap::new(), started_ms, last_line: String::new() }
     }
 
-    fn tell(&mut self, lanes: &[&StreamStatus]) {
+    fn show(&mut self, lanes: &[&StreamStatus]) {
         let mut done = 0;
         for lane in lanes {
             let wanted = self.wanted.get(&lane.stream).copied().unwrap_or(0);
@@ -209,15 +209,15 @@ impl<'a> Progress<'a> {
         let whole = lanes.iter().filter(|lane| lane.read_whole == Some(true)).count();
         let left = left(done, all, SystemClock.now_ms() - self.started_ms);
         let line = format!("{whole} of {} days, {done} of {all} events{left}", self.wanted.len());
-        if self.bars.is_hidden() && line != self.told {
+        if self.bars.is_hidden() && line != self.last_line {
             println!("{line}");
         }
-        self.told = line;
+        self.last_line = line;
     }
 
     fn end(&self) {
         self.total.finish_and_clear();
-        println!("{}", self.told);
+        println!("{}", self.last_line);
     }
 }
 

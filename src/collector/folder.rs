@@ -29,7 +29,7 @@ pub(crate) fn fleet(
         (None, None) => KeySource::None,
     };
     let engine = engine(folder, key, &terminal.source.endpoints, terminal.settings.clone())?;
-    Ok(Fleet { engine, queue: None, who: terminal.source.who.clone() })
+    Ok(Fleet { engine, queue: None, organizations: terminal.source.organizations.clone() })
 }
 
 /// The engine on a folder.

@@ -6,10 +6,10 @@ mod collect;
 mod demo;
 mod folder;
 mod page;
-mod place;
 mod serve;
 mod show;
 mod stack;
+mod target;
 mod verify;
 
 use std::error::Error;
@@ -25,8 +25,8 @@ use engine::task::status::Status;
 use engine::task::validate::Preflight;
 use jumpcloud_collector::config::Terminal;
 use jumpcloud_collector::{local, telemetry};
-use place::Place;
 use serde_json::json;
+use target::TargetArgs;
 
 /// Every JumpCloud Directory Insights event, once, as the bytes JumpCloud sent.
 #[derive(Parser)]
@@ -66,7 +66,7 @@ enum Command {
     /// Check the settings, the API key, JumpCloud's answer and the folder, without pulling events
     Validate {
         #[command(flatten)]
-        place: Place,
+        args: TargetArgs,
     },
     /// Archive past days: first the plan and what it costs, then with --yes the work
     #[command(after_help = "One lane an organization and UTC day, beside what is collected live. \
@@ -76,7 +76,7 @@ enum Command {
     /// Compare JumpCloud's hourly counts with the archive's, and read hours again that differ
     Audit {
         #[command(flatten)]
-        place: Place,
+        args: TargetArgs,
         /// First day, or time in RFC 3339
         #[arg(long, value_name = "TIME")]
         start: String,
@@ -99,7 +99,7 @@ enum Command {
     /// Show where every stream stands: how far it has read, its last success and last error
     Status {
         #[command(flatten)]
-        place: Place,
+        args: TargetArgs,
     },
 }
 
@@ -118,7 +118,7 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
-            complain(&told(&error));
+            complain(&with_causes(&error));
             ExitCode::from(1)
         }
     }
@@ -126,7 +126,7 @@ async fn main() -> ExitCode {
 
 /// An error and what it came from. The text of an error of ours says all that may be shown: below it
 /// may be a whole answer.
-fn told(error: &anyhow::Error) -> String {
+fn with_causes(error: &anyhow::Error) -> String {
     let is_ours = |error: &(dyn Error + 'static)| {
         error.is::<StoreError>() || error.is::<InsightsError>() || error.is::<RunError>()
     };
@@ -150,34 +150,34 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
         Command::Demo(options) => demo::run(&options, &terminal).await,
         Command::Mock(options) => serve::run(&options).await,
         Command::Collect(options) => collect::run(&options, &terminal).await,
-        Command::Validate { place } => {
-            let whom = place.whom(&terminal).await?;
-            let preflight: Preflight = whom.ask(&json!({ "task": "validate" })).await?;
-            show::value(place.json, &preflight, show::preflight)?;
+        Command::Validate { args } => {
+            let target = args.target(&terminal).await?;
+            let preflight: Preflight = target.ask(&json!({ "task": "validate" })).await?;
+            show::value(args.json, &preflight, show::preflight)?;
             Ok(preflight.ok)
         }
         Command::Backfill(options) => {
-            let whom = options.place.whom(&terminal).await?;
-            backfill::run(&options, &whom).await
+            let target = options.args.target(&terminal).await?;
+            backfill::run(&options, &target).await
         }
-        Command::Audit { place, start, end, repair, html } => {
+        Command::Audit { args, start, end, repair, html } => {
             let event = json!({
                 "task": "audit", "start": start, "end": end, "repair": repair,
                 "by_service": html.is_some(),
             });
             let Task::Audit(range) = Task::of(&event)? else { anyhow::bail!("not an audit") };
-            let audit: Audit = place.whom(&terminal).await?.ask(&event).await?;
+            let audit: Audit = args.target(&terminal).await?.ask(&event).await?;
             if let Some(file) = &html {
                 page::write(file, &audit, range.window, &terminal.settings)?;
             }
-            show::value(place.json, &audit, show::audit)?;
+            show::value(args.json, &audit, show::audit)?;
             Ok(audit.is_clean())
         }
         Command::Verify(options) => verify::run(&options).await,
-        Command::Status { place } => {
-            let whom = place.whom(&terminal).await?;
-            let status: Status = whom.ask(&json!({ "task": "status" })).await?;
-            show::value(place.json, &status, show::status)?;
+        Command::Status { args } => {
+            let target = args.target(&terminal).await?;
+            let status: Status = target.ask(&json!({ "task": "status" })).await?;
+            show::value(args.json, &status, show::status)?;
             Ok(status.streams.iter().all(|stream| stream.last_error.is_none()))
         }
     }

@@ -152,7 +152,7 @@ fn lateness(status: &Status) {
 fn state(stream: &StreamStatus) -> &'static str {
     match stream {
         StreamStatus { finished: Some(_), .. } => "finished",
-        StreamStatus { resting: true, .. } => "rests",
+        StreamStatus { suspended: true, .. } => "suspended",
         StreamStatus { queued: true, .. } => "queued",
         StreamStatus { configured: false, .. } => "not collected",
         StreamStatus { read_whole: Some(true), .. } => "read, late events may come",

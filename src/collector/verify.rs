@@ -43,11 +43,11 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<bool> {
         state: options.state_bucket.as_deref().unwrap_or(local::STATE),
     };
     let bar = show::spinner();
-    let mut tell = |verdict: &Verdict| {
+    let mut progress = |verdict: &Verdict| {
         bar.set_message(format!("{} entries, {} events", verdict.entries, verdict.events));
         bar.tick();
     };
-    let verdict = verify(buckets, &mut tell).await?;
+    let verdict = verify(buckets, &mut progress).await?;
     bar.finish_and_clear();
     show::value(options.json, &verdict, print)?;
     Ok(verdict.problems.is_empty())

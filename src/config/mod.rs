@@ -8,7 +8,7 @@ mod source;
 use secrecy::SecretString;
 
 use crate::jumpcloud::Endpoints;
-use engine::fleet::discover::Who;
+use engine::fleet::discover::OrganizationSource;
 use engine::report::Metrics;
 use engine::settings::Settings;
 pub use reader::ConfigError;
@@ -39,7 +39,7 @@ pub struct Source {
     /// JumpCloud's hosts.
     pub endpoints: Endpoints,
     /// Who is asked.
-    pub who: Who,
+    pub organizations: OrganizationSource,
     /// How much is logged.
     pub log_level: tracing::Level,
 }

@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use super::Source;
 use super::reader::Reader;
 use crate::jumpcloud::{self, Endpoints, Region};
-use engine::fleet::discover::Who;
+use engine::fleet::discover::OrganizationSource;
 use engine::stream::StreamId;
 
 /// In place of organizations: those that the administrator may see.
@@ -13,20 +13,26 @@ const DISCOVER: &str = "discover";
 
 impl Reader<'_> {
     pub(super) fn source(&mut self) -> Source {
-        Source { endpoints: self.endpoints(), who: self.who(), log_level: self.log_level() }
+        Source {
+            endpoints: self.endpoints(),
+            organizations: self.organizations(),
+            log_level: self.log_level(),
+        }
     }
 
     /// Explicit organizations are asked and no others, with a provider's own trail if there is
     /// one. A provider alone, or beside `discover`, has its organizations discovered.
-    fn who(&mut self) -> Who {
+    fn organizations(&mut self) -> OrganizationSource {
         let trail = self.trail();
         let names = self.list("JUMPCLOUD_ORG_IDS", "");
         match (names.as_slice(), trail) {
-            ([], None) => Who::Named(vec![StreamId::own()]),
-            ([], Some(trail)) => Who::Provider(trail),
-            ([name], None) if name == DISCOVER => Who::Administrator,
-            ([name], Some(trail)) if name == DISCOVER => Who::Provider(trail),
-            (names, trail) => Who::Named(trail.into_iter().chain(self.named(names)).collect()),
+            ([], None) => OrganizationSource::Named(vec![StreamId::own()]),
+            ([], Some(trail)) => OrganizationSource::Provider(trail),
+            ([name], None) if name == DISCOVER => OrganizationSource::Administrator,
+            ([name], Some(trail)) if name == DISCOVER => OrganizationSource::Provider(trail),
+            (names, trail) => {
+                OrganizationSource::Named(trail.into_iter().chain(self.named(names)).collect())
+            }
         }
     }
 

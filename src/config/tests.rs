@@ -26,7 +26,7 @@ fn problem(name: &str, text: &str) -> String {
 #[test]
 fn four_names_are_enough() {
     let config = read(&[]).unwrap();
-    assert_eq!(config.source.who, Who::Named(vec![StreamId::own()]));
+    assert_eq!(config.source.organizations, OrganizationSource::Named(vec![StreamId::own()]));
     assert_eq!(config.settings.queries, [["all"]]);
     assert_eq!(config.settings.archive_prefix, "events/");
     assert_eq!(config.settings.overlap_ms, 15 * 60_000);
@@ -38,11 +38,11 @@ fn four_names_are_enough() {
 #[test]
 fn empty_is_unset() {
     let config = read(&[("JUMPCLOUD_ORG_IDS", ""), ("OVERLAP", " ")]).unwrap();
-    assert_eq!(config.source.who, Who::Named(vec![StreamId::own()]));
+    assert_eq!(config.source.organizations, OrganizationSource::Named(vec![StreamId::own()]));
 }
 
 #[test]
-fn all_problems_are_told_at_once() {
+fn all_problems_are_reported_at_once() {
     let error = Config::read(&|name| (name == "OVERLAP").then(|| "soon".to_owned())).unwrap_err();
     insta::assert_snapshot!(error, @"configuration: ARCHIVE_BUCKET is not set; STATE_BUCKET is not set; CURSOR_TABLE is not set; JUMPCLOUD_SECRET_ID is not set; OVERLAP is `soon`: expected a duration like 90s, 15m, 24h or 15d");
 }
@@ -102,15 +102,24 @@ fn who_is_asked_follows_from_two_variables() {
     let trail = stream(&format!("provider-{msp}"));
     let both = format!("{one},{two}");
     let provider = ("JUMPCLOUD_PROVIDER_ID", msp.as_str());
-    for (variables, who) in [
-        (vec![], Who::Named(vec![StreamId::own()])),
-        (vec![("JUMPCLOUD_ORG_IDS", both.as_str())], Who::Named(vec![stream(&one), stream(&two)])),
-        (vec![("JUMPCLOUD_ORG_IDS", "discover")], Who::Administrator),
-        (vec![provider], Who::Provider(trail.clone())),
-        (vec![provider, ("JUMPCLOUD_ORG_IDS", "discover")], Who::Provider(trail.clone())),
-        (vec![provider, ("JUMPCLOUD_ORG_IDS", &one)], Who::Named(vec![trail, stream(&one)])),
+    for (variables, organizations) in [
+        (vec![], OrganizationSource::Named(vec![StreamId::own()])),
+        (
+            vec![("JUMPCLOUD_ORG_IDS", both.as_str())],
+            OrganizationSource::Named(vec![stream(&one), stream(&two)]),
+        ),
+        (vec![("JUMPCLOUD_ORG_IDS", "discover")], OrganizationSource::Administrator),
+        (vec![provider], OrganizationSource::Provider(trail.clone())),
+        (
+            vec![provider, ("JUMPCLOUD_ORG_IDS", "discover")],
+            OrganizationSource::Provider(trail.clone()),
+        ),
+        (
+            vec![provider, ("JUMPCLOUD_ORG_IDS", &one)],
+            OrganizationSource::Named(vec![trail, stream(&one)]),
+        ),
     ] {
-        assert_eq!(read(&variables).unwrap().source.who, who, "{variables:?}");
+        assert_eq!(read(&variables).unwrap().source.organizations, organizations, "{variables:?}");
     }
 }
 

@@ -9,10 +9,10 @@ use super::*;
 
 /// Takes answers down.
 #[derive(Default)]
-struct Taken(Mutex<Vec<Value>>);
+struct RecordedCallback(Mutex<Vec<Value>>);
 
 #[async_trait]
-impl Callback for Taken {
+impl Callback for RecordedCallback {
     async fn put(&self, _: &ReplyTo, body: String, time: Duration) -> Result<(), CallbackError> {
         assert!(time >= millis(CALLBACK_MS_MIN));
         assert!(body.len() <= 4_096, "CloudFormation takes no more: {}", body.len());
@@ -23,10 +23,10 @@ impl Callback for Taken {
 
 /// A clock that moves only by waiting.
 #[derive(Default)]
-struct Still(AtomicI64);
+struct FakeClock(AtomicI64);
 
 #[async_trait]
-impl Clock for Still {
+impl Clock for FakeClock {
     fn now_ms(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -64,7 +64,8 @@ async fn serve(kind: &str, verdicts: &[Result<(), &str>]) -> (Value, usize) {
 }
 
 async fn serve_request(request: &Request, verdicts: &[Result<(), &str>]) -> (Value, usize) {
-    let (taken, clock, checks) = (Taken::default(), Still::default(), AtomicI64::new(0));
+    let (recorded, clock, checks) =
+        (RecordedCallback::default(), FakeClock::default(), AtomicI64::new(0));
     let check = |deadline_ms: i64| {
         assert!(deadline_ms < 300_000, "time is left for the answer");
         let nth = usize::try_from(checks.fetch_add(1, Ordering::Relaxed)).unwrap();
@@ -73,9 +74,9 @@ async fn serve_request(request: &Request, verdicts: &[Result<(), &str>]) -> (Val
         let verdict = verdicts[nth.min(verdicts.len() - 1)].map_err(failure);
         async move { verdict }
     };
-    let answer = request.serve(check, &taken, &clock, 300_000).await.unwrap();
-    let taken = taken.0.into_inner().unwrap();
-    assert_eq!(taken, std::slice::from_ref(&answer));
+    let answer = request.serve(check, &recorded, &clock, 300_000).await.unwrap();
+    let recorded = recorded.0.into_inner().unwrap();
+    assert_eq!(recorded, std::slice::from_ref(&answer));
     (answer, usize::try_from(checks.into_inner()).unwrap())
 }
 
@@ -105,7 +106,7 @@ async fn a_role_that_is_seconds_old_is_given_time_and_no_more_than_that() {
     let (answer, checks) = serve("Create", &[denied, Ok(())]).await;
     assert_eq!((&answer["Status"], checks), (&json!("SUCCESS"), 2));
     let (answer, checks) = serve("Create", &[denied]).await;
-    assert_eq!((&answer["Status"], checks), (&json!("FAILED"), YOUNG_ROLE_TRIES as usize));
+    assert_eq!((&answer["Status"], checks), (&json!("FAILED"), IAM_PROPAGATION_TRIES as usize));
 }
 
 /// A stack that could not go back either would hang until somebody repairs what is wrong.
@@ -129,10 +130,10 @@ async fn an_update_that_is_taken_back_hears_what_is_wrong_and_succeeds() {
 
 #[tokio::test]
 async fn a_check_that_hangs_is_answered_in_time() {
-    let (taken, clock) = (Taken::default(), Still::default());
+    let (recorded, clock) = (RecordedCallback::default(), FakeClock::default());
     let check = |_| std::future::pending::<Result<(), Failure>>();
     for deadline_ms in [40, 0, -5] {
-        let answer = request("Create").serve(check, &taken, &clock, deadline_ms).await.unwrap();
+        let answer = request("Create").serve(check, &recorded, &clock, deadline_ms).await.unwrap();
         assert_eq!(answer["Status"], "FAILED", "{deadline_ms}");
         assert!(answer["Reason"].as_str().unwrap().contains("did not end"), "{answer}");
     }

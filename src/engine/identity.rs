@@ -25,17 +25,17 @@ use crate::time;
 pub struct Identity(pub [u8; 16]);
 
 /// A set of identities.
-pub type Identities = HashSet<Identity, BuildHasherDefault<Front>>;
+pub type Identities = HashSet<Identity, BuildHasherDefault<IdentityPrefix>>;
 
 /// The front of an identity: it is a hash already, and nobody chooses what SHA-256 makes of an
 /// event.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Front(u64);
+pub struct IdentityPrefix(u64);
 
-impl Hasher for Front {
+impl Hasher for IdentityPrefix {
     fn write(&mut self, bytes: &[u8]) {
-        if let Some(front) = bytes.first_chunk() {
-            self.0 = u64::from_le_bytes(*front);
+        if let Some(prefix) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*prefix);
         }
     }
 
@@ -82,7 +82,7 @@ impl Identity {
                 separated(&mut digest, raw);
             }
         }
-        Self::front_of(digest)
+        Self::first_16_bytes(digest)
     }
 
     /// The identity of bytes that name nothing: an event without an id (JumpCloud's LDAP schema
@@ -92,7 +92,7 @@ impl Identity {
         let mut digest = Sha256::new();
         digest.update([Source::Bytes as u8]);
         digest.update(bytes);
-        Self::front_of(digest)
+        Self::first_16_bytes(digest)
     }
 
     /// The identity of a row that could not be fetched within the limits: where it lay.
@@ -106,7 +106,7 @@ impl Identity {
         }
         digest.update(ms.to_be_bytes());
         digest.update(ordinal.to_be_bytes());
-        Self::front_of(digest)
+        Self::first_16_bytes(digest)
     }
 
     /// The identity of a user on the day that begins at `day_ms`: by organization and id.
@@ -128,13 +128,13 @@ impl Identity {
         separated(&mut digest, organization.as_bytes());
         separated(&mut digest, what);
         digest.update(day_ms.to_be_bytes());
-        Self::front_of(digest)
+        Self::first_16_bytes(digest)
     }
 
-    fn front_of(digest: Sha256) -> Self {
-        let mut front = [0; 16];
-        front.copy_from_slice(&digest.finalize()[..16]);
-        Self(front)
+    fn first_16_bytes(digest: Sha256) -> Self {
+        let mut prefix = [0; 16];
+        prefix.copy_from_slice(&digest.finalize()[..16]);
+        Self(prefix)
     }
 }
 

@@ -43,7 +43,7 @@ pub const HOURS_KEPT_MAX: usize = 16;
 /// Journal entries that a stream without new events may be apart.
 pub const ENTRY_INTERVAL_MS_MAX: i64 = 7 * DAY_MS;
 /// A stream is live while its head was read this short a time ago: then what arrives is new.
-pub const LIVE_MS_MAX: i64 = HOUR_MS;
+pub const LATENESS_LIVE_WINDOW_MS: i64 = HOUR_MS;
 /// Services whose lateness is measured apart; the rest share one histogram.
 pub const LATENESS_SERVICES_MAX: usize = 24;
 /// Identities of events without a readable timestamp are kept this many days: longer than
@@ -66,7 +66,7 @@ pub const WRITES_AT_ONCE: usize = 8;
 pub const LEASE_MS_MAX: i64 = 16 * MINUTE_MS;
 /// A lane is recovered for so long after it was finished: by a run of the slowest schedule that
 /// begins when all that were overtaken before have ended.
-pub const FINISHED_MS_MIN: i64 = 32 * MINUTE_MS;
+pub const LANE_RECOVERY_MS: i64 = 32 * MINUTE_MS;
 /// What a lease lasts beyond the run it belongs to.
 pub const LEASE_MARGIN_MS: i64 = MINUTE_MS;
 /// Largest room kept at the end of a run to decide, publish and advance.
@@ -78,7 +78,7 @@ pub const RUN_MS_MAX: i64 = 15 * MINUTE_MS;
 /// Failures in a row after which a stream among others is only probed now and then.
 pub const BREAKER_FAILURES: i64 = 5;
 /// Time between two such probes.
-pub const BREAKER_MS: i64 = 15 * MINUTE_MS;
+pub const BREAKER_PROBE_INTERVAL_MS: i64 = 15 * MINUTE_MS;
 
 /// Messages in one request to the work queue (SQS's own limit).
 pub const QUEUE_BATCH_MAX: usize = 10;
@@ -103,7 +103,10 @@ pub const HOUR_MS: i64 = 60 * MINUTE_MS;
 pub const DAY_MS: i64 = 24 * HOUR_MS;
 
 const _: () = assert!(LEASE_MS_MAX >= RUN_MS_MAX + LEASE_MARGIN_MS, "a lease outlives its run");
-const _: () = assert!(FINISHED_MS_MIN >= 2 * LEASE_MS_MAX, "a tick comes after the last run");
+const _: () = assert!(
+    LANE_RECOVERY_MS >= 2 * LEASE_MS_MAX,
+    "the next scheduled run comes after the last run has ended"
+);
 const _: () = assert!(UNPLACED_DAYS as i64 * DAY_MS > RETENTION_MS, "identities outlive events");
 const _: () = assert!(PAGE_WIRE_BYTES_MAX <= PAGE_INFLATED_BYTES_MAX);
 const _: () = assert!(LINE_BYTES_MAX < BATCH_BYTES_MAX, "any line fits an empty batch");

@@ -27,12 +27,12 @@ pub struct StreamId {
     name: String,
     /// Bytes of the organization at the front of the name.
     organization: usize,
-    kind: Kind,
+    kind: StreamKind,
 }
 
 /// What a stream reads of its organization.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Kind {
+enum StreamKind {
     Live,
     Lane { day_ms: i64 },
     Users,
@@ -90,7 +90,7 @@ impl StreamId {
     }
 
     fn live_of(name: String) -> Self {
-        Self { organization: name.len(), name, kind: Kind::Live }
+        Self { organization: name.len(), name, kind: StreamKind::Live }
     }
 
     /// The name as it stands in keys.
@@ -121,34 +121,38 @@ impl StreamId {
     /// The live stream of one organization: not a lane, not its users, not a provider's own trail.
     #[must_use]
     pub fn is_organization(&self) -> bool {
-        self.kind == Kind::Live && !matches!(self.scope(), Scope::Provider(_))
+        self.kind == StreamKind::Live && !matches!(self.scope(), Scope::Provider(_))
     }
 
     /// A backfill lane, which ends; every other stream goes on for ever.
     #[must_use]
     pub fn is_lane(&self) -> bool {
-        matches!(self.kind, Kind::Lane { .. })
+        matches!(self.kind, StreamKind::Lane { .. })
     }
 
     /// Snapshots of an organization's users.
     #[must_use]
     pub fn is_users(&self) -> bool {
-        self.kind == Kind::Users
+        self.kind == StreamKind::Users
     }
 
     /// The stream of this organization's users; `None` for what is no organization's live stream.
     #[must_use]
     pub fn users(&self) -> Option<Self> {
         let name = || format!("{self}{USERS}");
-        self.is_organization().then(|| Self { name: name(), kind: Kind::Users, ..self.clone() })
+        self.is_organization().then(|| Self {
+            name: name(),
+            kind: StreamKind::Users,
+            ..self.clone()
+        })
     }
 
     /// The first millisecond of the UTC day that a lane archives.
     #[must_use]
     pub fn lane_day_ms(&self) -> Option<i64> {
         match self.kind {
-            Kind::Lane { day_ms } => Some(day_ms),
-            Kind::Live | Kind::Users => None,
+            StreamKind::Lane { day_ms } => Some(day_ms),
+            StreamKind::Live | StreamKind::Users => None,
         }
     }
 
@@ -174,14 +178,14 @@ impl TryFrom<String> for StreamId {
         let organization = text.find('.').unwrap_or(text.len());
         let (head, tail) = text.split_at(organization);
         let kind = match tail {
-            "" => Some(Kind::Live),
-            USERS => Some(Kind::Users),
-            _ => tail.strip_prefix(LANE).and_then(day_ms).map(|day_ms| Kind::Lane { day_ms }),
+            "" => Some(StreamKind::Live),
+            USERS => Some(StreamKind::Users),
+            _ => tail.strip_prefix(LANE).and_then(day_ms).map(|day_ms| StreamKind::Lane { day_ms }),
         };
         let is_organization = head == "self" || is_object_id(head);
         let is_provider = head.strip_prefix("provider-").is_some_and(is_object_id);
         match kind {
-            Some(kind) if is_organization || (is_provider && kind == Kind::Live) => {
+            Some(kind) if is_organization || (is_provider && kind == StreamKind::Live) => {
                 Ok(Self { organization, kind, name: text })
             }
             _ => Err(NotAStream(text)),

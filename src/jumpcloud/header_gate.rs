@@ -11,7 +11,7 @@ use engine::ports::{Incoming, InsightsError};
 /// Tells the headers of a page, and holds its body back until it is admitted.
 pub(super) struct HeaderGate {
     headers: watch::Sender<Option<PageHeaders>>,
-    admitted: watch::Receiver<bool>,
+    body_allowed: watch::Receiver<bool>,
 }
 
 impl HeaderGate {
@@ -19,11 +19,11 @@ impl HeaderGate {
     pub(super) fn of(
         start: impl FnOnce(Self) -> BoxFuture<'static, Result<Page, InsightsError>>,
     ) -> Incoming {
-        let (headers, mut told) = watch::channel(None);
-        let (admit, admitted) = watch::channel(false);
-        let page = start(Self { headers, admitted });
-        let first = Box::pin(async move { told.wait_for(Option::is_some).await.ok()?.clone() });
-        Incoming::new(first, page, move || _ = admit.send_replace(true))
+        let (headers, mut sent) = watch::channel(None);
+        let (allow_body, body_allowed) = watch::channel(false);
+        let page = start(Self { headers, body_allowed });
+        let first = Box::pin(async move { sent.wait_for(Option::is_some).await.ok()?.clone() });
+        Incoming::new(first, page, move || _ = allow_body.send_replace(true))
     }
 
     /// Passes the headers of one try's answer on, and waits until its body may be read.
@@ -32,7 +32,7 @@ impl HeaderGate {
         // Who waits for them goes first: the body may be there already, and keep this thread.
         tokio::task::yield_now().await;
         // Without somebody who might admit it, the page is not wanted any more.
-        let _ = self.admitted.clone().wait_for(|is_admitted| *is_admitted).await;
+        let _ = self.body_allowed.clone().wait_for(|is_allowed| *is_allowed).await;
     }
 }
 

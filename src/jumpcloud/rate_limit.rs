@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_set_back_holds_nothing_up() {
+    fn a_clock_set_back_blocks_nothing() {
         let limiter = RateLimiter::default();
         (0..10).for_each(|_| assert!(limiter.reserve(9_000_000) < 60_000));
         assert_eq!(limiter.reserve(1_000), 0);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::error::failed;
-use engine::ports::{About, Created, Objects, StoreError};
+use engine::ports::{ObjectMeta, Objects, PutResult, StoreError};
 
 /// Objects below a folder.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ impl FolderObjects {
     }
 
     /// Writes aside, then links to the key: a link is made or not made, and never over another.
-    fn link(&self, path: &Path, body: &[u8]) -> io::Result<Created> {
+    fn link(&self, path: &Path, body: &[u8]) -> io::Result<PutResult> {
         let aside = self.root.join(".aside");
         fs::create_dir_all(&aside)?;
         fs::create_dir_all(path.parent().unwrap_or(&self.root))?;
@@ -47,8 +47,8 @@ impl FolderObjects {
         let linked = written.and_then(|()| fs::hard_link(&aside, path));
         fs::remove_file(&aside)?;
         match linked {
-            Ok(()) => Ok(Created::New),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Created::Taken),
+            Ok(()) => Ok(PutResult::Created),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(PutResult::AlreadyExists),
             Err(error) => Err(error),
         }
     }
@@ -61,8 +61,8 @@ impl Objects for FolderObjects {
         bucket: &str,
         key: &str,
         body: Bytes,
-        _about: &About,
-    ) -> Result<Created, StoreError> {
+        _meta: &ObjectMeta,
+    ) -> Result<PutResult, StoreError> {
         let path = self.path(bucket, key)?;
         self.link(&path, &body).map_err(|error| failed(&path, error))
     }

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use engine::cursor::{Update, Value};
-use engine::ports::{Created, Cursors as _, Objects as _, StoreError};
+use engine::ports::{Cursors as _, Objects as _, PutResult, StoreError};
 
 use super::cursors::{claim, stream};
 use super::environment::{arm, dynamodb, endpoint, s3};
-use super::objects::{about, create};
+use super::objects::{create, meta};
 use fixtures::aws::{ARCHIVE, Aws, TABLE};
 use fixtures::fault_proxy::Way;
 
@@ -14,12 +14,12 @@ const KEY: &str = "journal/v1/self/00000000000000000001";
 
 /// The SDK tries again and meets its own first try.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_creation_whose_answer_is_lost_is_taken_by_itself() {
+async fn a_creation_whose_answer_is_lost_finds_its_own_object() {
     let aws = Aws::start("unused").await;
     let objects = s3(&endpoint(&aws, "S3")).await;
     let body = Bytes::from_static(b"mine");
     arm(&aws, Way::CutAfter, false);
-    assert_eq!(create(&objects, ARCHIVE, KEY, &body).await, Created::Taken);
+    assert_eq!(create(&objects, ARCHIVE, KEY, &body).await, PutResult::AlreadyExists);
     assert_eq!(aws.proxy.heal(), 1);
     assert_eq!(objects.get(ARCHIVE, KEY).await.unwrap(), Some(body));
 }
@@ -31,7 +31,7 @@ async fn a_creation_whose_answers_are_all_lost_is_unclear() {
     let body = Bytes::from_static(b"mine");
     for (way, there) in [(Way::Cut, None), (Way::CutAfter, Some(body.clone()))] {
         arm(&aws, way, true);
-        let answer = objects.create(ARCHIVE, KEY, body.clone(), &about(&body)).await;
+        let answer = objects.create(ARCHIVE, KEY, body.clone(), &meta(&body)).await;
         assert!(matches!(answer, Err(StoreError::Indeterminate(_))), "{answer:?}");
         assert!(aws.proxy.heal() > 1, "the SDK tries again");
         assert_eq!(objects.get(ARCHIVE, KEY).await.unwrap(), there, "{way:?}");
@@ -75,7 +75,7 @@ async fn one_failure_is_not_seen_outside() {
     for way in [Way::Answer500, Way::Cut] {
         let key = format!("{KEY}-{way:?}");
         arm(&aws, way, false);
-        assert_eq!(create(&objects, ARCHIVE, &key, &body).await, Created::New, "{way:?}");
+        assert_eq!(create(&objects, ARCHIVE, &key, &body).await, PutResult::Created, "{way:?}");
         assert_eq!(aws.proxy.heal(), 1);
     }
 }

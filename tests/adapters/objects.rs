@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use engine::ports::{About, Created, Objects};
+use engine::ports::{ObjectMeta, Objects, PutResult};
 use futures_util::stream::{self, StreamExt as _};
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinSet;
@@ -17,16 +17,16 @@ const KEY: &str =
 type Subject = Arc<dyn Objects>;
 
 /// Creates an object with its metadata.
-pub async fn create(objects: &dyn Objects, bucket: &str, key: &str, body: &Bytes) -> Created {
-    let about = about(body);
-    objects.create(bucket, key, body.clone(), &about).await.unwrap()
+pub async fn create(objects: &dyn Objects, bucket: &str, key: &str, body: &Bytes) -> PutResult {
+    let meta = meta(body);
+    objects.create(bucket, key, body.clone(), &meta).await.unwrap()
 }
 
 /// What is written beside a body.
-pub fn about(body: &[u8]) -> About {
+pub fn meta(body: &[u8]) -> ObjectMeta {
     let sha256 = Sha256::digest(body).into();
     let metadata = vec![("event-count", "7".to_owned()), ("stream", "self".to_owned())];
-    About { sha256, content_type: "application/gzip", metadata }
+    ObjectMeta { sha256, content_type: "application/gzip", metadata }
 }
 
 async fn assert_holds(objects: &Subject, key: &str, body: &Bytes) {
@@ -37,7 +37,7 @@ async fn assert_holds(objects: &Subject, key: &str, body: &Bytes) {
 
 pub async fn an_object_comes_back_as_it_was_created(objects: &Subject) {
     let body = Bytes::from_static(b"\x1f\x8b\0 bytes \xff and no text \r\n");
-    assert_eq!(create(&**objects, ARCHIVE, KEY, &body).await, Created::New);
+    assert_eq!(create(&**objects, ARCHIVE, KEY, &body).await, PutResult::Created);
     assert_holds(objects, KEY, &body).await;
     assert_eq!(objects.list(ARCHIVE, "events/", "", 10).await.unwrap(), [KEY]);
 }
@@ -45,9 +45,9 @@ pub async fn an_object_comes_back_as_it_was_created(objects: &Subject) {
 /// Whoever comes second is told so, with the same bytes or others; the first bytes stay.
 pub async fn a_key_is_created_once(objects: &Subject) {
     let (first, second) = (Bytes::from_static(b"first"), Bytes::from_static(b"second, longer"));
-    assert_eq!(create(&**objects, ARCHIVE, KEY, &first).await, Created::New);
-    assert_eq!(create(&**objects, ARCHIVE, KEY, &second).await, Created::Taken);
-    assert_eq!(create(&**objects, ARCHIVE, KEY, &first).await, Created::Taken);
+    assert_eq!(create(&**objects, ARCHIVE, KEY, &first).await, PutResult::Created);
+    assert_eq!(create(&**objects, ARCHIVE, KEY, &second).await, PutResult::AlreadyExists);
+    assert_eq!(create(&**objects, ARCHIVE, KEY, &first).await, PutResult::AlreadyExists);
     assert_holds(objects, KEY, &first).await;
 }
 
@@ -55,7 +55,7 @@ pub async fn what_could_overwrite_is_refused_and_changes_nothing(objects: &Subje
     assert!(objects.refuses_overwrite(ARCHIVE, KEY).await.unwrap(), "a key that is free");
     assert_eq!(objects.get(ARCHIVE, KEY).await.unwrap(), None);
     let body = Bytes::from_static(b"first");
-    assert_eq!(create(&**objects, ARCHIVE, KEY, &body).await, Created::New);
+    assert_eq!(create(&**objects, ARCHIVE, KEY, &body).await, PutResult::Created);
     assert!(objects.refuses_overwrite(ARCHIVE, KEY).await.unwrap(), "a key that is taken");
     assert_holds(objects, KEY, &body).await;
 }
@@ -72,7 +72,7 @@ pub async fn of_racing_creations_one_wins(objects: &Subject) {
     }
     let ended = racing.join_all().await;
     let winners: Vec<_> =
-        ended.into_iter().filter(|(created, _)| *created == Created::New).collect();
+        ended.into_iter().filter(|(created, _)| *created == PutResult::Created).collect();
     let [(_, body)] = winners.as_slice() else { panic!("{} winners", winners.len()) };
     assert_holds(objects, KEY, body).await;
 }
@@ -87,24 +87,24 @@ pub async fn what_is_not_there_is_none(objects: &Subject) {
 }
 
 pub async fn an_object_may_be_empty(objects: &Subject) {
-    assert_eq!(create(&**objects, ARCHIVE, KEY, &Bytes::new()).await, Created::New);
-    assert_eq!(create(&**objects, ARCHIVE, KEY, &Bytes::new()).await, Created::Taken);
+    assert_eq!(create(&**objects, ARCHIVE, KEY, &Bytes::new()).await, PutResult::Created);
+    assert_eq!(create(&**objects, ARCHIVE, KEY, &Bytes::new()).await, PutResult::AlreadyExists);
     assert_holds(objects, KEY, &Bytes::new()).await;
 }
 
 pub async fn an_object_may_be_large(objects: &Subject) {
     let body: Vec<u8> = (0..5 * 1024 * 1024u32).map(|n| n.to_le_bytes()[n as usize % 3]).collect();
     let body = Bytes::from(body);
-    assert_eq!(create(&**objects, ARCHIVE, KEY, &body).await, Created::New);
+    assert_eq!(create(&**objects, ARCHIVE, KEY, &body).await, PutResult::Created);
     assert_holds(objects, KEY, &body).await;
 }
 
 pub async fn buckets_are_apart(objects: &Subject) {
     let (one, other) = (Bytes::from_static(b"archive"), Bytes::from_static(b"state"));
-    assert_eq!(create(&**objects, ARCHIVE, KEY, &one).await, Created::New);
+    assert_eq!(create(&**objects, ARCHIVE, KEY, &one).await, PutResult::Created);
     assert_eq!(objects.get(STATE, KEY).await.unwrap(), None);
     assert!(objects.list(STATE, "", "", 10).await.unwrap().is_empty());
-    assert_eq!(create(&**objects, STATE, KEY, &other).await, Created::New);
+    assert_eq!(create(&**objects, STATE, KEY, &other).await, PutResult::Created);
     assert_holds(objects, KEY, &one).await;
 }
 
@@ -159,6 +159,7 @@ async fn create_all(objects: &Subject, keys: impl IntoIterator<Item = String>) {
         let body = &body;
         async move { create(&**objects, STATE, &key, body).await }
     });
-    let all = created.buffer_unordered(16).all(|created| async move { created == Created::New });
+    let all =
+        created.buffer_unordered(16).all(|created| async move { created == PutResult::Created });
     assert!(all.await);
 }

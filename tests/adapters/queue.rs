@@ -24,7 +24,7 @@ async fn messages_are_taken_as_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_queue_left_over_is_told() {
+async fn messages_that_the_queue_refused_are_returned() {
     let aws = Aws::start("key").await;
     let queue = sqs(&endpoint(&aws, "SQS"), QUEUE_URL).await;
     aws.queue.leave([1, 3].into());

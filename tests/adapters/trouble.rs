@@ -11,17 +11,17 @@ use tokio::net::TcpListener;
 
 use super::cursors::stream;
 use super::environment::{dynamodb, endpoint, s3, secrets_manager};
-use super::objects::about;
+use super::objects::meta;
 use fixtures::aws::{ARCHIVE, Aws, TABLE};
 use fixtures::http::{Server, answer};
 
 /// How a request ended, without what it would have given.
-type Ended = Result<(), StoreError>;
+type Outcome = Result<(), StoreError>;
 
 /// Every request of a store.
-async fn objects_requests(objects: &dyn Objects, bucket: &str) -> Vec<(&'static str, Ended)> {
+async fn objects_requests(objects: &dyn Objects, bucket: &str) -> Vec<(&'static str, Outcome)> {
     let body = Bytes::from_static(b"x");
-    let create = objects.create(bucket, "a/key", body.clone(), &about(&body)).await.map(drop);
+    let create = objects.create(bucket, "a/key", body.clone(), &meta(&body)).await.map(drop);
     vec![
         ("create", create),
         ("get", objects.get(bucket, "a/key").await.map(drop)),
@@ -30,7 +30,7 @@ async fn objects_requests(objects: &dyn Objects, bucket: &str) -> Vec<(&'static 
     ]
 }
 
-async fn cursors_requests(cursors: &dyn Cursors) -> Vec<(&'static str, Ended)> {
+async fn cursors_requests(cursors: &dyn Cursors) -> Vec<(&'static str, Outcome)> {
     let update = Update { set: vec![("seq", Value::N(0))], ..Update::default() };
     vec![
         ("get", cursors.get(&stream(1)).await.map(drop)),
@@ -39,7 +39,7 @@ async fn cursors_requests(cursors: &dyn Cursors) -> Vec<(&'static str, Ended)> {
 }
 
 /// Every request to AWS at a URL.
-async fn all_requests(url: &str) -> Vec<(&'static str, Ended)> {
+async fn all_requests(url: &str) -> Vec<(&'static str, Outcome)> {
     let mut all = objects_requests(&s3(url).await, ARCHIVE).await;
     all.extend(cursors_requests(&dynamodb(url, TABLE).await).await);
     all.push(("read", secrets_manager(url).await.read().await.map(drop)));
@@ -47,7 +47,7 @@ async fn all_requests(url: &str) -> Vec<(&'static str, Ended)> {
 }
 
 /// Each may pass, and says so without a line break.
-fn assert_unclear(requests: &[(&'static str, Ended)], why: impl Debug) {
+fn assert_unclear(requests: &[(&'static str, Outcome)], why: impl Debug) {
     for (name, ended) in requests {
         let Err(StoreError::Indeterminate(cause)) = ended else {
             panic!("{why:?}: {name}: {ended:?}")
@@ -57,7 +57,7 @@ fn assert_unclear(requests: &[(&'static str, Ended)], why: impl Debug) {
 }
 
 /// Each needs somebody, and says so without a line break.
-fn assert_refused(requests: &[(&'static str, Ended)], why: impl Debug) {
+fn assert_refused(requests: &[(&'static str, Outcome)], why: impl Debug) {
     for (name, ended) in requests {
         let Err(StoreError::Denied(cause) | StoreError::Rejected(cause)) = ended else {
             panic!("{why:?}: {name}: {ended:?}")
@@ -82,7 +82,7 @@ async fn always(status: u16, code: &'static str) -> Server {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_there_may_pass() {
+async fn no_listener_is_a_transient_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -177,7 +177,7 @@ async fn a_key_stays_below_the_folder() {
     let objects = FolderObjects::new(folder.path().join("root"));
     for key in ["../outside", "a/../../outside", "/etc/outside", "a/../b"] {
         let body = Bytes::from_static(b"x");
-        let created = objects.create(ARCHIVE, key, body.clone(), &about(&body)).await;
+        let created = objects.create(ARCHIVE, key, body.clone(), &meta(&body)).await;
         assert!(matches!(created, Err(StoreError::Rejected(_))), "{key}: {created:?}");
         assert!(matches!(objects.get(ARCHIVE, key).await, Err(StoreError::Rejected(_))), "{key}");
     }

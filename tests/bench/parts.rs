@@ -103,14 +103,14 @@ fn part(criterion: &mut Criterion) {
     let lines = body();
     let mut group = group(criterion, "a part", lines.len());
     let mut compressor = Compressor::new(CompressionLvl::new(i32::from(LEVEL)).unwrap());
-    let mut room = vec![0; compressor.gzip_compress_bound(lines.len())];
+    let mut buffer = vec![0; compressor.gzip_compress_bound(lines.len())];
     group.bench_function("gzip, libdeflate", |bencher| {
-        bencher.iter(|| compressor.gzip_compress(&lines, &mut room).unwrap());
+        bencher.iter(|| compressor.gzip_compress(&lines, &mut buffer).unwrap());
     });
     group.bench_function("gzip, zlib-rs", |bencher| {
         bencher.iter(|| {
-            let room = Vec::with_capacity(lines.len() / 4);
-            let mut encoder = GzEncoder::new(room, Compression::new(u32::from(LEVEL)));
+            let buffer = Vec::with_capacity(lines.len() / 4);
+            let mut encoder = GzEncoder::new(buffer, Compression::new(u32::from(LEVEL)));
             encoder.write_all(&lines).unwrap();
             encoder.finish().unwrap()
         });

@@ -55,7 +55,7 @@ struct Case {
 }
 
 /// What one process took to archive everything.
-struct Taken {
+struct Measured {
     seconds: f64,
     processor_seconds: f64,
     floor_seconds: f64,
@@ -84,7 +84,7 @@ async fn environment(case: Case) -> Environment {
 }
 
 /// Lets a new process archive everything.
-async fn archive(case: Case) -> Taken {
+async fn archive(case: Case) -> Measured {
     let environment = environment(case).await;
     let function = Function::spawn(&environment, &[("PAGE_LIMIT", PAGE_ROWS)]).await;
     function.start_time().await;
@@ -107,7 +107,7 @@ async fn archive(case: Case) -> Taken {
     // Made-up events without an id may be equal to the last byte: those are one.
     assert!(written > case.events as u64 * 999 / 1000, "{written} of {}", case.events);
     let parts = parts(&environment).await;
-    Taken {
+    Measured {
         seconds,
         processor_seconds: after - before,
         floor_seconds: floor_seconds(&parts),
@@ -140,10 +140,10 @@ async fn parts(environment: &Environment) -> Vec<Part> {
 fn floor_seconds(parts: &[Part]) -> f64 {
     let mut compressor = Compressor::new(CompressionLvl::new(LEVEL).expect("a level"));
     let longest = parts.iter().map(|part| part.raw.len()).max().unwrap_or(0);
-    let mut room = vec![0; compressor.gzip_compress_bound(longest)];
+    let mut buffer = vec![0; compressor.gzip_compress_bound(longest)];
     let before = processor_seconds("thread-self");
     for Part { raw, gzip_bytes } in parts {
-        let written = compressor.gzip_compress(raw, &mut room).expect("there is room");
+        let written = compressor.gzip_compress(raw, &mut buffer).expect("there is room");
         assert_eq!(written, *gzip_bytes, "the function compresses at another level");
     }
     processor_seconds("thread-self") - before
@@ -159,25 +159,25 @@ fn row(name: &str, value: &str) {
     println!("| {name} | {value} |");
 }
 
-async fn rounds(case: Case) -> Vec<Taken> {
-    let mut taken = Vec::new();
+async fn rounds(case: Case) -> Vec<Measured> {
+    let mut measured = Vec::new();
     for _ in 0..ROUNDS {
-        taken.push(archive(case).await);
+        measured.push(archive(case).await);
     }
-    taken
+    measured
 }
 
-fn of(taken: &[Taken], value: impl Fn(&Taken) -> f64) -> f64 {
-    median(taken.iter().map(value).collect())
+fn of(measured: &[Measured], value: impl Fn(&Measured) -> f64) -> f64 {
+    median(measured.iter().map(value).collect())
 }
 
 /// The middle, and the least and the most.
-fn spread(taken: &[Taken], value: impl Fn(&Taken) -> f64) -> String {
-    let (least, most) = taken
+fn spread(measured: &[Measured], value: impl Fn(&Measured) -> f64) -> String {
+    let (least, most) = measured
         .iter()
         .map(&value)
         .fold((f64::MAX, f64::MIN), |(least, most), value| (least.min(value), most.max(value)));
-    format!("{:.2} ({least:.2} to {most:.2})", of(taken, value))
+    format!("{:.2} ({least:.2} to {most:.2})", of(measured, value))
 }
 
 fn mebibytes(bytes: f64) -> String {
@@ -188,9 +188,9 @@ fn mebibytes(bytes: f64) -> String {
 async fn cost() {
     let case = Case { events: EVENTS, is_gzip: false, latency: Duration::ZERO };
     let plain = rounds(case).await;
-    let ratio = |taken: &Taken| taken.processor_seconds / taken.floor_seconds;
-    let per_million = |taken: &Taken| taken.processor_seconds * 1e6 / EVENTS as f64;
-    let megabytes = |taken: &Taken| taken.raw_bytes / 1e6 / taken.processor_seconds;
+    let ratio = |measured: &Measured| measured.processor_seconds / measured.floor_seconds;
+    let per_million = |measured: &Measured| measured.processor_seconds * 1e6 / EVENTS as f64;
+    let megabytes = |measured: &Measured| measured.raw_bytes / 1e6 / measured.processor_seconds;
     row("processor time / the compressor's alone", &spread(&plain, ratio));
     let gzip = rounds(Case { is_gzip: true, ..case }).await;
     row("the same, answers compressed", &spread(&gzip, ratio));
@@ -198,13 +198,13 @@ async fn cost() {
     row("MB of events a processor second", &format!("{:.0}", of(&plain, megabytes)));
     row(
         "events a second, end to end",
-        &format!("{:.0}", of(&plain, |taken| EVENTS as f64 / taken.seconds)),
+        &format!("{:.0}", of(&plain, |measured| EVENTS as f64 / measured.seconds)),
     );
     row(
         "bytes of events / bytes written",
-        &format!("{:.2}", of(&plain, |taken| taken.raw_bytes / taken.gzip_bytes)),
+        &format!("{:.2}", of(&plain, |measured| measured.raw_bytes / measured.gzip_bytes)),
     );
-    let resident_bytes = of(&plain, |taken| taken.resident_bytes);
+    let resident_bytes = of(&plain, |measured| measured.resident_bytes);
     row("peak resident, 200,000 events", &mebibytes(resident_bytes));
 }
 
@@ -215,7 +215,7 @@ async fn growth() {
     let many = archive(Case { events: MANY_EVENTS, ..case }).await;
     row("peak resident, 10,000 events", &mebibytes(few.resident_bytes));
     row("peak resident, 1,000,000 events", &mebibytes(many.resident_bytes));
-    let growth = |taken: &Taken, events: usize| taken.processor_seconds / events as f64;
+    let growth = |measured: &Measured, events: usize| measured.processor_seconds / events as f64;
     let growth = growth(&many, MANY_EVENTS) / growth(&few, FEW_EVENTS);
     row("processor time an event, 1,000,000 / 10,000", &format!("{growth:.2}"));
 }
@@ -224,10 +224,10 @@ async fn growth() {
 async fn distance() {
     let case = Case { events: DISTANT_EVENTS, is_gzip: false, latency: LATENCY };
     let distant = rounds(case).await;
-    let ratio = |taken: &Taken| taken.seconds / (taken.pages * LATENCY.as_secs_f64());
+    let ratio = |measured: &Measured| measured.seconds / (measured.pages * LATENCY.as_secs_f64());
     row(
         "time / pages x latency, at 300 ms a page",
-        &format!("{}, {} pages", spread(&distant, ratio), of(&distant, |taken| taken.pages)),
+        &format!("{}, {} pages", spread(&distant, ratio), of(&distant, |measured| measured.pages)),
     );
 }
 

@@ -52,7 +52,7 @@ async fn without_a_date_nothing_is_known_of_the_clock() {
 
 /// A page arrives while the engine works on another one.
 #[tokio::test]
-async fn a_request_goes_on_while_nobody_waits_for_it() {
+async fn a_request_continues_when_its_caller_stops_waiting() {
     let raw = Raw::start().await;
     let page = raw.client.page(raw.request());
     timeout(LIMIT, take(&raw.listener)).await.expect("the request is sent").unwrap();

@@ -83,7 +83,7 @@ async fn a_write_that_could_overwrite_is_refused() {
 }
 
 #[tokio::test]
-async fn a_missing_object_is_404_and_listings_go_on_where_they_stopped() {
+async fn a_missing_object_is_404_and_listings_continue_where_they_stopped() {
     let aws = Aws::start("secret").await;
     let client = s3(&aws).await;
     let missing = client.get_object().bucket(ARCHIVE).key("journal/none").send().await;
@@ -108,7 +108,7 @@ async fn a_missing_object_is_404_and_listings_go_on_where_they_stopped() {
 }
 
 #[tokio::test]
-async fn conditional_updates_hold_and_the_test_has_its_hand_on_the_table() {
+async fn conditional_updates_are_checked_and_a_test_can_edit_the_table() {
     let aws = Aws::start("secret").await;
     let client = dynamodb(&aws).await;
     let update = || {

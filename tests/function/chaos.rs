@@ -1,5 +1,5 @@
 //! Everything at once: faults of JumpCloud and of AWS, kills, late events, cursors lost and sweeps
-//! set back, in thirty mixes of chance. Nothing lost, nothing twice.
+//! set back, in thirty runs, each drawn from a seed of its own. Nothing is lost, nothing is archived twice.
 
 use engine::limits::HOUR_MS;
 use fastrand::Rng;
@@ -12,10 +12,10 @@ use fixtures::environment::{Environment, INVOCATION_LIMIT, STREAM, only_stream};
 use fixtures::event::{event, now_ms, spread};
 use fixtures::fault_proxy::{Fault, Way};
 
-const MIXES: u64 = 30;
-/// Mixes at a time: they mostly wait.
+const RUNS: u64 = 30;
+/// Runs at the same time: they mostly wait.
 const AT_ONCE: usize = 6;
-/// Interrupted runs a mix.
+/// Interrupted invocations per run.
 const ROUNDS: usize = 5;
 
 const SETTINGS: [(&str, &str); 3] =
@@ -23,15 +23,15 @@ const SETTINGS: [(&str, &str); 3] =
 const WAYS: [Way; 5] = [Way::Kill, Way::KillAfter, Way::Cut, Way::CutAfter, Way::Answer500];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thirty_mixes_lose_nothing_and_repeat_nothing() {
-    let mixes = stream::iter(0..MIXES).map(mix).buffer_unordered(AT_ONCE);
-    let met: usize = mixes.fold(0, async |all, met| all + met).await;
-    println!("{met} faults of AWS in {MIXES} mixes");
+async fn thirty_runs_with_faults_lose_nothing_and_repeat_nothing() {
+    let runs = stream::iter(0..RUNS).map(run_with_faults).buffer_unordered(AT_ONCE);
+    let met: usize = runs.fold(0, async |all, met| all + met).await;
+    println!("{met} faults of AWS in {RUNS} runs");
     assert!(met > 30, "only {met} faults were met");
 }
 
-/// One mix. Says how many of its faults of AWS were met.
-async fn mix(seed: u64) -> usize {
+/// One run with faults. Returns how many of its faults of AWS were met.
+async fn run_with_faults(seed: u64) -> usize {
     let mut chance = Rng::with_seed(seed);
     let environment = Environment::start().await;
     let proxy = &environment.aws.proxy;
@@ -46,9 +46,9 @@ async fn mix(seed: u64) -> usize {
             .collect();
         environment.load(&late);
         events.extend(late);
-        let weather = passing();
+        let faults = passing();
         environment
-            .fault(weather[chance.usize(..weather.len())].clone(), When::Next(chance.u64(..4)));
+            .fault(faults[chance.usize(..faults.len())].clone(), When::Next(chance.u64(..4)));
         let (at, lasting) = (proxy.count() + chance.usize(..25), chance.u8(..4) == 0);
         let way = WAYS[chance.usize(..WAYS.len())];
         proxy.arm(Fault {

@@ -34,7 +34,7 @@ fn price(operation: &str) -> f64 {
 const LOG_KILOBYTES: f64 = 5.0;
 
 /// The calls of one invocation, by operation.
-async fn tick(environment: &Environment, function: &Function) -> BTreeMap<String, usize> {
+async fn scheduled_run(environment: &Environment, function: &Function) -> BTreeMap<String, usize> {
     let (before, logged) = (environment.aws.proxy.count(), function.output().len());
     function.run("{}").await;
     let mut calls = BTreeMap::new();
@@ -67,12 +67,12 @@ fn dollars(calls: &BTreeMap<String, usize>) -> f64 {
 fn rows(name: &str, calls: &BTreeMap<String, usize>, seconds: f64) -> Vec<String> {
     let logs = LOG_KILOBYTES * 1e3 / 1e9 * 0.5;
     let row = |minutes: f64| {
-        let ticks = MONTH / minutes;
+        let runs = MONTH / minutes;
         let secrets = price("GetSecretValue") * (minutes / SECRET_MINUTES).min(1.0);
         let (services, lambda) = (dollars(calls) + secrets, lambda(seconds));
-        let month = |each: f64| format!("${:.2}", each * ticks);
+        let month = |each: f64| format!("${:.2}", each * runs);
         format!(
-            "| {name}, {minutes} min | {ticks} | {} | {} | {} | **{}** |",
+            "| {name}, {minutes} min | {runs} | {} | {} | {} | **{}** |",
             month(services),
             month(lambda),
             month(logs),
@@ -83,7 +83,7 @@ fn rows(name: &str, calls: &BTreeMap<String, usize>, seconds: f64) -> Vec<String
 }
 
 /// Tells which of `rows` the page lacks.
-fn assert_told(rows: &[String]) {
+fn assert_on_page(rows: &[String]) {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cost.md"));
     let page = page.unwrap();
     let is_there = rows.iter().all(|row| page.contains(row));
@@ -104,20 +104,20 @@ async fn the_page_on_cost_has_the_figures_of_the_calls_that_are_made() {
         }
     };
     load();
-    tick(&environment, &function).await;
-    let idle = tick(&environment, &function).await;
+    scheduled_run(&environment, &function).await;
+    let idle = scheduled_run(&environment, &function).await;
     load();
     let before = environment.aws.proxy.created().len();
-    let active = tick(&environment, &function).await;
+    let active = scheduled_run(&environment, &function).await;
     assert_eq!(environment.aws.proxy.created().len() - before, 6, "entry, four parts and a slot");
     let report = function.run("{}").await;
     assert_eq!(only_stream(&report)["written"], 0);
 
-    let mut told = [rows("idle", &idle, 0.5), rows("active", &active, 1.0)].concat();
-    told.extend([("idle", idle), ("active", active)].map(|(name, calls)| {
+    let mut table = [rows("idle", &idle, 0.5), rows("active", &active, 1.0)].concat();
+    table.extend([("idle", idle), ("active", active)].map(|(name, calls)| {
         format!("| {name} | {} | ${:.2} |", listed(&calls), dollars(&calls) * 1e6)
     }));
-    assert_told(&told);
+    assert_on_page(&table);
 }
 
 /// Events at once of which there are as many as a million's tenth, from all services over 23 hours.
@@ -131,7 +131,7 @@ const CALLS_DOLLARS: f64 = 0.01;
 const PAGE_SECONDS: f64 = 3.0;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_on_cost_tells_what_a_million_events_cost() {
+async fn the_page_on_cost_states_what_a_million_events_cost() {
     let environment = Environment::start().await;
     let to_ms = now_ms() - 60_000;
     let mut generator = Generator::new(1, ORGANIZATION);
@@ -150,7 +150,7 @@ async fn the_page_on_cost_tells_what_a_million_events_cost() {
     let storage = 1e6 * EVENT_BYTES / RATIO / 1e9 * 0.023;
     println!("{}: ${services:.4}", listed(&calls));
     assert!(services <= CALLS_DOLLARS, "{}: ${services:.4}", listed(&calls));
-    assert_told(&[
+    assert_on_page(&[
         format!("| calls to AWS | at most ${CALLS_DOLLARS} |"),
         format!("| Lambda: 100 pages of {PAGE_SECONDS} seconds | ${lambda:.3} |"),
         format!("| a month of the archive's storage | ${storage:.3} |"),

@@ -65,7 +65,7 @@ async fn deploy(environment: &Environment, overrides: &[(&str, &str)], kind: &st
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stack_that_works_is_told_so() {
+async fn a_stack_that_works_is_confirmed() {
     let environment = Environment::start().await;
     for kind in ["Create", "Update", "Delete"] {
         assert_eq!(deploy(&environment, &[], kind).await["Status"], "SUCCESS", "{kind}");
@@ -129,7 +129,7 @@ async fn an_answer_is_sent_again_where_that_helps_and_follows_no_redirect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_but_s3_is_answered() {
+async fn only_an_address_of_s3_is_answered() {
     let environment = Environment::start().await;
     let function = Function::spawn(&environment, &[]).await;
     let event =

@@ -69,7 +69,10 @@ async fn a_hundred_organizations_take_one_round_of_the_queue() {
     let ids = list(0..100);
     let function = Function::spawn(&environment, &settings(&ids)).await;
     let report = function.run("{}").await;
-    assert_eq!(report["queued"], json!({"sent": 100, "outstanding": 0, "resting": 0, "failed": 0}));
+    assert_eq!(
+        report["queued"],
+        json!({"sent": 100, "outstanding": 0, "suspended": 0, "failed": 0})
+    );
     assert_eq!(report["streams"], json!([]), "the runs have reports of their own");
     let again = function.run("{}").await;
     assert_eq!(again["queued"]["sent"], 0, "no stream is queued twice");
@@ -110,7 +113,7 @@ async fn two_thousand_streams_are_queued_by_one_invocation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_organization_that_is_refused_or_throttled_holds_up_no_other() {
+async fn one_organization_that_is_refused_or_throttled_does_not_block_others() {
     let environment = Environment::start().await;
     let mut events = organizations(&environment, 6);
     {
@@ -149,7 +152,7 @@ async fn one_organization_that_is_refused_or_throttled_holds_up_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_keeps_failing_rests_until_its_next_probe() {
+async fn a_stream_that_keeps_failing_is_suspended_until_its_next_probe() {
     let environment = Environment::start().await;
     organizations(&environment, 2);
     let ids = list(0..3);
@@ -160,7 +163,7 @@ async fn a_stream_that_keeps_failing_rests_until_its_next_probe() {
         work(&environment, &function).await;
     }
     let report = function.run("{}").await;
-    assert_eq!((&report["queued"]["sent"], &report["queued"]["resting"]), (&2.into(), &1.into()));
+    assert_eq!((&report["queued"]["sent"], &report["queued"]["suspended"]), (&2.into(), &1.into()));
     let line = &report["streams"][0];
     assert_eq!((&line["stream"], &line["outcome"]), (&id(2).into(), &"waiting".into()));
     assert!(line["error"].as_str().unwrap().contains("404"), "{report}");

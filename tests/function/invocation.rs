@@ -125,7 +125,7 @@ async fn validate_checks_everything_and_pulls_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn status_tells_every_stream() {
+async fn status_lists_every_stream() {
     let environment = Environment::start().await;
     environment.load(&series(1, 25, now_ms() - 600_000, 1_000));
     let function = Function::spawn(&environment, &[]).await;

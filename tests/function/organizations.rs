@@ -89,7 +89,7 @@ async fn a_new_organization_is_found_and_a_vanished_one_recovered_and_reported()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_discovery_the_known_organizations_are_collected_and_it_is_told() {
+async fn without_discovery_the_known_organizations_are_collected_and_the_report_says_so() {
     let environment = Environment::start().await;
     portal(&environment, 3);
     let function = Function::spawn(&environment, &OF_PROVIDER).await;

@@ -150,7 +150,7 @@ async fn a_year_of_retry_after_ends_the_run_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_person_must_mend_fails_the_invocation_in_plain_words() {
+async fn what_an_operator_must_fix_fails_the_invocation_and_says_why() {
     for status in [400, 401, 402, 403, 404] {
         let (environment, events) = environment().await;
         environment.fault(Fault::error(status, "the reason JumpCloud gives"), When::Always);
@@ -192,7 +192,7 @@ async fn a_clock_set_back_waits() {
     let (environment, mut events) = environment().await;
     let settings = [("OVERLAP", "0s"), ("PAGE_LIMIT", "10")];
     Function::spawn(&environment, &settings).await.run("{}").await;
-    environment.set_ahead_ms(-3_600_000);
+    environment.set_clock_skew_ms(-3_600_000);
     let function = Function::spawn(&environment, &settings).await;
     match function.invoke("{}", INVOCATION_LIMIT).await {
         Outcome::Response(report) => {
@@ -200,7 +200,7 @@ async fn a_clock_set_back_waits() {
         }
         other => panic!("{other:?}\n{}", function.output()),
     }
-    environment.set_ahead_ms(0);
+    environment.set_clock_skew_ms(0);
     let more = series(1_000, 5, now_ms() - 2_000, 1);
     environment.load(&more);
     events.extend(more);

@@ -11,14 +11,14 @@ use fixtures::iam::stack::{FORMER_KEY, KEY};
 const VALIDATE: &str = r#"{"task":"validate"}"#;
 
 /// What `validate` finds wrong, in one line.
-async fn wrong(stage: &Environment, overrides: &[(&str, &str)]) -> String {
-    Function::spawn(stage, overrides).await.fail(VALIDATE).await
+async fn wrong(environment: &Environment, overrides: &[(&str, &str)]) -> String {
+    Function::spawn(environment, overrides).await.fail(VALIDATE).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stack_as_it_should_be_passes_every_check() {
-    let stage = Environment::start().await;
-    let function = Function::spawn(&stage, &[]).await;
+    let environment = Environment::start().await;
+    let function = Function::spawn(&environment, &[]).await;
     for time in 1..=2 {
         let report = function.run(VALIDATE).await;
         let checks = report["checks"].as_array().unwrap();
@@ -43,10 +43,11 @@ async fn a_stack_as_it_should_be_passes_every_check() {
             ");
         }
         // The first object of each bucket, the prefix, and one of each check.
-        let written = stage.aws.buckets.keys(ARCHIVE).len() + stage.aws.buckets.keys(STATE).len();
+        let written =
+            environment.aws.buckets.keys(ARCHIVE).len() + environment.aws.buckets.keys(STATE).len();
         assert_eq!(written, 3 + 2 * time);
     }
-    assert_eq!(stage.event_requests(), 0, "nothing is pulled");
+    assert_eq!(environment.event_requests(), 0, "nothing is pulled");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,9 +62,9 @@ async fn every_statement_that_is_missing_is_named() {
         ("CollectorRole", "MoveCursors", "cursor table: "),
         ("CollectorRole", "ReadSecret", "not authorized to perform: secretsmanager:GetSecretValue"),
     ] {
-        let stage = Environment::start().await;
-        stage.account().lose(holder, sid);
-        let wrong = wrong(&stage, &[]).await;
+        let environment = Environment::start().await;
+        environment.account().lose(holder, sid);
+        let wrong = wrong(&environment, &[]).await;
         assert!(wrong.contains(says), "{holder}, {sid}: {wrong}");
         if !["DenyOverwrite", "ReadSecret"].contains(&sid) {
             assert!(wrong.contains(&format!("the statement {sid} of")), "{holder}, {sid}: {wrong}");
@@ -74,47 +75,48 @@ async fn every_statement_that_is_missing_is_named() {
 /// The stack is refused before anything is written that would keep its buckets from being taken back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_put_that_is_let_through_writes_nothing() {
-    let stage = Environment::start().await;
-    stage.account().lose("ArchiveBucket", "DenyOverwrite");
-    let said = wrong(&stage, &[]).await;
+    let environment = Environment::start().await;
+    environment.account().lose("ArchiveBucket", "DenyOverwrite");
+    let said = wrong(&environment, &[]).await;
     assert!(said.contains("S3 let it through, where AccessDenied was expected"), "{said}");
-    let puts = stage.aws.proxy.seen().into_iter().filter(|seen| seen.operation == "PutObject");
+    let puts =
+        environment.aws.proxy.seen().into_iter().filter(|seen| seen.operation == "PutObject");
     let answers: Vec<_> = puts.take(2).map(|seen| seen.status).collect();
     assert_eq!(answers, [Some(400), Some(403)], "let through and of no effect; refused");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_was_changed_is_missed_until_it_is_named() {
-    let stage = Environment::start().await;
-    stage.account().deploy(&[("KmsKeyArn", KEY)]);
-    stage.load(&series(1, 25, now_ms() - 600_000, 1_000));
-    let function = Function::spawn(&stage, &[]).await;
+    let environment = Environment::start().await;
+    environment.account().deploy(&[("KmsKeyArn", KEY)]);
+    environment.load(&series(1, 25, now_ms() - 600_000, 1_000));
+    let function = Function::spawn(&environment, &[]).await;
     function.run(VALIDATE).await;
     function.run("{}").await;
-    stage.account().lose("CollectorRole", "UseKeyForBuckets");
-    let said = wrong(&stage, &[]).await;
+    environment.account().lose("CollectorRole", "UseKeyForBuckets");
+    let said = wrong(&environment, &[]).await;
     assert!(said.contains("not authorized to perform: kms:GenerateDataKey"), "{said}");
 
-    stage.account().deploy(&[]);
-    let said = wrong(&stage, &[]).await;
+    environment.account().deploy(&[]);
+    let said = wrong(&environment, &[]).await;
     for bucket in ["archive", "state"] {
         let name = format!("{bucket} bucket, what was written before: ");
         assert!(said.contains(&name) && said.contains("FormerKmsKeyArns"), "{said}");
         assert!(!said.contains(&format!("{bucket} bucket, what is written now")), "{said}");
     }
-    stage.account().deploy(&[("FormerKmsKeyArns", FORMER_KEY)]);
-    assert!(wrong(&stage, &[]).await.contains("FormerKmsKeyArns"), "another key");
-    stage.account().deploy(&[("FormerKmsKeyArns", KEY)]);
+    environment.account().deploy(&[("FormerKmsKeyArns", FORMER_KEY)]);
+    assert!(wrong(&environment, &[]).await.contains("FormerKmsKeyArns"), "another key");
+    environment.account().deploy(&[("FormerKmsKeyArns", KEY)]);
     assert_eq!(function.run(VALIDATE).await["ok"], true);
     assert_eq!(function.run("{}").await["streams"][0]["outcome"], "ok");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_prefix_is_fixed_by_the_first_check() {
-    let stage = Environment::start().await;
-    Function::spawn(&stage, &[]).await.run(VALIDATE).await;
-    let said = wrong(&stage, &[("ARCHIVE_PREFIX", "logs/")]).await;
+    let environment = Environment::start().await;
+    Function::spawn(&environment, &[]).await.run(VALIDATE).await;
+    let said = wrong(&environment, &[("ARCHIVE_PREFIX", "logs/")]).await;
     assert!(said.contains("is logs/, but this archive began with events/: set it back"), "{said}");
-    let report: Value = Function::spawn(&stage, &[]).await.run(VALIDATE).await;
+    let report: Value = Function::spawn(&environment, &[]).await.run(VALIDATE).await;
     assert_eq!(report["ok"], true);
 }

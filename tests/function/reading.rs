@@ -115,7 +115,7 @@ async fn windows_meet_whether_the_end_bound_is_inclusive_or_not() {
     for end_inclusive in [true, false] {
         let environment = Environment::start().await;
         environment.jumpcloud.world().behaviours.end_inclusive = end_inclusive;
-        environment.set_ahead_ms(-10_000);
+        environment.set_clock_skew_ms(-10_000);
         let events = series(1, 4_000, now_ms() - 11_000, 1);
         environment.load(&events);
         let settings = [("OVERLAP", "0s"), ("PAGE_LIMIT", "10000")];
@@ -124,7 +124,7 @@ async fn windows_meet_whether_the_end_bound_is_inclusive_or_not() {
         for _ in 0..3 {
             counts.push(only_stream(&function.run("{}").await)["written"].as_u64());
         }
-        environment.set_ahead_ms(0);
+        environment.set_clock_skew_ms(0);
         Function::spawn(&environment, &settings).await.run("{}").await;
         assert!(counts.iter().any(|count| *count > Some(0)), "no window ended among the events");
         environment.archive().await.assert_holds(&events);

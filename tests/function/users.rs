@@ -150,7 +150,7 @@ async fn each_of_2350_users_is_there_once_over_moving_pages_a_429_and_a_kill() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_setting_nobody_is_asked() {
+async fn without_the_setting_users_are_not_requested() {
     let environment = environment(10).await;
     for settings in [vec![], vec![("SYSTEM_USERS", "off")]] {
         let function = Function::spawn(&environment, &settings).await;
@@ -166,9 +166,9 @@ async fn without_the_setting_nobody_is_asked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_day_starts_anew() {
     let environment = environment(150).await;
-    environment.set_ahead_ms(-DAY_MS);
+    environment.set_clock_skew_ms(-DAY_MS);
     Function::spawn(&environment, &[DAILY]).await.run("{}").await;
-    environment.set_ahead_ms(0);
+    environment.set_clock_skew_ms(0);
     let report = Function::spawn(&environment, &[DAILY]).await.run("{}").await;
     assert_eq!(line(&report)["written"], 150, "{report}");
     let snapshots = snapshot::read(&environment.aws.buckets).await;
@@ -222,7 +222,7 @@ async fn fields_are_kept_or_left_out_and_values_untouched() {
 
 /// The events are collected whatever is the matter with the users, and it is told.
 #[tokio::test(flavor = "multi_thread")]
-async fn users_that_cannot_be_read_hold_up_no_events() {
+async fn users_that_cannot_be_read_do_not_block_events() {
     let environment = environment(10).await;
     fault(&environment, Fault::error(403, "Forbidden"), When::Always);
     let function = Function::spawn(&environment, &[DAILY]).await;

@@ -184,7 +184,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "positions counted on when a walk begins anew",
         edits: &[(
             "src/engine/read/paging.rs",
-            "        self.given_up = (i64::MIN, 0);
+            "        self.skipped = (i64::MIN, 0);
         Step::Next",
             "        Step::Next",
         )],

@@ -23,9 +23,9 @@ pub(crate) fn whole_history(world: &World, schedule: &Schedule) -> Vec<String> {
         wrong.extend(index(world, stream).err());
     }
     match archive(world, schedule) {
-        Ok(held) => {
-            wrong.extend(against_truth(world, schedule, &held));
-            wrong.extend(positions(world, schedule, &held));
+        Ok(contents) => {
+            wrong.extend(against_truth(world, schedule, &contents));
+            wrong.extend(positions(world, schedule, &contents));
         }
         Err(finding) => wrong.push(finding),
     }
@@ -84,21 +84,21 @@ fn index(world: &World, stream: &StreamId) -> Result<(), String> {
 }
 
 /// Lines of the archive.
-struct Held {
+struct Contents {
     /// How often each row of the truth is there.
     times: Vec<usize>,
     /// Rows that were not fetched, by stream, query and time.
-    given_up: BTreeMap<(StreamId, String, String), usize>,
+    skipped: BTreeMap<(StreamId, String, String), usize>,
     wrong: Vec<String>,
 }
 
 /// Reads everything there ever was in the archive.
-fn archive(world: &World, schedule: &Schedule) -> Result<Held, String> {
+fn archive(world: &World, schedule: &Schedule) -> Result<Contents, String> {
     let by_line = world.truth.by_line();
     let mut decompressor = Decompressor::new();
-    let mut held = Held {
+    let mut contents = Contents {
         times: vec![0; world.truth.events.len()],
-        given_up: BTreeMap::new(),
+        skipped: BTreeMap::new(),
         wrong: Vec::new(),
     };
     for (key, object) in world.store.archived() {
@@ -107,12 +107,12 @@ fn archive(world: &World, schedule: &Schedule) -> Result<Held, String> {
         let named = schedule.streams.iter().filter(|stream| key.contains(stream.as_str()));
         let stream = named.max_by_key(|stream| stream.as_str().len());
         let stream = stream.ok_or_else(|| format!("{key} is of no stream"))?;
-        held.object(world, &by_line, key, &lines, stream);
+        contents.object(world, &by_line, key, &lines, stream);
     }
-    Ok(held)
+    Ok(contents)
 }
 
-impl Held {
+impl Contents {
     fn object(
         &mut self,
         world: &World,
@@ -134,7 +134,7 @@ impl Held {
             let row = match key.starts_with("quarantine/").then(|| quarantined(line)) {
                 Some(Quarantined::Row(row)) => row,
                 Some(Quarantined::Position(query, time)) => {
-                    *self.given_up.entry((stream.clone(), query, time)).or_default() += 1;
+                    *self.skipped.entry((stream.clone(), query, time)).or_default() += 1;
                     continue;
                 }
                 None => line.to_vec(),
@@ -183,8 +183,8 @@ fn misplaced(event: &Event, key: &str) -> Option<String> {
 
 /// Every promised event is there once, none twice, none that was not served, none that no stream
 /// owns.
-fn against_truth(world: &World, schedule: &Schedule, held: &Held) -> Vec<String> {
-    let mut wrong = held.wrong.clone();
+fn against_truth(world: &World, schedule: &Schedule, contents: &Contents) -> Vec<String> {
+    let mut wrong = contents.wrong.clone();
     let born: Vec<(&StreamId, Birth)> = schedule
         .streams
         .iter()
@@ -193,7 +193,7 @@ fn against_truth(world: &World, schedule: &Schedule, held: &Held) -> Vec<String>
     let mut classes: HashMap<usize, (usize, Option<&Event>)> = HashMap::new();
     for (at, event) in world.truth.events.iter().enumerate() {
         let (times, promised) = classes.entry(event.class).or_default();
-        *times += held.times[at];
+        *times += contents.times[at];
         let owner = born.iter().find(|(stream, birth)| {
             let is_of = match stream.scope() {
                 Scope::Organization(id) => event.organization == id,
@@ -202,7 +202,7 @@ fn against_truth(world: &World, schedule: &Schedule, held: &Held) -> Vec<String>
             is_of && birth.owns(event)
         });
         let Some((stream, birth)) = owner else {
-            if held.times[at] > 0 && !born.is_empty() {
+            if contents.times[at] > 0 && !born.is_empty() {
                 wrong.push(format!("archived and owned by no stream: {}", shown(event)));
             }
             continue;
@@ -245,7 +245,7 @@ impl Birth {
 }
 
 /// Every row too large to fetch has its position in quarantine once, a query; nothing else has.
-fn positions(world: &World, schedule: &Schedule, held: &Held) -> Vec<String> {
+fn positions(world: &World, schedule: &Schedule, contents: &Contents) -> Vec<String> {
     let mut rows: BTreeMap<(StreamId, String, String), (usize, usize)> = BTreeMap::new();
     for stream in &schedule.streams {
         let Some(birth) = birth(world, stream) else { continue };
@@ -262,9 +262,9 @@ fn positions(world: &World, schedule: &Schedule, held: &Held) -> Vec<String> {
             }
         }
     }
-    let names: BTreeSet<_> = rows.keys().chain(held.given_up.keys()).cloned().collect();
+    let names: BTreeSet<_> = rows.keys().chain(contents.skipped.keys()).cloned().collect();
     let wrong = names.into_iter().filter_map(|name| {
-        let found = held.given_up.get(&name).copied().unwrap_or(0);
+        let found = contents.skipped.get(&name).copied().unwrap_or(0);
         let (all, promised) = rows.get(&name).copied().unwrap_or((0, 0));
         let (stream, query, time) = name;
         (!(promised..=all).contains(&found)).then(|| {

@@ -90,7 +90,7 @@ impl Simulation {
     }
 
     fn restart(&mut self, at: usize) {
-        lock(&self.world).locals[at].ahead_ms = None;
+        lock(&self.world).locals[at].measured_skew_ms = None;
         self.workers[at].engine = self.engine(at);
         self.workers[at].resume_ms = 0;
     }

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use engine::cursor::{Item, Update};
 use engine::page::{Page, PageHeaders};
 use engine::ports::{
-    About, Clock, Console, Created, Cursors, Incoming, Insights, InsightsError, ListPage,
-    ListRequest, Objects, PageRequest, StoreError,
+    Clock, Console, Cursors, Incoming, Insights, InsightsError, ListPage, ListRequest, ObjectMeta,
+    Objects, PageRequest, PutResult, StoreError,
 };
 use engine::stream::StreamId;
 use futures_util::future::BoxFuture;
@@ -54,7 +54,7 @@ impl Ports {
 impl Ports {
     fn waited_for(&self, request: &PageRequest) {
         let mut world = lock(&self.world);
-        if let Err(wrong) = world.walks.goes_on(self.worker, request) {
+        if let Err(wrong) = world.walks.continues(self.worker, request) {
             world.wrong(wrong);
         }
     }
@@ -108,12 +108,12 @@ impl Objects for Ports {
         bucket: &str,
         key: &str,
         body: Bytes,
-        about: &About,
-    ) -> Result<Created, StoreError> {
+        meta: &ObjectMeta,
+    ) -> Result<PutResult, StoreError> {
         let (bucket, key) = (bucket.to_owned(), key.to_owned());
         answered!(
-            Created,
-            self.ask(Request::Create { bucket, key, body, sha256: about.sha256 }).await
+            PutResult,
+            self.ask(Request::Create { bucket, key, body, sha256: meta.sha256 }).await
         )
     }
 
@@ -163,7 +163,7 @@ impl Insights for Ports {
         let page = async move {
             ports.waited_for(&request);
             let page = ports.whole(*answered!(Page, reply.await), &request).await;
-            lock(&ports.world).walks.came(ports.worker, &request, &page);
+            lock(&ports.world).walks.received(ports.worker, &request, &page);
             page
         };
         Incoming::new(Box::pin(headers), Box::pin(page), || {})
@@ -183,7 +183,7 @@ impl Insights for Ports {
     }
 
     fn clock_skew_ms(&self) -> Option<i64> {
-        lock(&self.world).locals[self.worker].ahead_ms
+        lock(&self.world).locals[self.worker].measured_skew_ms
     }
 }
 

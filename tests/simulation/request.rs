@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use engine::cursor::{Item, Update};
 use engine::page::Page;
-use engine::ports::{Created, InsightsError, PageRequest, StoreError};
+use engine::ports::{InsightsError, PageRequest, PutResult, StoreError};
 use engine::stream::StreamId;
 
 /// What the engine asks of the world.
@@ -50,7 +50,7 @@ pub(crate) enum Request {
 /// What it gets.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    Created(Result<Created, StoreError>),
+    Created(Result<PutResult, StoreError>),
     Bytes(Result<Option<Bytes>, StoreError>),
     Sha256(Result<Option<String>, StoreError>),
     Keys(Result<Vec<String>, StoreError>),

@@ -41,9 +41,9 @@ pub(crate) struct Schedule {
     pub(crate) ways: Ways,
     pub(crate) start_ms: i64,
     /// Between two invocations.
-    pub(crate) tick_ms: i64,
+    pub(crate) schedule_interval_ms: i64,
     /// Invocations while faults happen.
-    pub(crate) ticks: u32,
+    pub(crate) scheduled_runs: u32,
     /// What an invocation may last.
     pub(crate) run_ms: i64,
     pub(crate) skewed: bool,
@@ -58,9 +58,11 @@ pub(crate) struct Schedule {
 impl Schedule {
     pub(crate) fn draw(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
-        let tick_ms = *chance.pick(&[20 * SECOND, MINUTE, 5 * MINUTE, 5 * MINUTE, HOUR]);
+        let schedule_interval_ms =
+            *chance.pick(&[20 * SECOND, MINUTE, 5 * MINUTE, 5 * MINUTE, HOUR]);
         let start_ms = NOON + chance.between(0, 6 * HOUR);
-        let (mut streams, settings) = (streams(&mut chance), settings(&mut chance, tick_ms));
+        let (mut streams, settings) =
+            (streams(&mut chance), settings(&mut chance, schedule_interval_ms));
         if chance.percent(20) {
             // The day before the live stream begins, however wrong the clock it is born by.
             let day_ms = start_ms - settings.start_lookback_ms - SKEW_MS_MAX - 1;
@@ -79,8 +81,8 @@ impl Schedule {
                 token_on_last_page: chance.percent(70),
             },
             start_ms,
-            tick_ms,
-            ticks: 12 + chance.below(14) as u32,
+            schedule_interval_ms,
+            scheduled_runs: 12 + chance.below(14) as u32,
             run_ms: *chance.pick(&[15 * SECOND, MINUTE, 5 * MINUTE, 15 * MINUTE]),
             skewed: chance.percent(60),
             faults: *chance.pick(&[5, 15, 40, 80]),
@@ -92,8 +94,10 @@ impl Schedule {
     /// Event time from before the birth to the end of the faults.
     pub(crate) fn event_span_ms(&self) -> Range<i64> {
         let owned_by_lanes = if self.streams.iter().any(StreamId::is_lane) { 6 } else { 0 };
-        let before_ms = self.settings.start_lookback_ms + (2 + owned_by_lanes) * self.tick_ms;
-        self.start_ms - before_ms..self.start_ms + i64::from(self.ticks) * self.tick_ms
+        let before_ms =
+            self.settings.start_lookback_ms + (2 + owned_by_lanes) * self.schedule_interval_ms;
+        self.start_ms - before_ms
+            ..self.start_ms + i64::from(self.scheduled_runs) * self.schedule_interval_ms
     }
 
     /// The streams that are no lanes.
@@ -116,7 +120,7 @@ fn streams(chance: &mut Chance) -> Vec<StreamId> {
     ORGANIZATIONS[..count].iter().map(|id| (*id).to_owned().try_into().unwrap()).collect()
 }
 
-fn settings(chance: &mut Chance, tick_ms: i64) -> Settings {
+fn settings(chance: &mut Chance, schedule_interval_ms: i64) -> Settings {
     Settings {
         archive_bucket: "archive".to_owned(),
         state_bucket: "state".to_owned(),
@@ -127,11 +131,11 @@ fn settings(chance: &mut Chance, tick_ms: i64) -> Settings {
         system_users: None,
         queries: queries(chance),
         retention_ms: 90 * DAY_MS,
-        start_lookback_ms: *chance.pick(&[0, tick_ms, 10 * tick_ms]),
+        start_lookback_ms: *chance.pick(&[0, schedule_interval_ms, 10 * schedule_interval_ms]),
         settle_lag_ms: *chance.pick(&[0, 10 * SECOND]),
-        overlap_ms: *chance.pick(&[0, tick_ms, 3 * tick_ms]),
-        late_horizon_ms: 6 * tick_ms,
-        sweep_every_ms: 2 * tick_ms,
+        overlap_ms: *chance.pick(&[0, schedule_interval_ms, 3 * schedule_interval_ms]),
+        late_horizon_ms: 6 * schedule_interval_ms,
+        sweep_every_ms: 2 * schedule_interval_ms,
         page_limit: *chance.pick(&[5, 8, 20, 100]),
         pages_per_run: *chance.pick(&[3, 6, 100]),
         // Stored, not compressed: the same bytes each time is all that matters here.

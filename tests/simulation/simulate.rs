@@ -42,9 +42,9 @@ pub(crate) struct Ending {
 
 /// Whether a run that let others go first was woken: it goes on at once.
 #[derive(Default)]
-struct GoesOn(AtomicBool);
+struct Woken(AtomicBool);
 
-impl Wake for GoesOn {
+impl Wake for Woken {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -108,7 +108,7 @@ impl Simulation {
     /// A schedule in which nothing goes wrong but what `script` says.
     pub(crate) fn scripted(seed: u64, script: Script, traced: bool) -> Self {
         let schedule =
-            Schedule { ticks: 8, skewed: false, surroundings: 0, ..Schedule::draw(seed) };
+            Schedule { scheduled_runs: 8, skewed: false, surroundings: 0, ..Schedule::draw(seed) };
         let mut simulation = Self::new(schedule, traced);
         simulation.script = Some(script);
         simulation
@@ -129,22 +129,22 @@ impl Simulation {
 
     /// Invocations with faults.
     fn trouble(&mut self) {
-        let mut tick = 0;
-        while tick < self.schedule.ticks
+        let mut scheduled_run = 0;
+        while scheduled_run < self.schedule.scheduled_runs
             || (self.script.is_none()
                 && lock(&self.world).tally.faults() < FAULTS_MIN
-                && tick < 100)
+                && scheduled_run < 100)
         {
-            tick += 1;
+            scheduled_run += 1;
             let asleep_ms = self.surroundings();
             self.invoke(false);
             if self.chance.percent(25) {
-                self.advance_by(self.schedule.tick_ms / 20);
+                self.advance_by(self.schedule.schedule_interval_ms / 20);
                 lock(&self.world).fault(Fault::Replayed);
                 self.invoke(false);
             }
-            let jitter_ms = self.chance.between(0, self.schedule.tick_ms / 4);
-            self.advance_by(self.schedule.tick_ms + jitter_ms + asleep_ms);
+            let jitter_ms = self.chance.between(0, self.schedule.schedule_interval_ms / 4);
+            self.advance_by(self.schedule.schedule_interval_ms + jitter_ms + asleep_ms);
         }
     }
 
@@ -169,7 +169,7 @@ impl Simulation {
             let now_ms = lock(&self.world).now_ms;
             let left_ms = self.latest_ms() - now_ms;
             self.invoke(false);
-            self.advance_by(self.schedule.tick_ms.max(left_ms / 6));
+            self.advance_by(self.schedule.schedule_interval_ms.max(left_ms / 6));
         }
         let outcomes = self.last_outcomes.clone();
         lock(&self.world)
@@ -214,7 +214,7 @@ impl Simulation {
     fn add_worker(&mut self) {
         let worker = self.workers.len();
         let skew_ms = if self.schedule.skewed && self.troubled { self.skew() } else { 0 };
-        lock(&self.world).locals.push(Local { skew_ms, ahead_ms: None });
+        lock(&self.world).locals.push(Local { skew_ms, measured_skew_ms: None });
         let engine = self.engine(worker);
         self.workers.push(Worker { engine, run: None, due_ms: 0, resume_ms: 0 });
     }
@@ -296,12 +296,12 @@ impl Simulation {
     /// Lets a worker go on as far as its answers take it.
     pub(crate) fn poll(&mut self, at: usize) {
         let Some(run) = self.workers[at].run.as_mut() else { return };
-        let goes_on = Arc::new(GoesOn::default());
-        let waker = Waker::from(Arc::clone(&goes_on));
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
         let reports = loop {
             match run.as_mut().poll(&mut Context::from_waker(&waker)) {
                 Poll::Ready(reports) => break reports,
-                Poll::Pending if goes_on.0.swap(false, Ordering::Relaxed) => {}
+                Poll::Pending if woken.0.swap(false, Ordering::Relaxed) => {}
                 Poll::Pending => return,
             }
         };

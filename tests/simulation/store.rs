@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use engine::journal::{Entry, entry_key};
-use engine::ports::Created;
+use engine::ports::PutResult;
 use engine::stream::StreamId;
 use sha2::{Digest as _, Sha256};
 
@@ -34,7 +34,7 @@ pub(crate) struct Object {
 
 /// What a creation came to.
 pub(crate) struct Creation {
-    pub(crate) created: Created,
+    pub(crate) created: PutResult,
     pub(crate) step: Step,
     /// What must not be.
     pub(crate) wrong: Option<String>,
@@ -92,7 +92,7 @@ impl Store {
                 differs.then(|| format!("{key} was to be created again with other bytes"))
             };
             let step = kind.found(&found.body, body);
-            return Creation { created: Created::Taken, step, wrong };
+            return Creation { created: PutResult::AlreadyExists, step, wrong };
         }
         let (step, wrong) = match self.check_new(kind, key, body, sha256) {
             Ok(step) => (step, None),
@@ -101,7 +101,7 @@ impl Store {
         let object = Object { body: body.clone(), sha256, created_ms: now_ms, removed: false };
         let objects = if bucket == "archive" { &mut self.archive } else { &mut self.state };
         objects.insert(key.to_owned(), object);
-        Creation { created: Created::New, step, wrong }
+        Creation { created: PutResult::Created, step, wrong }
     }
 
     /// What must hold when an object is new: decided before published, parts before slots, and

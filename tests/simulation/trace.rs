@@ -22,10 +22,10 @@ impl fmt::Display for Request {
             Self::Update { stream, update } => {
                 write!(f, "update cursor {stream}: {}", Change(update))
             }
-            Self::Page(request) => write!(f, "page {}", Asked(request)),
-            Self::Body(request) => write!(f, "body {}", Asked(request)),
-            Self::Count(request) => write!(f, "count {}", Asked(request)),
-            Self::Hourly(request) => write!(f, "hourly counts {}", Asked(request)),
+            Self::Page(request) => write!(f, "page {}", RequestText(request)),
+            Self::Body(request) => write!(f, "body {}", RequestText(request)),
+            Self::Count(request) => write!(f, "count {}", RequestText(request)),
+            Self::Hourly(request) => write!(f, "hourly counts {}", RequestText(request)),
             Self::Sleep(ms) => write!(f, "sleep {ms} ms"),
         }
     }
@@ -76,9 +76,9 @@ impl fmt::Display for Answer {
     }
 }
 
-struct Asked<'a>(&'a PageRequest);
+struct RequestText<'a>(&'a PageRequest);
 
-impl fmt::Display for Asked<'_> {
+impl fmt::Display for RequestText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let PageRequest { query, ask, .. } = self.0;
         let token = ask.token.as_ref().map_or("", |token| token.json().get());

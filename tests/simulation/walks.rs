@@ -12,7 +12,7 @@ pub(crate) struct Walks(HashMap<String, Option<Token>>);
 
 impl Walks {
     /// A page is waited for. The error says what is wrong about that.
-    pub(crate) fn goes_on(&self, worker: usize, request: &PageRequest) -> Result<(), String> {
+    pub(crate) fn continues(&self, worker: usize, request: &PageRequest) -> Result<(), String> {
         let token = &request.ask.token;
         let last = self.0.get(&walk(worker, request)).cloned().flatten();
         if token.is_none() || *token == last {
@@ -22,7 +22,7 @@ impl Walks {
     }
 
     /// A page has come.
-    pub(crate) fn came(
+    pub(crate) fn received(
         &mut self,
         worker: usize,
         request: &PageRequest,

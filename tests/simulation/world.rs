@@ -41,7 +41,7 @@ pub(crate) struct Local {
     /// Its clock is ahead by this much.
     pub(crate) skew_ms: i64,
     /// What it has learned of that from JumpCloud.
-    pub(crate) ahead_ms: Option<i64>,
+    pub(crate) measured_skew_ms: Option<i64>,
 }
 
 /// The world; one per schedule.
@@ -268,7 +268,7 @@ impl World {
     fn tell_the_time(&mut self, worker: usize) {
         let date_ms = self.now_ms / SECOND * SECOND;
         if let Some(local) = self.locals.get_mut(worker) {
-            local.ahead_ms = Some((self.now_ms + local.skew_ms - date_ms).max(0));
+            local.measured_skew_ms = Some((self.now_ms + local.skew_ms - date_ms).max(0));
         }
     }
 
@@ -311,7 +311,7 @@ impl World {
 
     /// Whether no run is made over a stream any more.
     pub(crate) fn is_over(&self, stream: &StreamId) -> bool {
-        self.table.get(stream).is_some_and(|item| lease::is_over_for_good(item, self.now_ms))
+        self.table.get(stream).is_some_and(|item| lease::is_retired(item, self.now_ms))
     }
 
     /// A number of a stream's cursor.

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use engine::cause::Cause;
 use engine::page::{Page, PageHeaders};
 use engine::ports::{
-    About, Clock, Console, Created, Incoming, Insights, InsightsError, ListPage, ListRequest,
-    Objects, PageRequest, StoreError,
+    Clock, Console, Incoming, Insights, InsightsError, ListPage, ListRequest, ObjectMeta, Objects,
+    PageRequest, PutResult, StoreError,
 };
 use fixtures::memory::MemoryObjects;
 use futures_util::future::BoxFuture;
@@ -94,9 +94,9 @@ impl Objects for DiesAfterDeciding {
         bucket: &str,
         key: &str,
         body: Bytes,
-        about: &About,
-    ) -> Result<Created, StoreError> {
-        let created = self.objects.create(bucket, key, body, about).await;
+        meta: &ObjectMeta,
+    ) -> Result<PutResult, StoreError> {
+        let created = self.objects.create(bucket, key, body, meta).await;
         if key.starts_with("journal/") {
             self.died.notify_one();
             pending::<()>().await;

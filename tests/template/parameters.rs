@@ -147,7 +147,7 @@ fn numbers_are_compared_as_the_texts_that_they_are() {
 
 /// S3 publishes a test when the bucket is made; a queue that was subscribed by then would have it for its reader.
 #[test]
-fn the_test_event_of_s3_goes_to_nobody() {
+fn no_queue_or_topic_gets_the_test_event_of_s3() {
     let template = template();
     for n in 1..=3 {
         let subscription = &template["Resources"][format!("SiemSubscription{n}")];

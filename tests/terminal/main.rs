@@ -209,7 +209,7 @@ fn first_file(folder: &Path) -> std::path::PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_key_may_stand_in_a_file_and_a_wrong_one_is_told() {
+async fn the_key_may_be_in_a_file_and_a_wrong_one_is_reported() {
     let (_mock, variables) = mock(10).await;
     let folder = tempfile::tempdir().unwrap();
     let key_file = folder.path().join("key");

@@ -85,7 +85,7 @@ fn line(stream: &str, more: &Value) -> Value {
         "stream": stream, "configured": true, "frontier": "2026-10-01T12:00:00.000Z",
         "lag_seconds": null, "origin": "2026-10-01T00:00:00.000Z",
         "end": "2026-10-02T00:00:00.000Z", "read_whole": false, "finished": null,
-        "last_success": null, "last_error": null, "failures": 0, "resting": false,
+        "last_success": null, "last_error": null, "failures": 0, "suspended": false,
         "queued": false, "gaps": 0, "days_until_loss": 36, "lateness": {}, "entries": 1,
     });
     for (name, value) in more.as_object().unwrap() {
@@ -145,7 +145,7 @@ async fn a_profile_leads_to_the_stack() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_function_or_aws_says_is_told() {
+async fn what_the_function_or_aws_says_is_shown() {
     let account = Account::start(vec![Err("validation failed: JumpCloud, self: 401")]).await;
     let (code, text) = account.run(&["validate", "--stack", "audit-trail"]);
     assert_eq!(code, Some(1));

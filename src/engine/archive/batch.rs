@@ -74,7 +74,7 @@ struct Part {
 
 /// Who an event is to the batch.
 #[derive(Clone, Copy, Debug)]
-pub struct Admission<'a> {
+pub struct NewEvent<'a> {
     /// The event's identity.
     pub identity: Identity,
     /// The slot it is kept in.
@@ -142,7 +142,7 @@ impl Batch {
     pub fn has_capacity(
         &self,
         limits: &BatchLimits,
-        admission: &Admission<'_>,
+        new_event: &NewEvent<'_>,
         addition: Addition<'_>,
     ) -> bool {
         let length = match addition {
@@ -154,24 +154,24 @@ impl Batch {
             || (self.known.len() < limits.events
                 && self.bytes + length <= limits.bytes
                 && (self.parts.len() < limits.partitions
-                    || self.find(admission, addition).is_some()))
+                    || self.find(new_event, addition).is_some()))
     }
 
     /// Adds an event. The page of a line that is a row's own bytes is held from then on.
-    pub fn add(&mut self, layout: &KeyLayout, admission: &Admission<'_>, addition: Addition<'_>) {
+    pub fn add(&mut self, layout: &KeyLayout, new_event: &NewEvent<'_>, addition: Addition<'_>) {
         let line = match addition {
             Addition::Event(line) => Some(line),
             Addition::Quarantined(line) => Some(NewLine::written(line)),
             Addition::Identity => None,
         };
         if let Some(line) = line {
-            let at = self.find(admission, addition);
-            let at = at.unwrap_or_else(|| self.open(layout, admission, addition));
-            self.parts[at].lines.add(admission.order_ns, line, &mut self.written);
+            let at = self.find(new_event, addition);
+            let at = at.unwrap_or_else(|| self.open(layout, new_event, addition));
+            self.parts[at].lines.add(new_event.order_ns, line, &mut self.written);
             self.bytes += line.bytes().len() + 1;
         }
-        self.known.insert(admission.identity);
-        self.identities.entry(admission.slot).or_default().push(admission.identity);
+        self.known.insert(new_event.identity);
+        self.identities.entry(new_event.slot).or_default().push(new_event.identity);
     }
 
     /// Tells that all rows of a page are admitted. A page that brought little else than what was
@@ -185,8 +185,8 @@ impl Batch {
         }
     }
 
-    fn find(&self, admission: &Admission<'_>, addition: Addition<'_>) -> Option<usize> {
-        let Admission { service, partition_ms, organization, .. } = *admission;
+    fn find(&self, new_event: &NewEvent<'_>, addition: Addition<'_>) -> Option<usize> {
+        let NewEvent { service, partition_ms, organization, .. } = *new_event;
         let lone = matches!(addition, Addition::Event(line) if line.has_lone_surrogate());
         self.parts.iter().position(|part| match (&part.target, addition) {
             (Target::Partition { partition, has_lone_surrogates }, Addition::Event(_)) => {
@@ -200,10 +200,10 @@ impl Batch {
     fn open(
         &mut self,
         layout: &KeyLayout,
-        admission: &Admission<'_>,
+        new_event: &NewEvent<'_>,
         addition: Addition<'_>,
     ) -> usize {
-        let Admission { service, partition_ms, organization, .. } = *admission;
+        let NewEvent { service, partition_ms, organization, .. } = *new_event;
         let target = match addition {
             Addition::Event(line) => Target::Partition {
                 partition: layout.partition(service, partition_ms, organization),
@@ -262,12 +262,12 @@ mod tests {
         Addition::Event(NewLine::written(line.as_bytes()))
     }
 
-    fn add(batch: &mut Batch, admission: &Admission<'_>, line: &str) {
-        batch.add(&layout(), admission, event(line));
+    fn add(batch: &mut Batch, new_event: &NewEvent<'_>, line: &str) {
+        batch.add(&layout(), new_event, event(line));
     }
 
-    fn admission(n: u8, service: &str, ns: i128) -> Admission<'_> {
-        Admission {
+    fn new_event(n: u8, service: &str, ns: i128) -> NewEvent<'_> {
+        NewEvent {
             identity: Identity([n; 16]),
             slot: Slot::of(Some(ns)),
             order_ns: ns,
@@ -288,7 +288,7 @@ mod tests {
     fn lines_are_sorted_by_time_within_their_partition() {
         let mut batch = Batch::default();
         for (n, service, ns) in [(1, "sso", 5), (2, "ssh", 4), (3, "sso", 3), (4, "sso", 5)] {
-            add(&mut batch, &admission(n, service, ns), &format!("{{\"n\":{n}}}\n"));
+            add(&mut batch, &new_event(n, service, ns), &format!("{{\"n\":{n}}}\n"));
         }
         let sealed = batch.seal(&layout(), CompressionLvl::default());
         let [sso, ssh] = sealed.parts.as_slice() else { unreachable!("two partitions") };
@@ -306,7 +306,7 @@ mod tests {
             let mut batch = Batch::default();
             for (n, row) in (1..=new).zip(page.rows()) {
                 let line = Addition::Event(NewLine::Row(&page, row));
-                batch.add(&layout(), &admission(n, "a", 0), line);
+                batch.add(&layout(), &new_event(n, "a", 0), line);
             }
             batch.leave(&page);
             assert_eq!(page.is_shared(), is_held);
@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn the_gzip_member_names_no_file_and_no_time() {
         let mut batch = Batch::default();
-        add(&mut batch, &admission(1, "sso", 0), "{}\n");
+        add(&mut batch, &new_event(1, "sso", 0), "{}\n");
         let gzip = batch.seal(&layout(), CompressionLvl::default()).parts.remove(0).gzip;
         assert_eq!(gzip[..8], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
     }
@@ -326,19 +326,19 @@ mod tests {
         let limits = BatchLimits { bytes: 9, events: 3, partitions: 2 };
         let mut batch = Batch::default();
         let has_capacity = |batch: &Batch, n, service, line: &str| {
-            batch.has_capacity(&limits, &admission(n, service, 0), event(line))
+            batch.has_capacity(&limits, &new_event(n, service, 0), event(line))
         };
         assert!(
             has_capacity(&batch, 1, "a", "as long as it may be\n"),
             "an empty one takes any line"
         );
-        add(&mut batch, &admission(1, "a", 0), "{}\n");
+        add(&mut batch, &new_event(1, "a", 0), "{}\n");
         assert!(has_capacity(&batch, 2, "a", "[0,1]\n"), "nine bytes with both line feeds");
         assert!(!has_capacity(&batch, 2, "a", "[0,10]\n"), "ten");
-        add(&mut batch, &admission(2, "b", 0), "{}\n");
+        add(&mut batch, &new_event(2, "b", 0), "{}\n");
         assert!(has_capacity(&batch, 3, "a", "{}\n"));
         assert!(!has_capacity(&batch, 3, "c", "{}\n"), "partitions");
-        add(&mut batch, &admission(3, "a", 0), "{}\n");
+        add(&mut batch, &new_event(3, "a", 0), "{}\n");
         assert!(!has_capacity(&batch, 4, "a", "\n"), "events");
     }
 
@@ -347,10 +347,10 @@ mod tests {
         let limits = BatchLimits { events: 2, ..BatchLimits::default() };
         let mut batch = Batch::default();
         for n in 1..=2 {
-            assert!(batch.has_capacity(&limits, &admission(n, "a", 0), Addition::Identity));
-            batch.add(&layout(), &admission(n, "a", 0), Addition::Identity);
+            assert!(batch.has_capacity(&limits, &new_event(n, "a", 0), Addition::Identity));
+            batch.add(&layout(), &new_event(n, "a", 0), Addition::Identity);
         }
-        assert!(!batch.has_capacity(&limits, &admission(3, "a", 0), Addition::Identity));
+        assert!(!batch.has_capacity(&limits, &new_event(3, "a", 0), Addition::Identity));
         assert!(!batch.is_empty() && batch.contains(&Identity([1; 16])));
         let sealed = batch.seal(&layout(), CompressionLvl::default());
         assert_eq!((sealed.parts.len(), sealed.identities[&Slot::Hour(0)].len()), (0, 2));
@@ -366,11 +366,11 @@ mod tests {
             "{\"\\ude00\":4}\n",
         ];
         for (n, line) in (1..).zip(lines) {
-            add(&mut batch, &admission(n, "sso", i128::from(n)), line);
+            add(&mut batch, &new_event(n, "sso", i128::from(n)), line);
         }
         let limits = BatchLimits { partitions: 2, ..BatchLimits::default() };
         assert!(
-            !batch.has_capacity(&limits, &admission(5, "ssh", 0), event("{}\n")),
+            !batch.has_capacity(&limits, &new_event(5, "ssh", 0), event("{}\n")),
             "two partitions"
         );
         let sealed = batch.seal(&layout(), CompressionLvl::default());
@@ -389,7 +389,7 @@ mod tests {
             quarantine_line("too large to fetch", None),
         ];
         for (n, line) in (1..).zip(&lines) {
-            batch.add(&layout(), &admission(n, "", 0), Addition::Quarantined(line));
+            batch.add(&layout(), &new_event(n, "", 0), Addition::Quarantined(line));
         }
         let part = batch.seal(&layout(), CompressionLvl::default()).parts.remove(0);
         assert_eq!(part.folders, None);

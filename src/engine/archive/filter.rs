@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_is_told() {
+    fn every_problem_is_reported() {
         let problems = |text: &str| Filter::parse(text).unwrap_err().join("; ");
         insta::assert_snapshot!(problems("[]"), @"is no JSON object");
         insta::assert_snapshot!(problems("{"), @"is no JSON object");

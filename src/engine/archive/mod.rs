@@ -8,7 +8,7 @@ mod lines;
 pub mod output;
 
 pub use self::batch::{
-    Addition, Admission, Batch, BatchLimits, Sealed, SealedPart, quarantine_line,
+    Addition, Batch, BatchLimits, NewEvent, Sealed, SealedPart, quarantine_line,
 };
 pub use self::filter::Filter;
 pub use self::key::{

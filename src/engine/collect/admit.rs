@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use super::reader::Reader;
 use super::stop::Stop;
-use crate::archive::{Addition, Admission, NewLine, quarantine_line};
+use crate::archive::{Addition, NewEvent, NewLine, quarantine_line};
 use crate::cursor::Reading;
 use crate::error::RunError;
 use crate::identity::{Identity, Slot};
 use crate::limits::LINE_BYTES_MAX;
 use crate::page::{Fields, Names, Page, Row, RowKind, service};
-use crate::read::{Kind, Places};
+use crate::read::{Positions, ReadingKind};
 use crate::report::lateness;
 use crate::settings::Settings;
 use crate::stream::{Scope, is_object_id};
@@ -21,7 +21,7 @@ impl Reader<'_> {
     pub(super) async fn admit(
         &mut self,
         page: &Page,
-        kind: Kind,
+        kind: ReadingKind,
         reading: &Reading,
         before_ms: i64,
     ) -> Result<(), Stop> {
@@ -29,13 +29,13 @@ impl Reader<'_> {
         let Settings { layout, output, filter, .. } = &engine.settings;
         let mut buffer = Vec::new();
         let (scope, now_ms) = (self.stream.scope(), engine.now_ms());
-        let mut places = Places::of(page, before_ms);
-        self.settle_border(&mut places, page, reading).await?;
+        let mut positions = Positions::of(page, before_ms);
+        self.settle_border(&mut positions, page, reading).await?;
         let touched: BTreeSet<Slot> = page.rows().iter().map(slot_of).collect();
         self.writer.load(&touched).await?;
         self.report.read += page.rows().len() as u64;
         for (number, row) in page.rows().iter().enumerate() {
-            let ms = places.ms(number);
+            let ms = positions.ms(number);
             if ms < self.writer.cursor.origin_ms || ms >= reading.window.end_ms {
                 continue;
             }
@@ -48,7 +48,7 @@ impl Reader<'_> {
             let names = page.names(row);
             let organization = names.organization.as_deref();
             let in_keys = label(organization.filter(|_| layout.names_organization()));
-            let admission = Admission {
+            let new_event = NewEvent {
                 identity,
                 slot,
                 order_ns: timestamp_ns(row).unwrap_or(i128::from(ms) * 1_000_000),
@@ -60,7 +60,7 @@ impl Reader<'_> {
             let refused = refusal(row, organization, &scope);
             let is_kept =
                 refused.is_none() && filter.as_ref().is_none_or(|filter| filter.keeps(bytes));
-            let line = is_kept.then(|| output.line(page, row, admission.partition_ms, &mut buffer));
+            let line = is_kept.then(|| output.line(page, row, new_event.partition_ms, &mut buffer));
             let fate = fate(refused, line);
             let quarantined;
             let addition = match fate {
@@ -71,12 +71,12 @@ impl Reader<'_> {
                     Addition::Quarantined(&quarantined)
                 }
             };
-            if !self.batch.has_capacity(&engine.batch_limits, &admission, addition) {
-                let at_ms = places.at_ms(number);
+            if !self.batch.has_capacity(&engine.batch_limits, &new_event, addition) {
+                let at_ms = positions.at_ms(number);
                 self.close_batch(kind, reading, at_ms).await?;
                 self.writer.load(&touched).await?;
             }
-            self.batch.add(layout, &admission, addition);
+            self.batch.add(layout, &new_event, addition);
             match fate {
                 Fate::Quarantined(reason) => {
                     self.tally.quarantined += 1;
@@ -85,7 +85,7 @@ impl Reader<'_> {
                 Fate::Filtered => self.tally.filtered += 1,
                 Fate::Archived(line) => {
                     self.tally.lone_surrogates += u64::from(line.has_lone_surrogate());
-                    self.count(row, &names, admission.service, now_ms);
+                    self.count(row, &names, new_event.service, now_ms);
                 }
             }
         }
@@ -94,7 +94,12 @@ impl Reader<'_> {
     }
 
     /// Decides a batch that is full at `at_ms`, where the next one begins.
-    async fn close_batch(&mut self, kind: Kind, reading: &Reading, at_ms: i64) -> Result<(), Stop> {
+    async fn close_batch(
+        &mut self,
+        kind: ReadingKind,
+        reading: &Reading,
+        at_ms: i64,
+    ) -> Result<(), Stop> {
         let state = self.reached(kind, reading, at_ms);
         self.decide(&state).await?;
         self.writer.slots.drop_before(at_ms - self.engine.settings.overlap_ms);
@@ -119,7 +124,7 @@ impl Reader<'_> {
     }
 
     /// Quarantines the position of a row that is too large to fetch.
-    pub(super) async fn give_up(
+    pub(super) async fn quarantine_position(
         &mut self,
         reading: &Reading,
         ms: i64,
@@ -134,7 +139,7 @@ impl Reader<'_> {
         if self.batch.contains(&identity) || self.writer.slots.contains(Slot::Unplaced, &identity) {
             return Ok(());
         }
-        let admission = Admission {
+        let new_event = NewEvent {
             identity,
             slot: Slot::Unplaced,
             order_ns: i128::from(ms) * 1_000_000,
@@ -148,7 +153,7 @@ impl Reader<'_> {
         );
         let line = quarantine_line(&reason, None);
         let layout = &self.engine.settings.layout;
-        self.batch.add(layout, &admission, Addition::Quarantined(&line));
+        self.batch.add(layout, &new_event, Addition::Quarantined(&line));
         self.tally.quarantined += 1;
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::journal::certificate::{self, Certificate, certificate_key};
 use crate::journal::{Entry, entry_key, journal_prefix, seq_of};
 use crate::limits::{DAY_MS, RETENTION_MS};
 use crate::page::Ask;
-use crate::ports::{About, Created, InsightsError, Meter, PageRequest, StoreError};
+use crate::ports::{InsightsError, Meter, ObjectMeta, PageRequest, PutResult, StoreError};
 use crate::read::Budget;
 use crate::stream::StreamId;
 use crate::time::Window;
@@ -82,17 +82,17 @@ impl Engine {
             born_ms: now_ms,
         };
         let body = certificate.encode();
-        let about = About {
+        let meta = ObjectMeta {
             sha256: Sha256::digest(&body).into(),
             content_type: "application/json",
             metadata: Vec::new(),
         };
         let key = certificate_key(stream);
         let created =
-            self.objects.create(&self.settings.state_bucket, &key, body.clone(), &about).await;
+            self.objects.create(&self.settings.state_bucket, &key, body.clone(), &meta).await;
         match created {
-            Ok(Created::New) => Ok(body),
-            Ok(Created::Taken) | Err(StoreError::Indeterminate(_)) => {
+            Ok(PutResult::Created) => Ok(body),
+            Ok(PutResult::AlreadyExists) | Err(StoreError::Indeterminate(_)) => {
                 let found = self.certificate(stream).await?;
                 found.ok_or_else(|| RunError::transient(format!("{key} could not be created")))
             }

@@ -12,7 +12,7 @@ use crate::error::RunError;
 use crate::identity::Identity;
 use crate::page::Page;
 use crate::ports::InsightsError;
-use crate::read::{PageSummary, Places, Step, Walk, position};
+use crate::read::{PageSummary, Positions, Step, Walk, position};
 use crate::time::Window;
 
 impl Reader<'_> {
@@ -20,7 +20,7 @@ impl Reader<'_> {
     /// and the page leaves it open.
     pub(super) async fn settle_border(
         &mut self,
-        places: &mut Places,
+        positions: &mut Positions,
         page: &Page,
         reading: &Reading,
     ) -> Result<(), RunError> {
@@ -34,7 +34,7 @@ impl Reader<'_> {
         let beyond = self.read_border(reading).await?;
         for number in doubtful {
             if beyond.contains(&page.rows()[number].identity) {
-                places.put(number, reading.window.end_ms);
+                positions.put(number, reading.window.end_ms);
             }
         }
         Ok(())

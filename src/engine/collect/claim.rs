@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::engine::Engine;
 use super::request::RunRequest;
 use crate::cursor::{
-    self, Cursor, Ended, Held, Item, Release, Update, attribute, lease, number, text,
+    self, Cursor, Item, LeaseToken, Release, RunResult, Update, attribute, lease, number, text,
 };
 use crate::error::RunError;
 use crate::limits::{LEASE_MARGIN_MS, LEASE_MS_MAX};
@@ -98,22 +98,22 @@ impl Engine {
         left: Unwritten,
     ) -> Result<(), RunError> {
         let RunRequest { stream, is_from_queue, .. } = *request;
-        let ended = match &report.error {
-            Some(error) => Ended::Badly { error, failures: report.failures },
-            None => Ended::Well,
+        let result = match &report.error {
+            Some(error) => RunResult::Failed { error, failures: report.failures },
+            None => RunResult::Succeeded,
         };
         let at_ms = self.now_ms();
         let since_ms = number(claimed, attribute::FINISHED_MS).unwrap_or(at_ms);
         let finished_ms = left.is_finished.then_some(since_ms);
-        let release = Release { at_ms, ended, is_from_queue, finished_ms };
-        let (held, before) = (Held::of(claimed), lateness::stored(claimed));
+        let release = Release { at_ms, result, is_from_queue, finished_ms };
+        let (token, before) = (LeaseToken::of(claimed), lateness::stored(claimed));
         let released = |update, release| {
-            let update = lease::release(update, &held, release);
+            let update = lease::release(update, &token, release);
             lateness::add_to(update, &before, &report.tally.lateness)
         };
         let is_unwritten = left.cursor.is_some();
         if let Some(cursor) = left.cursor {
-            let update = released(cursor.progress(&cursor.state, held.fence()), release);
+            let update = released(cursor.progress(&cursor.state, token.fence()), release);
             if self.cursors.update(stream, &update).await?.is_some() {
                 return Ok(());
             }

@@ -15,7 +15,7 @@ use crate::identity::Slot;
 use crate::journal::index::unplaced_day;
 use crate::journal::{Entry, Header, SlotRecord, entry_key, slot_key};
 use crate::limits::CREATE_TRIES_MAX;
-use crate::ports::{About, Created, StoreError};
+use crate::ports::{ObjectMeta, PutResult, StoreError};
 
 impl Writer<'_> {
     /// Decides the batch together with the reading state it leads to, publishes and advances it. The
@@ -94,7 +94,7 @@ impl Writer<'_> {
     /// An answer that leaves it open is settled by looking: our nonce means that it was us.
     async fn create_entry(&self, entry: &Entry) -> Result<bool, RunError> {
         let key = entry_key(self.stream, entry.header.seq);
-        let about = About {
+        let meta = ObjectMeta {
             sha256: entry.sha256,
             content_type: "application/octet-stream",
             metadata: Vec::new(),
@@ -104,11 +104,11 @@ impl Writer<'_> {
             match self
                 .engine
                 .objects
-                .create(self.state_bucket(), &key, entry.bytes().clone(), &about)
+                .create(self.state_bucket(), &key, entry.bytes().clone(), &meta)
                 .await
             {
-                Ok(Created::New) => return Ok(true),
-                Ok(Created::Taken) => {}
+                Ok(PutResult::Created) => return Ok(true),
+                Ok(PutResult::AlreadyExists) => {}
                 Err(StoreError::Indeterminate(why)) => cause = why,
                 Err(error) => return Err(error.into()),
             }

@@ -13,7 +13,7 @@ use crate::error::RunError;
 use crate::limits::PAGE_AHEAD_BYTES_MAX;
 use crate::page::Ask;
 use crate::ports::{Incoming, InsightsError, PageRequest};
-use crate::read::{Kind, Narrower, PageSummary, RowCount, Step, Walk, position, window};
+use crate::read::{OversizeStep, PageSummary, ReadingKind, RowCount, Step, Walk, position, window};
 use crate::time::Window;
 
 /// What the share says about another page.
@@ -38,7 +38,7 @@ impl Reader<'_> {
     /// would begin there again and again.
     pub(super) async fn read_query(
         &mut self,
-        kind: Kind,
+        kind: ReadingKind,
         reading: &mut Reading,
         allowance: ReadAllowance,
     ) -> Result<Progress, Stop> {
@@ -52,8 +52,8 @@ impl Reader<'_> {
             let page = match next.await {
                 Ok(page) => page,
                 Err(InsightsError::TooLarge { token, limit_bytes }) => {
-                    if let Narrower::GiveUp { ms, ordinal } = walk.too_large(token, at_ms)? {
-                        self.give_up(reading, ms, ordinal, limit_bytes).await?;
+                    if let OversizeStep::SkipRow { ms, ordinal } = walk.too_large(token, at_ms)? {
+                        self.quarantine_position(reading, ms, ordinal, limit_bytes).await?;
                         at_ms = at_ms.max(ms);
                     }
                     next = self.ask(&walk, reading);
@@ -111,14 +111,14 @@ impl Reader<'_> {
     }
 
     /// The state once everything before `at_ms` is decided.
-    pub(super) fn reached(&self, kind: Kind, reading: &Reading, at_ms: i64) -> ReadingState {
+    pub(super) fn reached(&self, kind: ReadingKind, reading: &Reading, at_ms: i64) -> ReadingState {
         window::reached(&self.writer.cursor.state, kind, reading, at_ms, self.rows.before(at_ms))
     }
 
     /// The reading failed. What came whole is decided all the same.
     async fn end_with(
         &mut self,
-        kind: Kind,
+        kind: ReadingKind,
         reading: &Reading,
         at_ms: i64,
         error: RunError,
@@ -164,7 +164,7 @@ impl Reader<'_> {
             None => return None,
         };
         if may_come {
-            next.admit();
+            next.allow_body();
         }
         Some(next)
     }

@@ -13,7 +13,7 @@ use crate::error::RunError;
 use crate::identity::Slot;
 use crate::journal::{Entry, PartRecord};
 use crate::limits::{CREATE_TRIES_MAX, WRITES_AT_ONCE};
-use crate::ports::{About, Created, StoreError};
+use crate::ports::{ObjectMeta, PutResult, StoreError};
 
 impl Writer<'_> {
     /// Writes the entry's parts, from exactly its bytes.
@@ -30,7 +30,7 @@ impl Writer<'_> {
                 metadata.push(("lone-surrogates", "true".to_owned()));
             }
             let content_type = content_type(&part.key);
-            self.write_part(entry, part, About { sha256: part.sha256, content_type, metadata })
+            self.write_part(entry, part, ObjectMeta { sha256: part.sha256, content_type, metadata })
         });
         let new: Vec<bool> =
             stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).try_collect().await?;
@@ -44,11 +44,11 @@ impl Writer<'_> {
         &self,
         entry: &Entry,
         part: &PartRecord,
-        about: About,
+        meta: ObjectMeta,
     ) -> Result<bool, RunError> {
         let PartRecord { key, events, length: bytes, .. } = part;
         let (stream, seq) = (self.stream, entry.header.seq);
-        let is_new = self.create_same(&entry.header.bucket, key, entry.part(part), about).await?;
+        let is_new = self.create_same(&entry.header.bucket, key, entry.part(part), meta).await?;
         if is_new {
             tracing::info!(%stream, seq, key, events, bytes, "part written");
         } else {
@@ -64,13 +64,13 @@ impl Writer<'_> {
         slots: &BTreeMap<Slot, LoadedSlot>,
     ) -> Result<(), RunError> {
         let writes = entry.header.slots.iter().zip(slots.values()).map(|(record, slot)| {
-            let about = About {
+            let meta = ObjectMeta {
                 sha256: record.sha256,
                 content_type: "application/octet-stream",
                 metadata: Vec::new(),
             };
             let body = Bytes::copy_from_slice(slot.ids.bytes());
-            self.create_same(self.state_bucket(), &record.key, body, about)
+            self.create_same(self.state_bucket(), &record.key, body, meta)
         });
         stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).try_collect::<Vec<_>>().await?;
         Ok(())
@@ -82,14 +82,14 @@ impl Writer<'_> {
         bucket: &str,
         key: &str,
         body: Bytes,
-        about: About,
+        meta: ObjectMeta,
     ) -> Result<bool, RunError> {
         let mut cause = Cause::from("it was not tried");
         for _ in 0..CREATE_TRIES_MAX {
-            match self.engine.objects.create(bucket, key, body.clone(), &about).await {
-                Ok(Created::New) => return Ok(true),
-                Ok(Created::Taken) => {
-                    return self.check_same(bucket, key, &about).await.map(|()| false);
+            match self.engine.objects.create(bucket, key, body.clone(), &meta).await {
+                Ok(PutResult::Created) => return Ok(true),
+                Ok(PutResult::AlreadyExists) => {
+                    return self.check_same(bucket, key, &meta).await.map(|()| false);
                 }
                 Err(StoreError::Indeterminate(why)) => cause = why,
                 Err(error) => return Err(error.into()),
@@ -101,9 +101,9 @@ impl Writer<'_> {
         )))
     }
 
-    async fn check_same(&self, bucket: &str, key: &str, about: &About) -> Result<(), RunError> {
+    async fn check_same(&self, bucket: &str, key: &str, meta: &ObjectMeta) -> Result<(), RunError> {
         let (found, ours) =
-            (self.engine.objects.sha256(bucket, key).await?, hex::encode(about.sha256));
+            (self.engine.objects.sha256(bucket, key).await?, hex::encode(meta.sha256));
         match found {
             Some(found) if found == ours => Ok(()),
             Some(found) => {

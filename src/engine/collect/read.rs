@@ -13,7 +13,7 @@ use crate::cursor::Reading;
 use crate::error::RunError;
 use crate::limits::HOUR_MS;
 use crate::ports::InsightsError;
-use crate::read::{Kind, Plan, SweepUrgency, comparison, sweep, window};
+use crate::read::{Plan, ReadingKind, SweepUrgency, comparison, sweep, window};
 use crate::time::Window;
 
 /// What a kind of reading may take of a run.
@@ -57,7 +57,7 @@ impl<'e> Reader<'e> {
             let Plan::Read(reading) = window::head(&self.writer.cursor, now_ms, settings) else {
                 return Ok(Progress::Waiting);
             };
-            match self.read_through(Kind::Head, reading, self.head_share(now_ms)).await? {
+            match self.read_through(ReadingKind::Head, reading, self.head_share(now_ms)).await? {
                 // A lane's next reading would be of the same range: that is the next run's.
                 Progress::Complete
                     if was_interrupted
@@ -94,7 +94,7 @@ impl<'e> Reader<'e> {
         let share = self.rest_share();
         let now_ms = self.engine.now_ms();
         if let Some(reading) = sweep::sweep(&self.writer.cursor, now_ms, settings, urgency) {
-            let progress = self.read_through(Kind::Sweep, reading, share).await?;
+            let progress = self.read_through(ReadingKind::Sweep, reading, share).await?;
             if progress != Progress::Complete {
                 return Ok(progress);
             }
@@ -175,7 +175,7 @@ impl<'e> Reader<'e> {
             let end_ms = (from_ms + HOUR_MS).min(self.writer.cursor.state.read_to_ms);
             let window = Window::new(from_ms, end_ms);
             let reading = Reading { window, started_ms, query, at_ms: from_ms, limit: None };
-            match self.read_through(Kind::Hour(from_ms), reading, share).await? {
+            match self.read_through(ReadingKind::Hour(from_ms), reading, share).await? {
                 Progress::Complete => {}
                 progress => return Ok(progress),
             }
@@ -186,7 +186,7 @@ impl<'e> Reader<'e> {
     /// Reads every query of a window, one after the other.
     async fn read_through(
         &mut self,
-        kind: Kind,
+        kind: ReadingKind,
         mut reading: Reading,
         share: ReadAllowance,
     ) -> Result<Progress, Stop> {

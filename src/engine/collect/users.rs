@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::reader::Reader;
 use super::stop::{Progress, Stop};
-use crate::archive::{Addition, Admission, Batch, NewLine, Output, quarantine_line};
+use crate::archive::{Addition, Batch, NewEvent, NewLine, Output, quarantine_line};
 use crate::cursor::ReadingState;
 use crate::identity::{Identity, Slot};
 use crate::ports::{InsightsError, List, ListPage, ListRequest};
@@ -88,7 +88,7 @@ impl Reader<'_> {
         let at_ms = self.engine.now_ms();
         let mut state = self.with(self.numbered(snapshot));
         if let Some(snapshot) = &mut state.snapshot {
-            snapshot.ended = Some(snapshot::Ended { at_ms, complete });
+            snapshot.ended = Some(snapshot::SnapshotEnd { at_ms, complete });
         }
         // The age of the last whole snapshot is what an alarm looks at.
         state.frontier_ms = if complete { at_ms } else { state.frontier_ms };
@@ -129,7 +129,7 @@ impl Reader<'_> {
                 self.report.seen += 1;
                 continue;
             }
-            let admission = Admission {
+            let new_event = NewEvent {
                 identity,
                 slot,
                 order_ns,
@@ -149,12 +149,12 @@ impl Reader<'_> {
                 true => Addition::Event(NewLine::written(&line)),
                 false => Addition::Quarantined(&line),
             };
-            if !self.batch.has_capacity(&engine.batch_limits, &admission, addition) {
+            if !self.batch.has_capacity(&engine.batch_limits, &new_event, addition) {
                 let state = self.with(snapshot.clone());
                 self.decide(&state).await?;
                 *snapshot = self.numbered(snapshot.clone());
             }
-            self.batch.add(layout, &admission, addition);
+            self.batch.add(layout, &new_event, addition);
             self.tally.written += u64::from(is_user);
             self.tally.quarantined += u64::from(!is_user);
             snapshot.users += u64::from(is_user);

@@ -4,7 +4,8 @@
 use crate::cursor::attribute::{self, SCHEMA_VERSION};
 use crate::cursor::{Condition, Item, Update, Value, number, text};
 use crate::limits::{
-    BREAKER_FAILURES, BREAKER_MS, FINISHED_MS_MIN, LEASE_MS_MAX, MESSAGE_BYTES_MAX, QUEUED_MS_MAX,
+    BREAKER_FAILURES, BREAKER_PROBE_INTERVAL_MS, LANE_RECOVERY_MS, LEASE_MS_MAX, MESSAGE_BYTES_MAX,
+    QUEUED_MS_MAX,
 };
 
 /// Claims a born stream: sets the lease and adds 1 to `fence`.
@@ -49,12 +50,12 @@ fn is_ahead(item: &Item, name: &'static str, now_ms: i64, ahead_ms_max: i64) -> 
 /// `fence` alone does not tell it from all others: where a cursor was lost or restored, its numbers
 /// come again.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct LeaseToken {
     owner: Value,
     fence: i64,
 }
 
-impl Held {
+impl LeaseToken {
     /// The claim that the item was given with.
     #[must_use]
     pub fn of(item: &Item) -> Self {
@@ -71,11 +72,11 @@ impl Held {
 
 /// How a run went, as its cursor keeps it.
 #[derive(Clone, Copy, Debug)]
-pub enum Ended<'a> {
+pub enum RunResult<'a> {
     /// It did what it could.
-    Well,
+    Succeeded,
     /// It failed.
-    Badly {
+    Failed {
         /// Why.
         error: &'a str,
         /// Failures in a row, this one included. Set and not added: a retried update counts once.
@@ -89,7 +90,7 @@ pub struct Release<'a> {
     /// When.
     pub at_ms: i64,
     /// How the run went.
-    pub ended: Ended<'a>,
+    pub result: RunResult<'a>,
     /// The run answers a message of the work queue, which is out of it now.
     pub is_from_queue: bool,
     /// Since when its lane is finished; `None` if it is not, or is no lane.
@@ -99,23 +100,23 @@ pub struct Release<'a> {
 /// Adds the release to a run's last update: removes the lease on condition that it is still its
 /// own, and keeps how the run went.
 #[must_use]
-pub fn release(mut update: Update, held: &Held, release: Release<'_>) -> Update {
-    let fence = Condition::Is(attribute::FENCE, Value::N(held.fence));
+pub fn release(mut update: Update, token: &LeaseToken, release: Release<'_>) -> Update {
+    let fence = Condition::Is(attribute::FENCE, Value::N(token.fence));
     if !update.conditions.contains(&fence) {
         update.conditions.push(fence);
     }
-    update.conditions.push(Condition::Is(attribute::LEASE_OWNER, held.owner.clone()));
+    update.conditions.push(Condition::Is(attribute::LEASE_OWNER, token.owner.clone()));
     update.remove.extend([attribute::LEASE_OWNER, attribute::LEASE_UNTIL_MS]);
     let at_ms = release.at_ms;
-    match release.ended {
-        Ended::Well => {
+    match release.result {
+        RunResult::Succeeded => {
             update.set.extend([
                 (attribute::LAST_SUCCESS_MS, Value::N(at_ms)),
                 (attribute::FAILURES, Value::N(0)),
             ]);
             update.remove.extend([attribute::LAST_ERROR, attribute::RETRY_AFTER_MS]);
         }
-        Ended::Badly { error, failures } => {
+        RunResult::Failed { error, failures } => {
             update.set.extend(failure(error, at_ms));
             update.set.push((attribute::FAILURES, Value::N(failures)));
         }
@@ -134,8 +135,8 @@ pub fn release(mut update: Update, held: &Held, release: Release<'_>) -> Update 
 /// to a release; and runs that were overtaken before have ended, so none of them decides anything
 /// that nobody would publish.
 #[must_use]
-pub fn is_over_for_good(lane: &Item, now_ms: i64) -> bool {
-    let is_old = |finished_ms| now_ms - finished_ms > FINISHED_MS_MIN;
+pub fn is_retired(lane: &Item, now_ms: i64) -> bool {
+    let is_old = |finished_ms| now_ms - finished_ms > LANE_RECOVERY_MS;
     number(lane, attribute::FINISHED_MS).is_ok_and(is_old)
         && !lane.contains_key(attribute::LEASE_OWNER)
 }
@@ -154,16 +155,16 @@ pub fn failed_before_creation(error: &str, at_ms: i64, is_from_queue: bool) -> U
 fn failure(error: &str, at_ms: i64) -> [(&'static str, Value); 2] {
     [
         (attribute::LAST_ERROR, Value::S(shortened(error).to_owned())),
-        (attribute::RETRY_AFTER_MS, Value::N(at_ms + BREAKER_MS)),
+        (attribute::RETRY_AFTER_MS, Value::N(at_ms + BREAKER_PROBE_INTERVAL_MS)),
     ]
 }
 
 /// Whether the circuit breaker keeps the stream from being tried now: it has failed too often in a
 /// row, and its next probe is still to come.
 #[must_use]
-pub fn is_resting(item: &Item, now_ms: i64) -> bool {
+pub fn is_suspended(item: &Item, now_ms: i64) -> bool {
     number(item, attribute::FAILURES).is_ok_and(|failures| failures >= BREAKER_FAILURES)
-        && is_ahead(item, attribute::RETRY_AFTER_MS, now_ms, BREAKER_MS)
+        && is_ahead(item, attribute::RETRY_AFTER_MS, now_ms, BREAKER_PROBE_INTERVAL_MS)
 }
 
 /// Whether a message for the stream is outstanding.
@@ -208,7 +209,7 @@ fn removal(name: &'static str) -> Update {
 
 /// An update that no item meets: tells whether the table may be written, and writes nothing.
 #[must_use]
-pub fn impossible() -> Update {
+pub fn permission_probe() -> Update {
     Update {
         conditions: vec![Condition::Absent("stream"), Condition::Present("stream")],
         set: vec![(attribute::SCHEMA, Value::N(SCHEMA_VERSION))],
@@ -239,19 +240,19 @@ mod tests {
     }
 
     fn well(at_ms: i64) -> Release<'static> {
-        Release { at_ms, ended: Ended::Well, is_from_queue: false, finished_ms: None }
+        Release { at_ms, result: RunResult::Succeeded, is_from_queue: false, finished_ms: None }
     }
 
     /// Claims and releases.
     fn run(item: &mut Item, ended: Release<'_>) {
         claim("me", ended.at_ms, ended.at_ms + 10).apply(item);
-        let update = release(Update::default(), &Held::of(item), ended);
+        let update = release(Update::default(), &LeaseToken::of(item), ended);
         assert!(update.allows(item));
         update.apply(item);
     }
 
     fn badly(at_ms: i64, error: &str, failures: i64) -> Release<'_> {
-        Release { ended: Ended::Badly { error, failures }, ..well(at_ms) }
+        Release { result: RunResult::Failed { error, failures }, ..well(at_ms) }
     }
 
     #[test]
@@ -281,34 +282,37 @@ mod tests {
     }
 
     #[test]
-    fn only_the_claim_that_stands_is_released() {
+    fn only_the_current_claim_is_released() {
         let mut item = born();
-        let allows =
-            |held: &Held, item: &Item| release(Update::default(), held, well(9)).allows(item);
+        let allows = |token: &LeaseToken, item: &Item| {
+            release(Update::default(), token, well(9)).allows(item)
+        };
         claim("first", 10, 20).apply(&mut item);
-        let first = Held::of(&item);
+        let first = LeaseToken::of(&item);
         assert!(allows(&first, &item));
         claim("second", 30, 40).apply(&mut item);
-        assert!(!allows(&first, &item) && allows(&Held::of(&item), &item));
+        assert!(!allows(&first, &item) && allows(&LeaseToken::of(&item), &item));
         // A cursor that was lost counts from the beginning.
         let mut item = born();
         claim("third", 50, 60).apply(&mut item);
         assert_eq!(number(&item, "fence"), Ok(first.fence()));
-        assert!(!allows(&first, &item) && allows(&Held::of(&item), &item));
+        assert!(!allows(&first, &item) && allows(&LeaseToken::of(&item), &item));
     }
 
     #[test]
-    fn a_stream_that_keeps_failing_rests_between_probes() {
+    fn a_stream_that_keeps_failing_is_suspended_between_probes() {
         let mut item = born();
         for failures in 1..=BREAKER_FAILURES {
-            assert!(!is_resting(&item, 1_000));
+            assert!(!is_suspended(&item, 1_000));
             run(&mut item, badly(1_000, "no", failures));
         }
-        assert!(is_resting(&item, 1_000) && is_resting(&item, 1_000 + BREAKER_MS));
-        assert!(!is_resting(&item, 1_001 + BREAKER_MS), "the next probe");
-        assert!(!is_resting(&item, 999), "a clock that was ahead set the time of the probe");
+        assert!(
+            is_suspended(&item, 1_000) && is_suspended(&item, 1_000 + BREAKER_PROBE_INTERVAL_MS)
+        );
+        assert!(!is_suspended(&item, 1_001 + BREAKER_PROBE_INTERVAL_MS), "the next probe");
+        assert!(!is_suspended(&item, 999), "a clock that was ahead set the time of the probe");
         run(&mut item, well(2_000));
-        assert!(!is_resting(&item, 2_000));
+        assert!(!is_suspended(&item, 2_000));
     }
 
     #[test]
@@ -340,22 +344,22 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_is_over_once_nobody_can_have_left_anything_undone() {
-        let late_ms = 21 + FINISHED_MS_MIN;
+    fn a_lane_is_retired_when_no_run_can_have_left_work_undone() {
+        let late_ms = 21 + LANE_RECOVERY_MS;
         let mut item = born();
-        assert!(!is_over_for_good(&item, late_ms), "it is not finished");
+        assert!(!is_retired(&item, late_ms), "it is not finished");
         run(&mut item, Release { finished_ms: Some(20), ..well(20) });
-        assert!(!is_over_for_good(&item, late_ms - 1), "others may still be at it");
-        assert!(is_over_for_good(&item, late_ms));
+        assert!(!is_retired(&item, late_ms - 1), "others may still be at it");
+        assert!(is_retired(&item, late_ms));
         claim("me", late_ms, late_ms + 10).apply(&mut item);
-        assert!(!is_over_for_good(&item, late_ms + 100), "claimed and not released");
+        assert!(!is_retired(&item, late_ms + 100), "claimed and not released");
         run(&mut item, badly(late_ms + 100, "no", 1));
-        assert!(!is_over_for_good(&item, i64::MAX), "what failed is done again");
+        assert!(!is_retired(&item, i64::MAX), "what failed is done again");
     }
 
     #[test]
-    fn the_impossible_update_is_impossible() {
-        assert!(!impossible().allows(&Item::new()));
-        assert!(!impossible().allows(&born()));
+    fn the_permission_probe_never_writes() {
+        assert!(!permission_probe().allows(&Item::new()));
+        assert!(!permission_probe().allows(&born()));
     }
 }

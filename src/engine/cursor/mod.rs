@@ -8,7 +8,7 @@ pub mod lease;
 pub mod state;
 
 pub use self::item::{Condition, Item, Items, Unreadable, Update, Value, number, text};
-pub use self::lease::{Ended, Held, Release};
+pub use self::lease::{LeaseToken, Release, RunResult};
 pub use self::state::{Hour, PageLimit, Reading, ReadingState};
 
 use crate::cursor::attribute::SCHEMA_VERSION;

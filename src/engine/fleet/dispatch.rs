@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::collect::Engine;
 use crate::cursor::{self, Item, Items, attribute, lease, text};
 use crate::error::RunError;
-use crate::fleet::discover::{self, Asked, Who};
+use crate::fleet::discover::{self, Discovered, OrganizationSource};
 use crate::fleet::message::{Message, MessageTask};
 use crate::fleet::queue;
 use crate::ports::WorkQueue;
@@ -22,7 +22,7 @@ pub struct Fleet {
     /// What more than one stream goes through, where there is one.
     pub queue: Option<Arc<dyn WorkQueue>>,
     /// Who is asked for events.
-    pub who: Who,
+    pub organizations: OrganizationSource,
 }
 
 /// One run over each stream that is due: those that are configured, their lanes until they are
@@ -36,8 +36,8 @@ pub struct Fleet {
 pub async fn collect(fleet: &Fleet, budget: Budget) -> Result<Report, RunError> {
     let engine = &fleet.engine;
     let born = engine.created_streams().await?;
-    let Asked { streams: configured, discovery } =
-        discover::streams(engine, &fleet.who, &born, budget).await;
+    let Discovered { streams: configured, discovery } =
+        discover::streams(engine, &fleet.organizations, &born, budget).await;
     refuse_beside_own(engine, &configured, &born).await?;
     let mut all = born.clone();
     all.extend(configured.iter().cloned());
@@ -52,11 +52,11 @@ pub async fn collect(fleet: &Fleet, budget: Budget) -> Result<Report, RunError> 
     let mut report = run(fleet, due, &items, budget).await;
     report.discovery = discovery;
     let now_ms = engine.clock.now_ms();
-    let stood = |(stream, item): (&StreamId, &Item)| {
+    let status_of = |(stream, item): (&StreamId, &Item)| {
         let is_collected = discover::is_collected(engine, &asked, stream);
         StreamStatus::read(stream.clone(), is_collected, item, now_ms, engine.settings.retention_ms)
     };
-    report.standing = items.iter().map(stood).collect();
+    report.statuses_before = items.iter().map(status_of).collect();
     Ok(report)
 }
 
@@ -68,7 +68,7 @@ fn due(
     now_ms: i64,
 ) -> Vec<Message> {
     let is_over =
-        |lane: &StreamId| items.get(lane).is_some_and(|item| lease::is_over_for_good(item, now_ms));
+        |lane: &StreamId| items.get(lane).is_some_and(|item| lease::is_retired(item, now_ms));
     let is_finished = |lane: &StreamId| {
         items.get(lane).is_some_and(|item| item.contains_key(attribute::FINISHED_MS))
     };
@@ -92,21 +92,21 @@ pub(crate) async fn run(fleet: &Fleet, due: Vec<Message>, items: &Items, budget:
     let engine = &fleet.engine;
     let now_ms = engine.clock.now_ms();
     let is_one = due.len() == 1;
-    let (resting, mut due): (Vec<_>, Vec<_>) = due.into_iter().partition(|message| {
-        !is_one && items.get(&message.stream).is_some_and(|item| lease::is_resting(item, now_ms))
+    let (suspended, mut due): (Vec<_>, Vec<_>) = due.into_iter().partition(|message| {
+        !is_one && items.get(&message.stream).is_some_and(|item| lease::is_suspended(item, now_ms))
     });
     shuffle(&mut due, engine.clock.random());
     let mut report = Report::default();
     match &fleet.queue {
         Some(queue) if !is_one => {
             let (queued, failed) = queue::send(engine, &**queue, due, items, budget).await;
-            report.queued = Some(Queued { resting: resting.len(), ..queued });
+            report.queued = Some(Queued { suspended: suspended.len(), ..queued });
             report.streams = failed;
         }
         _ => report.streams = run_each(engine, &due, budget).await,
     }
-    let rest = resting.iter().map(|message| rests(&message.stream, items));
-    report.streams.extend(rest.take(queue::LINES_MAX));
+    let reports = suspended.iter().map(|message| suspended_report(&message.stream, items));
+    report.streams.extend(reports.take(queue::LINES_MAX));
     report.duration_ms = engine.clock.now_ms() - budget.started_ms;
     report
 }
@@ -130,7 +130,7 @@ fn shuffle(due: &mut [Message], seed: [u8; 16]) {
 }
 
 /// The line of a stream that is not tried now.
-fn rests(stream: &StreamId, items: &Items) -> StreamReport {
+fn suspended_report(stream: &StreamId, items: &Items) -> StreamReport {
     let error =
         items.get(stream).and_then(|item| text(item, attribute::LAST_ERROR).ok()).unwrap_or("");
     let error = Some(format!("not tried in this run after failing again and again: {error}"));
@@ -169,7 +169,7 @@ const NAMED_MAX: usize = 10;
 mod tests {
     use super::*;
     use crate::cursor::Value;
-    use crate::limits::FINISHED_MS_MIN;
+    use crate::limits::LANE_RECOVERY_MS;
 
     fn organization(n: u8) -> StreamId {
         format!("{n:024x}").try_into().unwrap()
@@ -190,7 +190,7 @@ mod tests {
         let lane = |stream: &StreamId, days: i64| stream.lane(day + days * 86_400_000).unwrap();
         let lanes = [lane(&here, 0), lane(&here, 1), lane(&here, 2), lane(&gone, 0)];
         let born = [here.clone(), gone.clone()].into_iter().chain(lanes).collect();
-        let now_ms = FINISHED_MS_MIN + 1;
+        let now_ms = LANE_RECOVERY_MS + 1;
         let finished = |ms| Item::from([("finished_ms".to_owned(), Value::N(ms))]);
         let items = Items::from([(lane(&here, 0), finished(0)), (lane(&here, 2), finished(1))]);
         let due = due(std::slice::from_ref(&here), &born, &items, now_ms);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn each_tick_has_an_order_of_its_own_with_the_lanes_last() {
+    fn each_scheduled_run_has_an_order_of_its_own_with_the_lanes_last() {
         let live = (1..=20).map(organization);
         let lanes = (1..=20).map(|n| organization(n).lane(0).unwrap());
         let due: Vec<_> =

@@ -53,7 +53,7 @@ pub(crate) async fn send(
         .await;
     let Sent { sent, mut failed, .. } = all;
     let outstanding = outstanding.len() + all.outstanding;
-    let queued = Queued { sent, outstanding, resting: 0, failed: failed.len() };
+    let queued = Queued { sent, outstanding, suspended: 0, failed: failed.len() };
     failed.truncate(LINES_MAX);
     (queued, failed)
 }
@@ -107,7 +107,7 @@ async fn send_chunk(
 /// Lambda's answer to SQS: the messages that are to come again.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct BatchAnswer {
+pub struct SqsBatchResponse {
     /// Empty: all were handled.
     pub batch_item_failures: Vec<BatchItemFailure>,
 }
@@ -123,9 +123,13 @@ pub struct BatchItemFailure {
 /// One run over each message's stream. A message has failed only if it could not be handled: it
 /// cannot be read, or the time was over before its turn. How a run ended is in the stream's cursor
 /// and in the report.
-pub async fn answer(engine: &Engine, records: &[Record], budget: Budget) -> (BatchAnswer, Report) {
+pub async fn handle_messages(
+    engine: &Engine,
+    records: &[Record],
+    budget: Budget,
+) -> (SqsBatchResponse, Report) {
     let mut report = Report::default();
-    let mut failed = BatchAnswer::default();
+    let mut failed = SqsBatchResponse::default();
     for (done, record) in records.iter().enumerate() {
         let now_ms = engine.clock.now_ms();
         match Message::read(&record.body) {

@@ -53,10 +53,10 @@ impl<'a> Member<'a> {
 /// again.
 #[must_use]
 pub fn members(text: &str) -> Option<(Members<'_>, usize)> {
-    front::<Plain>(text).or_else(|| front::<Exact>(text))
+    read_as::<Plain>(text).or_else(|| read_as::<Exact>(text))
 }
 
-fn front<'a, W: Way<'a>>(text: &'a str) -> Option<(Members<'a>, usize)> {
+fn read_as<'a, W: Way<'a>>(text: &'a str) -> Option<(Members<'a>, usize)> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<Read<'a, W>>();
     let Read(members, _) = values.next()?.ok()?;
     Some((members, values.byte_offset()))

@@ -21,10 +21,10 @@ pub enum Next {
 
 /// The list ended before its own total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("JumpCloud's list ends after {came} rows, its totalCount is {total}")]
+#[error("JumpCloud's list ends after {received} rows, its totalCount is {total}")]
 pub struct EndsEarly {
     /// Rows that came.
-    pub came: u64,
+    pub received: u64,
     /// Rows the list should have.
     pub total: u64,
 }
@@ -38,7 +38,7 @@ impl ListWalk {
         self.skip += rows as u64;
         match rows {
             _ if self.skip >= total => Ok(Next::End),
-            0 => Err(EndsEarly { came: self.skip, total }),
+            0 => Err(EndsEarly { received: self.skip, total }),
             _ => Ok(Next::Page),
         }
     }
@@ -62,6 +62,6 @@ mod tests {
     fn an_empty_page_in_front_of_the_end_is_an_error() {
         let mut walk = ListWalk::default();
         assert_eq!(walk.take(100, 230), Ok(Next::Page));
-        assert_eq!(walk.take(0, 230), Err(EndsEarly { came: 100, total: 230 }));
+        assert_eq!(walk.take(0, 230), Err(EndsEarly { received: 100, total: 230 }));
     }
 }

@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_service_that_cannot_stand_in_a_key_is_other() {
+    fn a_service_that_cannot_be_part_of_a_key_is_other() {
         for odd in [&b"../../etc"[..], b"SSO", b"a b", b"", &[b'a'; 41], b"\xff"] {
             assert_eq!(service_label(Some(odd)), "_other");
         }

@@ -18,19 +18,19 @@ type Whole = Result<Page, InsightsError>;
 pub struct Incoming {
     headers: Option<BoxFuture<'static, Option<PageHeaders>>>,
     page: BoxFuture<'static, Whole>,
-    admit: Option<Box<dyn FnOnce() + Send>>,
+    allow_body: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Incoming {
-    /// A page whose `headers` end first: with `None` if the answer has not come to that. `admit` is
+    /// A page whose `headers` end first: with `None` if the answer has not come to that. `allow_body` is
     /// called once, before `page` is waited for.
     #[must_use]
     pub fn new(
         headers: BoxFuture<'static, Option<PageHeaders>>,
         page: BoxFuture<'static, Whole>,
-        admit: impl FnOnce() + Send + 'static,
+        allow_body: impl FnOnce() + Send + 'static,
     ) -> Self {
-        Self { headers: Some(headers), page, admit: Some(Box::new(admit)) }
+        Self { headers: Some(headers), page, allow_body: Some(Box::new(allow_body)) }
     }
 
     /// Waits for the headers. `None`: only the page tells what has happened. They are those of an
@@ -40,9 +40,9 @@ impl Incoming {
     }
 
     /// Lets the body in.
-    pub fn admit(&mut self) {
-        if let Some(admit) = self.admit.take() {
-            admit();
+    pub fn allow_body(&mut self) {
+        if let Some(allow_body) = self.allow_body.take() {
+            allow_body();
         }
     }
 
@@ -67,7 +67,7 @@ impl IntoFuture for Incoming {
     type IntoFuture = BoxFuture<'static, Whole>;
 
     fn into_future(mut self) -> Self::IntoFuture {
-        self.admit();
+        self.allow_body();
         self.page
     }
 }

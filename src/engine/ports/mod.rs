@@ -125,8 +125,8 @@ pub trait Objects: Send + Sync {
         bucket: &str,
         key: &str,
         body: Bytes,
-        about: &About,
-    ) -> Result<Created, StoreError>;
+        meta: &ObjectMeta,
+    ) -> Result<PutResult, StoreError>;
 
     /// Asks to write without the condition of [`create`](Self::create), and tells whether that was
     /// refused. The request is one that cannot succeed for another reason, too, so that nothing is
@@ -165,7 +165,7 @@ pub trait Objects: Send + Sync {
 
 /// What is written beside an object's bytes.
 #[derive(Clone, Debug, Default)]
-pub struct About {
+pub struct ObjectMeta {
     /// SHA-256 of the bytes.
     pub sha256: [u8; 32],
     /// `Content-Type`.
@@ -176,11 +176,11 @@ pub struct About {
 
 /// How a creation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Created {
+pub enum PutResult {
     /// The object was not there; now it is.
-    New,
+    Created,
     /// The key is taken, by this content or another; perhaps by an earlier try of this request.
-    Taken,
+    AlreadyExists,
 }
 
 /// The table of cursors.

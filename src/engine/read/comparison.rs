@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::cursor::{Cursor, Hour, Reading, ReadingState};
 use crate::limits::{HOUR_MS, HOURS_KEPT_MAX};
-use crate::read::Kind;
+use crate::read::ReadingKind;
 use crate::read::sweep::{SweepUrgency, sweep_from_ms};
 use crate::settings::Settings;
 use crate::time::{self, Window};
 
 /// The hour re-reading to go on with.
 #[must_use]
-pub fn hour(cursor: &Cursor, settings: &Settings) -> Option<(Kind, Reading)> {
+pub fn hour(cursor: &Cursor, settings: &Settings) -> Option<(ReadingKind, Reading)> {
     cursor.state.hours.iter().find_map(|hour| {
         let reading = hour.reading.clone()?;
         let first = settings.queries.first()?;
@@ -22,7 +22,7 @@ pub fn hour(cursor: &Cursor, settings: &Settings) -> Option<(Kind, Reading)> {
             limit: None,
             ..reading.clone()
         };
-        Some((Kind::Hour(hour.start_ms), if is_kept { reading } else { anew }))
+        Some((ReadingKind::Hour(hour.start_ms), if is_kept { reading } else { anew }))
     })
 }
 
@@ -118,7 +118,7 @@ mod tests {
         let Some((kind, reading)) = hour(&cursor, &settings()) else {
             unreachable!("one hour differs")
         };
-        assert_eq!((kind, reading.window.end_ms), (Kind::Hour(50 * HOUR_MS), 51 * HOUR_MS));
+        assert_eq!((kind, reading.window.end_ms), (ReadingKind::Hour(50 * HOUR_MS), 51 * HOUR_MS));
 
         cursor.state = reached(&cursor.state, kind, &reading, reading.window.start_ms + 5, 2);
         assert_eq!(rows_before_resume(&cursor.state, kind), 2);

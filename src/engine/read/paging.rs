@@ -22,7 +22,7 @@ pub struct Walk {
     window: Window,
     token: Option<Token>,
     /// Positions given up in the millisecond of the last one.
-    given_up: (i64, u32),
+    skipped: (i64, u32),
 }
 
 /// What a page held, as far as paging is concerned.
@@ -60,11 +60,11 @@ pub enum Step {
 
 /// What comes after a page that was too large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Narrower {
+pub enum OversizeStep {
     /// Ask again, for fewer rows.
-    Again,
+    RequestFewer,
     /// A single row is too large: its position is quarantined, and the walk goes on behind it.
-    GiveUp {
+    SkipRow {
         /// Its millisecond.
         ms: i64,
         /// Which one given up in that millisecond, from 0.
@@ -97,7 +97,7 @@ impl Walk {
     /// A walk through `window` in pages of `page_limit` rows.
     #[must_use]
     pub fn new(window: Window, page_limit: u32) -> Self {
-        Self { size: PageSize::new(page_limit), window, token: None, given_up: (i64::MIN, 0) }
+        Self { size: PageSize::new(page_limit), window, token: None, skipped: (i64::MIN, 0) }
     }
 
     /// The next request.
@@ -168,20 +168,20 @@ impl Walk {
         &mut self,
         token: Option<Token>,
         place_ms: i64,
-    ) -> Result<Narrower, WalkError> {
+    ) -> Result<OversizeStep, WalkError> {
         if self.size.halve(place_ms) {
             if place_ms > self.window.start_ms {
                 self.restart(place_ms);
             }
-            return Ok(Narrower::Again);
+            return Ok(OversizeStep::RequestFewer);
         }
         let token = token.filter(|token| self.token.as_ref() != Some(token));
         let token = token.ok_or(WalkError::Stuck(place_ms))?;
-        let (ms, count) = self.given_up;
+        let (ms, count) = self.skipped;
         let ordinal = if ms == token.ms { count } else { 0 };
-        self.given_up = (token.ms, ordinal + 1);
+        self.skipped = (token.ms, ordinal + 1);
         self.size.received(1);
-        let narrower = Narrower::GiveUp { ms: token.ms, ordinal };
+        let narrower = OversizeStep::SkipRow { ms: token.ms, ordinal };
         self.token = Some(token);
         Ok(narrower)
     }
@@ -191,7 +191,7 @@ impl Walk {
         self.window.start_ms = start_ms;
         self.token = None;
         // What was given up from here on comes again, and is counted from the first again.
-        self.given_up = (i64::MIN, 0);
+        self.skipped = (i64::MIN, 0);
         Step::Next
     }
 }
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_page_goes_on_behind_its_token() {
+    fn a_full_page_continues_after_its_token() {
         let mut walk = walk();
         assert_eq!(walk.passed(&held(100, 2_000)), Ok(Step::Next));
         let ask = walk.ask();
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_new_token_it_goes_on_by_time() {
+    fn without_a_new_token_it_continues_by_time() {
         let mut walk = walk();
         assert_eq!(walk.passed(&PageSummary { token: None, ..held(100, 2_000) }), Ok(Step::Next));
         assert_eq!((walk.ask().window.start_ms, walk.ask().token), (2_000, None));
@@ -309,10 +309,10 @@ mod tests {
     /// One row of 64 that cannot be fetched is found in a bounded number of requests, and every
     /// other row is seen.
     #[test]
-    fn a_row_too_large_is_given_up_alone() {
+    fn only_the_row_that_is_too_large_is_skipped() {
         let mut walk = Walk::new(Window::new(0, 1_000), 16);
         let (big, total) = (21_i64, 64_i64);
-        let (mut seen, mut given_up, mut place) =
+        let (mut seen, mut skipped, mut place) =
             (std::collections::BTreeSet::<i64>::new(), vec![], 0);
         for _ in 0..200 {
             let ask = walk.ask();
@@ -320,10 +320,10 @@ mod tests {
             let rows: Vec<i64> = (first..total).take(ask.limit as usize).collect();
             let last = rows.last().copied().unwrap_or(place);
             if rows.contains(&big) {
-                if let Narrower::GiveUp { ms, ordinal } =
+                if let OversizeStep::SkipRow { ms, ordinal } =
                     walk.too_large(token(last, "x"), place).unwrap()
                 {
-                    given_up.push((ms, ordinal));
+                    skipped.push((ms, ordinal));
                 }
                 continue;
             }
@@ -337,7 +337,7 @@ mod tests {
                 last_ms: last,
             };
             if walk.passed(&page) == Ok(Step::End) {
-                assert_eq!(given_up, [(big, 0)]);
+                assert_eq!(skipped, [(big, 0)]);
                 assert_eq!(seen.len() as i64, total - 1);
                 assert_eq!(walk.size.rows(), 16, "the limit has grown back");
                 return;
@@ -352,7 +352,7 @@ mod tests {
     fn a_row_too_large_has_one_position() {
         // Milliseconds of the rows; the second and the fourth are too large.
         let rows = [1, 5, 5, 5, 5, 5, 5, 7, 8, 9, 9];
-        let (mut walk, mut given_up, mut place) = (Walk::new(Window::new(0, 1_000), 4), vec![], 0);
+        let (mut walk, mut skipped, mut place) = (Walk::new(Window::new(0, 1_000), 4), vec![], 0);
         for _ in 0..100 {
             let ask = walk.ask();
             let after =
@@ -362,17 +362,18 @@ mod tests {
             let last_ms = rows[to - 1];
             let token = token(last_ms, &"x".repeat(to));
             if (from..to).any(|row| row == 1 || row == 3) {
-                if let Narrower::GiveUp { ms, ordinal } = walk.too_large(token, place).unwrap() {
-                    given_up.push((ms, ordinal));
+                if let OversizeStep::SkipRow { ms, ordinal } = walk.too_large(token, place).unwrap()
+                {
+                    skipped.push((ms, ordinal));
                 }
                 continue;
             }
             place = last_ms;
             let page = PageSummary { rows: to - from, count: None, limit: None, token, last_ms };
             if walk.passed(&page) == Ok(Step::End) {
-                given_up.sort_unstable();
-                given_up.dedup();
-                assert_eq!(given_up, [(5, 0), (5, 1)]);
+                skipped.sort_unstable();
+                skipped.dedup();
+                assert_eq!(skipped, [(5, 0), (5, 1)]);
                 return;
             }
         }

@@ -8,7 +8,7 @@ use crate::time;
 
 /// The places of a page's rows.
 #[derive(Debug)]
-pub struct Places {
+pub struct Positions {
     /// What was decided before the first row lies here or before.
     before_ms: i64,
     ms: Vec<i64>,
@@ -16,7 +16,7 @@ pub struct Places {
     least_behind: Vec<i64>,
 }
 
-impl Places {
+impl Positions {
     /// The places of `page`, whose first row comes behind `before_ms`.
     #[must_use]
     pub fn of(page: &Page, before_ms: i64) -> Self {
@@ -120,18 +120,21 @@ mod tests {
 
     #[test]
     fn a_row_without_a_time_lies_where_the_one_before_it_lies() {
-        let places = Places::of(&page(&[None, Some(2), None, Some(3)], None), 1_000);
-        assert_eq!((0..4).map(|n| places.ms(n)).collect::<Vec<_>>(), [1_000, 2_000, 2_000, 3_000]);
+        let positions = Positions::of(&page(&[None, Some(2), None, Some(3)], None), 1_000);
+        assert_eq!(
+            (0..4).map(|n| positions.ms(n)).collect::<Vec<_>>(),
+            [1_000, 2_000, 2_000, 3_000]
+        );
     }
 
     #[test]
-    fn a_reading_never_goes_on_behind_a_row_that_is_to_come() {
-        let places = Places::of(&page(&[Some(1), Some(9), Some(2), None], Some(3_000)), 0);
-        assert_eq!(places.at_ms(1), 1_000);
-        assert_eq!(places.at_ms(2), 2_000, "the row before says 9 s, the next one 2 s");
-        assert_eq!(places.at_ms(3), 2_000);
-        assert_eq!(places.at_ms(0), 0, "nothing of this page is decided");
-        let dark = Places::of(&page(&[None, None], None), 500);
+    fn a_reading_never_continues_after_a_row_that_is_to_come() {
+        let positions = Positions::of(&page(&[Some(1), Some(9), Some(2), None], Some(3_000)), 0);
+        assert_eq!(positions.at_ms(1), 1_000);
+        assert_eq!(positions.at_ms(2), 2_000, "the row before says 9 s, the next one 2 s");
+        assert_eq!(positions.at_ms(3), 2_000);
+        assert_eq!(positions.at_ms(0), 0, "nothing of this page is decided");
+        let dark = Positions::of(&page(&[None, None], None), 500);
         assert_eq!((dark.at_ms(0), dark.at_ms(1)), (500, 500));
     }
 
@@ -145,9 +148,9 @@ mod tests {
         assert_eq!(open(&rows, None, 4_000), [2, 4, 5]);
         assert_eq!(open(&[None], None, 4_000), [0]);
         assert!(open(&[Some(3)], None, 4_000).is_empty());
-        let mut places = Places::of(&page(&rows, None), 0);
-        places.put(5, 5_000);
-        assert_eq!((places.ms(4), places.ms(5)), (4_000, 5_000));
+        let mut positions = Positions::of(&page(&rows, None), 0);
+        positions.put(5, 5_000);
+        assert_eq!((positions.ms(4), positions.ms(5)), (4_000, 5_000));
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub(crate) mod tests {
     use crate::cursor::ReadingState;
     use crate::cursor::tests::cursor_at as cursor;
     use crate::limits::HOUR_MS;
-    use crate::read::Kind;
+    use crate::read::ReadingKind;
     use crate::read::window::{completed, reached};
     use crate::settings::tests::settings;
 
@@ -89,19 +89,19 @@ pub(crate) mod tests {
             (10 * HOUR_MS, 100 * HOUR_MS),
             "not from now"
         );
-        let state = completed(&settled().state, Kind::Sweep, &sweep);
+        let state = completed(&settled().state, ReadingKind::Sweep, &sweep);
         assert_eq!((state.sweep_mark_ms, state.sweep), (200 * HOUR_MS, None));
         assert_eq!(state.frontier_ms, 100 * HOUR_MS);
     }
 
     #[test]
-    fn a_sweep_goes_on_in_its_query_unless_it_begins_too_late() {
+    fn a_sweep_continues_in_its_query_unless_it_begins_too_late() {
         let mut cursor = settled();
         let Some(sweep) = sweep(&cursor, 60 * HOUR_MS, &settings(), SweepUrgency::Usual) else {
             unreachable!("due")
         };
         let second = Reading { query: settings().queries[1].clone(), ..sweep };
-        cursor.state = reached(&cursor.state, Kind::Sweep, &second, 30 * HOUR_MS, 0);
+        cursor.state = reached(&cursor.state, ReadingKind::Sweep, &second, 30 * HOUR_MS, 0);
         let kept = super::sweep(&cursor, 61 * HOUR_MS, &settings(), SweepUrgency::Usual);
         assert_eq!(kept.map(|s| (s.query, s.at_ms)), Some((second.query.clone(), 30 * HOUR_MS)));
         // A mark that was set back asks for more than the sweep under way covers.

@@ -67,7 +67,7 @@ pub fn next_query(reading: &Reading, queries: &[Query]) -> Option<Reading> {
 
 /// What a reading is for. They differ in what their progress and their end mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ReadingKind {
     /// Goes on with the stream.
     Head,
     /// Reads a long past range again, for what appeared later than the overlap.
@@ -83,7 +83,7 @@ pub enum Kind {
 #[must_use]
 pub fn reached(
     state: &ReadingState,
-    kind: Kind,
+    kind: ReadingKind,
     reading: &Reading,
     at_ms: i64,
     rows: i64,
@@ -92,12 +92,12 @@ pub fn reached(
     let mut state = state.clone();
     let reading = Reading { at_ms, ..reading.clone() };
     match kind {
-        Kind::Head => {
+        ReadingKind::Head => {
             state.frontier_ms = state.frontier_ms.max(at_ms.min(reading.window.end_ms));
             state.reading = Some(reading);
         }
-        Kind::Sweep => state.sweep = Some(reading),
-        Kind::Hour(from_ms) => {
+        ReadingKind::Sweep => state.sweep = Some(reading),
+        ReadingKind::Hour(from_ms) => {
             for hour in state.hours.iter_mut().filter(|hour| hour.start_ms == from_ms) {
                 hour.rows_before_resume = rows;
                 hour.reading = Some(reading.clone());
@@ -109,8 +109,8 @@ pub fn reached(
 
 /// Rows of the query under way that came in earlier runs.
 #[must_use]
-pub fn rows_before_resume(state: &ReadingState, kind: Kind) -> i64 {
-    let Kind::Hour(from_ms) = kind else { return 0 };
+pub fn rows_before_resume(state: &ReadingState, kind: ReadingKind) -> i64 {
+    let ReadingKind::Hour(from_ms) = kind else { return 0 };
     state
         .hours
         .iter()
@@ -120,12 +120,12 @@ pub fn rows_before_resume(state: &ReadingState, kind: Kind) -> i64 {
 
 /// The state once one query of a reading is read to its end, of which `rows` came.
 #[must_use]
-pub fn query_read(state: &ReadingState, kind: Kind, end_ms: i64, rows: i64) -> ReadingState {
+pub fn query_read(state: &ReadingState, kind: ReadingKind, end_ms: i64, rows: i64) -> ReadingState {
     let mut state = state.clone();
-    if kind == Kind::Head {
+    if kind == ReadingKind::Head {
         state.frontier_ms = state.frontier_ms.max(end_ms);
     }
-    if let Kind::Hour(from_ms) = kind {
+    if let ReadingKind::Hour(from_ms) = kind {
         for hour in state.hours.iter_mut().filter(|hour| hour.start_ms == from_ms) {
             hour.rows_received = hour.rows_received.max(rows);
             hour.rows_before_resume = 0;
@@ -136,20 +136,20 @@ pub fn query_read(state: &ReadingState, kind: Kind, end_ms: i64, rows: i64) -> R
 
 /// The state once a reading is complete.
 #[must_use]
-pub fn completed(state: &ReadingState, kind: Kind, reading: &Reading) -> ReadingState {
+pub fn completed(state: &ReadingState, kind: ReadingKind, reading: &Reading) -> ReadingState {
     let mut state = state.clone();
     match kind {
-        Kind::Head => {
+        ReadingKind::Head => {
             state.frontier_ms = state.frontier_ms.max(reading.window.end_ms);
             state.read_at_ms = reading.started_ms;
             state.read_to_ms = reading.window.end_ms;
             state.reading = None;
         }
-        Kind::Sweep => {
+        ReadingKind::Sweep => {
             state.sweep_mark_ms = reading.started_ms;
             state.sweep = None;
         }
-        Kind::Hour(from_ms) => {
+        ReadingKind::Hour(from_ms) => {
             for hour in state.hours.iter_mut().filter(|hour| hour.start_ms == from_ms) {
                 hour.reading = None;
             }
@@ -185,7 +185,7 @@ mod tests {
     fn the_next_one_goes_back_by_the_overlap_from_where_the_last_began() {
         let state = ReadingState::at_birth(0, 60 * MINUTE);
         let first = read(head(&cursor(state.clone()), 60 * MINUTE, &settings()));
-        let state = completed(&state, Kind::Head, &first);
+        let state = completed(&state, ReadingKind::Head, &first);
         let second = read(head(&cursor(state.clone()), 65 * MINUTE, &settings()));
         assert_eq!(
             (second.window.start_ms, second.window.end_ms),
@@ -226,18 +226,18 @@ mod tests {
         assert_eq!((first.window.start_ms, first.window.end_ms, first.at_ms), (day, 2 * day, day));
         assert_eq!(head(&lane(state.clone()), day, &settings()), Plan::Wait, "it has not begun");
         assert!(!is_finished(&lane(state.clone()), day));
-        let state = completed(&state, Kind::Head, &first);
+        let state = completed(&state, ReadingKind::Head, &first);
         assert!(!is_finished(&lane(state.clone()), day), "what is late may still come");
         let again = read(head(&lane(state.clone()), 3 * day, &settings()));
         assert_eq!((again.window.start_ms, again.window.end_ms), (day, 2 * day));
-        assert!(is_finished(&lane(completed(&state, Kind::Head, &again)), day));
+        assert!(is_finished(&lane(completed(&state, ReadingKind::Head, &again)), day));
     }
 
     #[test]
-    fn an_interrupted_reading_goes_on_unless_its_query_is_gone() {
+    fn an_interrupted_reading_continues_unless_its_query_is_gone() {
         let state = ReadingState::at_birth(0, 60 * MINUTE);
         let first = read(head(&cursor(state.clone()), 60 * MINUTE, &settings()));
-        let state = reached(&state, Kind::Head, &first, 20 * MINUTE, 0);
+        let state = reached(&state, ReadingKind::Head, &first, 20 * MINUTE, 0);
         assert_eq!(state.frontier_ms, 20 * MINUTE);
         let resumed = read(head(&cursor(state.clone()), 70 * MINUTE, &settings()));
         assert_eq!((resumed.at_ms, resumed.window.end_ms), (20 * MINUTE, first.window.end_ms));
@@ -251,13 +251,13 @@ mod tests {
     fn queries_are_read_one_after_the_other_and_the_frontier_stays() {
         let state = ReadingState::at_birth(0, 60 * MINUTE);
         let first = read(head(&cursor(state.clone()), 60 * MINUTE, &settings()));
-        let state = reached(&state, Kind::Head, &first, first.window.end_ms + 5, 0);
+        let state = reached(&state, ReadingKind::Head, &first, first.window.end_ms + 5, 0);
         assert_eq!(state.frontier_ms, first.window.end_ms, "never beyond the window");
         let Some(second) = next_query(&first, &settings().queries) else {
             unreachable!("two queries")
         };
         assert_eq!((second.query.as_slice(), second.at_ms), (&["pam".to_owned()][..], 0));
-        let state = reached(&state, Kind::Head, &second, MINUTE, 0);
+        let state = reached(&state, ReadingKind::Head, &second, MINUTE, 0);
         assert_eq!(state.frontier_ms, first.window.end_ms, "never lowered");
         assert_eq!(next_query(&second, &settings().queries), None);
     }

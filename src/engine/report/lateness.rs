@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use crate::cursor::{Item, ReadingState, Update, Value, attribute, text};
-use crate::limits::{LATENESS_SERVICES_MAX, LIVE_MS_MAX};
+use crate::limits::{LATENESS_LIVE_WINDOW_MS, LATENESS_SERVICES_MAX};
 use crate::page::service::OTHER;
 
 /// Upper bounds of the buckets in seconds, inclusive; what is later is in one more bucket.
@@ -56,7 +56,7 @@ pub struct Summary {
 #[must_use]
 pub fn measured_ms(state: &ReadingState, timestamp_ms: i64, now_ms: i64) -> Option<i64> {
     let is_late = timestamp_ms < state.read_to_ms;
-    let is_live = now_ms - state.read_at_ms <= LIVE_MS_MAX;
+    let is_live = now_ms - state.read_at_ms <= LATENESS_LIVE_WINDOW_MS;
     (is_late || is_live).then(|| (now_ms - timestamp_ms).max(0))
 }
 
@@ -174,10 +174,10 @@ impl Histogram {
     fn percentile(&self, percent: u64) -> i64 {
         let all = u128::from(self.counts.iter().sum::<u64>());
         let needed = (all * u128::from(percent)).div_ceil(100);
-        let mut so_far = 0;
+        let mut cumulative = 0;
         let reached = self.counts.iter().position(|count| {
-            so_far += u128::from(*count);
-            so_far >= needed
+            cumulative += u128::from(*count);
+            cumulative >= needed
         });
         let bound = reached.and_then(|bucket| BOUNDS_SECONDS.get(bucket)).copied();
         bound.unwrap_or(i64::MAX).min(self.max_seconds)

@@ -37,7 +37,7 @@ pub enum View<'a> {
 
 /// Where a stream stands.
 #[derive(Clone, Copy, Debug, Default)]
-struct Standing {
+struct StreamHealth {
     lag_seconds: Option<i64>,
     last_success_ms: Option<i64>,
     is_failing: bool,
@@ -112,14 +112,14 @@ impl Values {
         }
     }
 
-    fn of_fleet(&mut self, fleet: &BTreeMap<&StreamId, Standing>, at_ms: i64, by: &Metrics) {
+    fn of_fleet(&mut self, fleet: &BTreeMap<&StreamId, StreamHealth>, at_ms: i64, by: &Metrics) {
         // Users are read once a day.
-        let is_stale = |stream: &Standing| match stream.last_success_ms {
+        let is_stale = |stream: &StreamHealth| match stream.last_success_ms {
             _ if stream.is_users => false,
             Some(success_ms) => at_ms - success_ms > by.stale_after_ms,
             None => stream.is_failing,
         };
-        let number = |test: &dyn Fn(&Standing) -> bool| {
+        let number = |test: &dyn Fn(&StreamHealth) -> bool| {
             fleet.values().filter(|stream| test(stream)).count() as u64
         };
         self.count("Streams", fleet.len() as u64);
@@ -161,10 +161,10 @@ fn fleet<'a>(
     before: &'a [StreamStatus],
     report: &'a Report,
     now_ms: i64,
-) -> BTreeMap<&'a StreamId, Standing> {
+) -> BTreeMap<&'a StreamId, StreamHealth> {
     let collected = before.iter().filter(|line| line.configured && !line.stream.is_lane());
     let mut fleet: BTreeMap<_, _> =
-        collected.map(|line| (&line.stream, Standing::before(line))).collect();
+        collected.map(|line| (&line.stream, StreamHealth::before(line))).collect();
     let is_gone = |stream: &StreamId| before.iter().any(|l| l.stream == *stream && !l.configured);
     for run in report.streams.iter().filter(|r| !r.stream.is_lane() && !is_gone(&r.stream)) {
         fleet.entry(&run.stream).or_default().after(run, now_ms);
@@ -172,7 +172,7 @@ fn fleet<'a>(
     fleet
 }
 
-impl Standing {
+impl StreamHealth {
     fn before(line: &StreamStatus) -> Self {
         Self {
             lag_seconds: line.lag_seconds,
@@ -231,7 +231,7 @@ mod tests {
         serde_json::from_str(&metrics().line(report, view, NOW_MS, true)).unwrap()
     }
 
-    fn standing(n: u8, minutes: i64) -> StreamStatus {
+    fn status(n: u8, minutes: i64) -> StreamStatus {
         let mut line = StreamStatus::read(stream(n), true, &BTreeMap::new(), NOW_MS, RETENTION_MS);
         line.last_success = Some(UtcTime(NOW_MS - minutes * MINUTE_MS));
         line.lag_seconds = Some(minutes * 60);
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_declared_is_told_and_nothing_else() {
+    fn only_what_is_declared_is_reported() {
         let line = line(&report(vec![run(1), run(2)]), View::Fleet(&[]));
         let about = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(about["Namespace"], "Test");
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_tells_of_its_runs_and_not_of_the_fleet() {
+    fn a_worker_reports_its_runs_and_not_the_fleet() {
         let line = line(&report(vec![run(1)]), View::Streams);
         assert_eq!(line["EventsDelivered"], 5);
         assert_eq!(line.get("StreamsStale"), None);
@@ -276,9 +276,9 @@ mod tests {
 
     #[test]
     fn the_worst_stream_counts_as_its_last_run_left_it() {
-        let mut gone = standing(4, 9_000);
+        let mut gone = status(4, 9_000);
         gone.configured = false;
-        let before = [standing(1, 40), standing(2, 50), standing(3, 20), gone];
+        let before = [status(1, 40), status(2, 50), status(3, 20), gone];
         let after = vec![run(1), ended(Outcome::Busy, 2), ended(Outcome::Failed, 3), run(4)];
         let line = line(&report(after), View::Fleet(&before));
         assert_eq!((&line["Streams"], &line["StreamsStale"]), (&json!(3), &json!(1)));
@@ -292,7 +292,7 @@ mod tests {
         let short = Metrics { retention_ms: 15 * DAY_MS, ..metrics() };
         let behind = |minutes| {
             let line =
-                short.line(&Report::default(), View::Fleet(&[standing(1, minutes)]), NOW_MS, true);
+                short.line(&Report::default(), View::Fleet(&[status(1, minutes)]), NOW_MS, true);
             serde_json::from_str::<Value>(&line).unwrap()["DaysToDataLoss"].as_i64()
         };
         assert_eq!(behind(10 * 24 * 60), Some(5));

@@ -34,7 +34,7 @@ pub struct StreamStatus {
     /// Failures in a row.
     pub failures: i64,
     /// It keeps failing, and is not tried before its next probe where there are other streams.
-    pub resting: bool,
+    pub suspended: bool,
     /// A message for it is in the work queue.
     pub queued: bool,
     /// Hours in which JumpCloud counts more events than came.
@@ -79,7 +79,7 @@ impl StreamStatus {
             last_success: number(item, attribute::LAST_SUCCESS_MS).ok().map(UtcTime),
             last_error: text(item, attribute::LAST_ERROR).ok().map(str::to_owned),
             failures: number(item, attribute::FAILURES).unwrap_or(0),
-            resting: lease::is_resting(item, now_ms),
+            suspended: lease::is_suspended(item, now_ms),
             queued: lease::is_queued(item, now_ms),
             gaps: state.map_or(0, crate::cursor::ReadingState::gaps),
             days_until_loss: behind_ms

@@ -25,7 +25,7 @@ pub struct Report {
     pub duration_ms: i64,
     /// Where the streams stood before this invocation, if there is more than one.
     #[serde(skip)]
-    pub standing: Vec<StreamStatus>,
+    pub statuses_before: Vec<StreamStatus>,
 }
 
 /// What became of streams that go through the work queue.
@@ -36,7 +36,7 @@ pub struct Queued {
     /// Streams whose message is still outstanding.
     pub outstanding: usize,
     /// Streams that keep failing and were not tried.
-    pub resting: usize,
+    pub suspended: usize,
     /// Streams that could not be queued.
     pub failed: usize,
 }

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::collect::{Engine, RunPurpose};
 use crate::cursor::Cursor;
 use crate::error::RunError;
-use crate::fleet::discover::{self, Asked, Who};
+use crate::fleet::discover::{self, Discovered, OrganizationSource};
 use crate::limits::DAY_MS;
 use crate::ports::Meter;
 use crate::read::Budget;
 use crate::report::{Discovery, Outcome, StreamReport, lateness};
 use crate::stream::StreamId;
-use crate::task::hours::{Hours, Looked};
+use crate::task::hours::{AuditedHours, Hours};
 use crate::time::{self, UtcTime, Window};
 
 /// What is audited.
@@ -79,12 +79,13 @@ pub struct DifferingHour {
 /// [`RunError`] if it cannot be told which streams there are.
 pub async fn audit(
     engine: &Engine,
-    who: &Who,
+    organizations: &OrganizationSource,
     request: AuditRequest,
     budget: Budget,
 ) -> Result<Audit, RunError> {
     let born = engine.created_streams().await?;
-    let Asked { streams, discovery } = discover::streams(engine, who, &born, budget).await;
+    let Discovered { streams, discovery } =
+        discover::streams(engine, organizations, &born, budget).await;
     let mut lines = Vec::new();
     for stream in with_lanes(&streams, &born, request) {
         let mut line = StreamAudit { stream: stream.clone(), ..StreamAudit::default() };
@@ -174,9 +175,9 @@ impl StreamAudit {
             }
         }
         if request.by_service {
-            let looked = Looked { stream: &self.stream, cursor: &cursor, hours, budget };
+            let audited = AuditedHours { stream: &self.stream, cursor: &cursor, hours, budget };
             let lateness = lateness::stored(&item);
-            self.hours = Some(engine.hours(looked, &theirs, &ours, &lateness).await?);
+            self.hours = Some(engine.hours(audited, &theirs, &ours, &lateness).await?);
         }
         Ok(())
     }

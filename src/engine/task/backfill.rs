@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::collect::Engine;
 use crate::cursor::{self, Items, attribute, lease};
 use crate::error::RunError;
-use crate::fleet::discover::{self, Asked, Who};
+use crate::fleet::discover::{self, Discovered, OrganizationSource};
 use crate::fleet::dispatch::{Fleet, run};
 use crate::fleet::message::{Message, MessageTask};
 use crate::limits::{DAY_MS, LANES_OPENED_AT_ONCE};
@@ -145,12 +145,12 @@ async fn organizations(
     budget: Budget,
     refused: &mut Vec<String>,
 ) -> Result<Vec<StreamId>, RunError> {
-    let born = match fleet.who {
-        Who::Named(_) => BTreeSet::new(),
+    let born = match fleet.organizations {
+        OrganizationSource::Named(_) => BTreeSet::new(),
         _ => fleet.engine.created_streams().await?,
     };
-    let Asked { streams, discovery } =
-        discover::streams(&fleet.engine, &fleet.who, &born, budget).await;
+    let Discovered { streams, discovery } =
+        discover::streams(&fleet.engine, &fleet.organizations, &born, budget).await;
     refused.extend(discovery.and_then(|discovery| discovery.error));
     let collected: BTreeSet<_> = streams.into_iter().filter(StreamId::is_organization).collect();
     let Some(asked) = &request.organizations else { return Ok(collected.into_iter().collect()) };

@@ -68,7 +68,7 @@ type Found = BTreeMap<String, BTreeMap<i64, (i64, i64)>>;
 
 /// What is looked at.
 #[derive(Clone, Copy)]
-pub(crate) struct Looked<'a> {
+pub(crate) struct AuditedHours<'a> {
     pub(crate) stream: &'a StreamId,
     pub(crate) cursor: &'a Cursor,
     /// Whole hours.
@@ -80,21 +80,21 @@ impl Engine {
     /// Looks into the hours of a range. `theirs` and `ours` are all services' counts.
     pub(crate) async fn hours(
         &self,
-        looked: Looked<'_>,
+        audited: AuditedHours<'_>,
         theirs: &Counts,
         ours: &Counts,
         lateness: &Lateness,
     ) -> Result<Hours, RunError> {
-        let hours = looked.hours;
+        let hours = audited.hours;
         let row = |counts: &Counts| -> Vec<i64> {
             hours.hours().map(|ms| counts.get(&ms).copied().unwrap_or(0)).collect()
         };
         let mut services = Vec::new();
-        for (service, found) in self.found(looked).await? {
+        for (service, found) in self.found(audited).await? {
             let pick = |pick: fn(&(i64, i64)) -> i64| {
                 row(&found.iter().map(|(ms, counts)| (*ms, pick(counts))).collect())
             };
-            let counted = self.counted_service(looked, &service).await;
+            let counted = self.counted_service(audited, &service).await;
             let (archived, late) = (pick(|(archived, _)| *archived), pick(|(_, late)| *late));
             services.push(ServiceHours {
                 counted: counted.as_ref().map(row),
@@ -119,22 +119,22 @@ impl Engine {
     }
 
     /// JumpCloud's counts of one service; none if it gives none.
-    async fn counted_service(&self, looked: Looked<'_>, service: &str) -> Option<Counts> {
+    async fn counted_service(&self, audited: AuditedHours<'_>, service: &str) -> Option<Counts> {
         if service.starts_with('_') {
             return None;
         }
         let (queries, meter) = ([vec![service.to_owned()]], Arc::new(Meter::default()));
-        let deadline_ms = looked.budget.read_until_ms(0);
+        let deadline_ms = audited.budget.read_until_ms(0);
         let counts =
-            self.counted_by(&queries, looked.stream, looked.hours, deadline_ms, &meter).await;
+            self.counted_by(&queries, audited.stream, audited.hours, deadline_ms, &meter).await;
         counts
             .inspect_err(|error| tracing::warn!(service, %error, "JumpCloud does not count it"))
             .ok()
     }
 
     /// What the entries that added to the range's hours hold.
-    async fn found(&self, looked: Looked<'_>) -> Result<Found, RunError> {
-        let Looked { stream, cursor, hours, budget } = looked;
+    async fn found(&self, audited: AuditedHours<'_>) -> Result<Found, RunError> {
+        let AuditedHours { stream, cursor, hours, budget } = audited;
         let bucket = &self.settings.state_bucket;
         let after = index::slot_prefix(stream, Slot::Hour(time::hour_of(hours.start_ms)));
         let keys =

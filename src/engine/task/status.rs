@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::collect::Engine;
 use crate::error::RunError;
-use crate::fleet::discover::{self, Asked, Who};
+use crate::fleet::discover::{self, Discovered, OrganizationSource};
 use crate::read::Budget;
 use crate::report::{Discovery, StreamStatus};
 use crate::stream::StreamId;
@@ -25,10 +25,14 @@ pub struct Status {
 ///
 /// # Errors
 /// [`RunError`] if streams or cursors cannot be read.
-pub async fn status(engine: &Engine, who: &Who, budget: Budget) -> Result<Status, RunError> {
+pub async fn status(
+    engine: &Engine,
+    organizations: &OrganizationSource,
+    budget: Budget,
+) -> Result<Status, RunError> {
     let mut all = engine.created_streams().await?;
-    let Asked { streams: configured, discovery } =
-        discover::streams(engine, who, &all, budget).await;
+    let Discovered { streams: configured, discovery } =
+        discover::streams(engine, organizations, &all, budget).await;
     all.extend(configured.iter().cloned());
     let asked: BTreeSet<_> = configured.into_iter().collect();
     let all: Vec<_> = all.into_iter().collect();

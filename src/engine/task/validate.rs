@@ -11,10 +11,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::collect::Engine;
 use crate::cursor::lease;
-use crate::fleet::discover::{self, Who};
+use crate::fleet::discover::{self, OrganizationSource};
 use crate::limits::HOUR_MS;
 use crate::page::{Ask, Query};
-use crate::ports::{About, List, ListRequest, Meter, PageRequest, StoreError, is_denied};
+use crate::ports::{List, ListRequest, Meter, ObjectMeta, PageRequest, StoreError, is_denied};
 use crate::read::Budget;
 use crate::report::Discovery;
 use crate::stream::StreamId;
@@ -64,16 +64,24 @@ impl From<String> for Failure {
 
 /// Checks secret, which organizations there are, JumpCloud's answer per stream and query, the table
 /// and both buckets.
-pub async fn validate(engine: &Engine, who: &Who, budget: Budget) -> Preflight {
-    let mut checks = without_trace(engine, who, budget).await;
+pub async fn validate(
+    engine: &Engine,
+    organizations: &OrganizationSource,
+    budget: Budget,
+) -> Preflight {
+    let mut checks = without_trace(engine, organizations, budget).await;
     checks.extend(with_trace(engine).await);
     Preflight { ok: checks.iter().all(|check| check.ok), checks }
 }
 
 /// The same for a stack that is being made: the buckets are written only if everything else is
 /// well. A bucket that holds something cannot be taken back with the stack.
-pub async fn deployment(engine: &Engine, who: &Who, budget: Budget) -> Preflight {
-    let mut checks = without_trace(engine, who, budget).await;
+pub async fn deployment(
+    engine: &Engine,
+    organizations: &OrganizationSource,
+    budget: Budget,
+) -> Preflight {
+    let mut checks = without_trace(engine, organizations, budget).await;
     if checks.iter().all(|check| check.ok) {
         checks.extend(with_trace(engine).await);
     }
@@ -81,13 +89,17 @@ pub async fn deployment(engine: &Engine, who: &Who, budget: Budget) -> Preflight
 }
 
 /// The checks that leave nothing behind.
-async fn without_trace(engine: &Engine, who: &Who, budget: Budget) -> Vec<Check> {
-    let asked = discover::streams(engine, who, &BTreeSet::new(), budget).await;
+async fn without_trace(
+    engine: &Engine,
+    organizations: &OrganizationSource,
+    budget: Budget,
+) -> Vec<Check> {
+    let asked = discover::streams(engine, organizations, &BTreeSet::new(), budget).await;
     let mut checks: Vec<_> = asked.discovery.into_iter().map(Check::from).collect();
     checks.extend(answers(engine, &asked.streams, budget).await);
     checks.push(table(engine).await);
-    for place in places(engine) {
-        checks.extend([absent(engine, &place).await, overwriting(engine, &place).await]);
+    for tested in buckets_under_test(engine) {
+        checks.extend([absent(engine, &tested).await, overwriting(engine, &tested).await]);
     }
     checks.push(listing(engine).await);
     checks
@@ -96,15 +108,15 @@ async fn without_trace(engine: &Engine, who: &Who, budget: Budget) -> Vec<Check>
 /// The checks that write.
 async fn with_trace(engine: &Engine) -> Vec<Check> {
     let mut checks = Vec::new();
-    for place in places(engine) {
-        checks.extend([now(engine, &place).await, before(engine, &place).await]);
+    for tested in buckets_under_test(engine) {
+        checks.extend([now(engine, &tested).await, before(engine, &tested).await]);
     }
     checks.push(prefix(engine).await);
     checks
 }
 
 /// Where a bucket is tried, and what of the template lets the function use it.
-struct Place<'a> {
+struct BucketUnderTest<'a> {
     name: &'static str,
     bucket: &'a str,
     /// Written by the first check of a stack, and read by every one.
@@ -119,9 +131,9 @@ struct Place<'a> {
     policy: &'static str,
 }
 
-fn places(engine: &Engine) -> [Place<'_>; 2] {
+fn buckets_under_test(engine: &Engine) -> [BucketUnderTest<'_>; 2] {
     [
-        Place {
+        BucketUnderTest {
             name: "archive bucket",
             bucket: &engine.settings.archive_bucket,
             first: "preflight/written-by-validate",
@@ -130,7 +142,7 @@ fn places(engine: &Engine) -> [Place<'_>; 2] {
             writes: "WriteArchive",
             policy: "ArchiveBucketPolicy",
         },
-        Place {
+        BucketUnderTest {
             name: "state bucket",
             bucket: &engine.settings.state_bucket,
             first: "streams/v1/_written-by-validate",
@@ -219,7 +231,7 @@ async fn ask(engine: &Engine, stream: &StreamId, query: &Query, budget: Budget) 
 }
 
 async fn table(engine: &Engine) -> Check {
-    let result = engine.cursors.update(&StreamId::own(), &lease::impossible()).await;
+    let result = engine.cursors.update(&StreamId::own(), &lease::permission_probe()).await;
     let found = result.map(|_| "may be written".to_owned());
     Check::new(
         "cursor table".to_owned(),
@@ -228,28 +240,28 @@ async fn table(engine: &Engine) -> Check {
 }
 
 /// A missing key must be told from one that may not be read: the whole protocol asks what is there.
-async fn absent(engine: &Engine, place: &Place<'_>) -> Check {
-    let key = format!("{}absent", place.folder);
-    let found = match engine.objects.get(place.bucket, &key).await {
+async fn absent(engine: &Engine, tested: &BucketUnderTest<'_>) -> Check {
+    let key = format!("{}absent", tested.folder);
+    let found = match engine.objects.get(tested.bucket, &key).await {
         Ok(None) => Ok("is a 404".to_owned()),
         Ok(Some(_)) => Err(format!("{key} is there, and nobody writes it").into()),
-        Err(error) => Err(needs(&error, &format!("{} of CollectorRole", place.lists))),
+        Err(error) => Err(needs(&error, &format!("{} of CollectorRole", tested.lists))),
     };
-    Check::new(format!("{}, an absent key", place.name), found)
+    Check::new(format!("{}, an absent key", tested.name), found)
 }
 
-async fn overwriting(engine: &Engine, place: &Place<'_>) -> Check {
-    let found = match engine.objects.refuses_overwrite(place.bucket, place.first).await {
+async fn overwriting(engine: &Engine, tested: &BucketUnderTest<'_>) -> Check {
+    let found = match engine.objects.refuses_overwrite(tested.bucket, tested.first).await {
         Ok(true) => Ok("is refused".to_owned()),
         Ok(false) => Err(format!(
             "S3 let it through, where AccessDenied was expected: the statement DenyOverwrite of \
              {} is missing or loosened, so that objects can be overwritten",
-            place.policy
+            tested.policy
         )
         .into()),
         Err(error) => Err(failure(&error)),
     };
-    Check::new(format!("{}, a put without If-None-Match", place.name), found)
+    Check::new(format!("{}, a put without If-None-Match", tested.name), found)
 }
 
 async fn listing(engine: &Engine) -> Check {
@@ -263,12 +275,12 @@ async fn listing(engine: &Engine) -> Check {
 }
 
 /// Writes a new object and reads it back: what a run will do, with the key that is configured now.
-async fn now(engine: &Engine, place: &Place<'_>) -> Check {
-    let key = format!("{}{}", place.folder, engine.clock.now_ms());
-    let needed = format!("{} of CollectorRole, or UseKeyForBuckets with a key", place.writes);
-    let found = write_and_read(engine, place.bucket, &key, WRITTEN).await;
+async fn now(engine: &Engine, tested: &BucketUnderTest<'_>) -> Check {
+    let key = format!("{}{}", tested.folder, engine.clock.now_ms());
+    let needed = format!("{} of CollectorRole, or UseKeyForBuckets with a key", tested.writes);
+    let found = write_and_read(engine, tested.bucket, &key, WRITTEN).await;
     Check::new(
-        format!("{}, what is written now", place.name),
+        format!("{}, what is written now", tested.name),
         found.map_err(|error| needs(&error, &needed)).and_then(|body| {
             let is_same = body == WRITTEN.as_bytes();
             if is_same {
@@ -281,13 +293,13 @@ async fn now(engine: &Engine, place: &Place<'_>) -> Check {
 }
 
 /// Reads what the first check of this stack wrote: with a key that may be another by now.
-async fn before(engine: &Engine, place: &Place<'_>) -> Check {
+async fn before(engine: &Engine, tested: &BucketUnderTest<'_>) -> Check {
     let is_read = |_| "is read".to_owned();
-    let found = match engine.objects.get(place.bucket, place.first).await {
+    let found = match engine.objects.get(tested.bucket, tested.first).await {
         Ok(Some(body)) => Ok(is_read(body)),
         Ok(None) => {
-            let first = write_and_read(engine, place.bucket, place.first, WRITTEN).await;
-            let needed = format!("{} of CollectorRole", place.writes);
+            let first = write_and_read(engine, tested.bucket, tested.first, WRITTEN).await;
+            let needed = format!("{} of CollectorRole", tested.writes);
             first.map(is_read).map_err(|error| needs(&error, &needed))
         }
         Err(error @ StoreError::Denied(_)) => Err(Failure {
@@ -300,7 +312,7 @@ async fn before(engine: &Engine, place: &Place<'_>) -> Check {
         }),
         Err(error) => Err(failure(&error)),
     };
-    Check::new(format!("{}, what was written before", place.name), found)
+    Check::new(format!("{}, what was written before", tested.name), found)
 }
 
 /// The prefix is fixed with the first deployment: readers and their notifications know no other.
@@ -328,12 +340,12 @@ async fn write_and_read(
     body: &str,
 ) -> Result<Bytes, StoreError> {
     let body = Bytes::copy_from_slice(body.as_bytes());
-    let about = About {
+    let meta = ObjectMeta {
         sha256: Sha256::digest(&body).into(),
         content_type: "text/plain",
         metadata: Vec::new(),
     };
-    engine.objects.create(bucket, key, body, &about).await?;
+    engine.objects.create(bucket, key, body, &meta).await?;
     let missing = || StoreError::Rejected(format!("{key} was written and cannot be found").into());
     engine.objects.get(bucket, key).await?.ok_or_else(missing)
 }

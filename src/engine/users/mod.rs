@@ -4,4 +4,4 @@ pub mod projection;
 pub mod snapshot;
 
 pub use self::projection::{Fields, Projection};
-pub use self::snapshot::{Ended, Part, Snapshot, Step};
+pub use self::snapshot::{Part, Snapshot, SnapshotEnd, Step};

@@ -43,7 +43,7 @@ pub struct Snapshot {
     /// The parts decided so far, in the order of their numbers.
     pub parts: Vec<Part>,
     /// How it ended; none while it goes on.
-    pub ended: Option<Ended>,
+    pub ended: Option<SnapshotEnd>,
 }
 
 /// One part of a snapshot.
@@ -59,7 +59,7 @@ pub struct Part {
 
 /// How a snapshot ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ended {
+pub struct SnapshotEnd {
     /// When, UTC milliseconds.
     pub at_ms: i64,
     /// Whether users seen and total agreed in the end.
@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(snapshot.record(&StreamId::own()), None);
         snapshot.parts.push(Part { key: "a".to_owned(), users: 2, sha256: "ff".to_owned() });
         (snapshot.users, snapshot.total) = (2, Some(2));
-        snapshot.ended = Some(Ended { at_ms: DAY * 86_400_000, complete: true });
+        snapshot.ended = Some(SnapshotEnd { at_ms: DAY * 86_400_000, complete: true });
         let record = String::from_utf8(snapshot.record(&StreamId::own()).unwrap()).unwrap();
         insta::assert_snapshot!(record, @r#"{"version":1,"stream":"self","day":"2026-11-24","complete":true,"users":2,"totalCount":2,"quarantined":0,"passes":1,"parts":[{"key":"a","users":2,"sha256":"ff"}],"endedAt":"2026-11-24T00:00:00.000Z"}"#);
     }

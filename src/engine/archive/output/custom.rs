@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn members_stand_behind_the_events_own_bytes() {
+    fn members_follow_the_events_own_bytes() {
         let fields = r#"{"env": "prod", "n":1.50, "tags":[ "a" , "b" ]}"#;
         assert_eq!(
             added(fields, r#"{"a":1 }"#),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_is_told() {
+    fn every_problem_is_reported() {
         let problems = |text: &str| CustomFields::parse(text).unwrap_err().join("; ");
         insta::assert_snapshot!(problems("[1]"), @"is no JSON object");
         insta::assert_snapshot!(problems(r#"{"a":1}x"#), @"is no JSON object");

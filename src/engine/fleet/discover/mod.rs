@@ -18,7 +18,7 @@ use crate::stream::StreamId;
 
 /// Who is asked for events.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Who {
+pub enum OrganizationSource {
     /// These streams.
     Named(Vec<StreamId>),
     /// The organizations that the administrator may see.
@@ -29,7 +29,7 @@ pub enum Who {
 
 /// The streams that are collected, as far as they are known now.
 #[derive(Debug)]
-pub struct Asked {
+pub struct Discovered {
     /// Each once; a provider's own trail comes first.
     pub streams: Vec<StreamId>,
     /// How looking for organizations went; none where they are named.
@@ -49,14 +49,16 @@ struct Found {
 /// collected all the same, and what went wrong is told.
 pub async fn streams(
     engine: &Engine,
-    who: &Who,
+    organizations: &OrganizationSource,
     born: &BTreeSet<StreamId>,
     budget: Budget,
-) -> Asked {
-    let (list, trail) = match who {
-        Who::Named(streams) => return Asked { streams: streams.clone(), discovery: None },
-        Who::Administrator => (List::Organizations, None),
-        Who::Provider(trail) => {
+) -> Discovered {
+    let (list, trail) = match organizations {
+        OrganizationSource::Named(streams) => {
+            return Discovered { streams: streams.clone(), discovery: None };
+        }
+        OrganizationSource::Administrator => (List::Organizations, None),
+        OrganizationSource::Provider(trail) => {
             (List::ProviderOrganizations(trail.scope().id().to_owned()), Some(trail))
         }
     };
@@ -70,7 +72,7 @@ pub async fn streams(
         let known = born.iter().filter(|stream| stream.is_organization() && **stream != own);
         organizations.extend(known.cloned());
     }
-    Asked {
+    Discovered {
         streams: trail.cloned().into_iter().chain(organizations).collect(),
         discovery: Some(Discovery {
             organizations: found,
@@ -92,9 +94,11 @@ pub fn is_collected(engine: &Engine, configured: &BTreeSet<StreamId>, stream: &S
 async fn find(console: &dyn Console, list: &List, deadline_ms: i64) -> Found {
     let mut found = Found::default();
     for _ in 0..LIST_PASSES_MAX {
-        let passed = pass(console, list, deadline_ms, &mut found.organizations).await;
-        match passed {
-            Ok(Passed { total, odd: None }) if total == found.organizations.len() as u64 => {
+        let list_pass = pass(console, list, deadline_ms, &mut found.organizations).await;
+        match list_pass {
+            Ok(ListPass { total, malformed: None })
+                if total == found.organizations.len() as u64 =>
+            {
                 let none = total == 0 && *list == List::Organizations;
                 found.error = none.then(|| {
                     RunError::refused(
@@ -103,11 +107,11 @@ async fn find(console: &dyn Console, list: &List, deadline_ms: i64) -> Found {
                 });
                 return found;
             }
-            Ok(Passed { odd: Some(odd), .. }) => {
-                found.error = Some(RunError::refused(odd));
+            Ok(ListPass { malformed: Some(malformed), .. }) => {
+                found.error = Some(RunError::refused(malformed));
                 return found;
             }
-            Ok(Passed { total, .. }) => {
+            Ok(ListPass { total, .. }) => {
                 let listed = found.organizations.len();
                 found.error = Some(RunError::transient(format!(
                     "JumpCloud lists {listed} organizations, its totalCount is {total}"
@@ -123,11 +127,11 @@ async fn find(console: &dyn Console, list: &List, deadline_ms: i64) -> Found {
 }
 
 /// One pass that came to the list's end.
-struct Passed {
+struct ListPass {
     /// What the list's length was at the end.
     total: u64,
     /// The first row that names no organization.
-    odd: Option<String>,
+    malformed: Option<String>,
 }
 
 async fn pass(
@@ -135,9 +139,9 @@ async fn pass(
     list: &List,
     deadline_ms: i64,
     organizations: &mut BTreeSet<StreamId>,
-) -> Result<Passed, RunError> {
+) -> Result<ListPass, RunError> {
     let mut walk = ListWalk::default();
-    let mut odd = None;
+    let mut malformed = None;
     let meter = Arc::new(Meter::default());
     loop {
         let request = ListRequest {
@@ -159,12 +163,12 @@ async fn pass(
                 Ok(organization) => {
                     organizations.insert(organization);
                 }
-                Err(what) => odd = odd.or(Some(what)),
+                Err(what) => malformed = malformed.or(Some(what)),
             }
         }
         let next = walk.take(page.rows.len(), page.total);
         if next.map_err(|error| RunError::transient(error.to_string()))? == Next::End {
-            return Ok(Passed { total: page.total, odd });
+            return Ok(ListPass { total: page.total, malformed });
         }
     }
 }

@@ -81,15 +81,15 @@ fn what_was_found_before_a_failure_is_kept() {
 }
 
 #[test]
-fn odd_rows_are_named_and_hold_up_no_others() {
-    for (odd, told) in [
+fn malformed_rows_are_named_and_do_not_block_others() {
+    for (malformed, told) in [
         (json!("5f"), "no object with an id"),
         (json!({"_id": 7}), "no object with an id"),
         (json!({"displayName": "nameless"}), "without an id"),
         (json!({"_id": "../../x"}), "`../../x`"),
         (json!({"_id": "0123456789ABCDEF01234567"}), "24 lower-case hex digits"),
     ] {
-        let (count, error, _) = found(vec![(3, vec![row(1), odd, row(2)])]);
+        let (count, error, _) = found(vec![(3, vec![row(1), malformed, row(2)])]);
         let error = error.unwrap();
         assert!(error.needs_operator() && error.to_string().contains(told), "{error}");
         assert_eq!(count, 2);

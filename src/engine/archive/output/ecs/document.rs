@@ -28,7 +28,7 @@ impl<'a> Document<'a> {
         ecs: Ecs,
         original: &'a [u8],
         event: &'a [u8],
-        has_halves: bool,
+        has_lone_surrogates: bool,
         at_ms: i64,
     ) -> Self {
         let table = &mapping.table;
@@ -38,7 +38,7 @@ impl<'a> Document<'a> {
         if copied.is_none() {
             problems.push("the event is no JSON object".to_owned());
         }
-        if has_halves {
+        if has_lone_surrogates {
             problems.push("a text holds half of a surrogate pair, here U+FFFD".to_owned());
         }
         let copied = copied.unwrap_or_else(|| Copied {

@@ -120,7 +120,7 @@ fn unicode_escape(control: u8) -> [u8; 6] {
 
 /// The event as a document can hold it: on one line, and U+FFFD where a text holds half of a
 /// surrogate pair, which is legal JSON and no legal text. Whether there was such a half.
-pub(super) fn mended(event: &[u8]) -> (Cow<'_, [u8]>, bool) {
+pub(super) fn without_lone_surrogates(event: &[u8]) -> (Cow<'_, [u8]>, bool) {
     let event = if ndjson::is_as_is(event) {
         Cow::Borrowed(event)
     } else {

@@ -20,8 +20,9 @@ impl Ecs {
     /// Appends the document of `event`, which is a JSON object in UTF-8. `at_ms` is its time where
     /// the event does not tell one: UTC milliseconds.
     pub fn write(self, line: &mut Vec<u8>, event: &[u8], at_ms: i64) {
-        let (mended, has_halves) = fit::mended(event);
-        Document::new(&MAPPING, self, event, &mended, has_halves, at_ms).write(line);
+        let (without_lone_surrogates, has_lone_surrogates) = fit::without_lone_surrogates(event);
+        Document::new(&MAPPING, self, event, &without_lone_surrogates, has_lone_surrogates, at_ms)
+            .write(line);
     }
 
     /// The names a document's members may have.

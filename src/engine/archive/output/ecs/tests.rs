@@ -313,7 +313,7 @@ fn what_is_no_object_is_kept_whole() {
 }
 
 #[test]
-fn custom_fields_never_stand_where_a_field_may() {
+fn custom_fields_never_replace_a_field_of_ecs() {
     let custom = r#"{"env":"prod","service":"x","event":{},"tags":["forwarded"],"jumpcloud":1}"#;
     let custom = super::super::CustomFields::parse(custom).unwrap();
     let line = |ecs: Ecs| {

@@ -15,7 +15,7 @@ use crate::stack::Stack;
 
 /// Where the archive is.
 #[derive(Args)]
-pub(crate) struct Place {
+pub(crate) struct TargetArgs {
     /// The folder that `collect` writes to
     #[arg(long, value_name = "DIR", required_unless_present = "stack")]
     to: Option<PathBuf>,
@@ -38,31 +38,31 @@ pub(crate) struct Place {
 }
 
 /// Whoever is asked.
-pub(crate) enum Whom {
+pub(crate) enum Target {
     /// The engine in this process.
     Folder(Box<Fleet>),
     /// The function of a stack.
     Stack(Stack),
 }
 
-impl Place {
+impl TargetArgs {
     /// Finds whom to ask.
-    pub(crate) async fn whom(&self, terminal: &Terminal) -> anyhow::Result<Whom> {
+    pub(crate) async fn target(&self, terminal: &Terminal) -> anyhow::Result<Target> {
         match (&self.stack, &self.to) {
             (Some(name), _) => {
                 let stack = Stack::find(name, self.profile.as_ref(), self.region.as_ref()).await?;
-                Ok(Whom::Stack(stack))
+                Ok(Target::Stack(stack))
             }
             (None, Some(folder)) => {
                 let fleet = folder::fleet(folder, self.key_file.as_ref(), terminal)?;
-                Ok(Whom::Folder(Box::new(fleet)))
+                Ok(Target::Folder(Box::new(fleet)))
             }
             (None, None) => anyhow::bail!("neither --to nor --stack was given"),
         }
     }
 }
 
-impl Whom {
+impl Target {
     /// The answer to an event, in its type.
     pub(crate) async fn ask<T: DeserializeOwned>(&self, event: &Value) -> anyhow::Result<T> {
         serde_json::from_value(self.answer(event).await?).context("read the answer")
@@ -74,15 +74,19 @@ impl Whom {
             Self::Folder(fleet) => fleet,
             Self::Stack(stack) => return stack.ask(event).await,
         };
-        let Fleet { engine, who, .. } = &**fleet;
+        let Fleet { engine, organizations, .. } = &**fleet;
         let value = match Task::of(event)? {
-            Task::Status => serde_json::to_value(status::status(engine, who, budget()).await?),
+            Task::Status => {
+                serde_json::to_value(status::status(engine, organizations, budget()).await?)
+            }
             Task::Backfill(request) => {
                 serde_json::to_value(backfill::open(fleet, &request, budget()).await?)
             }
-            Task::Validate => serde_json::to_value(validate::validate(engine, who, budget()).await),
+            Task::Validate => {
+                serde_json::to_value(validate::validate(engine, organizations, budget()).await)
+            }
             Task::Audit(request) => {
-                serde_json::to_value(audit::audit(engine, who, request, budget()).await?)
+                serde_json::to_value(audit::audit(engine, organizations, request, budget()).await?)
             }
             task => anyhow::bail!("{task:?} has a way of its own"),
         };
