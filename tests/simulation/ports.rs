@@ -112,7 +112,7 @@ impl Objects for Ports {
     ) -> Result<PutResult, StoreError> {
         let (bucket, key) = (bucket.to_owned(), key.to_owned());
         answered!(
-            PutResult,
+            Created,
             self.ask(Request::Create { bucket, key, body, sha256: meta.sha256 }).await
         )
     }
