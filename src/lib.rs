@@ -1,7 +1,7 @@
 //! Every JumpCloud Directory Insights event, once, as the bytes JumpCloud sent.
 //!
-//! What is read, kept and written, and in which order, is the business of [`engine`]. This crate
-//! is the world around it:
+//! The protocol, that is what is read and written in which order, is in [`engine`]. This crate
+//! connects it to AWS, JumpCloud and the file system:
 //!
 //! ```text
 //! bin -> handler -> engine -> {aws, jumpcloud, local, clock}

@@ -1,7 +1,8 @@
-//! Logs: JSON lines on standard output, for machines; plain lines on standard error, for people.
+//! Logs: JSON lines on standard output for the function; plain lines on standard error for the
+//! command line.
 //!
-//! Only this program's own events follow the chosen level. The libraries below it stay at
-//! warnings whatever is asked for: their debug output shows headers.
+//! The chosen level applies only to this program's own events. Libraries always log at `warn`,
+//! because their debug output contains headers.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +19,7 @@ fn filter(level: Level) -> Targets {
     Targets::new().with_default(Level::WARN).with_targets(ours.map(|target| (target, level)))
 }
 
-/// Logs for the function.
+/// Sets up the logs of the function.
 pub fn json(level: Level) {
     let lines = tracing_subscriber::fmt::layer()
         .json()
@@ -28,14 +29,14 @@ pub fn json(level: Level) {
     tracing_subscriber::registry().with(filter(level)).with(lines).init();
 }
 
-/// Prints the metrics of invocations among the log's lines, whatever the log's level.
+/// Prints the metrics of invocations to the log, independently of the log level.
 pub struct Emitter {
     metrics: Metrics,
     is_cold: AtomicBool,
 }
 
 impl Emitter {
-    /// An emitter of a process that has just started.
+    /// Creates an emitter for a new process; its first invocation counts as a cold start.
     #[must_use]
     pub fn new(metrics: Metrics) -> Self {
         Self { metrics, is_cold: AtomicBool::new(true) }
@@ -46,12 +47,12 @@ impl Emitter {
         let is_cold = self.is_cold.swap(false, Ordering::Relaxed);
         let line = self.metrics.line(report, view, at_ms, is_cold) + "\n";
         if let Err(error) = std::io::stdout().lock().write_all(line.as_bytes()) {
-            tracing::warn!(%error, "metrics are lost");
+            tracing::warn!(%error, "metrics could not be printed");
         }
     }
 }
 
-/// Logs for a terminal.
+/// Sets up the logs of the command line.
 pub fn plain(level: Level) {
     let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(filter(level)).with(lines).init();

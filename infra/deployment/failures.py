@@ -32,7 +32,7 @@ class Failures:
 
     def first_deployments(self, without_proxy):
         """Of a key that JumpCloud does not know, and of an account that lets objects be overwritten."""
-        wrong_key = "JumpCloudApiKey=a-key-that-nobody-has-given"
+        wrong_key = "JumpCloudApiKey=a-key-that-does-not-exist"
         refused = "JumpCloud refuses the credential (401"
         self.emulator.deploy_in_vain(self.template, "wrong-key", FAILED_FIRST, refused, wrong_key)
         self.nothing_is_left("wrong-key")

@@ -24,7 +24,7 @@ class Messages:
 
     def __init__(self, sqs, queue):
         self.sqs, self.queue, self.keys, self.bodies = sqs, queue, [], []
-        # What is no message of an object, like the test that S3 publishes.
+        # Not a message about an object, like the test that S3 publishes.
         self.others = []
 
     def take(self):

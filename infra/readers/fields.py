@@ -51,4 +51,4 @@ class Known:
     def expect_types(self, names, where):
         """Every name is that of a type of events."""
         unknown = sorted(set(names) - self.types)
-        assert not unknown, f"{where} names what is no type of events: {', '.join(unknown)}"
+        assert not unknown, f"{where} names a type that is not one of events: {', '.join(unknown)}"

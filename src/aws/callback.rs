@@ -1,4 +1,4 @@
-//! [`Callback`] by HTTP: one small `PUT` to an address that S3 signed.
+//! [`Callback`] by HTTP: one `PUT` to a presigned URL of S3.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ impl Callback for Http {
         let sending = async {
             let mut tried = 1;
             loop {
-                // The signature covers no content type, so none may be sent.
+                // The signature does not include a content type, so none may be sent.
                 let request = self.put(to.expose().as_str()).body(body.clone());
                 let sent = request.timeout(Duration::from_millis(CALLBACK_TRY_MS)).send().await;
                 let what = match sent {

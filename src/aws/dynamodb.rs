@@ -1,4 +1,4 @@
-//! [`Cursors`] on a DynamoDB table: one item a stream, one `UpdateItem` a change.
+//! [`Cursors`] in a DynamoDB table: one item per stream, one `UpdateItem` per change.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,7 +24,7 @@ pub struct DynamoDb {
 }
 
 impl DynamoDb {
-    /// A client for one table.
+    /// Creates a client for one table.
     #[must_use]
     pub fn new(config: &aws_config::SdkConfig, table: String) -> Self {
         Self { client: Client::new(config), table }
@@ -84,8 +84,8 @@ impl Cursors for DynamoDb {
 }
 
 impl DynamoDb {
-    /// Reads at most [`ITEMS_PER_READ`] items. What DynamoDB leaves over under load is read one by
-    /// one, with the SDK's own pauses.
+    /// Reads at most [`ITEMS_PER_READ`] items. Items that DynamoDB does not return because of load
+    /// are read one by one, with the SDK's own retries.
     async fn get_chunk(&self, streams: Vec<StreamId>) -> Result<Vec<(StreamId, Item)>, StoreError> {
         let what = format!("get {} items of table {}", streams.len(), self.table);
         let key = |stream: &StreamId| {
@@ -122,7 +122,7 @@ fn named(key: &AttributeValue) -> Option<StreamId> {
     key.as_s().ok()?.clone().try_into().ok()
 }
 
-/// An item as it comes, without its partition key. Attributes of types that no cursor has are
+/// Converts an item, without its partition key. Attributes of types that cursors do not have are
 /// left out.
 fn item(attributes: HashMap<String, AttributeValue>) -> Item {
     let value = |value| match value {
@@ -134,14 +134,14 @@ fn item(attributes: HashMap<String, AttributeValue>) -> Item {
     named.filter_map(|(name, attribute)| Some((name, value(attribute)?))).collect()
 }
 
-/// An update in DynamoDB's words.
+/// An update as an expression of DynamoDB.
 struct Expression {
     condition: Option<String>,
     update: String,
     terms: Terms,
 }
 
-/// Placeholders: every name has one, since some of ours are reserved words.
+/// Placeholders. Every name has one, because some names are reserved words of DynamoDB.
 #[derive(Default)]
 struct Terms {
     names: HashMap<String, String>,

@@ -14,8 +14,8 @@ use crate::limits::{CONNECT_SECONDS, READ_SECONDS};
 use engine::cause::Cause;
 use engine::ports::StoreError;
 
-/// What every AWS client shares: region and credentials as in other AWS tools, time-outs, and the
-/// SDK's standard retries.
+/// The configuration of all AWS clients: region and credentials as in other AWS tools, time-outs,
+/// and the SDK's standard retries.
 pub async fn load() -> aws_config::SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
@@ -27,7 +27,7 @@ pub async fn load() -> aws_config::SdkConfig {
         .await
 }
 
-/// Sorts an SDK error by what comes next. `what` names the request.
+/// Converts an SDK error to one named by what the caller does next. `what` names the request.
 pub fn store_error<E>(what: &str, error: SdkError<E>) -> StoreError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -57,7 +57,7 @@ where
     }
 }
 
-/// The answer's HTTP status, if one came.
+/// The HTTP status of the answer, if there was one.
 fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
@@ -67,7 +67,7 @@ fn reason<E>(error: &SdkError<E>) -> &'static str {
         SdkError::ConstructionFailure(_) => "the request could not be made",
         SdkError::TimeoutError(_) => "timed out",
         SdkError::DispatchFailure(_) => "the service or its credentials could not be reached",
-        SdkError::ResponseError(_) => "the answer was cut off",
-        _ => "the service gave no usable answer",
+        SdkError::ResponseError(_) => "the answer was incomplete",
+        _ => "the service gave no valid answer",
     }
 }

@@ -15,12 +15,12 @@ use super::{status, store_error};
 use engine::cause::Cause;
 use engine::ports::{ObjectMeta, Objects, PutResult, StoreError};
 
-/// S3, or a store that keeps its promise of conditional creation.
+/// S3, or another store with conditional creation.
 pub struct S3(Client);
 
 impl S3 {
-    /// A client. With `path_style`, buckets are folders and not host names: for endpoints of
-    /// one's own.
+    /// Creates a client. With `path_style`, buckets are part of the path and not of the host name,
+    /// for other endpoints than AWS's.
     #[must_use]
     pub fn new(config: &aws_config::SdkConfig, path_style: bool) -> Self {
         let config = aws_sdk_s3::config::Builder::from(config).force_path_style(path_style).build();
@@ -28,7 +28,8 @@ impl S3 {
     }
 }
 
-/// The body's SHA-256, signed as it is known: the signer would read the body for it once more.
+/// Signs with the SHA-256 of the body that is already known, so that the signer does not compute it
+/// again.
 #[derive(Debug)]
 struct KnownHash(String);
 
@@ -78,8 +79,8 @@ impl Objects for S3 {
         }
     }
 
-    /// S3 asks the bucket's policy by the request's headers, before it looks at a body: whoever is
-    /// let through learns that the checksum is not the body's.
+    /// S3 evaluates the bucket's policy before it reads the body. The checksum is wrong on purpose:
+    /// if the policy does not refuse the request, the checksum does, and nothing is written.
     async fn refuses_overwrite(&self, bucket: &str, key: &str) -> Result<bool, StoreError> {
         let put = self
             .0
@@ -102,7 +103,7 @@ impl Objects for S3 {
         let what = || format!("get s3://{bucket}/{key}");
         let answer = match self.0.get_object().bucket(bucket).key(key).send().await {
             Ok(answer) => answer,
-            // Only a missing key: a missing bucket is somebody's mistake.
+            // Only a missing key counts as absent; a missing bucket is an error.
             Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => {
                 return Ok(None);
             }
@@ -110,7 +111,7 @@ impl Objects for S3 {
         };
         let body = answer.body.collect().await;
         let cut = |error| {
-            let text = format!("{}: the answer was cut off", what());
+            let text = format!("{}: the answer was incomplete", what());
             StoreError::Indeterminate(Cause::new(text, error))
         };
         body.map(|body| Some(body.into_bytes())).map_err(cut)

@@ -14,7 +14,7 @@ pub struct SecretsManager {
 }
 
 impl SecretsManager {
-    /// A client for the secret with this name or ARN.
+    /// Creates a client for the secret with this name or ARN.
     #[must_use]
     pub fn new(config: &aws_config::SdkConfig, id: String) -> Self {
         Self { client: Client::new(config), id }
@@ -25,7 +25,7 @@ impl SecretsManager {
 impl Secrets for SecretsManager {
     async fn read(&self) -> Result<SecretString, StoreError> {
         let what = || format!("read secret {}", self.id);
-        // The stage is named because the function's permission is for this stage alone.
+        // The stage is named because the function's permission is limited to it.
         let answer = self
             .client
             .get_secret_value()

@@ -15,7 +15,7 @@ pub struct Sqs {
 }
 
 impl Sqs {
-    /// A client for the queue at this URL.
+    /// Creates a client for the queue with this URL.
     #[must_use]
     pub fn new(config: &aws_config::SdkConfig, url: String) -> Self {
         Self { client: Client::new(config), url }

@@ -1,4 +1,5 @@
-//! The Lambda function: telemetry, settings and adapters once, then the runtime's loop.
+//! The Lambda function: sets up telemetry, settings and adapters once, then runs the loop of the
+//! Lambda runtime.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,11 +24,11 @@ use jumpcloud_collector::telemetry::{self, Emitter};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 
-/// What an invocation needs.
+/// What is set up once for all invocations.
 type Ready = Arc<(Fleet, Emitter)>;
 
-/// One thread. A function has a fraction of a processor; a second thread would bring memory of its
-/// own, and what one has read of a page would be far from the other.
+/// Uses one thread. A function has a fraction of a processor, and a second thread would need memory
+/// of its own and lose the processor's cache of a page.
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
@@ -52,9 +53,9 @@ async fn serve() -> ExitCode {
 async fn run() -> anyhow::Result<()> {
     let config = Config::from_env();
     telemetry::json(config.as_ref().map_or(tracing::Level::INFO, |config| config.source.log_level));
-    // Clients and TLS are set up while the runtime asks for the first invocation. What cannot be
-    // used is told in every invocation's answer, where a person sees it: a function that dies at
-    // its start tells nobody.
+    // Clients and TLS are set up while the runtime requests the first invocation. An error is
+    // returned by every invocation, where an operator sees it: the error of a function that exits
+    // at its start is easily overlooked.
     let ready = async {
         let config = config.map_err(|error| error.to_string())?;
         let fleet = build(&config).await.map_err(|error| format!("{error:#}"))?;
@@ -66,7 +67,8 @@ async fn run() -> anyhow::Result<()> {
         let ready = ready.clone();
         async move {
             let deadline_ms = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
-            // CloudFormation waits, and is answered also by a function that cannot do anything else.
+            // CloudFormation waits for an answer, so it gets one even if the function could not be
+            // set up.
             if let Some(request) = Request::of(&event.payload) {
                 return deploy(request, ready, deadline_ms).await.map_err(|e| unanswered(&e));
             }
@@ -79,7 +81,7 @@ async fn run() -> anyhow::Result<()> {
     lambda_runtime::run(service_fn(serve)).await.map_err(anyhow::Error::from_boxed)
 }
 
-/// Checks a deployment and answers CloudFormation, whatever comes of it.
+/// Checks a deployment and sends the result to CloudFormation, whatever it is.
 async fn deploy(
     request: Result<Request, CallbackError>,
     ready: impl Future<Output = Result<Ready, String>> + Clone,
@@ -127,7 +129,7 @@ fn diagnostic(error: &InvocationError) -> Diagnostic {
 }
 
 fn unanswered(error: &CallbackError) -> Diagnostic {
-    tracing::error!(%error, "nobody answered CloudFormation");
+    tracing::error!(%error, "no answer was sent to CloudFormation");
     Diagnostic { error_type: "CallbackFailed".to_owned(), error_message: error.to_string() }
 }
 

@@ -11,10 +11,11 @@ use engine::time;
 #[error("configuration: {}", .0.join("; "))]
 pub struct ConfigError(Vec<String>);
 
-/// Reads one variable. Empty is unset: templates cannot leave a variable out.
+/// Looks up one variable. An empty one counts as unset, because templates cannot leave a variable
+/// out.
 pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// What was read so far was fine but for `problems`.
+/// Reads variables and collects their problems.
 pub(super) struct Reader<'a> {
     lookup: Lookup<'a>,
     problems: Vec<String>,
@@ -46,7 +47,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// What `parse` makes of the variable; nothing where it is unset, or has problems.
+    /// The result of `parse` for the variable; `None` if it is unset or has problems.
     pub(super) fn parsed<T>(
         &mut self,
         name: &str,

@@ -1,21 +1,22 @@
-//! What went wrong in plain words, and the error it came from.
+//! A message in plain words, and the error from which it came.
 
 use std::error::Error;
 use std::fmt;
 
-/// A message for people, a lowercase fragment, with the error below it where there is one.
+/// A message for people, written as a lowercase fragment, with the error from which it came, if
+/// there is one.
 pub struct Cause {
     text: String,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl Cause {
-    /// `text`, which came from `source`.
+    /// The message `text`, caused by `source`.
     pub fn new(text: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { text: text.into(), source: Some(source.into()) }
     }
 
-    /// The text of an error, and the error itself as what it came from.
+    /// The text of an error as the message, and the error itself as its source.
     pub fn of(source: impl Error + Send + Sync + 'static) -> Self {
         Self::new(source.to_string(), source)
     }
@@ -27,7 +28,7 @@ impl Cause {
     }
 }
 
-/// The text alone: what lies below may hold a whole answer, and an answer may hold a secret.
+/// Shows the message only: a source may contain a whole answer, and an answer may contain a secret.
 impl fmt::Debug for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.text, f)

@@ -1,9 +1,9 @@
-//! The collector without the world it works in: no AWS, no HTTP, no clock, no configuration. What
-//! it needs of the world are its [`ports`].
+//! The collector's logic, without AWS, HTTP, clock or configuration. What it needs from outside are
+//! its [`ports`].
 //!
 //! A run claims a stream, recovers what was decided before it, reads a window, and decides,
 //! publishes and advances it batch by batch. Each folder is one step of the data, and imports only
-//! what stands below it:
+//! folders listed below it:
 //!
 //! ```text
 //! task       what an event or a person asks for: collect, backfill, audit, status, validate, verify
@@ -22,14 +22,15 @@
 //! json, identity, stream, time, limits, cause                                              pure
 //! ```
 //!
-//! It is a crate of its own so that nothing in it can reach for the world, and so that it is
-//! optimized for speed while the world's adapters, which are large, are optimized for size.
+//! It is a crate of its own so that nothing in it can use AWS, HTTP or the environment directly,
+//! and so that it is optimized for speed while the adapters, which are large, are optimized for
+//! size.
 //!
 //! # Invariants
 //!
 //! - Journal entry `n + 1` is created once, by a writer that had loaded the index of `1..=n`.
 //! - Archive objects and slot objects are pure functions of entries, and never overwritten.
-//! - A part is written before the slot that says it was; a slot before the cursor moves.
+//! - Parts are written before slot objects, and slot objects before the cursor moves.
 //! - Only `collect`, `fleet`, `task` and `ports` wait for anything; the others know no clock, no
 //!   network, no environment.
 

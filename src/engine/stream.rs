@@ -1,5 +1,5 @@
-//! A stream is what progresses alone: one organization, one backfill lane of it, or a provider's
-//! own trail.
+//! A stream is a unit that progresses independently: one organization's events, one backfill lane,
+//! one organization's users, or a provider's own trail.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::time;
 
-/// The name of a stream, safe to stand in keys, headers and logs by construction.
+/// The name of a stream. Only names that are safe in keys, headers and logs can be constructed.
 ///
-/// One of `self`, `<24 hex>`, `provider-<24 hex>`, and each of the first two with
-/// `.backfill-YYYY-MM-DD` or `.users` behind it.
+/// One of `self`, `<24 hex>` and `provider-<24 hex>`, or one of the first two followed by
+/// `.backfill-YYYY-MM-DD` or `.users`.
 ///
 /// ```
 /// use engine::stream::{Scope, StreamId};
@@ -25,7 +25,7 @@ use crate::time;
 #[serde(try_from = "String", into = "String")]
 pub struct StreamId {
     name: String,
-    /// Bytes of the organization at the front of the name.
+    /// Length of the organization at the beginning of the name, in bytes.
     organization: usize,
     kind: StreamKind,
 }
@@ -38,12 +38,12 @@ enum StreamKind {
     Users,
 }
 
-/// Stands between an organization and the day of a lane.
+/// Between an organization and the day of a lane.
 const LANE: &str = ".backfill-";
-/// What an organization's stream of users has behind its name.
+/// At the end of the name of an organization's stream of users.
 const USERS: &str = ".users";
 
-/// Whose events a stream's requests ask JumpCloud for.
+/// Whose events a stream requests from JumpCloud.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// The API key's own organization: no header.
@@ -55,7 +55,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The id that is asked for; empty for the key's own organization.
+    /// The id in the header; empty for the key's own organization.
     #[must_use]
     pub fn id(&self) -> &str {
         match self {
@@ -65,9 +65,9 @@ impl Scope {
     }
 }
 
-/// The text names no stream.
+/// The text is not the name of a stream.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no stream: expected `self` or an organization of 24 hex digits")]
+#[error("`{0}` is not a stream: expected `self` or an organization of 24 hex digits")]
 pub struct NotAStream(String);
 
 impl StreamId {
@@ -77,13 +77,13 @@ impl StreamId {
         Self::live_of("self".to_owned())
     }
 
-    /// The stream of an organization; `None` if `id` is none.
+    /// The stream of an organization; `None` if `id` is not 24 lower-case hex digits.
     #[must_use]
     pub fn of_organization(id: &str) -> Option<Self> {
         is_object_id(id).then(|| Self::live_of(id.to_owned()))
     }
 
-    /// The stream of a provider's own trail; `None` if `id` is none.
+    /// The stream of a provider's own trail; `None` if `id` is not 24 lower-case hex digits.
     #[must_use]
     pub fn of_provider(id: &str) -> Option<Self> {
         is_object_id(id).then(|| Self::live_of(format!("provider-{id}")))
@@ -93,13 +93,13 @@ impl StreamId {
         Self { organization: name.len(), name, kind: StreamKind::Live }
     }
 
-    /// The name as it stands in keys.
+    /// The name as it is written in keys.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.name
     }
 
-    /// Whose events this stream asks for.
+    /// Whose events this stream requests.
     #[must_use]
     pub fn scope(&self) -> Scope {
         let organization = self.organization();
@@ -112,31 +112,34 @@ impl StreamId {
         }
     }
 
-    /// The organization as it stands in keys: `self`, 24 hex digits, or a provider's name.
+    /// The organization as it is written in keys: `self`, 24 hex digits, or `provider-` and 24 hex
+    /// digits.
     #[must_use]
     pub fn organization(&self) -> &str {
         &self.name[..self.organization]
     }
 
-    /// The live stream of one organization: not a lane, not its users, not a provider's own trail.
+    /// Whether it is the live stream of one organization: not a lane, not its users, and not a
+    /// provider's own trail.
     #[must_use]
     pub fn is_organization(&self) -> bool {
         self.kind == StreamKind::Live && !matches!(self.scope(), Scope::Provider(_))
     }
 
-    /// A backfill lane, which ends; every other stream goes on for ever.
+    /// Whether it is a backfill lane. Only lanes end; every other stream continues for ever.
     #[must_use]
     pub fn is_lane(&self) -> bool {
         matches!(self.kind, StreamKind::Lane { .. })
     }
 
-    /// Snapshots of an organization's users.
+    /// Whether it is the stream of an organization's users.
     #[must_use]
     pub fn is_users(&self) -> bool {
         self.kind == StreamKind::Users
     }
 
-    /// The stream of this organization's users; `None` for what is no organization's live stream.
+    /// The stream of this organization's users; `None` if this is not the live stream of an
+    /// organization.
     #[must_use]
     pub fn users(&self) -> Option<Self> {
         let name = || format!("{self}{USERS}");
@@ -147,7 +150,7 @@ impl StreamId {
         })
     }
 
-    /// The first millisecond of the UTC day that a lane archives.
+    /// The first millisecond of the UTC day that a lane archives; `None` for every other stream.
     #[must_use]
     pub fn lane_day_ms(&self) -> Option<i64> {
         match self.kind {
@@ -163,8 +166,7 @@ impl StreamId {
         Self::try_from(format!("{self}{LANE}{}", time::date(ms))).ok()
     }
 
-    /// The live stream beside which a lane was opened, or in whose turn its users are read; any
-    /// other stream is its own.
+    /// The live stream of the same organization or provider.
     #[must_use]
     pub fn live(&self) -> Self {
         Self::live_of(self.organization().to_owned())

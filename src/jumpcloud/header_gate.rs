@@ -1,4 +1,4 @@
-//! Between the headers of an answer and its body.
+//! Separates the headers of an answer from its body.
 
 use futures_util::future::BoxFuture;
 use reqwest::header::HeaderMap;
@@ -8,14 +8,15 @@ use super::headers::page_headers;
 use engine::page::{Page, PageHeaders};
 use engine::ports::{Incoming, InsightsError};
 
-/// Tells the headers of a page, and holds its body back until it is admitted.
+/// Passes on the headers of a page when they arrive, and delays reading its body until that is
+/// allowed.
 pub(super) struct HeaderGate {
     headers: watch::Sender<Option<PageHeaders>>,
     body_allowed: watch::Receiver<bool>,
 }
 
 impl HeaderGate {
-    /// A page whose answer passes through the gate that `start` is given.
+    /// Starts the request for a page with a gate, through which its answer passes.
     pub(super) fn of(
         start: impl FnOnce(Self) -> BoxFuture<'static, Result<Page, InsightsError>>,
     ) -> Incoming {
@@ -26,12 +27,13 @@ impl HeaderGate {
         Incoming::new(first, page, move || _ = allow_body.send_replace(true))
     }
 
-    /// Passes the headers of one try's answer on, and waits until its body may be read.
+    /// Passes on the headers of an answer, and waits until its body may be read.
     pub(super) async fn pass(&self, headers: &HeaderMap) {
         self.headers.send_replace(Some(page_headers(headers)));
-        // Who waits for them goes first: the body may be there already, and keep this thread.
+        // Lets the task that waits for the headers run first: if the body is already there, reading
+        // it would keep this thread busy.
         tokio::task::yield_now().await;
-        // Without somebody who might admit it, the page is not wanted any more.
+        // If the sender was dropped, the page is no longer needed.
         let _ = self.body_allowed.clone().wait_for(|is_allowed| *is_allowed).await;
     }
 }
@@ -64,7 +66,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_without_headers_is_no_page() {
+    async fn an_answer_without_headers_is_not_a_page() {
         let mut page = HeaderGate::of(|_| spawn(async { Err(InsightsError::OutOfTime) }));
         assert_eq!(page.headers().await, None);
         assert!(matches!(page.await, Err(InsightsError::OutOfTime)));

@@ -1,10 +1,11 @@
-//! What the headers of JumpCloud's answers say.
+//! Reads the headers of JumpCloud's answers.
 
 use reqwest::header::{AsHeaderName, CONTENT_ENCODING, DATE, HeaderMap, RETRY_AFTER};
 
 use engine::page::{PageHeaders, Token};
 
-/// The headers of a page, matched without case, numbers as numbers.
+/// The headers of a page. Names are matched without regard to case; a value that is not a number is
+/// `None`.
 pub(super) fn page_headers(headers: &HeaderMap) -> PageHeaders {
     let number = |name| text(headers, name)?.trim().parse().ok();
     PageHeaders {
@@ -19,13 +20,13 @@ pub(super) fn date_ms(headers: &HeaderMap) -> Option<i64> {
     http_date_ms(text(headers, DATE)?)
 }
 
-/// The wait in milliseconds that an answer asks for. A date is JumpCloud's, so it is measured from
-/// the answer's own `Date` where it has one, and from `now_ms` otherwise.
+/// The wait in milliseconds that `Retry-After` asks for. A date is of JumpCloud's clock, so it is
+/// compared with the answer's own `Date` if there is one, and with `now_ms` otherwise.
 pub(super) fn wait_ms(headers: &HeaderMap, now_ms: i64) -> Option<u64> {
     retry_after_ms(text(headers, RETRY_AFTER)?, date_ms(headers).unwrap_or(now_ms))
 }
 
-/// The name of the body's encoding; such names have no case.
+/// The name of the body's content encoding, in lower case.
 pub(super) fn encoding(headers: &HeaderMap) -> String {
     text(headers, CONTENT_ENCODING).unwrap_or("").trim().to_ascii_lowercase()
 }

@@ -1,4 +1,4 @@
-//! HTTP: headers in, a bounded body out, no redirect followed.
+//! HTTP requests: bodies are bounded, and redirects are not followed.
 
 use std::error::Error;
 use std::iter::successors;
@@ -13,52 +13,52 @@ use super::headers::encoding;
 use crate::limits::{ANSWER_BYTES_MAX, CONNECT_SECONDS, READ_SECONDS};
 use engine::limits::MESSAGE_BYTES_MAX;
 
-/// The HTTP client; one a process. Clones share connections.
+/// The HTTP client. There is one per process; clones share connections.
 #[derive(Clone, Debug)]
 pub struct Http(reqwest::Client);
 
-/// A whole answer with status 200.
+/// A complete answer with status 200.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) headers: HeaderMap,
-    /// Inflated.
+    /// The body, decompressed.
     pub(super) body: Vec<u8>,
-    /// Length of the body as it came.
+    /// Length of the body as received, in bytes.
     pub(super) wire_bytes: usize,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// No answer, or half of one.
+    /// There was no answer, or an incomplete one.
     #[error("{0}")]
     Broken(String),
-    /// The body is over a limit.
+    /// The body is larger than a limit.
     #[error("the answer is larger than {limit_bytes} bytes")]
     TooLarge {
-        /// The limit it broke.
+        /// The limit in bytes.
         limit_bytes: usize,
         /// The answer's headers.
         headers: Box<HeaderMap>,
     },
-    /// Any status but 200.
+    /// The answer has another status than 200.
     #[error("{status}{}", .message.as_ref().map(|m| format!(": {m}")).unwrap_or_default())]
     Status {
         /// The status.
         status: StatusCode,
-        /// The `message` of JumpCloud's error object, shortened, where there is one.
+        /// The `message` of JumpCloud's error object, shortened, if there is one.
         message: Option<String>,
         /// The answer's headers.
         headers: Box<HeaderMap>,
     },
 }
 
-/// How many bytes of a body are taken, inclusive.
+/// The largest allowed length of a body in bytes, inclusive.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BodyLimits {
-    /// As it comes.
+    /// As received.
     pub(super) wire_bytes: usize,
-    /// Inflated.
+    /// After decompression.
     pub(super) inflated_bytes: usize,
 }
 
@@ -70,14 +70,14 @@ impl BodyLimits {
 }
 
 impl Answer {
-    /// Reads the body, which should hold `what`, as JSON.
+    /// Reads the body as JSON. `what` names the expected content in the error.
     pub(super) fn json<T: DeserializeOwned>(&self, what: &str) -> Result<T, String> {
-        serde_json::from_slice(&self.body).map_err(|_| format!("the answer holds no {what}"))
+        serde_json::from_slice(&self.body).map_err(|_| format!("the answer has no valid {what}"))
     }
 }
 
 impl From<reqwest::Error> for HttpError {
-    /// Tells the error and its causes, without the URL: the reader knows it.
+    /// The error and its causes, without the URL, which the caller knows.
     fn from(error: reqwest::Error) -> Self {
         let error = error.without_url();
         let causes = successors(Some(&error as &dyn Error), |error| (*error).source());
@@ -86,8 +86,8 @@ impl From<reqwest::Error> for HttpError {
 }
 
 impl Http {
-    /// A client with time-outs, that follows no redirect and knows no proxy: a credential goes to
-    /// the host it is meant for or nowhere.
+    /// Creates a client with time-outs that follows no redirect and uses no proxy, so that a
+    /// credential is sent only to the host it is meant for.
     ///
     /// # Errors
     /// [`HttpError::Broken`] if TLS cannot be set up.
@@ -102,17 +102,17 @@ impl Http {
         Ok(Self(client))
     }
 
-    /// Begins a request for what is at `url`.
+    /// Begins a `GET` request.
     pub fn get(&self, url: &str) -> RequestBuilder {
         self.0.get(url)
     }
 
-    /// Begins a request that puts something at `url`.
+    /// Begins a `PUT` request.
     pub fn put(&self, url: &str) -> RequestBuilder {
         self.0.put(url)
     }
 
-    /// Begins a request with a body.
+    /// Begins a `POST` request.
     pub fn post(&self, url: &str) -> RequestBuilder {
         self.0.post(url)
     }
@@ -131,11 +131,11 @@ pub(super) async fn ok(response: Response) -> Result<Response, HttpError> {
     Err(HttpError::Status { status, message: message(&body), headers })
 }
 
-/// Takes the whole body of a response.
+/// Receives the whole body of a response.
 ///
 /// # Errors
-/// [`HttpError::Broken`] if it is cut off or cannot be inflated, [`HttpError::TooLarge`] over a
-/// limit.
+/// [`HttpError::Broken`] if it is incomplete or cannot be decompressed, [`HttpError::TooLarge`] if
+/// it is larger than a limit.
 pub(super) async fn body(mut response: Response, limits: BodyLimits) -> Result<Answer, HttpError> {
     let headers = std::mem::take(response.headers_mut());
     let encoding = encoding(&headers);
@@ -149,7 +149,7 @@ pub(super) async fn body(mut response: Response, limits: BodyLimits) -> Result<A
         "" | "identity" => Some(wire),
         "gzip" | "x-gzip" => inflate(&wire, limits.inflated_bytes)?,
         _ => {
-            let message = format!("content encoding `{encoding}` was not asked for");
+            let message = format!("content encoding `{encoding}` was not offered");
             return Err(HttpError::Broken(message));
         }
     };
@@ -175,15 +175,15 @@ async fn read(mut response: Response, limit: usize) -> Result<Option<Vec<u8>>, H
     Ok(Some(body))
 }
 
-/// How long a gzip member says it is. That is a hint and no promise.
+/// The decompressed length that a gzip member states. It may be wrong.
 fn inflated_length(wire: &[u8]) -> usize {
     wire.last_chunk::<4>().map_or(0, |size| u32::from_le_bytes(*size) as usize)
 }
 
-/// Inflates one gzip member; `None` if it is longer than `limit`. Where the member is wrong about
-/// its length, the buffer grows up to the limit.
+/// Decompresses one gzip member; `None` if the result is longer than `limit`. If the member states
+/// a wrong length, the buffer grows up to the limit.
 fn inflate(wire: &[u8], limit: usize) -> Result<Option<Vec<u8>>, HttpError> {
-    // An empty buffer is no buffer to libdeflate.
+    // libdeflate needs a buffer of at least one byte.
     let mut size = inflated_length(wire).clamp(1, limit);
     loop {
         let mut body = vec![0; size];
@@ -198,7 +198,7 @@ fn inflate(wire: &[u8], limit: usize) -> Result<Option<Vec<u8>>, HttpError> {
             Err(DecompressionError::InsufficientSpace) => return Ok(None),
             Err(DecompressionError::BadData) => {
                 return Err(HttpError::Broken(
-                    "the answer's gzip data is broken or cut off".to_owned(),
+                    "the answer's gzip data is invalid or incomplete".to_owned(),
                 ));
             }
         }

@@ -1,4 +1,4 @@
-//! JumpCloud over HTTP: credentials, requests, retries, and answers read as streams within limits.
+//! JumpCloud over HTTP: credentials, requests, retries, and answers that are read within limits.
 
 mod auth;
 mod client;
@@ -17,18 +17,18 @@ pub use console::ConsoleClient;
 pub use http::{Http, HttpError};
 pub use retry::TryError;
 
-/// Where JumpCloud's hosts are.
+/// The URLs of JumpCloud's APIs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
-    /// Ends in `/insights/directory/v1`.
+    /// Directory Insights; ends in `/insights/directory/v1`.
     pub insights: String,
-    /// Without a path.
+    /// The console API, without a path.
     pub console: String,
-    /// The whole URL.
+    /// The complete URL of the token endpoint.
     pub token: String,
 }
 
-/// Where an organization lives. It lives in exactly one region.
+/// The region in which JumpCloud keeps an organization. It is in exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Region {
     /// The United States, JumpCloud's standard region.
@@ -39,8 +39,8 @@ pub enum Region {
     In,
 }
 
-/// Whether an address stays on this machine: what tests may set, and no way to send anything
-/// elsewhere.
+/// Whether an address is a loopback address of this machine. Only such addresses may be configured,
+/// for tests, so that a credential cannot be sent to another host.
 #[must_use]
 pub fn is_loopback(url: &reqwest::Url) -> bool {
     let host = url.host_str().unwrap_or("").trim_matches(['[', ']']);
@@ -48,7 +48,7 @@ pub fn is_loopback(url: &reqwest::Url) -> bool {
 }
 
 impl Region {
-    /// The region's hosts, from JumpCloud's API description and its own clients.
+    /// The region's URLs, from JumpCloud's API description and its own clients.
     #[must_use]
     pub fn endpoints(self) -> Endpoints {
         let part = match self {

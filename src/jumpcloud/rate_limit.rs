@@ -1,4 +1,4 @@
-//! The request rate of a process.
+//! The limit of a process's request rate.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use crate::limits::REQUESTS_PER_SECOND;
 use engine::ports::Clock;
 
-/// Delays requests so that no second sees more than [`REQUESTS_PER_SECOND`], whoever makes them.
+/// Delays requests so that within any second no more than [`REQUESTS_PER_SECOND`] are made by this
+/// process.
 #[derive(Debug, Default)]
 pub(super) struct RateLimiter {
     /// When the last requests were due, in UTC milliseconds, oldest first.
@@ -25,7 +26,7 @@ impl RateLimiter {
     /// Reserves the next free moment. Returns how many milliseconds after `now_ms` it is.
     fn reserve(&self, now_ms: i64) -> u64 {
         let mut due_ms = self.due_ms.lock().unwrap_or_else(PoisonError::into_inner);
-        // Times far ahead were reserved before the clock was set back.
+        // Drops times far in the future, which were reserved before the clock was set back.
         due_ms.retain(|at_ms| *at_ms <= now_ms + 60_000);
         let at_ms = match due_ms.front() {
             Some(first_ms) if due_ms.len() >= REQUESTS_PER_SECOND => now_ms.max(first_ms + 1_000),

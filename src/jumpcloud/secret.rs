@@ -4,30 +4,30 @@
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-/// What JumpCloud knows us by. `Debug` shows no secret.
+/// The credentials for JumpCloud. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub(super) enum Credentials {
     /// An administrator's API key.
     ApiKey(SecretString),
     /// A service account.
     ServiceAccount {
-        /// Names the account; no secret.
+        /// The name of the account, which is not secret.
         client_id: String,
-        /// Proves it.
+        /// Its secret.
         client_secret: SecretString,
     },
 }
 
-/// The secret cannot be used. No message holds any of it.
+/// Why the secret cannot be used. No message contains any part of it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(super) enum SecretError {
-    /// Nothing, or nothing but space.
+    /// It is empty or only white space.
     #[error("the secret is empty")]
     Empty,
-    /// JSON, but neither of the two shapes.
+    /// It is JSON without the expected members.
     #[error("the secret is JSON with neither `api_key` nor both `client_id` and `client_secret`")]
     Shape,
-    /// A key that cannot stand in a header.
+    /// It has characters that are not allowed in a header.
     #[error("the secret holds characters that no key has")]
     Characters,
 }
@@ -40,10 +40,12 @@ struct Json {
 }
 
 impl Credentials {
-    /// Reads a secret of any of the three shapes. White space around it is dropped: people paste.
+    /// Reads a secret of any of the three forms. White space around it is ignored, because pasted
+    /// secrets often have some.
     ///
     /// # Errors
-    /// [`SecretError`].
+    /// [`SecretError`] if it has none of the three forms, or characters that are not allowed in a
+    /// header.
     pub(super) fn parse(secret: &SecretString) -> Result<Self, SecretError> {
         let text = secret.expose_secret().trim();
         if text.is_empty() {
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_says_so_and_shows_nothing() {
+    fn an_invalid_secret_is_reported_without_showing_it() {
         for (text, error) in [
             ("  ", SecretError::Empty),
             ("{}", SecretError::Shape),

@@ -1,4 +1,4 @@
-//! What a folder's errors mean to a port's caller.
+//! Translates errors of the file system to those of the ports.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -6,8 +6,8 @@ use std::path::Path;
 use engine::cause::Cause;
 use engine::ports::StoreError;
 
-/// A full disk may pass; a folder that may not be written, or a file that is none of ours, needs
-/// somebody.
+/// A full disk is transient. A folder without write permission, or a file of another kind, needs an
+/// operator.
 pub(super) fn failed(path: &Path, error: io::Error) -> StoreError {
     let kind = error.kind();
     let cause = Cause::new(format!("{}: {error}", path.display()), error);

@@ -1,4 +1,4 @@
-//! [`Secrets`] at a terminal: from the environment or a file, never from an argument, which
+//! [`Secrets`] for the command line: from the environment or a file, never from an argument, which
 //! every process on the machine could read.
 
 use std::path::PathBuf;
@@ -12,11 +12,11 @@ use engine::ports::{Secrets, StoreError};
 /// Where the API key is.
 #[derive(Clone, Debug)]
 pub enum KeySource {
-    /// As it was found in the environment.
+    /// The value from the environment.
     Environment(SecretString),
-    /// In a file, read anew each time: it may be rotated while the program runs.
+    /// A file, read again each time, because the key may be rotated while the program runs.
     File(PathBuf),
-    /// Nowhere.
+    /// No key is configured.
     None,
 }
 

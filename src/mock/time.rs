@@ -34,7 +34,7 @@ pub(crate) fn event_time_ns(text: &str) -> Option<i128> {
     Some(time.as_nanosecond())
 }
 
-/// The millisecond a time falls in.
+/// The millisecond that contains a time.
 pub(crate) fn floor_ms(time_ns: i128) -> i64 {
     i64::try_from(time_ns.div_euclid(NS_A_MS)).unwrap_or(i64::MAX)
 }

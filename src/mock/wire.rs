@@ -1,4 +1,4 @@
-//! What the mock is asked and what it answers: HTTP without a connection.
+//! Requests and answers of the mock: HTTP without a connection.
 
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ pub(crate) fn form_value(form: &[u8], name: &str) -> Option<String> {
     pairs.find_map(|(key, value)| (key == name).then(|| value.into_owned()))
 }
 
-/// One HTTP answer, and how it is to travel.
+/// One HTTP answer, and how it is delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The status code; 0 if the connection is reset instead.
@@ -88,11 +88,12 @@ pub struct Answer {
     pub body: Bytes,
     /// How the answer reaches the client.
     pub delivery: Delivery,
-    /// How many rows the body holds; 0 when it is no list.
+    /// How many rows the body has; 0 if it is not a list.
     pub rows: usize,
 }
 
-/// How an answer reaches the client. A simulation without connections obeys the same instruction.
+/// How an answer is delivered to the client. A simulation without connections follows the same
+/// instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
     /// The whole body with its true `Content-Length`.
@@ -150,7 +151,7 @@ impl Answer {
         self.headers.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Takes a header away.
+    /// Removes a header.
     pub(crate) fn remove_header(&mut self, name: &str) {
         self.headers.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
     }

@@ -138,7 +138,7 @@ pub async fn a_listing_begins_behind_a_key_and_is_as_long_as_asked(objects: &Sub
     assert_eq!(list("", 0).await, [""; 0]);
 }
 
-/// Keys sort as texts: what stands before `/` in the alphabet comes before what lies in a folder.
+/// Keys sort as texts: a key with a character below `/` comes before the keys in a folder.
 pub async fn a_prefix_is_a_prefix_and_no_folder(objects: &Subject) {
     let keys =
         ["v1/self-x", "v1/self.backfill-2026-10-01/1", "v1/self/1", "v1/self/a/2", "v1/selg"];

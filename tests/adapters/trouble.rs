@@ -1,4 +1,4 @@
-//! What is wrong with AWS, and whether it may pass or somebody must mend it.
+//! Errors of AWS, and whether each is transient or needs an operator.
 
 use std::fmt::Debug;
 
@@ -155,7 +155,7 @@ async fn half_an_object_is_none() {
     let answer = objects.get(ARCHIVE, "a/key").await;
     server.await.unwrap();
     let Err(StoreError::Indeterminate(cause)) = answer else { panic!("{answer:?}") };
-    assert!(cause.text().ends_with("the answer was cut off"), "{cause}");
+    assert!(cause.text().ends_with("the answer was incomplete"), "{cause}");
 }
 
 /// A file where a folder should be is not going to become one.

@@ -66,7 +66,7 @@ async fn a_broken_count_is_an_error() {
         let rule = mock::Rule::new(Fault::body(body), When::Always);
         environment.world().add_fault(rule.on("/events/count"));
         let text = unavailable(environment.client.count(environment.request()).await);
-        assert!(text.contains("holds no count"), "{text}");
+        assert!(text.contains("has no valid count"), "{text}");
     }
 }
 

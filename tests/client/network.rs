@@ -102,7 +102,7 @@ fn no_proxy_of_the_environment_is_used() {
     let output = test.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
-    assert_eq!(proxy.accept().expect_err("nobody came").kind(), ErrorKind::WouldBlock);
+    assert_eq!(proxy.accept().expect_err("no connection").kind(), ErrorKind::WouldBlock);
 }
 
 #[tokio::test]

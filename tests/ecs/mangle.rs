@@ -1,4 +1,4 @@
-//! Events as nobody should send them: members gone, doubled, shuffled, renamed, of another type.
+//! Malformed events: members removed, doubled, shuffled, renamed, or of another type.
 
 use fastrand::Rng;
 use serde_json::Value;
@@ -33,7 +33,7 @@ const VALUES: [&str; 26] = [
     "91.5",
 ];
 
-/// Names given to members, as they stand between quotes.
+/// Names given to members, as they are written between quotes.
 const NAMES: [&str; 22] = [
     "@version",
     "version",

@@ -8,7 +8,7 @@ use super::{ALL, document};
 
 /// An event of each service, one a line.
 const EVENTS: &str = include_str!("events.ndjson");
-/// What stands above and below what the program makes.
+/// The markers above and below the generated part.
 const BEGIN: &str = "<!-- made by tests/ecs/page.rs from here -->\n";
 const END: &str = "<!-- to here -->\n";
 

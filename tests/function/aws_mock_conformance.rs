@@ -150,7 +150,7 @@ async fn a_cut_after_the_write_leaves_the_write() {
     let aws = Aws::start("secret").await;
     let client = s3(&aws).await;
     aws.proxy.arm(Fault { at: 0, way: Way::CutAfter, lasting: false });
-    // The SDK tries again by itself, and finds what it had written.
+    // The SDK retries, and finds the object that its first try has written.
     assert_eq!(create(&client, "events/a", "x").await, Err(412));
     assert_eq!(aws.proxy.heal(), 1);
     aws.proxy.arm(Fault { at: aws.proxy.count(), way: Way::Cut, lasting: true });

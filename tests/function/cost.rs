@@ -1,5 +1,5 @@
-//! What a tick and a million events ask of AWS, and what that costs: the figures of `docs/cost.md`,
-//! which these tests compute anew from the calls that the built function makes.
+//! The calls to AWS of a scheduled run and of a million events, and their cost: the figures of
+//! `docs/cost.md`, which these tests compute from the calls that the built function makes.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use fixtures::event::{ORGANIZATION, event, now_ms};
 
 /// Minutes in 30 days.
 const MONTH: f64 = 30.0 * 24.0 * 60.0;
-/// Minutes between two ticks.
+/// Minutes between two scheduled runs.
 const SCHEDULES: [f64; 3] = [1.0, 5.0, 15.0];
 /// A process reads its secret anew after so many minutes.
 const SECRET_MINUTES: f64 = 5.0;
@@ -41,7 +41,7 @@ async fn scheduled_run(environment: &Environment, function: &Function) -> BTreeM
     for seen in &environment.aws.proxy.seen()[before..] {
         *calls.entry(seen.operation.clone()).or_default() += 1;
     }
-    // How often the secret is read depends on the schedule, not on the tick.
+    // How often the secret is read depends on the time, not on the number of runs.
     calls.remove("GetSecretValue");
     let logged = function.output().len() - logged;
     assert!(logged < 5_000, "{logged} bytes of log");

@@ -182,7 +182,7 @@ async fn an_emptied_table_is_rebuilt_from_the_journal() {
         let newest = |archive: &fixtures::archive::Archive| {
             archive.parts.iter().map(|part| (part.name.epoch.clone(), part.name.seq)).max()
         };
-        assert!(newest(&after) > newest(&before), "the epoch stays and the numbers go on");
+        assert!(newest(&after) > newest(&before), "the epoch is the same and the numbers continue");
     }
     environment.assert_disciplined();
 }

@@ -96,7 +96,7 @@ async fn a_function_that_cannot_even_start_answers_too() {
     let reason = answered["Reason"].as_str().unwrap();
     assert!(reason.contains("OVERLAP") && reason.contains("JUMPCLOUD_REGION"), "{reason}");
     assert_eq!(deploy(&environment, &wrong, "Delete").await["Status"], "SUCCESS");
-    let answered = deploy(&environment, &[], "Mend").await;
+    let answered = deploy(&environment, &[], "Restart").await;
     assert_eq!(answered["Status"], "FAILED");
 }
 

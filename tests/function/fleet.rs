@@ -126,7 +126,7 @@ async fn one_organization_that_is_refused_or_throttled_does_not_block_others() {
     let ids = list(0..6);
     let function = Function::spawn(&environment, &settings(&ids)).await;
     function.run("{}").await;
-    // One message an invocation and a short one, as if each had the time of its own.
+    // One message per invocation and a short one, as if each had the time of its own.
     while let Some(event) = environment.aws.queue.deliver(1) {
         let limit = Duration::from_secs(6);
         let outcome = function.invoke(&event, limit).await;
@@ -194,7 +194,7 @@ async fn only_messages_that_could_not_be_handled_come_again() {
     assert_eq!(environment.archive().await.event_count(), 3);
 }
 
-/// Nor is a stream forgotten whose message never comes: it is taken for lost.
+/// A stream whose message is never delivered is queued again after a while.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_takes_nothing_fails_the_invocation_and_leaves_no_place_taken() {
     let environment = Environment::start().await;
@@ -210,7 +210,7 @@ async fn a_queue_that_takes_nothing_fails_the_invocation_and_leaves_no_place_tak
     }
     let function = Function::spawn(&environment, &settings(&ids)).await;
     environment.aws.queue.leave([1].into());
-    assert!(function.fail("{}").await.contains("did not take it"));
+    assert!(function.fail("{}").await.contains("did not accept it"));
     environment.aws.queue.leave([].into());
     assert_eq!(function.run("{}").await["queued"]["sent"], 1, "the one that was left");
     environment.aws.queue.deliver(3);

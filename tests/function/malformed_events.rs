@@ -1,4 +1,4 @@
-//! Odd events: archived as sent, however odd; only what is no event at all is quarantined.
+//! Odd events: archived as sent, however odd; only rows that are not events are quarantined.
 
 use engine::limits::HOUR_MS;
 use mock::{Fault, When};
@@ -149,7 +149,7 @@ async fn an_event_is_known_by_more_than_its_id() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_event_is_quarantined_with_its_bytes() {
+async fn a_row_that_is_not_an_event_is_quarantined_with_its_bytes() {
     let environment = Environment::start().await;
     let ms = now_ms() - HOUR_MS;
     let foreign = format!(

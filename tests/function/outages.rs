@@ -1,4 +1,4 @@
-//! JumpCloud on a bad day: what passes is waited out, what a person must mend is said.
+//! JumpCloud during an outage: transient errors are retried, and permanent ones are reported.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ async fn environment() -> (Environment, Vec<Vec<u8>>) {
     (environment, events)
 }
 
-/// Everything that a later try may find mended.
+/// All faults that are transient.
 pub(super) fn passing() -> Vec<Fault> {
     let soon_ms = u64::try_from(now_ms() + 2_000).expect("a clock after 1970");
     vec![

@@ -42,7 +42,10 @@ async fn what_is_filtered_out_is_counted_and_known() {
     let counted = only_stream(&report);
     assert_eq!(counted["written"], kept.len(), "{report}");
     assert_eq!(counted["filtered"], 60 - kept.len(), "{report}");
-    assert_eq!(counted["quarantined"], 1, "what is no event of ours is never filtered: {report}");
+    assert_eq!(
+        counted["quarantined"], 1,
+        "a row that is not an event of the stream is never filtered: {report}"
+    );
     let archive = environment.archive().await;
     archive.assert_holds(&kept);
     assert_eq!(archive.quarantined.len(), 1);
@@ -81,7 +84,7 @@ async fn a_batch_may_hold_only_what_is_filtered_out() {
     environment.archive().await.assert_holds(&sso);
 }
 
-/// Fields of our own stand behind the event's bytes, and never in place of its own.
+/// Custom fields follow the event's bytes, and never replace its own fields.
 #[tokio::test(flavor = "multi_thread")]
 async fn custom_fields_never_touch_an_events_own() {
     let environment = Environment::start().await;
@@ -113,7 +116,7 @@ async fn custom_fields_never_touch_an_events_own() {
     assert_eq!(only_stream(&report)["written"], 0, "{report}");
 }
 
-/// One document an event, keyed and partitioned as the event would be, filtered by its own bytes.
+/// One document per event, keyed and partitioned as the event would be, filtered by its own bytes.
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_lie_where_their_events_would() {
     let environment = Environment::start().await;

@@ -108,7 +108,7 @@ async fn a_small_page_budget_gets_through_a_dense_millisecond() {
     environment.assert_disciplined();
 }
 
-/// JumpCloud's clock stands still in the middle of events a millisecond apart, so each window ends
+/// JumpCloud's clock is stopped in the middle of events a millisecond apart, so each window ends
 /// exactly on one. Without an overlap nothing hides a bound that is off by one.
 #[tokio::test(flavor = "multi_thread")]
 async fn windows_meet_whether_the_end_bound_is_inclusive_or_not() {

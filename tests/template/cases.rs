@@ -27,7 +27,7 @@ pub(crate) struct Case {
     pub(crate) allowed: bool,
     /// The sentence that decides.
     pub(crate) because: String,
-    /// The page it stands on, of the IAM User Guide unless it names another.
+    /// The page on which it is documented, of the IAM User Guide unless it names another.
     pub(crate) page: String,
 }
 

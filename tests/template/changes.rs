@@ -47,9 +47,9 @@ fn shortened(statement: &Statement) -> Vec<Change> {
 
 /// A denial for fewer.
 fn narrowed(statement: &Statement) -> Vec<Change> {
-    let nobody = json!({"AWS": "arn:aws:iam::111122223333:role/nobody"});
+    let unknown = json!({"AWS": "arn:aws:iam::111122223333:role/nobody"});
     let mut all =
-        vec![changed("is for nobody".to_owned(), statement, |it| it.principal = Some(nobody))];
+        vec![changed("is for nobody".to_owned(), statement, |it| it.principal = Some(unknown))];
     if statement.actions[0].starts_with("s3:") {
         let bucket = statement.resources[0].split('/').next().unwrap();
         let events = vec![format!("{bucket}/events/*")];

@@ -10,8 +10,9 @@ use crate::iam::policy::{Call, Caller, Decision, Statement};
 use crate::iam::stack::{Policies, SETS, Stack};
 use crate::reading::path;
 
-/// Changes that no call meets: no statement of the stack's lets a service into a bucket, so nobody misses the exception
-/// that this denial makes for services. It is for a statement that a customer adds.
+/// Changes that no call meets: no statement of the stack's lets a service into a bucket, so no call
+/// needs the exception that this denial makes for services. It is for a statement that a customer
+/// adds.
 const UNMET: [&str; 2] = [
     "arn:aws:s3:::archive, DenyOtherAccounts: whatever aws:PrincipalIsAWSService is",
     "arn:aws:s3:::state, DenyOtherAccounts: whatever aws:PrincipalIsAWSService is",
@@ -100,7 +101,7 @@ fn every_call_that_the_stack_needs_is_allowed_and_no_hostile_one() {
 
 #[test]
 fn every_change_of_a_statement_is_noticed() {
-    // By what was changed: in one set it may be in nobody's way, as long as it is in some other.
+    // By what was changed: it may affect no call in one set, as long as it affects one in another.
     let mut noticed = BTreeMap::<String, bool>::new();
     for (_, set) in SETS {
         let table = Table::of(set);

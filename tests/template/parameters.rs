@@ -127,7 +127,8 @@ fn a_change_that_may_break_something_has_it_checked_again() {
     let asked = named(asked.to_string());
     let left_out: BTreeSet<_> = NOT_CHECKED.map(str::to_owned).into();
     for name in template["Parameters"].as_object().unwrap().keys() {
-        // The secret made of it stands for the key, and the queue and the role are not the function's.
+        // The secret made of it replaces the key, and the queue and the role are not the
+        // function's.
         let is_otherwise = ["JumpCloudApiKey", "SiemPrincipalArn"].contains(&&**name);
         assert_eq!(asked.contains(name), !is_otherwise && !left_out.contains(name), "{name}");
     }

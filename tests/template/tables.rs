@@ -11,7 +11,7 @@ use crate::reading::{logical_ids, path, properties, strings, template, text};
 const HOLDERS: [&str; 4] =
     ["AWS::IAM::Role", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy"];
 
-/// A statement of the template, and where it stands.
+/// A statement of the template, and its position.
 struct Row {
     holder: String,
     condition: String,

@@ -17,7 +17,7 @@ pub(crate) struct Modules {
     crates: HashMap<String, usize>,
 }
 
-/// A module: a file, or what stands within braces in one.
+/// A module: a file, or a block of one.
 struct Module {
     file: String,
     /// Itself for the root of a crate.

@@ -1,5 +1,5 @@
 //! The paths of one module as they are written, read with `syn`: `use` declarations, types,
-//! expressions, and what stands in macros and in attributes. Code under `#[cfg(test)]` is left out.
+//! expressions, and paths in macros and in attributes. Code under `#[cfg(test)]` is left out.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
@@ -21,7 +21,7 @@ pub(crate) struct Paths {
     /// Names of the items that are defined here, other than modules; and whether a path may lead
     /// further into them, as into a type and not into a function.
     pub(crate) items: Vec<(String, bool)>,
-    /// Modules that are declared here, with their items where they stand within braces.
+    /// Modules that are declared here, with their items if they are in the same file.
     pub(crate) modules: Vec<(String, Option<Vec<Item>>)>,
     /// Something waits here.
     pub(crate) is_async: bool,

@@ -11,7 +11,7 @@ pub(crate) struct Source {
     pub(crate) path: String,
     /// As it is, without the trailing tests of a file of `src`.
     pub(crate) text: String,
-    /// `text` with blanks in place of comments and of what stands between quotes.
+    /// `text` with blanks in place of comments and of the contents of quotes.
     pub(crate) code: String,
     /// Where the text literals are in `text`, without their quotes.
     pub(crate) literals: Vec<(usize, usize)>,

@@ -1,6 +1,6 @@
 -- Athena: views over the table `events` of infra/athena.yaml, with types. Run each statement by itself, in database jumpcloud.
 
--- One row an event, users of the daily snapshots left out.
+-- One row per event, users of the daily snapshots left out.
 CREATE OR REPLACE VIEW events_typed AS
 SELECT
     service,

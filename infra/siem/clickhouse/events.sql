@@ -25,7 +25,7 @@ SELECT
     toDate(extract(_path, 'date=([0-9-]+)/')) AS day
 FROM jumpcloud_queue;
 
--- One row an event, users of the daily snapshots left out.
+-- One row per event, users of the daily snapshots left out.
 CREATE VIEW jumpcloud_events AS
 SELECT
     service,

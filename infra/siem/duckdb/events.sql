@@ -2,14 +2,14 @@
 -- Set the folder or bucket, then read this file: SET VARIABLE archive = 's3://<ArchiveBucketName>'; .read events.sql
 -- For S3: INSTALL httpfs; LOAD httpfs; CREATE SECRET (TYPE s3, PROVIDER credential_chain);
 
--- One row a line; a line that DuckDB's JSON parser refuses (docs/siem/sql.md says which) has only the text.
+-- One row per line; a line that DuckDB's JSON parser refuses (docs/siem/sql.md says which) has only the text.
 CREATE OR REPLACE VIEW lines AS
 SELECT event AS line, CASE WHEN json_valid(event) THEN event END::JSON AS event, service, date
 FROM read_csv(getvariable('archive') || '/events/**/*.ndjson.gz', delim = '\x01', header = false, quote = '', escape = '',
   columns = {'event': 'VARCHAR'}, max_line_size = 17825792, hive_partitioning = true,
   hive_types = {'service': VARCHAR, 'date': DATE});
 
--- One row an event, users of the daily snapshots left out.
+-- One row per event, users of the daily snapshots left out.
 CREATE OR REPLACE VIEW events AS
 SELECT
     service,

@@ -4,16 +4,16 @@
 //! {"keep": [{"service": ["sso", "directory"]}], "drop": [{"event_type": "ldap_search", "success": true}]}
 //! ```
 //!
-//! A rule matches if all of its fields do, a field if its value is any of those listed, a list of
-//! rules if any rule does. An event is archived if no `drop` rule matches it and, where there are
-//! `keep` rules, one of them does. Fields are in dot notation; a list in the event matches if any
-//! element of it does; `null` matches a field that is not there, too.
+//! A rule matches if all of its fields match; a field matches if its value is one of those listed;
+//! a list of rules matches if any rule does. An event is archived if no `drop` rule matches it and,
+//! if there are `keep` rules, at least one of them matches. Fields are in dot notation; a list in
+//! the event matches if any of its elements does; `null` also matches a field that does not exist.
 
 use serde_json::value::RawValue;
 
 use crate::json::{self, for_each_member};
 
-/// A filter that can be used.
+/// A parsed filter.
 ///
 /// ```
 /// use engine::archive::filter::Filter;
@@ -25,7 +25,7 @@ use crate::json::{self, for_each_member};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Filter {
-    /// Every field that a rule names; rules call it by its place here.
+    /// Every field that a rule names. Rules refer to a field by its index here.
     fields: Field,
     field_count: usize,
     keep: Vec<Rule>,
@@ -36,16 +36,16 @@ pub struct Filter {
 #[derive(Clone, Debug, Default)]
 struct Field {
     below: Vec<(String, Self)>,
-    /// Its place, if a rule names the field that ends here.
+    /// The index of the field, if a rule names the field that ends here.
     place: Option<usize>,
 }
 
-/// Conditions that must all hold.
+/// Conditions that must all be true.
 type Rule = Vec<Condition>;
 
 #[derive(Clone, Debug)]
 struct Condition {
-    /// Place of the field.
+    /// Index of the field.
     field: usize,
     any_of: Vec<Literal>,
 }
@@ -54,25 +54,25 @@ struct Condition {
 enum Literal {
     Null,
     Bool(bool),
-    /// As it is written: numbers may be larger than any type holds.
+    /// A number as it is written, because it may be larger than any type can represent.
     Number(String),
     Text(Vec<u8>),
 }
 
-/// Per field of the filter, the values an event has there.
+/// For each field of the filter, the values of the event.
 type Found<'e> = Vec<Vec<&'e RawValue>>;
 
 impl Filter {
     /// Reads a filter.
     ///
     /// # Errors
-    /// Every problem, in words that go behind the variable's name.
+    /// Every problem, as a message that follows the variable's name.
     pub fn parse(text: &str) -> Result<Self, Vec<String>> {
         let mut filter =
             Self { fields: Field::default(), field_count: 0, keep: Vec::new(), drop: Vec::new() };
         let mut problems = Vec::new();
         let Some(lists) = members(text, "", &mut problems) else {
-            return Err(vec!["is no JSON object".to_owned()]);
+            return Err(vec!["is not a JSON object".to_owned()]);
         };
         if lists.is_empty() {
             problems.push("has neither `keep` nor `drop`".to_owned());
@@ -91,14 +91,14 @@ impl Filter {
     fn rules(&mut self, list: &str, raw: &RawValue, problems: &mut Vec<String>) -> Vec<Rule> {
         let rules: Vec<&RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
         if rules.is_empty() {
-            problems.push(format!("has a `{list}` that is no list of rules"));
+            problems.push(format!("has a `{list}` that is not a list of rules"));
         }
         rules.into_iter().map(|rule| self.rule(list, rule, problems)).collect()
     }
 
     fn rule(&mut self, list: &str, raw: &RawValue, problems: &mut Vec<String>) -> Rule {
         let Some(fields) = members(raw.get(), &format!(" in `{list}`"), problems) else {
-            problems.push(format!("has a rule in `{list}` that is no JSON object"));
+            problems.push(format!("has a rule in `{list}` that is not a JSON object"));
             return Vec::new();
         };
         if fields.is_empty() {
@@ -124,7 +124,7 @@ impl Filter {
         conditions
     }
 
-    /// The place of the field of this name, which may be new.
+    /// The index of the field of this name, which is added if it is new.
     fn place(&mut self, name: &str) -> usize {
         let field = name.split('.').fold(&mut self.fields, |field, step| {
             let at = field.below.iter().position(|(known, _)| known == step).unwrap_or_else(|| {
@@ -142,7 +142,7 @@ impl Filter {
     /// Whether `event`, the JSON of an object, is archived.
     #[must_use]
     pub fn keeps(&self, event: &[u8]) -> bool {
-        // Rows that are no JSON objects in UTF-8 are quarantined and never come here.
+        // Rows that are not JSON objects in UTF-8 are quarantined and never filtered.
         let Ok(event) = std::str::from_utf8(event) else { return true };
         let mut found: Found<'_> = vec![Vec::new(); self.field_count];
         self.fields.find_in_object(event, &mut found);
@@ -153,7 +153,8 @@ impl Filter {
 }
 
 impl Field {
-    /// Adds what `object` holds of the fields below this step. Of equal keys the last counts.
+    /// Adds the values of `object` for the fields below this step. If a key appears several times,
+    /// its last value counts.
     fn find_in_object<'e>(&self, object: &'e str, found: &mut Found<'e>) {
         let before: Vec<usize> = found.iter().map(Vec::len).collect();
         for_each_member(object, &mut |key, value| {
@@ -165,7 +166,7 @@ impl Field {
         });
     }
 
-    /// Adds `value`, its elements where it is a list, and what lies below.
+    /// Adds `value`, its elements if it is a list, and the values below it.
     fn find<'e>(&self, value: &'e RawValue, found: &mut Found<'e>) {
         let elements: Vec<&RawValue> = serde_json::from_str(value.get()).unwrap_or_default();
         for value in std::iter::once(value).chain(elements) {
@@ -178,7 +179,8 @@ impl Field {
         }
     }
 
-    /// Takes out what was found of this field and below since there was as much as `before`.
+    /// Removes the values of this field and those below that were added after the numbers of values
+    /// in `before`.
     fn forget(&self, found: &mut Found<'_>, before: &[usize]) {
         if let Some(place) = self.place {
             found[place].truncate(before[place]);
@@ -320,16 +322,16 @@ mod tests {
     #[test]
     fn every_problem_is_reported() {
         let problems = |text: &str| Filter::parse(text).unwrap_err().join("; ");
-        insta::assert_snapshot!(problems("[]"), @"is no JSON object");
-        insta::assert_snapshot!(problems("{"), @"is no JSON object");
+        insta::assert_snapshot!(problems("[]"), @"is not a JSON object");
+        insta::assert_snapshot!(problems("{"), @"is not a JSON object");
         insta::assert_snapshot!(problems("{}"), @"has neither `keep` nor `drop`");
         insta::assert_snapshot!(
             problems(r#"{"keep":[],"drop":{},"kep":1,"keep":[{}]}"#),
-            @"names `keep` twice; has a `keep` that is no list of rules; has a `drop` that is no list of rules; has `kep`: expected `keep` and `drop`; has a rule in `keep` without a field: it matches all"
+            @"names `keep` twice; has a `keep` that is not a list of rules; has a `drop` that is not a list of rules; has `kep`: expected `keep` and `drop`; has a rule in `keep` without a field: it matches all"
         );
         insta::assert_snapshot!(
             problems(r#"{"drop":[{"a":1,"a":2,"b..c":[],"d":{},"e":["x",[]]},7]}"#),
-            @"names `a` twice in `drop`; names a field `b..c`: expected names with dots between; compares `b..c` with []: expected text, a number, true, false, null, or a list of those; compares `d` with {}: expected text, a number, true, false, null, or a list of those; compares `e` with [\"x\",[]]: expected text, a number, true, false, null, or a list of those; has a rule in `drop` that is no JSON object"
+            @"names `a` twice in `drop`; names a field `b..c`: expected names with dots between; compares `b..c` with []: expected text, a number, true, false, null, or a list of those; compares `d` with {}: expected text, a number, true, false, null, or a list of those; compares `e` with [\"x\",[]]: expected text, a number, true, false, null, or a list of those; has a rule in `drop` that is not a JSON object"
         );
     }
 }

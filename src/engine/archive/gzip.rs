@@ -1,11 +1,11 @@
-//! Parts' lines, compressed.
+//! Compression of the lines of parts.
 
 use libdeflater::Compressor;
 
 /// One gzip member with modification time 0 and no file name (libdeflate writes neither).
 ///
-/// Tried into a quarter of the raw length first: events compress to a sixth, and a buffer that
-/// might hold them uncompressed would be the largest there is.
+/// The first try uses a buffer of a quarter of the raw length: events compress to about a sixth,
+/// and a buffer for the worst case would be the largest in the program.
 pub(crate) fn gzip(compressor: &mut Compressor, raw: &[u8]) -> Vec<u8> {
     let bound = compressor.gzip_compress_bound(raw.len());
     for length in [(raw.len() / 4 + 1024).min(bound), bound] {
@@ -15,7 +15,7 @@ pub(crate) fn gzip(compressor: &mut Compressor, raw: &[u8]) -> Vec<u8> {
             return member;
         }
     }
-    // The bound is the library's own: what it compresses to always fits.
+    // The bound is given by the library, so the result always fits.
     unreachable!("larger than libdeflate's own bound")
 }
 

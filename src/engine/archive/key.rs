@@ -1,4 +1,4 @@
-//! Where an event goes in the archive: its partition, and the keys of the parts written there.
+//! The partition of an event, and the keys of the objects of the archive.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -8,8 +8,8 @@ use regex_lite::Regex;
 use crate::stream::StreamId;
 use crate::time;
 
-/// The one pattern that every archive key matches, from its first to its last character. No
-/// segment begins with a dot, so no key can climb out of its prefix.
+/// The pattern that every archive key matches, from its first to its last character. No segment
+/// begins with a dot, so no key can leave its prefix.
 const KEY_PATTERN: &str = concat!(
     "^(?:[A-Za-z0-9_=-][A-Za-z0-9_.=-]*/)+(?:",
     "(?:self|(?:provider-)?[0-9a-f]{24})(?:[.]backfill-[0-9]{4}-[0-9]{2}-[0-9]{2}|[.]users)?",
@@ -18,10 +18,10 @@ const KEY_PATTERN: &str = concat!(
     "(?:-[0-9]{3}[.]ndjson[.]gz|[.]complete[.]json))$"
 );
 
-/// S3's limit.
+/// S3's limit for the length of a key, in bytes.
 const KEY_BYTES_MAX: usize = 1024;
 
-/// Whether `key` may be written to the archive. Asked before an entry is decided.
+/// Whether `key` may be written to the archive. This is checked before an entry is decided.
 #[must_use]
 pub fn is_archive_key(key: &str) -> bool {
     #[expect(clippy::unwrap_used, reason = "the pattern is a constant, compiled by every test")]
@@ -57,26 +57,26 @@ enum Piece {
     Hour,
 }
 
-/// Why a text is no key layout.
+/// Why a text is not a valid key layout.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum LayoutError {
-    /// An unknown name in braces, or a brace without its partner.
+    /// It has an unknown name in braces, or an unmatched brace.
     #[error(
-        "`{0}` is none of {{org}}, {{service}}, {{date}}, {{year}}, {{month}}, {{day}}, {{hour}}"
+        "`{0}` is not one of {{org}}, {{service}}, {{date}}, {{year}}, {{month}}, {{day}}, {{hour}}"
     )]
     Placeholder(String),
-    /// It would give keys outside the one pattern.
+    /// Its keys would not match the pattern of archive keys.
     #[error("it must be folders of letters, digits and _ . = - that end in `/`")]
     Folders,
 }
 
-/// The events of one partition go into the same part. Fields the layout does not use are empty.
+/// The partition of an event. Fields that the layout does not use are empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
     service: String,
-    /// The first hour of what the partition covers, in hours since the epoch.
+    /// The first hour that the partition covers, in hours since 1970-01-01T00:00:00Z.
     hour: i64,
-    /// How many hours it covers.
+    /// The number of hours that it covers.
     hours: i64,
     organization: String,
 }
@@ -96,7 +96,7 @@ impl KeyLayout {
     /// Reads a layout.
     ///
     /// # Errors
-    /// [`LayoutError`], with what is wrong.
+    /// [`LayoutError`] if it has an unknown name, an unmatched brace, or would give invalid keys.
     pub fn parse(text: &str) -> Result<Self, LayoutError> {
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -123,8 +123,8 @@ impl KeyLayout {
         }
     }
 
-    /// The partition of an event: its own service as it stands in keys, and the millisecond of its
-    /// own time (or of its collection day, where that cannot be read).
+    /// The partition of an event, from its service as it is written in keys, the millisecond of its
+    /// timestamp (or of its collection, if the timestamp cannot be read), and its organization.
     #[must_use]
     pub fn partition(&self, service: &str, ms: i64, organization: &str) -> Partition {
         let uses = |piece: Piece| self.pieces.contains(&piece);
@@ -172,8 +172,8 @@ impl KeyLayout {
 }
 
 impl Partition {
-    /// Whether an event goes into this partition: its service as it stands in keys, its millisecond
-    /// and its organization. For each event and each partition that is open.
+    /// Whether an event with these properties belongs to this partition. It is called for each
+    /// event and each partition of the batch, so it must be fast.
     #[must_use]
     pub fn takes(&self, service: &str, ms: i64, organization: &str) -> bool {
         (self.hour..self.hour + self.hours).contains(&time::hour_of(ms))
@@ -210,20 +210,20 @@ pub fn event_key(
     format!("{prefix}{folders}{}", object_name(stream, epoch, seq, part, "ndjson"))
 }
 
-/// The key of a part of quarantined rows: outside the prefix SIEMs are notified of.
+/// The key of a part of quarantined rows, which is outside the prefix of which SIEMs are notified.
 #[must_use]
 pub fn quarantine_key(stream: &StreamId, epoch: &str, seq: u64, part: usize) -> String {
     format!("quarantine/{stream}/{}", object_name(stream, epoch, seq, part, "json"))
 }
 
-/// The key of a part of the snapshot that the stream `users` takes on a day.
+/// The key of a part of the snapshot of the stream `users` on a day.
 #[must_use]
 pub fn users_key(prefix: &str, folders: &str, users: &StreamId, day: &str, part: usize) -> String {
     format!("{prefix}{folders}{users}-{day}-{part:03}.ndjson.gz")
 }
 
-/// The key of the record that says how the snapshot of a day ended: outside the prefix SIEMs are
-/// notified of.
+/// The key of the completion record of a day's snapshot, which is outside the prefix of which SIEMs
+/// are notified.
 #[must_use]
 pub fn record_key(users: &StreamId, day: &str) -> String {
     format!("snapshots/{users}-{day}.complete.json")

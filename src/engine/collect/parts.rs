@@ -1,4 +1,4 @@
-//! What the parts of an entry are called, and what is said of each.
+//! The keys of an entry's parts, and the record of each.
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -14,8 +14,9 @@ use crate::limits::SNAPSHOT_PARTS_MAX;
 use crate::users::snapshot;
 
 impl Writer<'_> {
-    /// The records and the bytes of an entry's parts. A snapshot's state takes note of those that
-    /// hold users; the state of one that has ended makes its completion record a part.
+    /// The records and the bytes of an entry's parts. For a snapshot of users, the parts that hold
+    /// users are added to `state`; if the snapshot has ended, its completion record is one more
+    /// part.
     pub(super) fn parts(
         &self,
         sealed: Vec<SealedPart>,
@@ -108,7 +109,7 @@ fn checked(key: String) -> Result<String, RunError> {
     }
 }
 
-/// The digits that are there, at least to the second.
+/// RFC 3339 with as many fractional digits as are needed, none if the fraction is 0.
 fn rfc3339_ns(ns: i128) -> String {
     Timestamp::from_nanosecond(ns).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
 }

@@ -1,4 +1,4 @@
-//! Recover: finish what a run before this one has decided.
+//! Recover: finishes what an earlier run has decided.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::journal::{Entry, SlotIds, entry_key};
 use crate::limits::WRITES_AT_ONCE;
 
 impl Writer<'_> {
-    /// Publishes and advances every entry behind the cursor. Whatever was decided is finished
+    /// Publishes every entry after the cursor and advances to it. Everything decided is finished
     /// before anything new is read.
     pub(super) async fn recover(&mut self, is_cold: bool) -> Result<(), RunError> {
         loop {
@@ -26,7 +26,7 @@ impl Writer<'_> {
 
     async fn recover_known(&mut self) -> Result<(), RunError> {
         while let Some(entry) = self.read_entry(self.cursor.seq + 1).await? {
-            // Entry n + 2 was decided by a run that had published n + 1.
+            // Entry n + 2 exists, so it was decided by a run that had published n + 1.
             let after_next = entry_key(self.stream, self.cursor.seq + 2);
             if self.engine.objects.sha256(self.state_bucket(), &after_next).await?.is_none() {
                 self.publish_again(&entry).await?;
@@ -38,10 +38,11 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Publishes an entry that may have been published already, in part or whole.
+    /// Publishes an entry that may already have been published, partly or completely.
     async fn publish_again(&mut self, entry: &Entry) -> Result<(), RunError> {
         if !entry.header.slots.is_empty() && self.are_slots_there(entry).await? {
-            // So its parts were written. A reader may have removed them since.
+            // Slots are written after the parts, so the parts were written. A reader may have
+            // removed them since.
             return Ok(());
         }
         let slots = self.resulting_slots(entry).await?;
@@ -60,7 +61,8 @@ impl Writer<'_> {
         Ok(found.iter().all(Option::is_some))
     }
 
-    /// The slots the entry results in, from those it builds on.
+    /// The slots that the entry results in, made from those it builds on and checked against its
+    /// hashes.
     async fn resulting_slots(&self, entry: &Entry) -> Result<BTreeMap<Slot, LoadedSlot>, RunError> {
         let day = unplaced_day(entry.header.decided_ms);
         let mut slots = BTreeMap::new();

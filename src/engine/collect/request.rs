@@ -1,14 +1,14 @@
-//! What a run is asked to do.
+//! What a run is requested to do.
 
 use crate::read::Budget;
 use crate::stream::StreamId;
 
-/// What a run is for.
+/// The purpose of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunPurpose<'a> {
     /// Read what is due.
     Collect,
-    /// Finish what was decided of a stream that is no longer collected, and read nothing.
+    /// Finish what was decided for a stream that is no longer collected, and read nothing.
     Recover,
     /// Read what is due of the day's snapshot of users.
     Snapshot,
@@ -16,12 +16,12 @@ pub enum RunPurpose<'a> {
     Repair(&'a [i64]),
 }
 
-/// One run to be made.
+/// The request for one run.
 #[derive(Clone, Copy)]
 pub(super) struct RunRequest<'a> {
     pub(super) stream: &'a StreamId,
     pub(super) purpose: RunPurpose<'a>,
     pub(super) budget: Budget,
-    /// It handles a message of the work queue.
+    /// Whether the run handles a message of the work queue.
     pub(super) is_from_queue: bool,
 }

@@ -9,12 +9,12 @@ use crate::stream::StreamId;
 use crate::time;
 
 impl Engine {
-    /// One turn of a stream: a run over its events, and then, where that is configured and it is an
-    /// organization, what is due of the day's snapshot of its users.
+    /// Makes one turn of a stream: a run over its events and then, if snapshots are configured and
+    /// the stream is an organization, what is due of the day's snapshot of its users.
     ///
-    /// With `is_from_queue` it answers a message of the work queue, and the stream may be queued again
-    /// afterwards. While a snapshot is due it has a quarter of the turn, so that events that take all of their
-    /// time do not starve it.
+    /// With `is_from_queue` the turn handles a message of the work queue, and the stream may be
+    /// queued again afterwards. While a snapshot is due, it has a quarter of the turn, so that it
+    /// is made even if the events need all of their time.
     pub async fn turn(
         &self,
         stream: &StreamId,
@@ -41,8 +41,9 @@ impl Engine {
         reports
     }
 
-    /// The report of a snapshot that has nothing more to do today; nobody is asked and nothing is
-    /// claimed. If the cursor cannot be read, the run says so.
+    /// The report of a snapshot that is complete for today, without a request to JumpCloud and
+    /// without a claim. `None` if there is something to do, or if the cursor cannot be read: the
+    /// run then reports that error.
     async fn ended_snapshot(&self, users: &StreamId) -> Option<StreamReport> {
         let item = self.cursors.get(users).await.ok()??;
         let cursor = Cursor::read(&item).ok()?;

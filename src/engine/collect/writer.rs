@@ -1,7 +1,7 @@
-//! What a run writes with: the stream's cursor and the slots of the index at its head.
+//! The writing side of a run: the stream's cursor, and the slots of the index at its head.
 //!
-//! [`Writer::decide`](super::decide) is the one door between reading and the archive: everything
-//! that a run has read becomes part of the archive there or not at all.
+//! [`Writer::decide`](super::decide) is the only way from reading to the archive: what a run has
+//! read becomes part of the archive there or not at all.
 
 use std::collections::BTreeSet;
 
@@ -24,9 +24,9 @@ pub(super) struct Writer<'e> {
     pub(super) cursor: Cursor,
     /// Slots as they are at the cursor's head.
     pub(super) slots: Slots,
-    /// The reading state as the table has it.
+    /// The reading state as it is in the table.
     stored: ReadingState,
-    /// The cursor's state was kept without an entry: it is written with the release.
+    /// Whether the cursor has reading state that no entry holds: it is written with the release.
     has_unstored: bool,
     /// Parts written by this run.
     pub(super) objects: u64,
@@ -35,7 +35,7 @@ pub(super) struct Writer<'e> {
 }
 
 impl<'e> Writer<'e> {
-    /// A writer that continues from `cursor`, whose state is what the table has.
+    /// Creates a writer that continues from `cursor`, as it is in the table.
     pub(super) fn new(
         engine: &'e Engine,
         stream: &'e StreamId,
@@ -59,32 +59,33 @@ impl<'e> Writer<'e> {
         &self.engine.settings.state_bucket
     }
 
-    /// Keeps reading state for the next entry, or for the release if there is none. The frontier is
-    /// never lowered.
+    /// Keeps reading state for the next entry or, if there is none, for the release. The frontier
+    /// is never lowered.
     pub(super) fn keep_state(&mut self, state: &ReadingState) {
         self.cursor.state = self.cursor.raised(state);
         self.has_unstored = true;
     }
 
-    /// Drops everything since the table was last written: another writer has decided.
+    /// Drops all progress since the table was last written, because another writer has decided an
+    /// entry.
     pub(super) fn drop_progress(&mut self) {
         self.slots.forget();
         self.cursor.state = self.stored.clone();
         self.has_unstored = false;
     }
 
-    /// The table has the cursor's state now.
+    /// Records that the table has the cursor's state.
     pub(super) fn mark_stored(&mut self) {
         self.stored = self.cursor.state.clone();
         self.has_unstored = false;
     }
 
-    /// Whether the cursor's state is still to be written.
+    /// Whether the cursor has reading state that is not written yet.
     pub(super) fn has_unstored(&self) -> bool {
         self.has_unstored
     }
 
-    /// Loads those of `slots` that are not held.
+    /// Loads those of `slots` that are not in memory.
     pub(super) async fn load(&mut self, slots: &BTreeSet<Slot>) -> Result<(), RunError> {
         let missing: Vec<Slot> =
             slots.iter().copied().filter(|slot| self.slots.get(*slot).is_none()).collect();
@@ -100,7 +101,7 @@ impl<'e> Writer<'e> {
         Ok(())
     }
 
-    /// The slot as it is at the cursor's head.
+    /// Loads a slot as it is at the cursor's head.
     async fn load_slot(&self, slot: Slot) -> Result<LoadedSlot, RunError> {
         let empty = LoadedSlot { key: None, ids: SlotIds::empty(slot) };
         if self.cursor.seq == 0 {
@@ -114,7 +115,7 @@ impl<'e> Writer<'e> {
         }
     }
 
-    /// Reads one slot object, and checks it against the count in its key.
+    /// Reads one slot object and checks its length against the count in its key.
     pub(super) async fn read_slot(&self, slot: Slot, key: &str) -> Result<LoadedSlot, RunError> {
         let bytes = self.engine.objects.get(self.state_bucket(), key).await?;
         let bytes = bytes.ok_or_else(|| RunError::damaged(key, "the slot object is absent"))?;

@@ -1,6 +1,6 @@
-//! A change to an item as data: what must hold, and what is then set, added and removed.
+//! A change to an item as data: its conditions, and what is then set, added and removed.
 //!
-//! The adapters only translate it; [`Update::allows`] and [`Update::apply`] are its meaning.
+//! [`Update::allows`] and [`Update::apply`] define what it does; the adapters only translate it.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::stream::StreamId;
 
-/// An attribute: DynamoDB's `N` or `S`.
+/// The value of an attribute: DynamoDB's `N` or `S`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Value {
     /// A whole number.
@@ -23,35 +23,35 @@ pub type Item = BTreeMap<String, Value>;
 /// Items of the table, by stream.
 pub type Items = BTreeMap<StreamId, Item>;
 
-/// What must hold of an item. A comparison with an absent attribute is false.
+/// A condition on an item. A comparison with an absent attribute is false.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// The attribute is not there (nor is an item that is not there).
+    /// The attribute does not exist. True also if the item does not exist.
     Absent(&'static str),
-    /// The attribute is there.
+    /// The attribute exists.
     Present(&'static str),
-    /// It is equal.
+    /// The attribute is equal to the value.
     Is(&'static str, Value),
-    /// It is less.
+    /// The attribute is less than the number.
     Below(&'static str, i64),
-    /// It is greater.
+    /// The attribute is greater than the number.
     Above(&'static str, i64),
-    /// It is less or equal.
+    /// The attribute is less than or equal to the number.
     AtMost(&'static str, i64),
-    /// One of these holds.
+    /// At least one of these conditions is true.
     Any(Vec<Self>),
 }
 
-/// One conditional update of one item, atomic. All of `conditions` must hold.
+/// One atomic conditional update of one item. It is made only if all of `conditions` are true.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Update {
-    /// What must hold before.
+    /// The conditions, on the item before the update.
     pub conditions: Vec<Condition>,
-    /// Attributes set.
+    /// Attributes that are set.
     pub set: Vec<(&'static str, Value)>,
-    /// Attributes that numbers are added to; an absent one counts as 0.
+    /// Attributes to which a number is added; an absent one counts as 0.
     pub add: Vec<(&'static str, i64)>,
-    /// Attributes removed.
+    /// Attributes that are removed.
     pub remove: Vec<&'static str>,
 }
 
@@ -83,13 +83,13 @@ pub fn text<'a>(item: &'a Item, name: &'static str) -> Result<&'a str, Unreadabl
 }
 
 impl Update {
-    /// Whether the update may be made to `item`; an item that is not there has no attributes.
+    /// Whether all conditions are true of `item`. An item that does not exist has no attributes.
     #[must_use]
     pub fn allows(&self, item: &Item) -> bool {
         self.conditions.iter().all(|condition| condition.holds(item))
     }
 
-    /// Makes the update. The meaning that every adapter shares.
+    /// Makes the update, without checking the conditions.
     pub fn apply(&self, item: &mut Item) {
         for (name, value) in &self.set {
             item.insert((*name).to_owned(), value.clone());
@@ -103,7 +103,7 @@ impl Update {
         }
     }
 
-    /// Sets the attribute, or removes it where there is no value.
+    /// Sets the attribute, or removes it if `value` is `None`.
     pub fn put(&mut self, name: &'static str, value: Option<Value>) {
         match value {
             Some(value) => self.set.push((name, value)),

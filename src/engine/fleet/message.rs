@@ -1,4 +1,4 @@
-//! The work queue's messages: one a stream, and what it asks for.
+//! The messages of the work queue: one per stream.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,11 +15,11 @@ pub struct Message {
     version: u32,
     /// The stream to run over.
     pub stream: StreamId,
-    /// What for.
+    /// What the run must do.
     pub task: MessageTask,
 }
 
-/// What a message asks for.
+/// What a message requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MessageTask {
@@ -35,19 +35,19 @@ pub enum MessageTask {
 pub struct Record {
     /// `aws:sqs`.
     pub event_source: String,
-    /// SQS's name of it.
+    /// SQS's id of the message.
     pub message_id: String,
     /// Its text.
     pub body: String,
 }
 
-/// The text is no message of this program's.
+/// Why a text is not a message that this program can handle.
 #[derive(Debug, thiserror::Error)]
 pub enum NoMessage {
-    /// It is not what any version has written.
-    #[error("it is no message of the work queue: {0}")]
+    /// It is not what any version wrote.
+    #[error("it is not a message of the work queue: {0}")]
     Unreadable(#[from] serde_json::Error),
-    /// A later version wrote it.
+    /// A later version of this program wrote it.
     #[error("it is of version {0}, this program knows {VERSION}")]
     Newer(u32),
 }
@@ -58,13 +58,13 @@ struct Versioned {
 }
 
 impl Message {
-    /// A message for `stream`.
+    /// Creates a message for `stream`.
     #[must_use]
     pub fn new(stream: StreamId, task: MessageTask) -> Self {
         Self { version: VERSION, stream, task }
     }
 
-    /// What a run that handles the message is for.
+    /// The purpose of the run that handles the message.
     #[must_use]
     pub fn purpose(&self) -> RunPurpose<'static> {
         match self.task {
@@ -82,7 +82,7 @@ impl Message {
     /// Reads a message's text.
     ///
     /// # Errors
-    /// [`NoMessage`] if it is not what [`Message::write`] gives, or a later version wrote it.
+    /// [`NoMessage`] if it is not what [`Message::write`] returns, or a later version wrote it.
     pub fn read(text: &str) -> Result<Self, NoMessage> {
         let Versioned { version } = serde_json::from_str(text)?;
         if version > VERSION {

@@ -1,5 +1,5 @@
-//! Many streams through the work queue: a message each, at most one outstanding, and the answer to
-//! messages that come back.
+//! Sends one message per stream to the work queue, unless one is outstanding, and handles the
+//! messages that SQS delivers.
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
@@ -14,10 +14,11 @@ use crate::ports::WorkQueue;
 use crate::read::Budget;
 use crate::report::{Queued, Report, StreamReport};
 
-/// Lines of streams that a report of a whole fleet names; the others are counted.
+/// The largest number of streams that a report lists as failed or suspended; the others are only
+/// counted.
 pub const LINES_MAX: usize = 100;
 
-/// What a chunk of streams came to.
+/// The result of queueing a chunk of streams.
 #[derive(Default)]
 struct Sent {
     sent: usize,
@@ -25,11 +26,11 @@ struct Sent {
     failed: Vec<StreamReport>,
 }
 
-/// Queues each stream that is due and has no message outstanding. Returns the counts, and a line
-/// for each that could not be queued (at most [`LINES_MAX`]).
+/// Queues each stream that is due and has no outstanding message. Returns the counts, and a report
+/// for each stream that could not be queued (at most [`LINES_MAX`]).
 ///
-/// A stream takes its place in the queue before its message is sent: a crash between the two
-/// delays it by [`QUEUED_MS_MAX`](crate::limits::QUEUED_MS_MAX), ten streams at the most a request.
+/// A stream is marked as queued before its message is sent. A crash between the two delays it by
+/// [`QUEUED_MS_MAX`](crate::limits::QUEUED_MS_MAX), at most ten streams per request.
 pub(crate) async fn send(
     engine: &Engine,
     queue: &dyn WorkQueue,
@@ -58,7 +59,7 @@ pub(crate) async fn send(
     (queued, failed)
 }
 
-/// Takes the places of up to ten streams, and sends their messages in one request.
+/// Marks up to ten streams as queued, and sends their messages in one request.
 async fn send_chunk(
     engine: &Engine,
     queue: &dyn WorkQueue,
@@ -91,28 +92,28 @@ async fn send_chunk(
     }
     let bodies: Vec<_> = placed.iter().map(|message| message.write()).collect();
     let (left, error) = match queue.send(&bodies).await {
-        Ok(left) => (left, "the work queue did not take it".to_owned()),
+        Ok(left) => (left, "the work queue did not accept it".to_owned()),
         Err(error) => ((0..placed.len()).collect(), error.to_string()),
     };
     all.sent = placed.len() - left.len();
     for message in left.iter().filter_map(|number| placed.get(*number)) {
         engine.unqueue(&message.stream).await;
-        // Nobody else notices a queue that takes nothing: the invocation fails.
+        // The invocation must fail: a queue that accepts nothing would not be noticed otherwise.
         let error = RunError::refused(error.clone());
         all.failed.push(StreamReport::failed(message.stream.clone(), &error));
     }
     all
 }
 
-/// Lambda's answer to SQS: the messages that are to come again.
+/// The answer of a Lambda function to SQS: the messages to deliver again.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SqsBatchResponse {
-    /// Empty: all were handled.
+    /// Empty if all were handled.
     pub batch_item_failures: Vec<BatchItemFailure>,
 }
 
-/// One message that is to come again.
+/// A message to deliver again.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchItemFailure {
@@ -120,9 +121,9 @@ pub struct BatchItemFailure {
     pub item_identifier: String,
 }
 
-/// One run over each message's stream. A message has failed only if it could not be handled: it
-/// cannot be read, or the time was over before its turn. How a run ended is in the stream's cursor
-/// and in the report.
+/// Makes one run over each message's stream. A message counts as failed only if it could not be
+/// handled, because it cannot be read or the time was over before its turn. The result of a run is
+/// in the stream's cursor and in the report.
 pub async fn handle_messages(
     engine: &Engine,
     records: &[Record],

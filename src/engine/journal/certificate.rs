@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::json;
 use crate::stream::StreamId;
 
-/// The version this program writes.
+/// The version that this program writes.
 pub const VERSION: u32 = 1;
 
-/// Where all certificates lie.
+/// The prefix of the keys of all certificates.
 pub const PREFIX: &str = "streams/v1/";
 
 /// What is fixed at a stream's birth.
@@ -19,24 +19,25 @@ pub struct Certificate {
     pub version: u32,
     /// The stream.
     pub stream: StreamId,
-    /// 8 random hex digits, which stand in the keys of everything the stream writes.
+    /// 8 random hex digits, which are part of the keys of everything that the stream writes.
     pub epoch: String,
     /// Event time at which the stream's ownership begins, inclusive, UTC milliseconds.
     pub origin_ms: i64,
-    /// Lanes only: where the live stream begins, or the day ends; exclusive.
+    /// Lanes only: event time at which the lane ends, exclusive, UTC milliseconds. It is the end of
+    /// the day or the origin of the live stream, whichever is earlier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_ms: Option<i64>,
-    /// When the stream was born, UTC milliseconds.
+    /// When the stream was created, UTC milliseconds.
     pub born_ms: i64,
 }
 
-/// The bytes are no certificate this program can use.
+/// Why bytes are not a certificate that this program can use.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// Written by a later version of this program.
+    /// A later version of this program wrote it.
     #[error("its version is {0}, this program knows {VERSION}")]
     Newer(u32),
-    /// Not what any version wrote.
+    /// It is not what any version wrote.
     #[error(transparent)]
     Unreadable(#[from] serde_json::Error),
     /// It is the certificate of this other stream.
@@ -80,7 +81,7 @@ pub fn certificate_key(stream: &StreamId) -> String {
     format!("{PREFIX}{stream}.json")
 }
 
-/// The stream whose certificate lies at `key`; `None` for anything else under [`PREFIX`].
+/// The stream whose certificate has the key `key`; `None` for any other key under [`PREFIX`].
 #[must_use]
 pub fn stream_of(key: &str) -> Option<StreamId> {
     key.strip_prefix(PREFIX)?.strip_suffix(".json")?.to_owned().try_into().ok()

@@ -1,4 +1,4 @@
-//! JSON whose values are looked at and never rebuilt.
+//! Reads JSON without parsing it into values and writing it again.
 
 pub mod ndjson;
 pub mod surrogates;
@@ -10,20 +10,19 @@ use serde::Serialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The JSON of a value of ours, whose maps have texts as keys.
+/// Serializes a value of this program, whose maps must have texts as keys.
 ///
 /// # Panics
-/// If the value cannot be written as JSON, which is a mistake in its type: what is stored would be
-/// wrong, so nothing is.
+/// If the value cannot be written as JSON, which is an error in its type. Nothing is stored then.
 #[must_use]
 #[expect(clippy::expect_used, reason = "a mistake in a type, met by every test that writes it")]
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value).expect("structs of texts and numbers are JSON")
 }
 
-/// The text of a raw JSON string, decoded; `None` for every other type.
+/// The text of a raw JSON string, decoded; `None` for any other type.
 ///
-/// Bytes and not `str`: an escaped lone surrogate is legal JSON and no legal UTF-8.
+/// It returns bytes because an escaped lone surrogate is valid JSON but not valid UTF-8.
 #[must_use]
 pub fn text(raw: &[u8]) -> Option<Cow<'_, [u8]>> {
     let inner = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
@@ -44,8 +43,8 @@ pub fn text(raw: &[u8]) -> Option<Cow<'_, [u8]>> {
     deserializer.deserialize_bytes(Bytes).ok().map(Cow::Owned)
 }
 
-/// Calls `each` with every member of the JSON object `object`, in order: the raw JSON of its key
-/// and of its value. Returns whether it is an object to its end.
+/// Calls `each` with the raw JSON of key and value of every member of `object`, in order. Returns
+/// whether `object` is a valid JSON object.
 pub fn for_each_member<'e>(
     object: &'e str,
     each: &mut dyn FnMut(&'e RawValue, &'e RawValue),

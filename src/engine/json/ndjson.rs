@@ -4,7 +4,7 @@
 //! and raw U+2028, U+2029 and U+0085 are written as escapes, because some readers split lines
 //! there (Datadog's forwarder uses Python's `splitlines`).
 
-/// Appends `json`, which is valid JSON in UTF-8, as it may stand in a line.
+/// Appends `json`, which must be valid JSON in UTF-8, in the form in which it is written to a line.
 pub fn write(line: &mut Vec<u8>, json: &[u8]) {
     let mut copied = 0;
     for (at, length, replacement) in exceptions(json) {
@@ -15,16 +15,16 @@ pub fn write(line: &mut Vec<u8>, json: &[u8]) {
     line.extend_from_slice(&json[copied..]);
 }
 
-/// Whether `json` may stand in a line as it is.
+/// Whether `json` may be written to a line unchanged.
 #[must_use]
 pub fn is_as_is(json: &[u8]) -> bool {
     memchr::memchr2(b'\n', b'\r', json).is_none() && separators(json).next().is_none()
 }
 
-/// The exceptions in order: where one stands, how many bytes it has, what is written instead.
+/// The exceptions in order: the position of each, its length in bytes, and what is written instead.
 ///
-/// Raw line breaks cannot stand inside a JSON string, and the others nowhere else, so neither
-/// needs to know which it is in.
+/// Raw line breaks occur only between JSON tokens and the other characters only inside strings, so
+/// the context of each need not be known.
 fn exceptions(bytes: &[u8]) -> impl Iterator<Item = (usize, usize, &'static str)> {
     let mut breaks = memchr::memchr2_iter(b'\n', b'\r', bytes).map(|at| (at, 1, "")).peekable();
     let mut separators = separators(bytes).peekable();
@@ -35,7 +35,7 @@ fn exceptions(bytes: &[u8]) -> impl Iterator<Item = (usize, usize, &'static str)
     })
 }
 
-/// Those of the exceptions that are characters.
+/// The exceptions that are characters of more than one byte.
 fn separators(bytes: &[u8]) -> impl Iterator<Item = (usize, usize, &'static str)> {
     memchr::memchr2_iter(0xc2, 0xe2, bytes).filter_map(|at| match bytes[at..] {
         [0xc2, 0x85, ..] => Some((at, 2, "\\u0085")),

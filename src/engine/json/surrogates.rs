@@ -1,7 +1,8 @@
-//! Escapes of lone surrogates, `"\\ud83d"` without its other half: legal JSON that no text can hold,
-//! and that strict parsers reject (RFC 8259, section 8.2).
+//! Escapes of lone surrogates, such as `"\\ud83d"` without the second half of the pair: valid JSON
+//! that cannot be represented in UTF-8, and that strict parsers reject (RFC 8259, section 8.2).
 
-/// Where escapes stand that are half of a surrogate pair, in ascending order.
+/// The positions of the escapes that are half of a surrogate pair without the other half,
+/// ascending.
 #[must_use]
 pub fn lone(json: &[u8]) -> Vec<usize> {
     let unit = |at: usize| {

@@ -1,5 +1,5 @@
-//! One event as JumpCloud sent it: which bytes of it name its organization, service, id and
-//! timestamp. Its value is never rebuilt; only these four members are looked at.
+//! Finds organization, service, id and timestamp in the bytes of one event. The event is never
+//! parsed into a value and written again; only these four members are read.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,10 +10,10 @@ use serde_json::value::RawValue;
 
 use crate::json::text;
 
-/// The members of an event that decide where it belongs.
+/// The members of an event that decide its identity and its partition.
 ///
-/// A key that appears twice counts as the last one. Every other member is checked to be JSON and
-/// left alone, at any depth.
+/// If a key appears twice, its last value counts. Every other member is only checked to be valid
+/// JSON, at any depth.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Members<'a> {
     /// `organization`.
@@ -29,14 +29,14 @@ pub struct Members<'a> {
 /// The value of a member.
 #[derive(Debug, Clone, Copy)]
 pub enum Member<'a> {
-    /// Text without an escape: what stands between its quotes.
+    /// Text without an escape: the characters between its quotes.
     Plain(&'a str),
     /// Raw JSON of any kind.
     Raw(&'a RawValue),
 }
 
 impl<'a> Member<'a> {
-    /// Its text, decoded; `None` for every other type.
+    /// The value's text, decoded; `None` if the value is not a string.
     #[must_use]
     pub fn text(self) -> Option<Cow<'a, [u8]>> {
         match self {
@@ -46,11 +46,11 @@ impl<'a> Member<'a> {
     }
 }
 
-/// Reads the object at the front of `text`; returns its members and its length. `None` if it is no
-/// JSON.
+/// Reads the object at the beginning of `text`; returns its members and its length in bytes. `None`
+/// if it is not valid JSON.
 ///
-/// Keys and values are read as nearly all are, without escapes; an object that has others is read
-/// again.
+/// Nearly all keys and values have no escapes, so they are first read without decoding; an object
+/// with escapes is read a second time.
 #[must_use]
 pub fn members(text: &str) -> Option<(Members<'_>, usize)> {
     read_as::<Plain>(text).or_else(|| read_as::<Exact>(text))
@@ -89,7 +89,7 @@ trait Way<'de> {
     fn value<A: MapAccess<'de>>(map: &mut A) -> Result<Member<'de>, A::Error>;
 }
 
-/// Texts without an escape, and nothing else.
+/// Accepts only texts without an escape.
 struct Plain;
 
 impl<'de> Way<'de> for Plain {
@@ -102,7 +102,7 @@ impl<'de> Way<'de> for Plain {
     }
 }
 
-/// Any JSON, as it stands: a key with a lone surrogate is a key like any other.
+/// Accepts any JSON. A key with a lone surrogate is valid.
 struct Exact;
 
 impl<'de> Way<'de> for Exact {
@@ -116,7 +116,7 @@ impl<'de> Way<'de> for Exact {
     }
 }
 
-/// Members that were read one way.
+/// The members read in the way `W`.
 struct Read<'a, W>(Members<'a>, PhantomData<W>);
 
 impl<'de: 'a, 'a, W: Way<'de>> Deserialize<'de> for Read<'a, W> {

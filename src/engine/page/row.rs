@@ -1,4 +1,5 @@
-//! The rows of an answer: where each lies in its bytes, and what decides where it belongs.
+//! The rows of an answer: the position of each in its bytes, and what decides its partition and
+//! identity.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,53 +9,53 @@ use smol_str::SmolStr;
 use crate::identity::{Identity, Instant};
 use crate::json;
 
-/// The bytes of an answer. Whoever holds lines of it shares them.
+/// The bytes of an answer, shared by all that keep lines of it.
 pub type PageBody = Arc<Vec<u8>>;
 
 /// One element of the answer's array.
 #[derive(Debug)]
 pub struct Row {
     pub(super) range: Span,
-    /// Whether its bytes may stand in a line of the archive as they are.
+    /// Whether its bytes may be written to a line of the archive unchanged.
     pub is_line: bool,
-    /// Whether it holds an escape of a lone surrogate, which strict JSON parsers reject.
+    /// Whether it contains an escape of a lone surrogate, which strict JSON parsers reject.
     pub has_lone_surrogate: bool,
-    /// What stands for it in the index.
+    /// Its identity, which is what the index stores.
     pub identity: Identity,
-    /// Its service, as it stands in keys.
+    /// Its service, as it is written in keys.
     pub service: SmolStr,
-    /// What it is.
+    /// Whether it is an event.
     pub kind: RowKind,
 }
 
 /// What an element of the answer's array is.
 #[derive(Debug)]
 pub enum RowKind {
-    /// A JSON object, however odd.
+    /// A JSON object, whatever its members are.
     Event(Fields),
-    /// Something else, with the reason it is quarantined for.
+    /// Anything else, with the reason for which it is quarantined.
     Broken(&'static str),
 }
 
-/// The bytes of one row, which keep their page's body.
+/// The bytes of one row, shared with its page's body.
 #[derive(Debug, Clone)]
 pub struct Extract {
     pub(super) body: PageBody,
     pub(super) range: Span,
 }
 
-/// Where the four members lie that decide what becomes of an event.
+/// The positions of the four members that decide identity and partition of an event.
 #[derive(Debug, Default)]
 pub struct Fields {
     pub(super) organization: Option<Value>,
     pub(super) service: Option<Value>,
     pub(super) id: Option<Value>,
     pub(super) timestamp: Option<Value>,
-    /// The timestamp in nanoseconds since the epoch, where it can be read.
+    /// The timestamp in nanoseconds since 1970-01-01T00:00:00Z; `None` if it cannot be read.
     pub timestamp_ns: Option<i128>,
 }
 
-/// What an event's members say, each where it is text that is not empty.
+/// The texts of an event's members; `None` for a member that is absent, not a string, or empty.
 #[derive(Debug, Default)]
 pub struct Names<'a> {
     /// `organization`.
@@ -72,16 +73,16 @@ pub(super) struct Span {
     end: u32,
 }
 
-/// Where a member's value lies.
+/// The position of a member's value.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Value {
-    /// Its JSON; between the quotes, if it is text without an escape.
+    /// The range of its JSON or, for text without an escape, of the text between its quotes.
     pub(super) range: Span,
     pub(super) is_plain: bool,
 }
 
 impl Fields {
-    /// `body` is the page's they lie in.
+    /// Reads the texts from `body`, which is the body of the page.
     pub(super) fn names<'a>(&self, body: &'a [u8]) -> Names<'a> {
         let text = |value: Option<Value>| value?.text(body).filter(|text| !text.is_empty());
         Names {
@@ -98,7 +99,7 @@ impl Fields {
 }
 
 impl Value {
-    /// Its text, decoded; `None` for every other type.
+    /// The value's text, decoded; `None` if the value is not a string.
     fn text(self, body: &[u8]) -> Option<Cow<'_, [u8]>> {
         let json = self.range.of(body);
         if self.is_plain { Some(Cow::Borrowed(json)) } else { json::text(json) }

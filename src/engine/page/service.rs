@@ -1,10 +1,10 @@
-//! A service as it stands in keys.
+//! The service of an event as it is written in keys.
 
-/// The service label of events whose own cannot stand in a key.
+/// The label for services that cannot be part of a key.
 pub(crate) const OTHER: &str = "_other";
 
-/// The event's own service where it can stand in a key (`^[a-z0-9_]{1,40}$`), else `_other`. The
-/// set of services is open: none is refused for being unknown.
+/// The event's own service if it can be part of a key (`^[a-z0-9_]{1,40}$`), else `_other`. The set
+/// of services is open: an unknown one is not refused.
 #[must_use]
 pub fn service_label(service: Option<&[u8]>) -> &str {
     let plain = |b: &u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_');

@@ -1,8 +1,8 @@
-//! The continuation JumpCloud hands out with a page.
+//! The value of `X-Search_after`, with which the next page is requested.
 
 use serde_json::value::RawValue;
 
-/// A usable continuation: `[epoch milliseconds of the last row, its document id]`.
+/// A usable token: `[epoch milliseconds of the last row, its document id]`.
 ///
 /// ```
 /// use engine::page::token::Token;
@@ -28,8 +28,8 @@ impl PartialEq for Token {
 impl Eq for Token {}
 
 impl Token {
-    /// Reads the header's text. `None` if it cannot serve as a continuation: not a JSON array, or
-    /// without a readable millisecond in front.
+    /// Reads the header's text. `None` if it is not a JSON array that begins with a number of
+    /// milliseconds.
     #[must_use]
     pub fn parse(header: &str) -> Option<Self> {
         let json: Box<RawValue> = serde_json::from_str(header.trim()).ok()?;
@@ -39,7 +39,7 @@ impl Token {
         Some(Self { json, ms })
     }
 
-    /// The token as it is sent back.
+    /// The JSON as it is sent back to JumpCloud.
     #[must_use]
     pub fn json(&self) -> &RawValue {
         &self.json

@@ -1,4 +1,5 @@
-//! A page on its way: its headers are there before its body, and tell what to ask next.
+//! A page that is being received: its headers arrive before its body, and show which page to
+//! request next.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -8,13 +9,13 @@ use futures_util::future::BoxFuture;
 use crate::page::{Page, PageHeaders};
 use crate::ports::InsightsError;
 
-/// The page, or why there is none.
+/// The page, or why the request failed.
 type Whole = Result<Page, InsightsError>;
 
-/// An answer of `POST /events` that was asked for. Dropped, it is no longer wanted.
+/// A request for a page that was sent. If it is dropped, the request is cancelled.
 ///
-/// Its body is not read before it is [admitted](Incoming::admit) or waited for: until then, what
-/// is held of it is its headers.
+/// The body is not received before [`allow_body`](Incoming::allow_body) is called or the page is
+/// awaited. Until then, only its headers are in memory.
 pub struct Incoming {
     headers: Option<BoxFuture<'static, Option<PageHeaders>>>,
     page: BoxFuture<'static, Whole>,
@@ -22,8 +23,8 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// A page whose `headers` end first: with `None` if the answer has not come to that. `allow_body` is
-    /// called once, before `page` is waited for.
+    /// A page whose `headers` complete first, with `None` if no headers were received. `allow_body`
+    /// is called once, before `page` is awaited.
     #[must_use]
     pub fn new(
         headers: BoxFuture<'static, Option<PageHeaders>>,
@@ -33,21 +34,22 @@ impl Incoming {
         Self { headers: Some(headers), page, allow_body: Some(Box::new(allow_body)) }
     }
 
-    /// Waits for the headers. `None`: only the page tells what has happened. They are those of an
-    /// answer whose body may still break; the page has its own. They are told once.
+    /// Waits for the headers. Returns `None` if there were none, and on every later call. The body
+    /// of this answer may still fail and the request be retried; the page then has the headers of
+    /// that answer.
     pub async fn headers(&mut self) -> Option<PageHeaders> {
         self.headers.take()?.await
     }
 
-    /// Lets the body in.
+    /// Allows the body to be received.
     pub fn allow_body(&mut self) {
         if let Some(allow_body) = self.allow_body.take() {
             allow_body();
         }
     }
 
-    /// Lets whoever works for the page go first: what comes after this may keep the thread for
-    /// long.
+    /// Lets the request progress before the caller does work that may occupy the thread for a long
+    /// time.
     pub async fn start(&mut self) {
         let mut is_last = false;
         poll_fn(|context| {
@@ -61,7 +63,7 @@ impl Incoming {
     }
 }
 
-/// Waits for the whole page.
+/// Allows the body and waits for the complete page.
 impl IntoFuture for Incoming {
     type Output = Whole;
     type IntoFuture = BoxFuture<'static, Whole>;

@@ -1,39 +1,40 @@
-//! What requests to JumpCloud cost.
+//! Counts of the requests to JumpCloud.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-/// Counts what requests to JumpCloud cost; shared by the requests of a run.
+/// Counts requests to JumpCloud. The requests of a run share one.
 #[derive(Debug, Default)]
 pub struct Meter {
-    /// Requests sent, tries included.
+    /// Requests sent, including retries.
     pub requests: AtomicU64,
     /// Tries after the first.
     pub retries: AtomicU64,
-    /// Bytes of bodies as they came over the wire.
+    /// Bytes of bodies as received.
     pub bytes_in: AtomicU64,
-    /// Answers of 429.
+    /// Answers with status 429.
     pub throttled: AtomicU64,
-    /// Answers of 5xx or another transient failure, broken ones, and none at all.
+    /// Answers with 5xx or another transient failure, invalid answers, and requests without an
+    /// answer.
     pub broken: AtomicU64,
-    /// Answers of 401 or 403, and credentials that cannot be used.
+    /// Answers with 401 or 403, and credentials that cannot be used.
     pub denied: AtomicU64,
 }
 
-/// What a [`Meter`] has counted.
+/// The counts of a [`Meter`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Costs {
-    /// Requests to JumpCloud, tries included.
+    /// Requests to JumpCloud, including retries.
     pub requests: u64,
     /// Tries after the first.
     pub retries: u64,
-    /// Bytes of JumpCloud's answers on the wire.
+    /// Bytes of JumpCloud's answers as received.
     pub bytes_in: u64,
     /// Requests that were answered with 429.
     #[serde(skip)]
     pub throttled: u64,
-    /// Requests that were answered with 5xx, half, or not at all.
+    /// Requests that were answered with 5xx, incompletely, invalidly, or not at all.
     #[serde(skip)]
     pub broken: u64,
     /// Requests that were answered with 401 or 403.
@@ -47,7 +48,7 @@ impl Meter {
         counter.fetch_add(by, Ordering::Relaxed);
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     #[must_use]
     pub fn costs(&self) -> Costs {
         let [requests, retries, bytes_in, throttled, broken, denied] = [

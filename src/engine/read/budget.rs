@@ -1,8 +1,8 @@
-//! How much time a run has.
+//! The time that a run may use.
 
 use crate::limits::{MIB, RESERVE_MS_MAX, RESERVE_MS_PER_MIB};
 
-/// The time a run has, on the local clock.
+/// The time that a run may use, in UTC milliseconds of the local clock.
 ///
 /// ```
 /// use engine::read::budget::Budget;
@@ -16,13 +16,13 @@ use crate::limits::{MIB, RESERVE_MS_MAX, RESERVE_MS_PER_MIB};
 pub struct Budget {
     /// When the invocation began.
     pub started_ms: i64,
-    /// When it is ended from outside.
+    /// When the process is stopped from outside.
     pub deadline_ms: i64,
 }
 
 impl Budget {
-    /// One stream's part of the time: what is left at `now_ms`, shared equally among `streams_left`
-    /// streams still to come.
+    /// One stream's part of the time: what is left at `now_ms`, divided equally by `streams_left`,
+    /// the number of streams whose turn is still to come.
     #[must_use]
     pub fn share(&self, now_ms: i64, streams_left: usize) -> Self {
         let left_ms = (self.deadline_ms - now_ms).max(0);
@@ -30,9 +30,9 @@ impl Budget {
         Self { started_ms: now_ms, deadline_ms: now_ms + left_ms / streams_left }
     }
 
-    /// When reading must end, so that what is held can still be decided, published and advanced:
-    /// the smaller of 30 s and a third of the time before the deadline, and more the more is held
-    /// (but never more than half of the time).
+    /// When reading must end so that the batch can still be decided and published and the cursor
+    /// advanced. The time kept before the deadline is the smaller of 30 s and a third of the
+    /// budget, plus 0.1 s per MiB of `bytes_held`, and never more than half of the budget.
     #[must_use]
     pub fn read_until_ms(&self, bytes_held: usize) -> i64 {
         let total_ms = (self.deadline_ms - self.started_ms).max(0);

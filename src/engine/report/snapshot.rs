@@ -1,26 +1,26 @@
-//! How a snapshot of users stands, as reports and `status` tell it.
+//! The progress of a snapshot of users, for reports and `status`.
 
 use serde::{Deserialize, Serialize};
 
 use crate::users::Snapshot;
 
-/// Where a snapshot of users stands.
+/// The progress of a snapshot of users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotReport {
-    /// The UTC day.
+    /// The UTC day, `YYYY-MM-DD`.
     pub day: String,
     /// Users written so far.
     pub users: u64,
-    /// Users JumpCloud counts; none before the first page.
+    /// Number of users as JumpCloud counts them; `None` before the first page.
     pub total_count: Option<u64>,
-    /// Times the list was gone through, the one under way included.
+    /// How often the list was read, including the current pass.
     pub passes: u32,
-    /// Whether it ended with users and count in agreement; none while it goes on.
+    /// Whether it ended with as many users as JumpCloud counts; `None` before it ended.
     pub complete: Option<bool>,
 }
 
 impl SnapshotReport {
-    /// Where `snapshot` stands.
+    /// The progress of `snapshot`.
     #[must_use]
     pub fn of(snapshot: &Snapshot) -> Self {
         Self {

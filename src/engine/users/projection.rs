@@ -1,5 +1,5 @@
-//! Which members of a JSON object are kept. What is kept is the object's own bytes: values are
-//! never read as numbers or texts and written again.
+//! Selects members of a JSON object. The selected members keep the object's own bytes: values are
+//! never parsed and written again.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,14 +8,14 @@ use serde_json::value::RawValue;
 
 use crate::json::{for_each_member, key};
 
-/// Members by name, deeper ones in dot notation. An array's members are those of its elements.
+/// A set of member names in dot notation. For an array, names refer to members of its elements.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields {
-    /// Empty: the member as a whole.
+    /// If empty, the whole member.
     below: BTreeMap<Vec<u8>, Self>,
 }
 
-/// What is kept of an object.
+/// Which members of an object are kept.
 ///
 /// ```
 /// use engine::users::projection::{Fields, Projection};
@@ -27,9 +27,9 @@ pub struct Fields {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Projection {
-    /// Nothing but these; everything if there are none.
+    /// If given, only these members are kept.
     pub only: Option<Fields>,
-    /// Not these, whatever is kept otherwise.
+    /// These members are dropped in any case.
     pub without: Fields,
 }
 
@@ -48,7 +48,7 @@ impl Fields {
         Some(fields)
     }
 
-    /// A member that is named as a whole stays so, whatever else is named below it.
+    /// Adds a name. If a whole member is in the set, names below it change nothing.
     fn insert(&mut self, parts: &[&str]) {
         let [first, rest @ ..] = parts else { return };
         match self.below.get_mut(first.as_bytes()) {
@@ -69,7 +69,8 @@ impl Fields {
 }
 
 impl Projection {
-    /// What is kept of `object`, which is valid JSON: its own bytes where everything is.
+    /// The selected part of `object`, which must be valid JSON. It is borrowed if everything is
+    /// kept.
     #[must_use]
     pub fn of<'a>(&self, object: &'a str) -> Cow<'a, str> {
         let kept = match &self.only {
@@ -109,16 +110,17 @@ fn drop_from<'a>(json: &'a str, fields: &Fields) -> Cow<'a, str> {
     )
 }
 
-/// What becomes of a member.
+/// What is done with a member.
 enum Fate<'f> {
     Kept,
     Dropped,
-    /// Its value is looked into with these fields.
+    /// The members of its value are selected with these fields.
     Entered(&'f Fields),
 }
 
-/// An object or the objects of an array, member by member; any other value as it is. Borrowed if
-/// nothing was dropped. Depth is that of the fields, not that of the JSON.
+/// Selects the members of an object, or of the objects of an array; any other value is unchanged.
+/// The result is borrowed if nothing was dropped. The depth of recursion is that of the fields, not
+/// that of the JSON.
 fn rewritten<'a, 'f>(
     json: &'a str,
     fate: &dyn Fn(&[u8]) -> Fate<'f>,

@@ -1,9 +1,8 @@
-//! A daily snapshot of an organization's users: where it stands, and what is said of it once it is
-//! over. Pure.
+//! A daily snapshot of an organization's users: its progress and its completion record. Pure.
 //!
-//! JumpCloud lists users by pages, and the directory changes while they are read. Within a day a
-//! user is written once, whatever moves; where the list's total and the users seen disagree at its
-//! end, or the total changed on the way, the list is gone through once more.
+//! JumpCloud lists users in pages, and the directory may change while they are read. A user is
+//! written once per day, also if rows move. If the list's total differs from the number of users at
+//! the end, or changed meanwhile, the list is read once more.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,28 +12,28 @@ use crate::stream::StreamId;
 use crate::users::{Fields, Projection};
 use crate::{json, time};
 
-/// What snapshots leave out of users unless they are told otherwise: what no audit trail needs and
-/// every reader of the archive would see.
+/// Members that snapshots leave out by default: an audit trail does not need them, and every reader
+/// of the archive would see them.
 pub const EXCLUDED: [&str; 4] = ["public_key", "ssh_keys", "phoneNumbers", "addresses"];
 
-/// What is kept of users unless the configuration says otherwise.
+/// The default selection of members.
 #[must_use]
 pub fn usual() -> Projection {
     Projection { only: None, without: Fields::parse(&EXCLUDED).unwrap_or_default() }
 }
 
-/// Where the snapshot of one UTC day stands: what an entry holds and a cursor repeats.
+/// The progress of the snapshot of one UTC day, which is part of the reading state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// The UTC day, in whole days since the epoch.
+    /// The UTC day, in whole days since 1970-01-01.
     pub day: i64,
-    /// Which time the list is gone through, from 1.
+    /// The number of the current pass through the list, from 1.
     pub pass: u32,
-    /// Rows of this pass that came so far.
+    /// Rows received in this pass so far.
     pub skip: u64,
-    /// The list's total, as the last page had it; none before the pass's first page.
+    /// The list's total in the last page of this pass; `None` before the first page.
     pub total: Option<u64>,
-    /// The list changed during this pass, or ended before its total.
+    /// Whether the list changed during this pass, or ended before its total.
     pub changed: bool,
     /// Users written so far, each once.
     pub users: u64,
@@ -42,7 +41,7 @@ pub struct Snapshot {
     pub quarantined: u64,
     /// The parts decided so far, in the order of their numbers.
     pub parts: Vec<Part>,
-    /// How it ended; none while it goes on.
+    /// Its end; `None` while it is unfinished.
     pub ended: Option<SnapshotEnd>,
 }
 
@@ -51,7 +50,7 @@ pub struct Snapshot {
 pub struct Part {
     /// Its key in the archive.
     pub key: String,
-    /// Its lines.
+    /// The number of its lines.
     pub users: u64,
     /// SHA-256 of its bytes, hex.
     pub sha256: String,
@@ -60,25 +59,25 @@ pub struct Part {
 /// How a snapshot ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotEnd {
-    /// When, UTC milliseconds.
+    /// When it ended, UTC milliseconds.
     pub at_ms: i64,
-    /// Whether users seen and total agreed in the end.
+    /// Whether the number of users agreed with the list's total.
     pub complete: bool,
 }
 
-/// What comes after a page.
+/// What to do after a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Another page, of this pass or the next.
+    /// Request another page, of this pass or the next.
     Page,
-    /// Nothing: the list is at its end.
+    /// Stop: the list was read to its end.
     End {
-        /// Whether users seen and total agree.
+        /// Whether the number of users agrees with the list's total.
         complete: bool,
     },
 }
 
-/// The completion record: what tells a whole snapshot from a partial one.
+/// The completion record, which shows whether a snapshot is complete.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Record<'a> {
@@ -95,14 +94,14 @@ struct Record<'a> {
 }
 
 impl Snapshot {
-    /// A day's snapshot, not yet begun.
+    /// The snapshot of a day before its first page.
     #[must_use]
     pub fn of_day(day: i64) -> Self {
         Self { day, pass: 1, ..Self::default() }
     }
 
-    /// Takes note of a page of `rows` rows, whose users are counted already, of a list that now
-    /// has `total`.
+    /// Records a page of `rows` rows of a list that now has `total` rows. The users of the page
+    /// must have been counted before.
     pub fn take(&mut self, rows: usize, total: u64) -> Step {
         self.changed |= self.total.is_some_and(|before| before != total);
         self.total = Some(total);
@@ -122,7 +121,7 @@ impl Snapshot {
         Step::Page
     }
 
-    /// The day as it stands in keys: `2026-11-24`.
+    /// The day as it is written in keys: `2026-11-24`.
     #[must_use]
     pub fn date(&self) -> String {
         time::rfc3339(self.first_ms())[..10].to_owned()
@@ -134,7 +133,7 @@ impl Snapshot {
         self.day * crate::limits::DAY_MS
     }
 
-    /// The bytes of the completion record; none while the snapshot goes on.
+    /// The bytes of the completion record; `None` while the snapshot is unfinished.
     #[must_use]
     pub fn record(&self, stream: &StreamId) -> Option<Vec<u8>> {
         let ended = self.ended?;
@@ -175,7 +174,7 @@ mod tests {
         let mut snapshot = Snapshot::of_day(DAY);
         assert_eq!(page(&mut snapshot, 100, 100, 150), Step::Page);
         assert_eq!(page(&mut snapshot, 50, 50, 150), Step::End { complete: true });
-        assert_eq!(Snapshot::of_day(DAY).take(0, 0), Step::End { complete: true }, "nobody");
+        assert_eq!(Snapshot::of_day(DAY).take(0, 0), Step::End { complete: true }, "no user");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::world::credentials::{CredentialKind, Key};
 use crate::world::organization::Organization;
 use crate::world::store::StoredEvent;
 
-/// Whose events an answer is made of.
+/// The owner of the events in an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// Those of these organizations, mixed.
@@ -25,7 +25,7 @@ impl Scope {
     }
 }
 
-/// Who asks, after the checks that every route of the insights and console hosts has.
+/// The key of a request, after the checks that every route of the insights and console hosts makes.
 ///
 /// # Errors
 ///
@@ -136,7 +136,7 @@ mod tests {
         (answer.status, answer.rows)
     }
 
-    /// Each check comes before the next, so the status tells a client what to mend first.
+    /// Each check comes before the next, so the status shows what a client must correct first.
     #[test]
     fn checks_come_in_their_order() {
         let mut world = portal();
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(ask(&mut world, &[key, ("x-org-id", OTHER)]).0, 404);
     }
 
-    /// A provider's trail is its own, and nobody else's.
+    /// A provider's trail can be read only with its own key.
     #[test]
     fn a_provider_reads_its_own_trail() {
         let mut world = portal();

@@ -9,7 +9,7 @@ use crate::world::credentials::Key;
 use crate::world::discipline::refuses_organization;
 use crate::world::organization::Organization;
 
-/// Rows a list holds when the request names no limit.
+/// Rows of a page if the request names no limit.
 const LIMIT_DEFAULT: usize = 10;
 /// The largest limit; more is refused.
 const LIMIT_MAX: usize = 100;
@@ -78,7 +78,7 @@ fn users(world: &World, now_ms: i64, request: &Request) -> Result<Vec<Value>, Re
     Ok(organizations.flat_map(|organization| organization.users.clone()).collect())
 }
 
-/// Which rows of a list are asked for.
+/// Which rows of a list are requested.
 #[derive(Debug)]
 struct Paging {
     limit: usize,
@@ -114,7 +114,7 @@ impl Paging {
             None => {}
         }
         let total = rows.len();
-        // The row at the list's front was served before; another one is missed for it.
+        // The first row of the list was served before, so another one is missed.
         if self.skip > 0 && self.skip < total && world.behaviours.moved_rows > 0 {
             world.behaviours.moved_rows -= 1;
             rows.swap(0, self.skip);

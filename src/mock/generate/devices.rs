@@ -93,7 +93,7 @@ impl Scene<'_> {
         }))
     }
 
-    /// A program that came, changed or went. There is nobody who did it.
+    /// A program that was added, changed or removed. The event names no user.
     pub(super) fn software(&mut self) -> Value {
         let owner = self.person();
         let device = self.device_of(owner);

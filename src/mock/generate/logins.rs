@@ -116,7 +116,7 @@ impl Scene<'_> {
         }))
     }
 
-    /// A single sign-on event: it tells of success as `sso_token_success` alone.
+    /// A single sign-on event, whose only field for success is `sso_token_success`.
     pub(super) fn sso(&mut self) -> Value {
         let who = self.person();
         let device = self.device_of(who);
@@ -146,7 +146,7 @@ impl Scene<'_> {
         }))
     }
 
-    /// A RADIUS event, asked for by one of the access points.
+    /// A RADIUS event of one of the access points.
     pub(super) fn radius(&mut self, access_point: usize) -> Value {
         let who = self.person();
         let success = !self.happens(0.04);

@@ -18,8 +18,8 @@ use cast::Cast;
 use scene::Scene;
 pub use service::Service;
 
-/// What the events are like; a guess at an organization's traffic, since no public figures were
-/// found. Shares are of 1.
+/// The properties of the events: an estimate of an organization's traffic, because no public
+/// figures were found. Shares are between 0 and 1.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Services and their weights.
@@ -144,7 +144,7 @@ impl Generator {
         })
     }
 
-    /// A moment in the nth of `count` equal pieces of the range.
+    /// A random time in the nth of `count` equal parts of the range.
     fn moment(&mut self, range_ms: &Range<i64>, number: usize, count: usize) -> i64 {
         let length = (range_ms.end - range_ms.start).max(1) as f64;
         let place = (number as f64 + self.random.f64()) / count as f64;
@@ -263,7 +263,7 @@ impl Generator {
     }
 }
 
-/// RADIUS events still to come on one second.
+/// The remaining RADIUS events of one second.
 #[derive(Clone, Copy)]
 struct Burst {
     left: u32,

@@ -113,7 +113,7 @@ impl<'a> Scene<'a> {
         &things[self.random.usize(..things.len())]
     }
 
-    /// Whether something of this share happens.
+    /// Whether something with this probability happens.
     pub(super) fn happens(&mut self, share: f64) -> bool {
         self.random.f64() < share
     }

@@ -1,4 +1,4 @@
-//! Words made-up events are made of. Nobody and nothing here is real, save places.
+//! The words of made-up events. No person and no company here is real; only the places are.
 
 /// Given and family names with the user name they give; some are not ASCII.
 pub(super) const GIVEN_NAMES: [(&str, &str); 24] = [

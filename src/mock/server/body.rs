@@ -11,7 +11,7 @@ use tokio::time::Sleep;
 
 use crate::wire::Delivery;
 
-/// Long enough for what was written to leave before the connection is torn down.
+/// Long enough for written data to be sent before the connection is closed.
 const LAST_WORDS: Duration = Duration::from_millis(20);
 
 /// The connection ends here on purpose.
@@ -19,12 +19,12 @@ const LAST_WORDS: Duration = Duration::from_millis(20);
 #[error("connection is cut on purpose")]
 pub(crate) struct Cut;
 
-/// A body that is sent as its delivery says. The HTTP library knows and tells the length of a
-/// whole one; of others it checks none.
+/// A body that is sent as its delivery says. The HTTP library sets `Content-Length` for a whole
+/// one, and does not check the length of others.
 pub(crate) fn scripted(body: Bytes, delivery: Delivery) -> UnsyncBoxBody<Bytes, Cut> {
     let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
     let cut = (LAST_WORDS, None);
-    // Pauses, and what is sent after each; nothing stands for the end of the connection.
+    // Pauses, and what is sent after each; `None` ends the connection.
     let steps = match delivery {
         Delivery::Whole | Delivery::Stall(_) => {
             return Full::new(body).map_err(|never| match never {}).boxed_unsync();
@@ -46,7 +46,7 @@ pub(crate) fn scripted(body: Bytes, delivery: Delivery) -> UnsyncBoxBody<Bytes, 
     StreamBody::new(frames).boxed_unsync()
 }
 
-/// A server that is slow is slow for real: the one place where the mock waits.
+/// Waits in real time: the only place where the mock waits.
 #[expect(clippy::disallowed_methods, reason = "the mock plays a slow server")]
 pub(crate) fn pause(duration: Duration) -> Sleep {
     tokio::time::sleep(duration)

@@ -26,7 +26,7 @@ use crate::world::World;
 use crate::world::behaviour::HeaderSpelling;
 use body::{Cut, pause, scripted};
 
-/// Tells virtual time: UTC milliseconds.
+/// Returns the virtual time, UTC milliseconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// A running server. Dropping it closes its port and its connections.
@@ -43,7 +43,7 @@ impl MockServer {
     ///
     /// # Errors
     ///
-    /// If no port can be had.
+    /// If no port is free.
     pub async fn start(world: World, clock: Clock) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -75,13 +75,12 @@ impl MockServer {
     }
 }
 
-/// A panic elsewhere while the world was held leaves it usable: every change to it is complete in
-/// itself.
+/// A panic while the lock was held leaves the world usable, because every change to it is complete.
 fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes connections until it is aborted; its connections end with it.
+/// Accepts connections until it is aborted; its connections end with it.
 async fn accept(listener: TcpListener, world: Arc<Mutex<World>>, clock: Clock) {
     let mut connections = JoinSet::new();
     loop {
@@ -170,8 +169,8 @@ fn response(answer: Answer) -> hyper::Response<UnsyncBoxBody<Bytes, Cut>> {
         Delivery::Whole | Delivery::Chunked | Delivery::Reset | Delivery::Stall(_) => None,
     };
     let mut response = hyper::Response::new(scripted(answer.body, answer.delivery));
-    // A status or a header that HTTP does not know can only come from a fault someone wrote; it
-    // is told, and the rest is sent.
+    // An invalid status or header can only come from a fault of a test. It is logged, and the rest
+    // of the answer is sent.
     match StatusCode::from_u16(answer.status) {
         Ok(status) => *response.status_mut() = status,
         Err(error) => tracing::warn!(%error, status = answer.status, "status cannot be sent"),

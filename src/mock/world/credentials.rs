@@ -1,4 +1,4 @@
-//! Who may ask: API keys, service accounts and the tokens issued to them.
+//! The credentials: API keys, service accounts and the tokens issued to them.
 
 use std::collections::HashMap;
 
@@ -7,10 +7,10 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use crate::wire::Request;
 
-/// What stands behind a credential: an administrator, or a service account.
+/// The owner of a credential: an administrator or a service account.
 #[derive(Debug, Clone)]
 pub struct Key {
-    /// The name under which the request log speaks of it. Never the secret itself.
+    /// The name in the request log. Never the secret itself.
     pub name: String,
     /// The organizations it may read, besides all those of its provider.
     pub organizations: Vec<String>,
@@ -95,7 +95,7 @@ impl Credentials {
         account.grants = grants;
     }
 
-    /// Takes one secret of an account away. Tokens issued with it stay good, as OAuth has it.
+    /// Removes one secret of an account. Tokens issued with it remain valid, as in OAuth.
     pub(crate) fn remove_secret(&mut self, client_id: &str, secret: &str) {
         if let Some(account) = self.accounts.get_mut(client_id) {
             account.secrets.retain(|kept| kept != secret);
@@ -151,8 +151,8 @@ impl Credentials {
         token
     }
 
-    /// The name of whatever credential a request carries, for the log; `unknown` if it is none of
-    /// ours. Never a secret.
+    /// The name of the credential in a request, for the log; `unknown` if the mock does not know
+    /// it. Never a secret.
     pub(crate) fn name_of(&self, request: &Request) -> Option<String> {
         let name = match credential_kind(request)? {
             CredentialKind::Basic => basic(request)

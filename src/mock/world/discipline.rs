@@ -1,4 +1,4 @@
-//! What no client should ever ask, found in the request log.
+//! Finds requests in the log that no client should ever send.
 
 use std::collections::HashMap;
 
@@ -26,8 +26,7 @@ pub enum ViolationKind {
     StartNotBeforeEnd,
     /// Its limit is above 10,000.
     LimitTooHigh,
-    /// It goes on with a token, but no earlier request that was given this token asked for the
-    /// same.
+    /// It has a token, but no earlier request that received this token had the same parameters.
     ContinuationChanged,
     /// It sends a credential to a place that does not take it.
     CredentialMisplaced,
@@ -46,7 +45,7 @@ const PATHS_WITHOUT_ORGANIZATION: [&str; 7] = [
     "/api/v2/integrations",
 ];
 
-/// Everything wrong with the requests of a log, in their order.
+/// All violations in the requests of a log, in their order.
 pub(crate) fn violations(log: &[Record]) -> Vec<Violation> {
     let mut served: HashMap<RowKey, Vec<&Record>> = HashMap::new();
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! The whole of what the mock knows. What it answers is in [`answer`](crate::answer).
+//! The state of the mock. Its answers are made in [`answer`](crate::answer).
 
 pub(crate) mod behaviour;
 pub(crate) mod credentials;
@@ -25,7 +25,7 @@ use store::{Envelope, EventStore, LoadError, RowKey, StoredEvent};
 /// and times give the same answers.
 #[derive(Debug)]
 pub struct World {
-    /// How it behaves where the real service is unknown or configurable.
+    /// How the mock behaves where the real service is unknown or configurable.
     pub behaviours: Behaviours,
     pub(crate) credentials: Credentials,
     pub(crate) organizations: BTreeMap<String, Organization>,
@@ -49,13 +49,13 @@ impl World {
         }
     }
 
-    /// Adds an API key, and those of its organizations that are not there yet.
+    /// Adds an API key, and those of its organizations that do not exist yet.
     pub fn add_key(&mut self, key: &str, grants: Key) {
         self.add_missing_organizations(&grants);
         self.credentials.add_key(key, grants);
     }
 
-    /// Takes an API key away: 401 from now on.
+    /// Removes an API key: requests with it are answered with 401 from now on.
     pub fn remove_key(&mut self, key: &str) -> Option<Key> {
         self.credentials.remove_key(key)
     }
@@ -73,7 +73,7 @@ impl World {
         self.credentials.add_secret(client_id, client_secret, grants);
     }
 
-    /// Takes one secret of a service account away; tokens already issued stay good.
+    /// Removes one secret of a service account; tokens already issued remain valid.
     pub fn remove_client_secret(&mut self, client_id: &str, client_secret: &str) {
         self.credentials.remove_secret(client_id, client_secret);
     }
@@ -93,7 +93,8 @@ impl World {
         self.organizations.get_mut(id)
     }
 
-    /// Takes an organization away: 404 from now on. Its events stay, unseen.
+    /// Removes an organization: requests for it are answered with 404 from now on. Its events
+    /// remain, but are not served.
     pub fn remove_organization(&mut self, id: &str) -> Option<Organization> {
         self.organizations.remove(id)
     }
@@ -105,12 +106,12 @@ impl World {
         }
     }
 
-    /// Loads an event that tells its own place: timestamp (floored to the millisecond),
-    /// organization, provider and service; the latter three may be missing.
+    /// Loads an event whose bytes have a timestamp (rounded down to the millisecond) and perhaps an
+    /// organization, a provider and a service, by which it is served.
     ///
     /// # Errors
     ///
-    /// If it is no JSON object or has no readable timestamp: then use [`World::load_at`].
+    /// If it is not a JSON object or has no readable timestamp: then use [`World::load_at`].
     pub fn load(&mut self, raw: impl Into<Bytes>, visible_at_ms: i64) -> Result<RowKey, LoadError> {
         let raw = raw.into();
         let envelope = Envelope::read(&raw)?;
@@ -125,8 +126,8 @@ impl World {
         Ok(self.events.insert(envelope.sort_ms(), event, &mut self.random))
     }
 
-    /// Loads any bytes at a given place, for events whose bytes do not tell it. An empty
-    /// organization is none; an empty service is seen by queries of `all` only.
+    /// Loads any bytes with a given time, organization and service, for events whose bytes do not
+    /// have them. An empty organization is none; an empty service matches only queries of `all`.
     pub fn load_at(
         &mut self,
         raw: impl Into<Bytes>,
@@ -146,7 +147,7 @@ impl World {
         self.events.insert(sort_ms, event, &mut self.random)
     }
 
-    /// Every event, visible or not, ascending: the truth to compare an archive with.
+    /// Every event, visible or not, ascending, to compare an archive with.
     pub fn events(&self) -> impl Iterator<Item = (&RowKey, &StoredEvent)> {
         self.events.all()
     }
@@ -156,13 +157,13 @@ impl World {
         self.events.len()
     }
 
-    /// Adds a fault. Every rule counts the requests it is meant for; of several that are due, the
-    /// one added first acts.
+    /// Adds a fault. Every rule counts the requests that it matches; of several that are due, the
+    /// one added first applies.
     pub fn add_fault(&mut self, rule: Rule) {
         self.rules.push(rule);
     }
 
-    /// Takes all faults away.
+    /// Removes all faults.
     pub fn clear_faults(&mut self) {
         self.rules.clear();
     }
@@ -187,7 +188,7 @@ impl World {
         due
     }
 
-    /// Does what a fault does to credentials and directories.
+    /// Applies the changes that a fault makes to credentials and directories.
     pub(crate) fn change(&mut self, fault: &Fault) {
         match fault {
             Fault::TokensRevoked => self.revoke_tokens(),

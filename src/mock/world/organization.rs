@@ -13,7 +13,7 @@ pub struct Organization {
     pub provider: Option<String>,
     /// Whether Directory Insights is enabled.
     pub insights_enabled: bool,
-    /// Its users as `/api/systemusers` gives them: objects with `_id`; other fields come and go.
+    /// Its users as `/api/systemusers` returns them: objects with `_id`; other fields are optional.
     pub users: Vec<Value>,
 }
 

@@ -1,11 +1,11 @@
-//! What was asked and what was answered, for a test to read afterwards.
+//! The log of requests and answers, which tests read afterwards.
 
 use serde_json::{Map, Value};
 
 use super::credentials::{CredentialKind, Credentials, credential_kind};
 use crate::wire::{Answer, Delivery, Request};
 
-/// Which of JumpCloud's hosts a path stands for.
+/// The host of JumpCloud to which a path belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Host {
     /// Directory Insights: `/insights/directory/v1`.
@@ -14,7 +14,7 @@ pub enum Host {
     Console,
     /// The token endpoint: `/oauth2`.
     OAuth,
-    /// Not JumpCloud: nobody should ask here.
+    /// Not a host of JumpCloud: no request should be sent there.
     Elsewhere,
 }
 
@@ -36,7 +36,7 @@ impl Host {
     }
 }
 
-/// One request and its answer. Holds no secret: of a credential only its kind and name.
+/// One request and its answer. It contains no secret: only kind and name of the credential.
 #[derive(Debug, Clone)]
 pub struct Record {
     /// Counts from 0.
@@ -47,11 +47,11 @@ pub struct Record {
     pub method: String,
     /// The path with its query string.
     pub path: String,
-    /// The host the path stands for.
+    /// The host to which the path belongs.
     pub host: Host,
     /// How the client identified itself, if it did.
     pub credential_kind: Option<CredentialKind>,
-    /// The name of the key or the client id; `unknown` if it is none of ours.
+    /// The name of the key, or the client id; `unknown` if the mock does not know it.
     pub credential: Option<String>,
     /// The values of `x-org-id`.
     pub organizations: Vec<String>,
@@ -69,7 +69,7 @@ pub struct Record {
     pub rows: usize,
     /// The `X-Search_after` served.
     pub token_served: Option<String>,
-    /// How the answer travelled.
+    /// How the answer was delivered.
     pub delivery: Delivery,
 }
 

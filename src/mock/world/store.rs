@@ -1,4 +1,4 @@
-//! The events the mock holds, sorted as it serves them.
+//! The events of the mock, sorted as it serves them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
@@ -10,9 +10,9 @@ use serde_json::value::RawValue;
 
 use crate::time::{NS_A_MS, event_time_ns, floor_ms};
 
-/// The identifier a row has in the index behind the API: 20 characters of base64url, unique, and
-/// unrelated to the event's own `id`. It breaks ties in the order and is the second half of
-/// `X-Search_after`.
+/// The identifier of a row in the search index of the API: 20 characters of base64url, unique, and
+/// unrelated to the event's own `id`. It orders rows of the same millisecond and is the second part
+/// of `X-Search_after`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DocId([u8; 20]);
 
@@ -42,7 +42,7 @@ impl std::fmt::Display for DocId {
     }
 }
 
-/// A row's place in the order: its millisecond, then its identifier.
+/// The key by which rows are sorted: the millisecond, then the identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowKey {
     /// The event's timestamp, floored to UTC milliseconds.
@@ -52,12 +52,12 @@ pub struct RowKey {
 }
 
 impl RowKey {
-    /// The first place of a millisecond.
+    /// The smallest key of a millisecond.
     pub(crate) fn first_of(sort_ms: i64) -> Self {
         Self { sort_ms, doc_id: DocId::FIRST }
     }
 
-    /// The place right after this one.
+    /// The next larger key.
     pub(crate) fn successor(self) -> Self {
         let mut bytes = self.doc_id.0;
         for byte in bytes.iter_mut().rev() {
@@ -93,7 +93,7 @@ pub struct StoredEvent {
     pub raw: Bytes,
     /// The organization whose queries see it; empty for none.
     pub organization: Arc<str>,
-    /// The provider whose own queries see it. Nothing public says how an event of the
+    /// The provider whose own queries return it. It is not documented how an event of the
     /// multi-tenant portal is marked, so any event with a provider counts as one.
     pub provider: Option<Arc<str>>,
     /// The service it belongs to.
@@ -111,18 +111,18 @@ impl StoredEvent {
     }
 }
 
-/// An event whose place cannot be told from its bytes.
+/// Why an event cannot be loaded from its bytes alone.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum LoadError {
-    /// The bytes are no JSON object in UTF-8.
+    /// The bytes are not a JSON object in UTF-8.
     #[error("event is not a json object")]
     NotAnObject,
-    /// There is no timestamp, or it is no RFC 3339 time.
+    /// There is no timestamp, or it is not an RFC 3339 time.
     #[error("event has no readable timestamp")]
     NoTimestamp,
 }
 
-/// What an event says about its own place.
+/// The members of an event by which it is served.
 pub(crate) struct Envelope {
     pub(crate) time_ns: i128,
     pub(crate) organization: String,
@@ -158,7 +158,8 @@ impl Envelope {
     }
 }
 
-/// All events, by place. A tree, so that a page costs its own length and not the store's.
+/// All events, by key, in a tree, so that the cost of a page depends on its length and not on the
+/// number of events.
 #[derive(Debug, Default)]
 pub(crate) struct EventStore {
     rows: BTreeMap<RowKey, StoredEvent>,
@@ -166,7 +167,7 @@ pub(crate) struct EventStore {
 }
 
 impl EventStore {
-    /// Places an event under an identifier drawn for it.
+    /// Adds an event with a random identifier.
     pub(crate) fn insert(
         &mut self,
         sort_ms: i64,
@@ -181,7 +182,7 @@ impl EventStore {
         key
     }
 
-    /// One shared copy of a name that many events bear.
+    /// Returns one shared copy of a name that many events have.
     pub(crate) fn name(&mut self, name: &str) -> Arc<str> {
         if let Some(known) = self.names.get(name) {
             return Arc::clone(known);
@@ -199,7 +200,7 @@ impl EventStore {
         self.rows.iter()
     }
 
-    /// The rows of a half-open range of places, ascending; none if it is turned round.
+    /// The rows of a half-open range of keys, ascending; none if its start is after its end.
     pub(crate) fn range(
         &self,
         places: Range<RowKey>,

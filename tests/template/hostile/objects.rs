@@ -81,7 +81,8 @@ impl Attempts<'_> {
         }
     }
 
-    /// Administrators may delete, since nobody else could restore; no role of the stack may.
+    /// Administrators may delete, because otherwise restoring would be impossible; no role of the
+    /// stack may.
     pub(super) fn change_what_is_there(&mut self) {
         let none = Context::new();
         let of_objects = [

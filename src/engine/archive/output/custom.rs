@@ -1,9 +1,9 @@
-//! `CUSTOM_FIELDS`: members added to every line, behind the event's own bytes.
+//! `CUSTOM_FIELDS`: members that are added to every line, after the event's own bytes.
 
 use crate::json::{self, for_each_member, ndjson};
 use crate::limits::CUSTOM_FIELDS_BYTES_MAX;
 
-/// The members that are added, each ready to be written.
+/// The members to add, each already serialized.
 #[derive(Clone, Debug, Default)]
 pub struct CustomFields(Vec<Member>);
 
@@ -18,7 +18,7 @@ impl CustomFields {
     /// Reads a JSON object.
     ///
     /// # Errors
-    /// Every problem, in words that go behind the variable's name.
+    /// Every problem, as a message that follows the variable's name.
     pub fn parse(text: &str) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let mut members: Vec<Member> = Vec::new();
@@ -46,7 +46,7 @@ impl CustomFields {
             members.push(Member { name: key.to_vec(), json });
         });
         if !is_object {
-            problems.push("is no JSON object".to_owned());
+            problems.push("is not a JSON object".to_owned());
         }
         if problems.is_empty() { Ok(Self(members)) } else { Err(problems) }
     }
@@ -55,14 +55,14 @@ impl CustomFields {
         self.0.is_empty()
     }
 
-    /// Takes out the members of these names.
+    /// Removes the members with these names.
     pub(super) fn leave_out<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
         let names: Vec<_> = names.map(str::as_bytes).collect();
         self.0.retain(|member| !names.contains(&&*member.name));
     }
 
-    /// Adds the members to the object that `line` ends with, which began at `start`, but for those
-    /// whose names it has. No byte of the object changes.
+    /// Adds the members to the object at the end of `line`, which begins at `start`, except those
+    /// whose names it has already. The bytes of the object's own members do not change.
     pub fn append(&self, line: &mut Vec<u8>, start: usize) {
         if self.0.is_empty() {
             return;
@@ -83,7 +83,7 @@ impl CustomFields {
         line.push(b'}');
     }
 
-    /// Per member, whether `object` has one of that name.
+    /// For each member, whether `object` has one with the same name.
     fn names_in(&self, object: &[u8]) -> Vec<bool> {
         let mut is_there = vec![false; self.0.len()];
         if let Ok(object) = std::str::from_utf8(object) {
@@ -141,8 +141,8 @@ mod tests {
     #[test]
     fn every_problem_is_reported() {
         let problems = |text: &str| CustomFields::parse(text).unwrap_err().join("; ");
-        insta::assert_snapshot!(problems("[1]"), @"is no JSON object");
-        insta::assert_snapshot!(problems(r#"{"a":1}x"#), @"is no JSON object");
+        insta::assert_snapshot!(problems("[1]"), @"is not a JSON object");
+        insta::assert_snapshot!(problems(r#"{"a":1}x"#), @"is not a JSON object");
         insta::assert_snapshot!(
             problems(r#"{"a":1,"\u0061":2,"__x":3,"":4,"b\n":5}"#),
             @r"names `a` twice; names `__x`: expected a name that does not begin with `__`, which readers keep for themselves; names ``: expected a name that does not begin with `__`, which readers keep for themselves; names `b\n`: expected a name that does not begin with `__`, which readers keep for themselves"

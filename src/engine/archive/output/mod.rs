@@ -1,4 +1,4 @@
-//! What a line of the archive holds.
+//! The format of a line of the archive.
 
 mod custom;
 mod ecs;
@@ -9,7 +9,7 @@ use crate::page::{Page, Row};
 pub use custom::CustomFields;
 pub use ecs::Ecs;
 
-/// How an event becomes a line.
+/// Makes the line of an event.
 #[derive(Clone, Debug, Default)]
 pub struct Output {
     format: Format,
@@ -27,8 +27,8 @@ pub enum Format {
 }
 
 impl Output {
-    /// Lines of this format with these members added, but for those that a document of the format
-    /// may have itself.
+    /// Lines of this format with these members added, except those whose names a document of the
+    /// format may use itself.
     #[must_use]
     pub fn new(format: Format, mut custom: CustomFields) -> Self {
         if let Format::Ecs(_) = format {
@@ -37,8 +37,8 @@ impl Output {
         Self { format, custom }
     }
 
-    /// The line of an event that is a row of a page; `buffer` is written over where the line is not
-    /// the row's own bytes.
+    /// The line of an event that is a row of a page. `buffer` is overwritten if the line is not the
+    /// row's own bytes.
     pub fn line<'a>(
         &self,
         page: &'a Page,
@@ -54,8 +54,9 @@ impl Output {
         NewLine::written(buffer)
     }
 
-    /// Appends the line of `event`, which is a JSON object in UTF-8, and the line feed behind it.
-    /// `at_ms` is the event's time, or when it was collected if it tells none: UTC milliseconds.
+    /// Appends the line of `event`, which must be a JSON object in UTF-8, and a line feed. `at_ms`
+    /// is the event's time or, if it has none that can be read, the time of its collection, in UTC
+    /// milliseconds.
     pub fn write_line(&self, line: &mut Vec<u8>, event: &[u8], at_ms: i64) {
         let start = line.len();
         match self.format {

@@ -111,7 +111,7 @@ fn bytes_are_served_as_loaded() {
     assert_eq!(body, [b"[", odd, b",7]"].concat());
 }
 
-/// Headers are what paging depends on; the last page bears a token too.
+/// Paging depends on the headers; the last page has a token, too.
 #[test]
 fn the_headers_of_a_page() {
     let mut world = world();
@@ -126,7 +126,7 @@ fn the_headers_of_a_page() {
     assert!(name.is_some_and(|(_, token)| token.starts_with("[1799999999999,\"")));
 }
 
-/// Nobody knows what an empty page says; a collector must not care.
+/// The token of an empty page is not documented; a collector must not depend on it.
 #[test]
 fn the_token_of_an_empty_page_by_switch() {
     let mut world = world();

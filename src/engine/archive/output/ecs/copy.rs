@@ -1,7 +1,8 @@
-//! One pass over an event: what is kept of it, and where the members lie that ECS fields hold.
+//! One pass over an event that copies what `jumpcloud.event` keeps of it, and finds the members
+//! that fill ECS fields.
 //!
-//! The event is known to be JSON: its page was read to its end. Nothing here depends on that for
-//! more than a right result; nothing recurses, so that no nesting is too deep.
+//! The event is valid JSON, because its page was read to its end. Invalid JSON would only give a
+//! wrong result. Nothing recurses, so nesting may have any depth.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,20 +12,20 @@ use super::fit::fits;
 use super::table::{Fit, Member};
 use crate::json;
 
-/// What is kept of an event, and what was found in it.
+/// The copy of an event, and the members that were found in it.
 pub(super) struct Copied {
-    /// The JSON of the event as `jumpcloud.event` holds it; empty if nothing is left.
+    /// The JSON for `jumpcloud.event`; empty if nothing is left.
     pub(super) body: Vec<u8>,
-    /// By slot.
+    /// The members found, by slot.
     pub(super) found: Vec<Found>,
-    /// Members of another type than their fields hold.
+    /// The number of members of another type than their fields allow.
     pub(super) unfit: usize,
 }
 
-/// A member of an event that is there.
+/// A member of the event.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Found {
-    /// Where its value lies in the event; empty for one that is not there.
+    /// The position of its value in the event; empty if the event does not have the member.
     pub(super) range: Range<usize>,
     /// Whether its fields can hold it.
     pub(super) fits: bool,
@@ -43,7 +44,7 @@ struct Copier<'a> {
 
 struct Open<'a> {
     is_object: bool,
-    /// What it is in the table, and where it begins in the event.
+    /// Its entry in the table, and where it begins in the event.
     member: Option<&'a Member>,
     start: usize,
     /// Where it begins in the copy, its key included, and its first member.
@@ -56,16 +57,17 @@ struct Open<'a> {
 
 struct Key<'a> {
     name: Cow<'a, [u8]>,
-    /// Equal for equal names, and seldom for others.
+    /// A hash of the name: equal for equal names, and rarely for others.
     mark: u64,
     /// Where its member begins in the copy.
     began: usize,
 }
 
-/// Copies `event`, which is a JSON object, without what is empty; `None` if it is none.
+/// Copies `event`, which must be a JSON object, without empty values; `None` if it is not a JSON
+/// object.
 ///
-/// `null`, `""`, and objects and lists of which nothing is left are empty. Of equal keys the last
-/// counts.
+/// `null`, `""`, and objects and lists of which nothing is left are empty. If a key appears several
+/// times, its last value counts.
 pub(super) fn copy(
     event: &[u8],
     members: &Member,
@@ -172,7 +174,7 @@ impl<'a> Copier<'a> {
         Some(())
     }
 
-    /// Notes where a member's value lies, and says whether the copy holds it.
+    /// Records the position of a member's value, and returns whether it is part of the copy.
     fn is_kept(&mut self, member: Option<&Member>, value: &[u8], start: usize) -> bool {
         let Some(member) = member else { return true };
         let mut does_fit = true;
@@ -260,7 +262,7 @@ fn decoded(text: &[u8], has_escapes: bool) -> Cow<'_, [u8]> {
     json::text(text).unwrap_or(inner)
 }
 
-/// Made from both ends and the length, which tells most keys of an object apart.
+/// Computed from both ends and the length of the name, which differ for most keys of an object.
 fn mark(name: &[u8]) -> u64 {
     let word = |bytes: &[u8]| {
         let mut word = [0; 8];
@@ -289,7 +291,7 @@ fn has_equal(keys: &[Key<'_>]) -> bool {
     marks.windows(2).any(|pair| pair[0] == pair[1])
 }
 
-/// Takes all but the last of equal keys out of the object whose members begin at `inside`.
+/// Removes all but the last of equal keys from the object whose members begin at `inside`.
 fn keep_last(keys: &[Key<'_>], body: &mut Vec<u8>, inside: usize) {
     let last: HashMap<&[u8], usize> =
         keys.iter().enumerate().map(|(at, key)| (&*key.name, at)).collect();

@@ -1,4 +1,4 @@
-//! One document: the fields of the mapping, filled from one event.
+//! A document: the fields of the mapping, filled from one event.
 
 use super::copy::{self, Copied, Found};
 use super::fit::{is_within, write_text, write_time};
@@ -6,19 +6,19 @@ use super::mapping::{Ecs, Mapping, Node};
 use super::table::{Column, Kind, Listed, Rule, Source};
 use crate::time;
 
-/// What a document is made of.
+/// The inputs of a document.
 pub(super) struct Document<'a> {
     mapping: &'a Mapping,
     ecs: Ecs,
-    /// As it came.
+    /// The event as JumpCloud sent it.
     original: &'a [u8],
-    /// As it is copied.
+    /// The event without lone surrogates, on one line.
     event: &'a [u8],
     copied: Copied,
-    /// What `event_types.txt` says.
+    /// The entry of `event_types.txt` for the event's type, if there is one.
     listed: Option<&'a Listed>,
     at_ms: i64,
-    /// What does not fit, in words.
+    /// What could not be represented, as messages.
     problems: Vec<String>,
 }
 
@@ -36,10 +36,10 @@ impl<'a> Document<'a> {
         let copied = copy::copy(event, &table.members, slots, ecs.keep_duplicates);
         let mut problems = Vec::new();
         if copied.is_none() {
-            problems.push("the event is no JSON object".to_owned());
+            problems.push("the event is not a JSON object".to_owned());
         }
         if has_lone_surrogates {
-            problems.push("a text holds half of a surrogate pair, here U+FFFD".to_owned());
+            problems.push("a text has half of a surrogate pair, replaced by U+FFFD".to_owned());
         }
         let copied = copied.unwrap_or_else(|| Copied {
             body: Vec::new(),
@@ -70,7 +70,7 @@ impl<'a> Document<'a> {
         line.push(b'}');
     }
 
-    /// Appends a field, or an object of which there is something, with the comma in front.
+    /// Appends a field, or an object that is not empty, preceded by a comma if needed.
     fn write_node(&self, node: &Node, line: &mut Vec<u8>) {
         let start = line.len();
         separate(line);
@@ -96,7 +96,7 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Appends what a field is filled with; `None` if there is nothing.
+    /// Appends the value of a field; `None` if there is none.
     fn write_value(&self, rule: &Rule, line: &mut Vec<u8>) -> Option<()> {
         match &rule.source {
             Source::First(slots) if rule.kind == Kind::Date => self.write_date(slots, line),
@@ -162,21 +162,21 @@ impl<'a> Document<'a> {
         &self.copied.found[slot]
     }
 
-    /// The bytes of a member; empty if it is not there.
+    /// The bytes of a member; empty if the event does not have it.
     fn value(&self, slot: usize) -> &'a [u8] {
         self.event.get(self.found(slot).range.clone()).unwrap_or_default()
     }
 
-    /// The first of the members that is there.
+    /// The first of the members that the event has.
     fn first(&self, slots: &[usize]) -> Option<usize> {
         slots.iter().copied().find(|slot| !self.value(*slot).is_empty())
     }
 
-    /// A member that is there and that the rule's field can hold.
+    /// A member that the event has and whose type the rule's field allows.
     fn held(&self, slot: usize, rule: &Rule) -> Option<&'a [u8]> {
         let value = self.value(slot);
         let does_fit = match rule.kind {
-            // The member may be asked for more by another field.
+            // Another field of the same member may have stricter requirements.
             Kind::Keyword | Kind::MatchOnlyText => value.starts_with(b"\""),
             _ => self.found(slot).fits,
         };
@@ -211,7 +211,7 @@ impl<'a> Document<'a> {
         is_any.then_some(())
     }
 
-    /// Both numbers, if they are a place on Earth.
+    /// Both numbers, if they are valid coordinates.
     fn point(&self, latitude: usize, longitude: usize) -> Option<(&'a [u8], &'a [u8])> {
         let do_fit = self.found(latitude).fits && self.found(longitude).fits;
         let (latitude, longitude) = (self.value(latitude), self.value(longitude));
@@ -228,7 +228,7 @@ impl<'a> Document<'a> {
         outcomes.into_iter().next().unwrap_or(b"\"unknown\"")
     }
 
-    /// What `event_types.txt` says of the event's type, which is what `event.action` holds.
+    /// The entry of `event_types.txt` for the event's type, which is the value of `event.action`.
     fn listing(&self) -> Option<&'a Listed> {
         let table = &self.mapping.table;
         let is_action = |rule: &&Rule| rule.field == "event.action";
@@ -237,14 +237,14 @@ impl<'a> Document<'a> {
         table.event_types.get(name)
     }
 
-    /// Whether the rule's condition holds.
+    /// Whether the rule's condition is true.
     fn applies(&self, rule: &Rule) -> bool {
         rule.when.as_ref().is_none_or(|(slot, texts)| {
             inner(self.value(*slot)).is_some_and(|own| texts.iter().any(|text| text == own))
         })
     }
 
-    /// In words: the members that should stand in a field that cannot hold them.
+    /// A message for each member whose type its field does not allow.
     fn misfits(&self) -> Vec<String> {
         let table = &self.mapping.table;
         let mut misfits = Vec::new();
@@ -263,7 +263,7 @@ impl<'a> Document<'a> {
             if let Some(slot) = unfit.filter(|slot| !known.contains(slot)) {
                 let (member, field) = (&table.names[slot], &rule.field);
                 known.push(slot);
-                misfits.push(format!("`{member}` is nothing that {field} can hold"));
+                misfits.push(format!("`{member}` is not allowed in {field}"));
             }
         }
         misfits
@@ -277,7 +277,7 @@ fn separate(line: &mut Vec<u8>) {
     }
 }
 
-/// What stands between the quotes of a text.
+/// The characters between the quotes of a JSON string.
 fn inner(value: &[u8]) -> Option<&str> {
     std::str::from_utf8(value.strip_prefix(b"\"")?.strip_suffix(b"\"")?).ok()
 }

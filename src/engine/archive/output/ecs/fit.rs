@@ -1,4 +1,4 @@
-//! Whether a value of an event is what an ECS field holds, and texts as a document holds them.
+//! Whether an ECS field allows a value of an event, and how texts are written in a document.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use super::table::Fit;
 use crate::json::{self, ndjson, surrogates};
 use crate::time;
 
-/// Whether a scalar, as it stands in the event, can be held.
+/// Whether a scalar value of the event fits.
 pub(super) fn fits(value: &[u8], fit: Fit) -> bool {
     let number = || {
         let is_number = value.first().is_some_and(|first| *first == b'-' || first.is_ascii_digit());
@@ -22,13 +22,13 @@ pub(super) fn fits(value: &[u8], fit: Fit) -> bool {
     }
 }
 
-/// Whether a number lies between `-limit` and `limit`.
+/// Whether a number is between `-limit` and `limit`, both inclusive.
 pub(super) fn is_within(number: &[u8], limit: f64) -> bool {
     let number = std::str::from_utf8(number).ok().and_then(|text| text.parse::<f64>().ok());
     number.is_some_and(|number| number.abs() <= limit)
 }
 
-/// The text that a JSON string stands for; `None` for other values.
+/// The decoded text of a JSON string; `None` for other values.
 fn text(value: &[u8]) -> Option<Cow<'_, str>> {
     match json::text(value)? {
         Cow::Borrowed(text) => std::str::from_utf8(text).ok().map(Cow::Borrowed),
@@ -36,12 +36,12 @@ fn text(value: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Appends the time of a JSON string that fits a date, in UTC, cut to the millisecond.
+/// Appends the time of a JSON string that fits a date, in UTC, rounded down to the millisecond.
 pub(super) fn write_time(json: &mut Vec<u8>, value: &[u8]) {
     let Some(text) = text(value) else { return };
     json.push(b'"');
     match text.as_bytes() {
-        // Nearly always: `2023-06-15T14:21:10Z`, with or without a fraction.
+        // The usual form: `2023-06-15T14:21:10Z`, with or without a fraction.
         plain @ [.., b'Z'] if is_plain(plain) => {
             json.extend_from_slice(&plain[..19]);
             let digits = plain[19..plain.len() - 1].iter().skip(1).chain(b"000").take(3);
@@ -57,7 +57,7 @@ pub(super) fn write_time(json: &mut Vec<u8>, value: &[u8]) {
     json.push(b'"');
 }
 
-/// Whether the text of a time has its parts where RFC 3339 has them, and no leap second.
+/// Whether the text of a time has its parts at the positions of RFC 3339, and no leap second.
 fn is_plain(text: &[u8]) -> bool {
     let is_at = |at: usize, byte: u8| text.get(at) == Some(&byte);
     let fraction = text.get(19..text.len() - 1).unwrap_or(b"?");
@@ -72,7 +72,7 @@ fn is_plain(text: &[u8]) -> bool {
         && (fraction.is_empty() || has_fraction)
 }
 
-/// Appends `text` as a JSON string that no reader splits.
+/// Appends `text` as a JSON string, with characters escaped at which some readers split lines.
 pub(super) fn write_text(json: &mut Vec<u8>, text: &[u8]) {
     json.push(b'"');
     let mut rest = text;
@@ -98,7 +98,7 @@ pub(super) fn write_text(json: &mut Vec<u8>, text: &[u8]) {
     json.push(b'"');
 }
 
-/// The bytes at which something begins that may have to be escaped.
+/// The bytes that begin a character that may have to be escaped.
 const MAY_NEED_ESCAPE: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
@@ -118,8 +118,8 @@ fn unicode_escape(control: u8) -> [u8; 6] {
     [b'\\', b'u', b'0', b'0', digit(control >> 4), digit(control)]
 }
 
-/// The event as a document can hold it: on one line, and U+FFFD where a text holds half of a
-/// surrogate pair, which is legal JSON and no legal text. Whether there was such a half.
+/// The event on one line, with U+FFFD in place of every escape of a lone surrogate, which is valid
+/// JSON but cannot be represented in UTF-8. Also returns whether there was one.
 pub(super) fn without_lone_surrogates(event: &[u8]) -> (Cow<'_, [u8]>, bool) {
     let event = if ndjson::is_as_is(event) {
         Cow::Borrowed(event)

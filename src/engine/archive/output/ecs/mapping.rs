@@ -1,40 +1,40 @@
-//! The mapping's table, read once, and the shape of the documents made with it.
+//! The mapping, which is read once, and the structure of the documents made with it.
 
 use std::sync::LazyLock;
 
 use super::table::{Rule, Table};
 
-/// What of an event its document holds besides ECS fields.
+/// What a document contains besides ECS fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ecs {
-    /// `jumpcloud.event` holds what ECS fields hold, too.
+    /// Whether `jumpcloud.event` also contains members that ECS fields contain.
     pub keep_duplicates: bool,
-    /// `event.original` holds the event as it came.
+    /// Whether `event.original` contains the event as JumpCloud sent it.
     pub keep_original: bool,
 }
 
-/// The table, and the shape of a document made of it.
+/// The table, and the structure of a document made with it.
 pub(super) struct Mapping {
     pub(super) table: Table,
     pub(super) shape: Vec<Node>,
 }
 
-/// An object of a document or one of its fields.
+/// An object of a document, or one of its fields.
 pub(super) enum Node {
-    /// `"key":{`, and what stands in it.
+    /// `"key":{`, and the content of the object.
     Object(String, Vec<Self>),
-    /// `"key":`, and the place of its rule.
+    /// `"key":`, and the index of its rule.
     Field(String, usize),
 }
 
-/// Read once, by the first event; raw output never needs it.
+/// Read for the first event; raw output never needs it.
 #[expect(clippy::unwrap_used, reason = "the files are constants, read by every test")]
 pub(super) static MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
     let table = Table::read(include_str!("fields.txt"), include_str!("event_types.txt")).unwrap();
     Mapping { shape: shape(&table.rules), table }
 });
 
-/// Where the rules' fields stand. Objects stand where their first field does.
+/// The structure for the rules' fields. An object is at the position of its first field.
 fn shape(rules: &[Rule]) -> Vec<Node> {
     let mut shape = Vec::new();
     for (place, rule) in rules.iter().enumerate() {

@@ -1,28 +1,28 @@
-//! `fields.txt` and `event_types.txt`, read: what each field of a document is filled with.
+//! Parses `fields.txt` and `event_types.txt`, which define how each field of a document is filled.
 
 use std::collections::HashMap;
 
-/// The mapping, ready to be used.
+/// The parsed mapping.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// In the order of the document.
+    /// The fields, in the order of the document.
     pub(super) rules: Vec<Rule>,
     /// The members of an event that are looked for.
     pub(super) members: Member,
     /// Their names in dot notation, by slot.
     pub(super) names: Vec<String>,
-    /// What is said of each type of event, by its name.
+    /// The entries of `event_types.txt`, by type of event.
     pub(super) event_types: HashMap<String, Listed>,
 }
 
-/// One field.
+/// How one field is filled.
 #[derive(Debug)]
 pub(super) struct Rule {
-    /// In dot notation.
+    /// The name of the field, in dot notation.
     pub(super) field: String,
     pub(super) kind: Kind,
     pub(super) source: Source,
-    /// Only where the member of this slot is one of these texts.
+    /// The condition: the member of this slot must be one of these texts.
     pub(super) when: Option<(usize, Vec<String>)>,
 }
 
@@ -37,7 +37,7 @@ pub(super) enum Kind {
     MatchOnlyText,
 }
 
-/// What a field is filled with; members by slot.
+/// From what a field is filled. Members are given by slot.
 #[derive(Debug)]
 pub(super) enum Source {
     First(Vec<usize>),
@@ -46,7 +46,7 @@ pub(super) enum Source {
     Point([usize; 2]),
     Outcome(Vec<usize>),
     Listed(Column),
-    /// As JSON.
+    /// This JSON.
     Constant(String),
     Original,
     Problems,
@@ -60,7 +60,7 @@ pub(super) enum Column {
     Type,
 }
 
-/// What `event_types.txt` says of a type of event; as JSON.
+/// The entry of `event_types.txt` for a type of event, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Listed {
     pub(super) kind: String,
@@ -68,7 +68,7 @@ pub(super) struct Listed {
     pub(super) types: String,
 }
 
-/// What must be true of a member, so that its fields can hold it. The later is the stricter.
+/// The requirement on a member of its fields. Later variants are stricter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fit {
     #[default]
@@ -80,16 +80,16 @@ pub(super) enum Fit {
     Date,
 }
 
-/// A member that is looked for, or lies on the way to one.
+/// A member that is looked for, or an object that contains one.
 #[derive(Debug, Default)]
 pub(super) struct Member {
-    /// By length and name.
+    /// The members below, sorted by length and name.
     below: Vec<(Vec<u8>, Self)>,
     pub(super) slot: Option<usize>,
     pub(super) fit: Fit,
-    /// Listed as a duplicate of ECS fields.
+    /// Whether it is listed as a duplicate of ECS fields.
     is_duplicate: bool,
-    /// Its name there, if it is another.
+    /// Its name in `jumpcloud.event`, if that is another one.
     pub(super) renamed: Option<String>,
 }
 
@@ -100,13 +100,13 @@ impl Member {
         self.below.binary_search_by(order).ok().map(|at| &self.below[at].1)
     }
 
-    /// Whether a value is left out of what is kept of the event. Of a member that holds others only
-    /// an object is: nothing else of it stands in a field.
+    /// Whether a value is left out of `jumpcloud.event` because fields contain it. If the member
+    /// has members below it, only an object is left out.
     pub(super) fn is_left_out(&self, is_object: bool) -> bool {
         self.is_duplicate && (is_object || self.below.is_empty())
     }
 
-    /// The member at `path`, which may be new.
+    /// The member at `path`, which is added if it is new.
     fn at(&mut self, path: &str) -> &mut Self {
         path.split('.').fold(self, |member, name| {
             let name = name.as_bytes();
@@ -132,7 +132,7 @@ impl Member {
 }
 
 impl Table {
-    /// Reads the two files.
+    /// Parses the two files.
     pub(super) fn read(fields: &str, event_types: &str) -> Result<Self, String> {
         let mut table = Self {
             rules: Vec::new(),
@@ -202,7 +202,7 @@ impl Table {
         list(members).iter().map(|member| self.slot(member, fit)).collect()
     }
 
-    /// The slot of a member, which is at least this strict from now on.
+    /// The slot of a member, whose requirement becomes at least `fit`.
     fn slot(&mut self, path: &str, fit: Fit) -> usize {
         let member = self.members.at(path);
         member.fit = member.fit.max(fit);
@@ -212,8 +212,8 @@ impl Table {
         })
     }
 
-    /// The names that members of every document may have: what the settings or a misfit bring is
-    /// left out.
+    /// The names of the members at the top of documents, without those that depend on settings or
+    /// on an error.
     pub(super) fn top_level(&self) -> impl Iterator<Item = &str> {
         let is_always = |rule: &&Rule| !matches!(rule.source, Source::Tags | Source::Problems);
         let rules = self.rules.iter().filter(is_always);
@@ -234,7 +234,7 @@ impl Kind {
         })
     }
 
-    /// What a member must be, so that a field of this type can hold it.
+    /// The requirement of a field of this type on a member.
     fn fit(self) -> Fit {
         match self {
             Self::Date => Fit::Date,

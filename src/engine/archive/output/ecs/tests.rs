@@ -228,7 +228,7 @@ fn what_does_not_fit_is_said_and_kept() {
         assert_eq!(document["event"]["original"], event);
         assert_eq!(document["tags"], json!(["preserve_original_event"]));
         let message = document["error"]["message"].as_str().unwrap();
-        assert!(message.ends_with(&format!("is nothing that {field} can hold")), "{message}");
+        assert!(message.ends_with(&format!("is not allowed in {field}")), "{message}");
         let kept: Value = serde_json::from_str(&format!("{{{member}}}")).unwrap();
         assert_eq!(document["jumpcloud"]["event"], kept, "{event}");
         assert_eq!(document["event"]["module"], "sso", "the rest is filled");
@@ -303,12 +303,12 @@ fn no_nesting_is_too_deep_and_a_line_is_one_line() {
 
 /// Rows are read to their end before; what cannot be is no reason to lose one.
 #[test]
-fn what_is_no_object_is_kept_whole() {
+fn a_row_that_is_not_an_object_is_kept_whole() {
     for event in ["", "[", "{", r#"{"a"#, r#"{"a":1"#, r#"{"a":1]"#, "{]", r#"{"a" 1}"#, "7"] {
         let document = document(event);
         assert_eq!(document["event"]["kind"], "pipeline_error", "{event}");
         assert_eq!(document["event"]["original"], event);
-        assert_eq!(document["error"]["message"], "the event is no JSON object");
+        assert_eq!(document["error"]["message"], "the event is not a JSON object");
     }
 }
 
