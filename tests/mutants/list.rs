@@ -59,7 +59,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "a 412 taken for failure",
         edits: &[(
             "src/engine/collect/publish.rs",
-            "return self.check_same(bucket, key, &about).await.map(|()| false);",
+            "return self.check_same(bucket, key, &meta).await.map(|()| false);",
             "return Err(RunError::transient(format!(\"412: {key}\")));",
         )],
     },
