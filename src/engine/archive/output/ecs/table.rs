@@ -68,7 +68,7 @@ pub(super) struct Listed {
     pub(super) types: String,
 }
 
-/// The requirement on a member of its fields. Later variants are stricter.
+/// The requirement that fields make on a member. Later variants are stricter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fit {
     #[default]
