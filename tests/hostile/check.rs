@@ -2,7 +2,7 @@
 
 use engine::archive::{KeyLayout, event_key, is_archive_key};
 use engine::identity::Slot;
-use engine::json::ndjson;
+use engine::json::{ndjson, surrogates};
 use engine::limits::PAGE_ROWS_MAX;
 use engine::page::split::PageError;
 use engine::page::{Page, PageHeaders, Row, RowKind, Token, service_label};
@@ -70,6 +70,9 @@ fn line(event: &[u8]) {
     let text = std::str::from_utf8(&line).unwrap();
     assert!(!text.contains(['\n', '\r', '\u{2028}', '\u{2029}', '\u{85}']), "{text:?}");
     assert_eq!(ndjson::is_as_is(event), line == event);
+    if ndjson::is_plain(event) {
+        assert!(line == event && surrogates::lone(event).next().is_none(), "nothing more to ask");
+    }
     let _: &RawValue = serde_json::from_slice(&line).unwrap();
     let value = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
     assert_eq!(value(&line), value(event));

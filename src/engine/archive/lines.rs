@@ -29,7 +29,7 @@ impl<'a> NewLine<'a> {
     /// The line of these bytes, which end with a line feed.
     #[must_use]
     pub fn written(text: &'a [u8]) -> Self {
-        let has_lone_surrogate = !surrogates::lone(text).is_empty();
+        let has_lone_surrogate = surrogates::lone(text).next().is_some();
         Self::Written(Written { text, has_lone_surrogate })
     }
 

@@ -21,6 +21,13 @@ pub fn is_as_is(json: &[u8]) -> bool {
     memchr::memchr2(b'\n', b'\r', json).is_none() && separators(json).next().is_none()
 }
 
+/// Whether `json` is free of every byte that an exception or an escape begins with. Most events are,
+/// and then no more need be asked of their bytes.
+#[must_use]
+pub fn is_plain(json: &[u8]) -> bool {
+    memchr::memchr3(b'\\', 0xc2, 0xe2, json).is_none() && memchr::memchr2(b'\n', b'\r', json).is_none()
+}
+
 /// The exceptions in order: the position of each, its length in bytes, and what is written instead.
 ///
 /// Raw line breaks occur only between JSON tokens and the other characters only inside strings, so

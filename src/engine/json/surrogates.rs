@@ -3,26 +3,25 @@
 
 /// The positions of the escapes that are half of a surrogate pair without the other half,
 /// ascending.
-#[must_use]
-pub fn lone(json: &[u8]) -> Vec<usize> {
+pub fn lone(json: &[u8]) -> impl Iterator<Item = usize> {
     let unit = |at: usize| {
         let escape = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
         u16::from_str_radix(std::str::from_utf8(escape).ok()?, 16).ok()
     };
-    let mut halves = Vec::new();
-    let mut at = 0;
-    while let Some(next) = memchr::memchr(b'\\', &json[at.min(json.len())..]) {
-        at += next;
-        match (unit(at), unit(at + 6)) {
-            (Some(0xd800..0xdc00), Some(0xdc00..0xe000)) => at += 12,
-            (Some(0xd800..0xe000), _) => {
-                halves.push(at);
-                at += 6;
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let at = next + memchr::memchr(b'\\', json.get(next..)?)?;
+            next = at + 2;
+            match unit(at) {
+                Some(0xd800..0xdc00) if matches!(unit(at + 6), Some(0xdc00..0xe000)) => {
+                    next = at + 12;
+                }
+                Some(0xd800..0xe000) => return Some(at),
+                _ => {}
             }
-            _ => at += 2,
         }
-    }
-    halves
+    })
 }
 
 #[cfg(test)]
@@ -38,7 +37,7 @@ mod tests {
             (r#"{"\uD83D":"\\ud83d \u00e9"}"#, vec![2]),
             (r#"{"a":"\ud83d\u0041"}"#, vec![6]),
         ] {
-            assert_eq!(lone(json.as_bytes()), at, "{json}");
+            assert_eq!(lone(json.as_bytes()).collect::<Vec<_>>(), at, "{json}");
         }
     }
 }

@@ -49,9 +49,11 @@ pub(super) fn split(body: &[u8], rows: &mut Vec<Row>) -> Result<(), PageError> {
             return Err(PageError::TooMany);
         }
         // All is asked while the row is at hand: a page is larger than what a processor keeps near.
-        let is_line = ndjson::is_as_is(&body[at..end]);
-        let has_lone_surrogate = !surrogates::lone(&body[at..end]).is_empty();
-        let (identity, service) = named(&kind, &body[at..end], body);
+        let bytes = &body[at..end];
+        let is_plain = ndjson::is_plain(bytes);
+        let is_line = is_plain || ndjson::is_as_is(bytes);
+        let has_lone_surrogate = !is_plain && surrogates::lone(bytes).next().is_some();
+        let (identity, service) = named(&kind, bytes, body);
         let range = Span::new(at, end);
         rows.push(Row { range, is_line, has_lone_surrogate, identity, service, kind });
         at = skip_space(body, end);

@@ -128,7 +128,7 @@ pub(super) fn without_lone_surrogates(event: &[u8]) -> (Cow<'_, [u8]>, bool) {
         ndjson::write(&mut line, event);
         Cow::Owned(line)
     };
-    let halves = surrogates::lone(&event);
+    let halves: Vec<_> = surrogates::lone(&event).collect();
     if halves.is_empty() {
         return (event, false);
     }
