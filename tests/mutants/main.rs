@@ -2,8 +2,9 @@
 //! of the protocol, and a thousand schedules must show it.
 //!
 //! ```text
-//! cargo test --test mutants -- --ignored --nocapture       all of them, a few minutes
-//! MUTANT=nonce cargo test --test mutants -- --ignored      those whose name holds a word
+//! infra/mutants                  all of them, some minutes
+//! infra/mutants --changed        a few of those whose files changed, as the test command does
+//! MUTANT=nonce infra/mutants     those whose name holds a word
 //! ```
 //!
 //! A mutant is an edit of a copy of the source, below `target`; the engine has no switches. Only
@@ -19,7 +20,9 @@
 
 mod list;
 
+use std::collections::HashSet;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -106,6 +109,38 @@ fn verdict(output: &str) -> Option<(u64, u64)> {
     Some((number(fields.first()?)?, number(fields.get(3)?)?))
 }
 
+/// The mutants that the environment asks for: whose name holds `MUTANT`, that edit a file which
+/// changed after commit `MUTANTS_SINCE`, and of these `MUTANTS_MAX`, in an order that
+/// `MUTANTS_DRAWN_BY` determines. What is not set asks for all.
+fn chosen() -> Vec<&'static Mutant> {
+    let variable = |name| std::env::var(name).ok();
+    let name = variable("MUTANT").unwrap_or_default();
+    let changed = variable("MUTANTS_SINCE").map(|since| changed_files(&since));
+    let is_changed = |mutant: &&Mutant| {
+        let files = || mutant.edits.iter().map(|(file, ..)| *file);
+        changed.as_ref().is_none_or(|changed| files().any(|file| changed.contains(file)))
+    };
+    let mut mutants: Vec<_> =
+        MUTANTS.iter().filter(|mutant| mutant.name.contains(&name)).filter(is_changed).collect();
+    if let Some(max) = variable("MUTANTS_MAX") {
+        let drawn_by = variable("MUTANTS_DRAWN_BY");
+        mutants.sort_by_cached_key(|mutant| {
+            let mut hasher = DefaultHasher::new();
+            (&drawn_by, mutant.name).hash(&mut hasher);
+            hasher.finish()
+        });
+        mutants.truncate(max.parse().unwrap());
+    }
+    mutants
+}
+
+/// Files that differ between the commit and the working tree, from the root of the repository.
+fn changed_files(commit: &str) -> HashSet<String> {
+    let output = Command::new("git").args(["diff", "--name-only", commit]).output().unwrap();
+    assert!(output.status.success(), "git diff: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
 /// Told at once, and not only when the engine is built for it.
 #[test]
 fn each_edit_finds_its_place() {
@@ -120,12 +155,13 @@ fn each_edit_finds_its_place() {
 #[test]
 #[ignore = "builds the engine once a mutant"]
 fn each_is_caught_within_a_thousand_schedules() {
-    let wanted = std::env::var("MUTANT").unwrap_or_default();
+    let mutants = chosen();
+    println!("{} of {} mutants", mutants.len(), MUTANTS.len());
     let copy = Copy::make();
     let sound = copy.simulate();
     assert_eq!(verdict(&sound), Some((SCHEDULES, 0)), "the engine as it is: {sound}");
     let mut survived = Vec::new();
-    for mutant in MUTANTS.iter().filter(|mutant| mutant.name.contains(&wanted)) {
+    for mutant in mutants {
         let started = Instant::now();
         let originals = copy.edit(mutant);
         let output = copy.simulate();
