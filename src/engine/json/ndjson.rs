@@ -25,7 +25,8 @@ pub fn is_as_is(json: &[u8]) -> bool {
 /// and then no more need be asked of their bytes.
 #[must_use]
 pub fn is_plain(json: &[u8]) -> bool {
-    memchr::memchr3(b'\\', 0xc2, 0xe2, json).is_none() && memchr::memchr2(b'\n', b'\r', json).is_none()
+    memchr::memchr3(b'\\', 0xc2, 0xe2, json).is_none()
+        && memchr::memchr2(b'\n', b'\r', json).is_none()
 }
 
 /// The exceptions in order: the position of each, its length in bytes, and what is written instead.
