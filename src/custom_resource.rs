@@ -1,5 +1,5 @@
-//! The stack's preflight: CloudFormation asks, `validate` decides, and CloudFormation is always
-//! answered. One that is not waits an hour before it gives up.
+//! The check of a deployment: CloudFormation requests it, `validate` makes it, and an answer is
+//! always sent. Without an answer, CloudFormation would wait for an hour.
 
 use std::fmt;
 use std::time::Duration;
@@ -22,10 +22,9 @@ use engine::task::validate::Failure;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     kind: RequestKind,
-    /// The update takes a failed one back: its number is lower than that one's.
+    /// Whether the update rolls a failed one back: its number is lower than the failed one's.
     is_back: bool,
-    /// Where the answer goes: an address that S3 signed for this one answer, so it is never
-    /// logged.
+    /// The presigned URL of S3 for the answer. It is never logged.
     reply_to: ReplyTo,
     stack: String,
     request: String,
@@ -33,7 +32,7 @@ pub struct Request {
     resource: String,
 }
 
-/// What happens to the stack.
+/// The operation on the stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum RequestKind {
     Create,
@@ -42,32 +41,33 @@ enum RequestKind {
     Other(String),
 }
 
-/// The address that CloudFormation waits behind. Its text holds a signature and is not shown.
+/// The URL to which the answer is sent. It contains a signature, so `Debug` and `Display` do not
+/// show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ReplyTo(Url);
 
-/// CloudFormation cannot be answered.
+/// Why no answer could be sent to CloudFormation.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum CallbackError {
-    /// The address is none of S3's.
+    /// The URL is not one of S3.
     #[error("the event's ResponseURL is refused: {0}; nothing was sent")]
     Refused(String),
-    /// Nobody took the answer.
+    /// The answer was not accepted.
     #[error("could not answer CloudFormation: {0}")]
     Unsent(String),
 }
 
-/// How the answer reaches CloudFormation.
+/// Sends an answer to CloudFormation.
 #[async_trait]
 pub trait Callback: Send + Sync {
-    /// Puts `body` to the address, within `time`, following no redirect.
+    /// Sends `body` with `PUT` to the URL within `time`, without following a redirect.
     ///
     /// # Errors
-    /// [`CallbackError::Unsent`], which does not hold the address.
+    /// [`CallbackError::Unsent`] if it was not accepted. The message does not contain the URL.
     async fn put(&self, to: &ReplyTo, body: String, time: Duration) -> Result<(), CallbackError>;
 }
 
-/// The answer, as AWS's "Custom resource response objects" has it.
+/// The answer, with the fields of AWS's "Custom resource response objects".
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer<'a> {
@@ -80,11 +80,11 @@ struct Answer<'a> {
 }
 
 impl Request {
-    /// Reads an event; `None` if it is not CloudFormation's. What is missing in it is left empty:
-    /// an answer matters more than a form.
+    /// Reads an event; `None` if it is not from CloudFormation. Missing fields are left empty,
+    /// because an answer has to be sent in any case.
     ///
     /// # Errors
-    /// [`CallbackError::Refused`] if its answer would go anywhere but to S3.
+    /// [`CallbackError::Refused`] if the URL for the answer is not one of S3.
     pub fn of(event: &Value) -> Option<Result<Self, CallbackError>> {
         let text = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
         let reply_to = text("ResponseURL")?;
@@ -107,7 +107,7 @@ impl Request {
             stack: text("StackId").unwrap_or_default(),
             request: text("RequestId").unwrap_or_default(),
             name: text("LogicalResourceId").unwrap_or_default(),
-            // The same for ever: another one would make CloudFormation replace the resource.
+            // It must never change: with another id CloudFormation would replace the resource.
             resource: text("PhysicalResourceId")
                 .filter(|id| !id.is_empty())
                 .unwrap_or_else(|| "jumpcloud-collector-preflight".to_owned()),
@@ -115,11 +115,11 @@ impl Request {
         Some(ReplyTo::read(&reply_to).map(read))
     }
 
-    /// Checks, unless the stack goes away, and answers, both before `deadline_ms`. `check` is
-    /// given its own, earlier deadline; its error says in plain words what is wrong.
+    /// Makes the check, unless the resource is deleted, and sends the answer, both before
+    /// `deadline_ms`. `check` gets an earlier deadline of its own; its error says what is wrong.
     ///
     /// # Errors
-    /// [`CallbackError`] if nobody took the answer.
+    /// [`CallbackError`] if the answer could not be sent.
     pub async fn serve<C, F>(
         &self,
         check: C,
@@ -134,7 +134,7 @@ impl Request {
         let left_ms = (deadline_ms - clock.now_ms()).max(0);
         let kept_ms = (left_ms / 2).min(CALLBACK_MS_MAX);
         let verdict = match &self.kind {
-            // Nothing that was made has to be taken back, and a stack must always go away.
+            // There is nothing to clean up, and deleting a stack must always be possible.
             RequestKind::Delete => Ok(()),
             RequestKind::Other(kind) => {
                 Err(format!("RequestType `{}` is unknown", kind.escape_debug()).into())
@@ -148,8 +148,8 @@ impl Request {
             }
         };
         let reason = reason(&verdict);
-        // What was there before was checked when it was made. If the account is no longer as it was,
-        // the stack must be able to go back all the same.
+        // The previous version was checked when it was deployed. A rollback must succeed even if
+        // the account has changed since.
         let answer = self.answer(verdict.is_ok() || self.is_back, &reason);
         tracing::info!(kind = %self.kind, status = answer.status, reason, "answering CloudFormation");
         let time = millis((deadline_ms - clock.now_ms()).max(CALLBACK_MS_MIN));
@@ -171,7 +171,8 @@ impl Request {
     }
 }
 
-/// Checks again where AWS denies access: a role that is seconds old is not known everywhere yet.
+/// Repeats the check if AWS denies access, because a new IAM role takes some seconds to be known
+/// everywhere.
 async fn with_patience<C, F>(check: C, clock: &dyn Clock, deadline_ms: i64) -> Result<(), Failure>
 where
     C: Fn(i64) -> F,
@@ -191,8 +192,8 @@ where
     }
 }
 
-/// What CloudFormation shows beside the resource: one line, bounded, since it takes an answer of
-/// 4,096 bytes at most.
+/// The reason that CloudFormation shows with the resource: one line of limited length, because the
+/// whole answer may have at most 4,096 bytes.
 fn reason(verdict: &Result<(), Failure>) -> String {
     let Err(Failure { text, .. }) = verdict else {
         return "JumpCloud, table and buckets answer as they should".to_owned();
@@ -231,16 +232,16 @@ impl ReplyTo {
         Ok(Self(url))
     }
 
-    /// The address, for the one request that it is for.
+    /// The URL, only for the request that sends the answer.
     #[must_use]
     pub fn expose(&self) -> &Url {
         &self.0
     }
 }
 
-/// Whether a host is S3's, in any of the forms of AWS's "Amazon S3 endpoints": with or without a
-/// bucket in front, `s3`, `s3-<region>`, `s3.<region>` or `s3.dualstack.<region>`, in the
-/// partitions of `amazonaws.com` and `amazonaws.com.cn`.
+/// Whether a host is one of S3, in the forms of AWS's "Amazon S3 endpoints": with or without a
+/// bucket first, `s3`, `s3-<region>`, `s3.<region>` or `s3.dualstack.<region>`, below
+/// `amazonaws.com` or `amazonaws.com.cn`.
 fn is_s3(host: &str) -> bool {
     let Some(host) =
         host.strip_suffix(".amazonaws.com.cn").or_else(|| host.strip_suffix(".amazonaws.com"))

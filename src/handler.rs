@@ -1,4 +1,4 @@
-//! An event in, an answer out: the function without Lambda around it.
+//! Handles one event: the function without the Lambda runtime.
 
 use serde_json::Value;
 
@@ -19,16 +19,16 @@ pub enum InvocationError {
     /// Streams failed for a reason a person must mend, or for the third time in a row.
     #[error("streams failed: {0}")]
     StreamsFailed(String),
-    /// The preflight found something.
+    /// A check of `validate` failed.
     #[error("validation failed: {0}")]
     ValidationFailed(String),
-    /// It could not be told which streams there are.
+    /// The streams could not be listed.
     #[error("{0}")]
     StateUnreachable(String),
 }
 
 impl InvocationError {
-    /// The name.
+    /// The stable name.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -40,10 +40,11 @@ impl InvocationError {
     }
 }
 
-/// Does what `event` asks for.
+/// Does what `event` requests, and returns the answer.
 ///
 /// # Errors
-/// [`InvocationError`], after every stream has had its turn; the report is logged before.
+/// [`InvocationError`], after a run was made over every stream that is due. The report is logged
+/// before.
 pub async fn handle(
     fleet: &Fleet,
     event: &Value,

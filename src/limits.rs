@@ -1,18 +1,17 @@
-//! The limits of the world around the engine, each named with its unit. The engine's own are in
+//! The limits outside the engine, each named with its unit. The engine's own are in
 //! [`engine::limits`].
 
 use engine::limits::{MIB, MINUTE_MS};
 
 /// An error or token answer is read up to here; nothing longer is worth keeping.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
-/// Rows of a console's list that are asked for at once: the most JumpCloud gives (its console
-/// refuses more).
+/// Rows requested per page of a list of the console API, which refuses more.
 pub const LIST_PAGE_ROWS: usize = 100;
-/// A page of a console's list, inflated or not.
+/// Largest page of such a list in bytes, before and after decompression.
 pub const LIST_BYTES_MAX: usize = 32 * MIB;
 /// Time to connect to JumpCloud or AWS.
 pub const CONNECT_SECONDS: u64 = 5;
-/// Time without a byte before an answer is given up.
+/// Time without a received byte after which an answer is abandoned.
 pub const READ_SECONDS: u64 = 60;
 /// Tries of one request to JumpCloud before the stream is left for the next run.
 pub const TRIES_MAX: u32 = 5;
@@ -20,31 +19,33 @@ pub const TRIES_MAX: u32 = 5;
 pub const BACKOFF_FIRST_MS: u64 = 500;
 /// See [`BACKOFF_FIRST_MS`].
 pub const BACKOFF_MAX_MS: u64 = 20_000;
-/// Requests of a process to JumpCloud in any second.
+/// Requests of one process to JumpCloud within any second.
 pub const REQUESTS_PER_SECOND: usize = 10;
 /// How long a secret is used before it is read again.
 pub const SECRET_AGE_MS_MAX: i64 = 5 * MINUTE_MS;
 /// A token is renewed this long before it expires (or at half its life, if that is shorter).
 pub const TOKEN_EARLY_MS: i64 = MINUTE_MS;
-/// A stream that failed this often in a row fails the invocation, whatever the reason.
+/// Failures in a row after which a stream fails the invocation, whatever the reason.
 pub const FAILURES_TOLERATED: i64 = 3;
 /// Items read in one request from the table (DynamoDB's own limit).
 pub const ITEMS_PER_READ: usize = 100;
-/// Such reads under way at once.
+/// Such requests at the same time.
 pub const READS_AT_ONCE: usize = 8;
-/// Largest room kept at the end of a deployment's check to answer CloudFormation.
+/// Longest time kept at the end of a deployment's check to answer CloudFormation.
 pub const CALLBACK_MS_MAX: i64 = 20_000;
-/// Least time given to that answer, however late it is.
+/// Shortest time for that answer, however late it is.
 pub const CALLBACK_MS_MIN: i64 = 1_000;
-/// Time for one try of the answer, and how many there are.
+/// Time for one try of that answer.
 pub const CALLBACK_TRY_MS: u64 = 6_000;
-/// See [`CALLBACK_TRY_MS`].
+/// Tries of that answer.
 pub const CALLBACK_TRIES_MAX: u32 = 3;
-/// What CloudFormation is told of a failure; it takes an answer of 4,096 bytes.
+/// Length in bytes of the reason sent to CloudFormation, whose limit for the whole answer is 4,096
+/// bytes.
 pub const REASON_BYTES_MAX: usize = 1_000;
-/// A role that was just made is given this long, this often, to be known everywhere.
+/// Wait before a deployment's check is repeated because AWS denied access: a new IAM role takes
+/// some seconds to be known everywhere.
 pub const IAM_PROPAGATION_WAIT_MS: u64 = 10_000;
-/// See [`IAM_PROPAGATION_WAIT_MS`].
+/// How often the check is made if AWS denies access.
 pub const IAM_PROPAGATION_TRIES: u32 = 3;
 
 const _: () = assert!(

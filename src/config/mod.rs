@@ -1,5 +1,5 @@
-//! The configuration: the one place that reads the environment. All problems are reported
-//! together, each naming its variable; nothing falls back silently.
+//! The configuration: the only place that reads the environment. All problems are reported
+//! together, each with the name of its variable. An invalid value is never replaced by a default.
 
 mod reader;
 mod settings;
@@ -14,33 +14,35 @@ use engine::settings::Settings;
 pub use reader::ConfigError;
 use reader::{Lookup, Reader};
 
-/// Everything the function is told from outside.
+/// The whole configuration of the function.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What the engine needs.
+    /// The settings of the engine.
     pub settings: Settings,
-    /// The table of cursors.
+    /// Name of the table of cursors.
     pub cursor_table: String,
     /// The secret's name or ARN.
     pub secret_id: String,
-    /// The SQS queue through which many streams are worked on, if there is one.
+    /// URL of the SQS queue for runs over many streams, if there is one.
     pub work_queue_url: Option<String>,
     /// Where metrics go.
     pub metrics: Metrics,
     /// What JumpCloud is asked for.
     pub source: Source,
-    /// Whether S3 is somewhere else than at AWS, where buckets are folders.
+    /// Whether buckets are part of the path of S3's URL: if another endpoint than AWS's is
+    /// configured.
     pub s3_path_style: bool,
 }
 
-/// What JumpCloud is asked for: what the function and a terminal share.
+/// What is requested from JumpCloud, and from which URLs. The function and the command line share
+/// it.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// JumpCloud's hosts.
+    /// The URLs of JumpCloud's APIs.
     pub endpoints: Endpoints,
-    /// Who is asked.
+    /// Which organizations are collected.
     pub organizations: OrganizationSource,
-    /// How much is logged.
+    /// The lowest level of events that are logged.
     pub log_level: tracing::Level,
 }
 
@@ -84,7 +86,7 @@ impl Config {
     }
 }
 
-/// What a terminal is told from outside: no bucket, table or secret's name.
+/// The configuration of the command line, which has no bucket, table or secret.
 #[derive(Debug)]
 pub struct Terminal {
     /// What JumpCloud is asked for.
@@ -96,7 +98,8 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Reads a terminal's environment. `archive` and `state` are the folders' names.
+    /// Reads the environment of the command line. `archive` and `state` are the names of the
+    /// folders.
     ///
     /// # Errors
     /// [`ConfigError`], with every problem.

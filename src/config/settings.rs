@@ -1,4 +1,4 @@
-//! What the engine needs of the configuration.
+//! Reads the settings of the engine.
 
 use super::reader::Reader;
 use engine::archive::{CustomFields, Ecs, Filter, Format, KeyLayout, Output};
@@ -31,8 +31,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Where metrics go. A stream is stale after half an hour, or after three ticks of a slower
-    /// schedule, which only the template knows.
+    /// The settings of metrics. A stream is stale after half an hour, or after three schedule
+    /// intervals if that is longer; only the template knows the interval.
     pub(super) fn metrics(&mut self, retention_ms: i64) -> Metrics {
         let text = |name, otherwise: &str| self.text(name).unwrap_or_else(|| otherwise.to_owned());
         Metrics {
@@ -43,8 +43,8 @@ impl Reader<'_> {
         }
     }
 
-    /// How long an event can be read: JumpCloud's plans keep them for 15 days or for two years, and
-    /// a stream reads back so far and no further.
+    /// How long an event can be read: as long as the JumpCloud plan keeps it (15 days to two
+    /// years), but at most as far as a stream may read back.
     fn retention_ms(&mut self) -> i64 {
         let kept_ms = self.duration("JUMPCLOUD_RETENTION", "90d", DAY_MS..=RETENTION_MS_MAX);
         kept_ms.min(READ_BACK_MS_MAX)
@@ -75,8 +75,8 @@ impl Reader<'_> {
         })
     }
 
-    /// What is kept of users. Fields that are named one by one are kept as they are named, and the
-    /// id with them: without it nothing leads from an event to its user.
+    /// Which fields of users are kept. If fields are selected by name, the id is always kept with
+    /// them, because events refer to users by it.
     fn system_users(&mut self) -> Option<Projection> {
         let only = self.list("SYSTEM_USERS_FIELDS", "");
         let excluded =
@@ -125,7 +125,7 @@ impl Reader<'_> {
         Output::new(format, custom)
     }
 
-    /// The service lists: `all` apart from names, which makes two queries of the same stream.
+    /// The service lists. `all` together with names makes two queries of the same stream.
     fn queries(&mut self) -> Vec<Query> {
         let services = self.list("JUMPCLOUD_SERVICES", "all");
         let plain =

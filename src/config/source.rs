@@ -1,4 +1,4 @@
-//! What JumpCloud is asked for, and where.
+//! Which organizations are collected, and from which URLs.
 
 use std::str::FromStr as _;
 
@@ -8,7 +8,7 @@ use crate::jumpcloud::{self, Endpoints, Region};
 use engine::fleet::discover::OrganizationSource;
 use engine::stream::StreamId;
 
-/// In place of organizations: those that the administrator may see.
+/// The value of `JUMPCLOUD_ORG_IDS` that means all organizations that the administrator may see.
 const DISCOVER: &str = "discover";
 
 impl Reader<'_> {
@@ -20,8 +20,9 @@ impl Reader<'_> {
         }
     }
 
-    /// Explicit organizations are asked and no others, with a provider's own trail if there is
-    /// one. A provider alone, or beside `discover`, has its organizations discovered.
+    /// If organizations are configured by id, only they are collected, and the provider's own trail
+    /// if a provider is configured. If only a provider is configured, or with `discover`, its
+    /// organizations are listed.
     fn organizations(&mut self) -> OrganizationSource {
         let trail = self.trail();
         let names = self.list("JUMPCLOUD_ORG_IDS", "");
@@ -83,7 +84,8 @@ impl Reader<'_> {
         }
     }
 
-    /// An override for tests and local runs; no way to send a key elsewhere.
+    /// An override of a URL for tests and local runs. Only loopback addresses are accepted, so that
+    /// a key cannot be sent to another host.
     fn loopback(&mut self, name: &str, otherwise: String) -> String {
         let Some(text) = self.text(name) else { return otherwise };
         if !is_loopback(&text) {

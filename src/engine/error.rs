@@ -1,4 +1,4 @@
-//! Why a run of one stream failed, named by what happens next.
+//! Errors of a run, named by what has to happen next.
 
 use crate::cause::Cause;
 use crate::cursor::{CursorError, Unreadable};
@@ -10,7 +10,7 @@ use crate::read::WalkError;
 /// Why a run of one stream failed. Messages are lowercase fragments in plain words.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// Something stored is not what any version of this program wrote there. The stream stops until
+    /// A stored object is not what any version of this program wrote there. The stream stops until
     /// an operator has restored it.
     #[error("damaged: {key}: {cause}; nothing was overwritten, see the runbook")]
     Damaged {
@@ -42,22 +42,22 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// Something stored that is not what any version of this program wrote there.
+    /// A stored object that is not what any version of this program wrote there.
     pub fn damaged(key: &str, cause: impl Into<Cause>) -> Self {
         Self::Damaged { key: key.to_owned(), cause: cause.into() }
     }
 
-    /// Something that a later version of this program wrote.
+    /// A stored object that a later version of this program wrote.
     pub fn newer(key: &str, cause: impl Into<Cause>) -> Self {
         Self::NewerFormat { key: key.to_owned(), cause: cause.into() }
     }
 
-    /// What will fail again until an operator changes something.
+    /// An error that will occur again until an operator changes something.
     pub fn refused(cause: impl Into<Cause>) -> Self {
         Self::Refused(cause.into())
     }
 
-    /// What the next run tries again.
+    /// An error after which the next run tries again.
     pub fn transient(cause: impl Into<Cause>) -> Self {
         Self::Transient(cause.into())
     }
@@ -71,7 +71,7 @@ impl RunError {
         }
     }
 
-    /// A birth certificate that cannot be used.
+    /// The error for a birth certificate that cannot be used.
     #[must_use]
     pub fn of_certificate(key: &str, error: CertificateError) -> Self {
         match error {

@@ -1,4 +1,4 @@
-//! The 16 bytes that stand for an event, and the slot of the index they are kept in.
+//! The identity of an event, and the slot of the index in which it is kept.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 
 use crate::time;
 
-/// 16 bytes that stand for an event: the front of a SHA-256 over who it belongs to, what it is
-/// called and when it happened.
+/// 16 bytes by which an event is recognised: the first bytes of a SHA-256 over its organization,
+/// service, id and timestamp.
 ///
-/// Not the id alone: the same id has been seen with two timestamps.
+/// The id alone is not enough: the same id has been seen with two timestamps.
 ///
 /// ```
 /// use engine::identity::{Identity, Instant};
@@ -27,8 +27,8 @@ pub struct Identity(pub [u8; 16]);
 /// A set of identities.
 pub type Identities = HashSet<Identity, BuildHasherDefault<IdentityPrefix>>;
 
-/// The front of an identity: it is a hash already, and nobody chooses what SHA-256 makes of an
-/// event.
+/// Hashes an identity by its first 8 bytes: they are part of a SHA-256 already, so keys cannot be
+/// chosen to collide.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct IdentityPrefix(u64);
 
@@ -44,16 +44,17 @@ impl Hasher for IdentityPrefix {
     }
 }
 
-/// When an event says it happened.
+/// The timestamp of an event.
 #[derive(Clone, Copy, Debug)]
 pub enum Instant<'a> {
-    /// Nanoseconds since the epoch: `…41Z` and `…41.000Z` are one instant.
+    /// Nanoseconds since 1970-01-01T00:00:00Z: `…41Z` and `…41.000Z` are the same instant.
     Ns(i128),
     /// The raw JSON of a timestamp that cannot be read; empty if there is none.
     Unreadable(&'a [u8]),
 }
 
-/// Tells apart what an identity was made from, so that no two ways can meet.
+/// What an identity was made from. It is part of the hash, so that identities of different sources
+/// differ.
 #[derive(Clone, Copy)]
 enum Source {
     Names = 1,
@@ -64,7 +65,7 @@ enum Source {
 }
 
 impl Identity {
-    /// The identity of an event with an id: by organization, service, id and timestamp.
+    /// The identity of an event with an id, from its organization, service, id and timestamp.
     #[must_use]
     pub fn of_event(organization: &[u8], service: &[u8], id: &[u8], at: Instant<'_>) -> Self {
         let mut digest = Sha256::new();
@@ -85,8 +86,8 @@ impl Identity {
         Self::first_16_bytes(digest)
     }
 
-    /// The identity of bytes that name nothing: an event without an id (JumpCloud's LDAP schema
-    /// lists none), or what is no JSON object.
+    /// The identity of a row without an id, from its bytes: an event without an id (JumpCloud's
+    /// LDAP schema has none), or a row that is not a JSON object.
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Self {
         let mut digest = Sha256::new();
@@ -109,14 +110,14 @@ impl Identity {
         Self::first_16_bytes(digest)
     }
 
-    /// The identity of a user on the day that begins at `day_ms`: by organization and id.
+    /// The identity of a user on the day that begins at `day_ms`, from its organization and id.
     #[must_use]
     pub fn of_user(organization: &str, id: &[u8], day_ms: i64) -> Self {
         Self::on_day(Source::User, organization, id, day_ms)
     }
 
-    /// The identity of a user without an id on the day that begins at `day_ms`: by organization
-    /// and bytes.
+    /// The identity of a user without an id on the day that begins at `day_ms`, from its
+    /// organization and bytes.
     #[must_use]
     pub fn of_nameless_user(organization: &str, bytes: &[u8], day_ms: i64) -> Self {
         Self::on_day(Source::NamelessUser, organization, bytes, day_ms)
@@ -138,13 +139,13 @@ impl Identity {
     }
 }
 
-/// The length in front separates: no text can reach into the next.
+/// Adds `text` with its length before it, so that two texts cannot be confused with two others.
 fn separated(digest: &mut Sha256, text: &[u8]) {
     digest.update((text.len() as u64).to_be_bytes());
     digest.update(text);
 }
 
-/// One hour of event time, or the place of events whose time cannot be read.
+/// One hour of event time, or the slot of events whose time cannot be read.
 ///
 /// ```
 /// use engine::identity::Slot;
@@ -157,9 +158,9 @@ fn separated(digest: &mut Sha256, text: &[u8]) {
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Slot {
-    /// Whole hours since the epoch.
+    /// Whole hours since 1970-01-01T00:00:00Z.
     Hour(i64),
-    /// No timestamp that can be read.
+    /// The event's timestamp cannot be read.
     Unplaced,
 }
 
@@ -170,7 +171,7 @@ impl Slot {
         timestamp_ns.map_or(Self::Unplaced, |ns| Self::Hour(time::hour_of(time::floor_ms(ns))))
     }
 
-    /// The name as it stands in keys: `2026-11-21T08` or `unplaced`.
+    /// The name as it is written in keys: `2026-11-21T08` or `unplaced`.
     #[must_use]
     pub fn name(self) -> String {
         match self {

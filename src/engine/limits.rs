@@ -10,41 +10,43 @@ pub const BATCH_PARTITIONS_MAX: usize = 64;
 
 /// The largest page limit JumpCloud accepts (its API description).
 pub const PAGE_LIMIT_MAX: u32 = 10_000;
-/// An answer with more rows than this, of whatever length, is none: each takes some memory.
+/// An answer with more rows than this is not accepted, because each row takes memory.
 pub const PAGE_ROWS_MAX: usize = 10 * PAGE_LIMIT_MAX as usize;
-/// A page as it comes over the wire, perhaps compressed.
+/// Largest page in bytes as received, possibly compressed.
 pub const PAGE_WIRE_BYTES_MAX: usize = 64 * MIB;
 /// A page after inflating.
 pub const PAGE_INFLATED_BYTES_MAX: usize = 256 * MIB;
 /// Above this size of a page the body of the next one is not read before this one is used up, so
 /// that two large pages are never held together.
 pub const PAGE_AHEAD_BYTES_MAX: usize = 24 * MIB;
-/// A batch holds a page whose lines make up this part of it, in quarters; it copies the lines of
-/// any other. So it never holds more than a third beyond its lines.
+/// A batch keeps a page in memory if its lines make up at least this part of it, in quarters; lines
+/// of other pages are copied. So the pages kept are at most a third larger than the lines.
 pub const PAGE_HELD_QUARTERS_MIN: usize = 3;
-/// A line, as written and without its line feed, that is longer is quarantined: readers of the
+/// A line that is longer, as written and without its line feed, is quarantined: readers of the
 /// archive refuse it.
 pub const LINE_BYTES_MAX: usize = 16 * MIB;
-/// What is kept of somebody else's error message.
+/// Bytes kept of an error message of another system.
 pub const MESSAGE_BYTES_MAX: usize = 256;
 
-/// Organizations one function may have: a list that is longer is an error and not read on.
+/// Organizations per function. A longer list is an error, and is not read to its end.
 pub const ORGANIZATIONS_MAX: usize = 50_000;
-/// Times a list is gone through when rows may have moved between its pages.
+/// How often a list is read if rows may have moved between its pages.
 pub const LIST_PASSES_MAX: u32 = 2;
-/// The text of `CUSTOM_FIELDS`: Lambda gives all variables of a function together this much.
+/// Length of `CUSTOM_FIELDS` in bytes, which is Lambda's limit for all variables of a function
+/// together.
 pub const CUSTOM_FIELDS_BYTES_MAX: usize = 4 * 1024;
 
-/// Parts of a day's snapshot of users: their numbers have three digits.
+/// Parts of one day's snapshot of users: their numbers have three digits.
 pub const SNAPSHOT_PARTS_MAX: usize = 1_000;
 
 /// Hours kept in a cursor because their counts differed; if more differ, a full sweep is due.
 pub const HOURS_KEPT_MAX: usize = 16;
-/// Journal entries that a stream without new events may be apart.
+/// Longest time between two journal entries of a stream, also if it has no new events.
 pub const ENTRY_INTERVAL_MS_MAX: i64 = 7 * DAY_MS;
-/// A stream is live while its head was read this short a time ago: then what arrives is new.
+/// How late events are is measured only if the head was read at most this long ago: otherwise
+/// events were waiting for the collector and were not late.
 pub const LATENESS_LIVE_WINDOW_MS: i64 = HOUR_MS;
-/// Services whose lateness is measured apart; the rest share one histogram.
+/// Services with a histogram of lateness of their own; all others share one.
 pub const LATENESS_SERVICES_MAX: usize = 24;
 /// Identities of events without a readable timestamp are kept this many days: longer than
 /// JumpCloud can return the event.
@@ -53,44 +55,46 @@ pub const UNPLACED_DAYS: u32 = 100;
 pub const RETENTION_MS: i64 = 90 * DAY_MS;
 /// JumpCloud's longest retention, of its highest plans, in milliseconds.
 pub const RETENTION_MS_MAX: i64 = 730 * DAY_MS;
-/// How far back a live stream may read, in milliseconds: what was archived earlier may have left the
-/// index.
+/// How far back a live stream may read, in milliseconds: the index of earlier events may have
+/// expired.
 pub const READ_BACK_MS_MAX: i64 = 100 * DAY_MS;
 
-/// Tries of one create-only write whose outcome stayed unclear, each after the SDK's own retries.
+/// Tries of one create-only write without a clear answer, each with the SDK's own retries.
 pub const CREATE_TRIES_MAX: u32 = 3;
 /// Objects written at the same time.
 pub const WRITES_AT_ONCE: usize = 8;
 
-/// The longest lease. A lease that ends later than this from now was written by a wrong clock.
+/// The longest lease. A lease that ends later than now plus this was written by a wrong clock.
 pub const LEASE_MS_MAX: i64 = 16 * MINUTE_MS;
-/// A lane is recovered for so long after it was finished: by a run of the slowest schedule that
-/// begins when all that were overtaken before have ended.
+/// How long a finished lane is still recovered: until a scheduled run can begin after every earlier
+/// run that was overtaken has ended.
 pub const LANE_RECOVERY_MS: i64 = 32 * MINUTE_MS;
-/// What a lease lasts beyond the run it belongs to.
+/// How much longer a lease lasts than the run it belongs to.
 pub const LEASE_MARGIN_MS: i64 = MINUTE_MS;
-/// Largest room kept at the end of a run to decide, publish and advance.
+/// Longest time kept at the end of a run to decide, publish and advance, not counting
+/// [`RESERVE_MS_PER_MIB`].
 pub const RESERVE_MS_MAX: i64 = 30_000;
-/// The room kept grows by this much for each mebibyte held.
+/// Additional time kept per mebibyte of the batch.
 pub const RESERVE_MS_PER_MIB: i64 = 100;
-/// What Lambda allows at most.
+/// Lambda's longest time-out.
 pub const RUN_MS_MAX: i64 = 15 * MINUTE_MS;
-/// Failures in a row after which a stream among others is only probed now and then.
+/// Failures in a row after which a stream is suspended and only probed, unless it is the only
+/// stream.
 pub const BREAKER_FAILURES: i64 = 5;
-/// Time between two such probes.
+/// Time between two probes of a suspended stream.
 pub const BREAKER_PROBE_INTERVAL_MS: i64 = 15 * MINUTE_MS;
 
 /// Messages in one request to the work queue (SQS's own limit).
 pub const QUEUE_BATCH_MAX: usize = 10;
-/// Such requests under way at once while streams are queued.
+/// Such requests at the same time.
 pub const QUEUE_REQUESTS_AT_ONCE: usize = 16;
-/// How long a stream counts as queued: after this its message is taken for lost.
+/// How long a stream counts as queued. After this its message is considered lost.
 pub const QUEUED_MS_MAX: i64 = 15 * MINUTE_MS;
 /// Identities kept in memory between runs, over all streams.
 pub const WARM_IDENTITY_BYTES_MAX: usize = 32 * MIB;
 /// Days one backfill may ask for: longer than JumpCloud keeps events.
 pub const BACKFILL_DAYS_MAX: i64 = 100;
-/// Lanes opened, or counted for a plan, at once.
+/// Lanes opened, or counted for a plan, at the same time.
 pub const LANES_OPENED_AT_ONCE: usize = 8;
 
 /// Bytes in a mebibyte.

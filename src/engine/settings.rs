@@ -7,40 +7,40 @@ use crate::users::Projection;
 /// What a run needs to know of the configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The bucket SIEMs read.
+    /// Name of the bucket that SIEMs read.
     pub archive_bucket: String,
-    /// The bucket of births, journal and index.
+    /// Name of the bucket of birth certificates, journal and index.
     pub state_bucket: String,
     /// Before the layout; empty or ending in `/`.
     pub archive_prefix: String,
-    /// Folders between prefix and name.
+    /// The folders between prefix and object name.
     pub layout: KeyLayout,
-    /// Which events are archived; all where there is none.
+    /// Which events are archived; `None` archives all.
     pub filter: Option<Filter>,
-    /// What their lines hold.
+    /// The format of their lines.
     pub output: Output,
-    /// What is kept of users in daily snapshots; none where none are taken.
+    /// Which members of users are kept in daily snapshots; `None` if no snapshots are taken.
     pub system_users: Option<Projection>,
-    /// One or two service lists, read one after the other.
+    /// The service lists to request: one or two, read one after the other.
     pub queries: Vec<Query>,
-    /// How long an event can be read, in milliseconds: as long as JumpCloud keeps it, and no longer
-    /// than a stream may read back.
+    /// How long an event can be read, in milliseconds: as long as JumpCloud keeps it, and at most
+    /// as far as a stream may read back.
     pub retention_ms: i64,
-    /// How far back a new stream starts.
+    /// How far before its birth a new stream begins, in milliseconds.
     pub start_lookback_ms: i64,
-    /// How far before now a head reading ends.
+    /// How far before now a head reading ends, in milliseconds.
     pub settle_lag_ms: i64,
-    /// How far a head reading goes back before the start of the last complete one.
+    /// How far a head reading goes back before the start of the last complete one, in milliseconds.
     pub overlap_ms: i64,
-    /// How late an event may appear and still be archived for certain.
+    /// How late an event may appear and still be archived for certain, in milliseconds.
     pub late_horizon_ms: i64,
-    /// How often hourly counts are compared.
+    /// Time between two comparisons of hourly counts, in milliseconds.
     pub sweep_every_ms: i64,
-    /// Rows asked for at once.
+    /// Rows per page.
     pub page_limit: u32,
-    /// Pages a stream may read in one run.
+    /// Pages per run of a stream.
     pub pages_per_run: u32,
-    /// libdeflate's level, 1 to 12.
+    /// libdeflate's compression level, 1 to 12.
     pub compression_level: i32,
 }
 

@@ -1,5 +1,5 @@
-//! Time as the program uses it: UTC milliseconds since the epoch (`_ms`), nanoseconds where an
-//! event's own digits matter, and durations as people write them. Nothing here reads a clock.
+//! Times: UTC milliseconds since 1970-01-01T00:00:00Z (names end in `_ms`), nanoseconds for the
+//! timestamps of events, and durations as they are written in settings. Nothing here reads a clock.
 
 use std::fmt;
 
@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
 
-/// A time in UTC milliseconds since the epoch, which is printed and stored in JSON as RFC 3339.
+/// A time in UTC milliseconds since 1970-01-01T00:00:00Z, which is printed and stored in JSON as
+/// RFC 3339.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UtcTime(pub i64);
 
@@ -29,34 +30,35 @@ impl<'de> Deserialize<'de> for UtcTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let ns =
-            parse_ns(&text).ok_or_else(|| de::Error::custom(format!("`{text}` is no time")))?;
+            parse_ns(&text).ok_or_else(|| de::Error::custom(format!("`{text}` is not a time")))?;
         Ok(Self(floor_ms(ns)))
     }
 }
 
-/// A half-open range of event time, `[start_ms, end_ms)`, in UTC milliseconds since the epoch.
+/// A half-open range of event time, `[start_ms, end_ms)`, in UTC milliseconds since
+/// 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    /// Inclusive.
+    /// The first millisecond of the range.
     pub start_ms: i64,
-    /// Exclusive.
+    /// The first millisecond after the range.
     pub end_ms: i64,
 }
 
 impl Window {
-    /// From `start_ms` on, before `end_ms`.
+    /// The range `[start_ms, end_ms)`.
     #[must_use]
     pub fn new(start_ms: i64, end_ms: i64) -> Self {
         Self { start_ms, end_ms }
     }
 
-    /// Whether the window holds this millisecond.
+    /// Whether the window contains this millisecond.
     #[must_use]
     pub fn contains(&self, ms: i64) -> bool {
         (self.start_ms..self.end_ms).contains(&ms)
     }
 
-    /// Whether it holds no millisecond at all.
+    /// Whether the window contains no millisecond.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.start_ms >= self.end_ms
@@ -69,22 +71,24 @@ impl Window {
     }
 }
 
-/// The first millisecond of the hour that holds `ms`.
+/// The first millisecond of the hour that contains `ms`.
 #[must_use]
 pub fn floor_hour_ms(ms: i64) -> i64 {
     hour_of(ms) * HOUR_MS
 }
 
-/// `ms` where an hour begins there, else the first millisecond of the next hour.
+/// `ms` if an hour begins there, else the first millisecond of the next hour.
 #[must_use]
 pub fn ceil_hour_ms(ms: i64) -> i64 {
     floor_hour_ms(ms.saturating_add(HOUR_MS - 1))
 }
 
-/// Reads an RFC 3339 timestamp with zero to nine fraction digits to nanoseconds since the epoch.
+/// Parses an RFC 3339 timestamp with zero to nine fraction digits; returns nanoseconds since
+/// 1970-01-01T00:00:00Z.
 ///
-/// `None` for anything else: no zone, ten digits, a date before year 0. JumpCloud's services write
-/// zero, three, eight or nine digits with trailing zeros trimmed, so text must never be compared.
+/// `None` for anything else, for example without a zone, with ten digits, or before year 0.
+/// JumpCloud's services write zero, three, eight or nine digits with trailing zeros trimmed, so
+/// timestamps must never be compared as text.
 #[must_use]
 pub fn parse_ns(text: &str) -> Option<i128> {
     let timestamp: Timestamp = text.parse().ok()?;
@@ -98,7 +102,7 @@ const YEAR_0_NS: i128 = -62_167_219_200 * 1_000_000_000;
 /// The millisecond that contains `ns`: rounded down, also before 1970.
 #[must_use]
 pub fn floor_ms(ns: i128) -> i64 {
-    // Nearly always, and much faster.
+    // The usual case, which is much faster.
     if let Ok(ns) = i64::try_from(ns) {
         return ns.div_euclid(1_000_000);
     }
@@ -106,7 +110,7 @@ pub fn floor_ms(ns: i128) -> i64 {
     i64::try_from(ms).unwrap_or(if ms < 0 { i64::MIN } else { i64::MAX })
 }
 
-/// `2026-11-21T08:00:00.000Z`: three digits always, as JumpCloud compares to the millisecond.
+/// `2026-11-21T08:00:00.000Z`: always three digits, because JumpCloud compares to the millisecond.
 #[must_use]
 pub fn rfc3339(ms: i64) -> String {
     format!("{:.3}", timestamp(ms))
@@ -118,13 +122,13 @@ pub fn date(ms: i64) -> Date {
     jiff::tz::TimeZone::UTC.to_datetime(timestamp(ms)).date()
 }
 
-/// Whole hours since the epoch, rounded down.
+/// Whole hours since 1970-01-01T00:00:00Z, rounded down.
 #[must_use]
 pub fn hour_of(ms: i64) -> i64 {
     ms.div_euclid(HOUR_MS)
 }
 
-/// Whole days since the epoch, rounded down.
+/// Whole days since 1970-01-01T00:00:00Z, rounded down.
 #[must_use]
 pub fn day_of(ms: i64) -> i64 {
     ms.div_euclid(DAY_MS)
@@ -135,7 +139,8 @@ fn timestamp(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(bounded).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// Reads a duration as the settings write it (`0s`, `90s`, `15m`, `24h`, `15d`) to milliseconds.
+/// Parses a duration as it is written in settings (`0s`, `90s`, `15m`, `24h`, `15d`); returns
+/// milliseconds.
 ///
 /// ```
 /// use engine::time::parse_duration_ms;

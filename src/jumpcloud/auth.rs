@@ -1,4 +1,4 @@
-//! The credential of a request: read from the secret, exchanged for a token where it is a service
+//! The credential of a request: read from the secret, exchanged for a token if it is a service
 //! account, and renewed when JumpCloud refuses it.
 
 use std::sync::Arc;
@@ -19,19 +19,20 @@ use engine::cause::Cause;
 use engine::ports::{Clock, Secrets, StoreError};
 use engine::stream::Scope;
 
-/// What a token is assumed to last where JumpCloud does not say (its own client assumes this).
+/// The life of a token in seconds if JumpCloud does not state it (its own client assumes this).
 const TOKEN_SECONDS: i64 = 3_600;
 
-/// The header that says who is asking, and proves it.
+/// The header that authenticates a request.
 #[derive(Debug)]
 pub struct AuthHeader {
     /// `x-api-key` or `authorization`.
     pub name: HeaderName,
     /// Marked sensitive.
     pub value: HeaderValue,
-    /// Which reading of the secret it comes from; see [`Auth::renew`].
+    /// The number of the reading of the secret from which it comes; see [`Auth::renew`].
     pub generation: u64,
-    /// What must never be passed on, should an answer quote it.
+    /// The secret part of the header, which must be removed from any message of JumpCloud that
+    /// quotes it.
     pub secret: SecretString,
 }
 
@@ -40,7 +41,7 @@ pub(super) fn without(secret: &SecretString, message: &str) -> String {
     message.replace(secret.expose_secret(), "[secret]")
 }
 
-/// Credentials and token, as far as they are known; one a process.
+/// Credentials and token, as far as they are known. There is one per process.
 pub struct Auth {
     secrets: Arc<dyn Secrets>,
     clock: Arc<dyn Clock>,
@@ -53,9 +54,9 @@ pub struct Auth {
 #[derive(Default)]
 struct State {
     generation: u64,
-    /// With the time they were read.
+    /// The credentials, and when they were read (UTC milliseconds).
     credentials: Option<(Credentials, i64)>,
-    /// With the time it must be renewed.
+    /// The token, and when it must be renewed (UTC milliseconds).
     token: Option<(SecretString, i64)>,
 }
 
@@ -66,7 +67,7 @@ struct TokenAnswer {
 }
 
 impl Auth {
-    /// Knows nothing yet.
+    /// Starts without credentials; the first request reads them.
     #[must_use]
     pub fn new(
         secrets: Arc<dyn Secrets>,
@@ -83,12 +84,12 @@ impl Auth {
         &self.rate_limiter
     }
 
-    /// The header for a request about `scope`; `None` where the route takes no organization.
-    /// Concurrent callers wait for one reading of the secret and one token.
+    /// The header for a request about `scope`, which is `None` for requests that name no
+    /// organization. Concurrent callers share one reading of the secret and one token.
     ///
     /// # Errors
-    /// [`TryError::Permanent`] if the secret or JumpCloud's refusal of it needs an operator,
-    /// [`TryError::Transient`] otherwise.
+    /// [`TryError::Permanent`] if an operator must correct the secret or what AWS or JumpCloud
+    /// allow it, [`TryError::Transient`] otherwise.
     pub async fn header(&self, scope: Option<&Scope>) -> Result<AuthHeader, TryError> {
         let mut state = self.state.lock().await;
         let credentials = self.credentials(&mut state).await?;
@@ -108,8 +109,8 @@ impl Auth {
         Ok(AuthHeader { name, value, generation: state.generation, secret })
     }
 
-    /// Forgets secret and token after JumpCloud refused a header of this generation. Whoever comes
-    /// second, with a header of the same generation, finds it done.
+    /// Drops secret and token after JumpCloud refused a header of this generation. A second call
+    /// with the same generation changes nothing.
     pub async fn renew(&self, generation: u64) {
         let mut state = self.state.lock().await;
         if state.generation == generation {
@@ -143,8 +144,8 @@ impl Auth {
         Credentials::parse(&secret).map_err(|error| TryError::credential(error.to_string()))
     }
 
-    /// The token, fetched anew shortly before it expires. Credentials that are refused may have
-    /// been rotated since they were read: then they are read once more.
+    /// The token, requested again shortly before it expires. If the credentials are refused, they
+    /// are read once more, because they may have been rotated.
     async fn token(
         &self,
         state: &mut State,
@@ -195,7 +196,7 @@ impl Auth {
     }
 }
 
-/// A header's value that no log shows.
+/// A header value that is marked sensitive, so that logs do not show it.
 fn sensitive(text: &str) -> Result<HeaderValue, TryError> {
     let refused = |_| TryError::credential("the credential holds characters that no header may");
     let mut value = HeaderValue::try_from(text).map_err(refused)?;

@@ -19,7 +19,8 @@ use engine::ports::{Clock, Incoming, Insights, InsightsError, PageRequest};
 use engine::stream::Scope;
 use engine::time;
 
-/// Asks JumpCloud. Cheap to clone; all clones share connections, credential and rate.
+/// Requests pages and counts from JumpCloud. All clones share connections, credential and rate
+/// limit.
 #[derive(Clone)]
 pub struct Client {
     pub(super) requester: Arc<Requester>,
@@ -70,7 +71,7 @@ impl<'a> Body<'a> {
 }
 
 impl Client {
-    /// A client for the API at `insights_url`.
+    /// Creates a client for the API at `insights_url`.
     #[must_use]
     pub fn new(http: Http, auth: Arc<Auth>, clock: Arc<dyn Clock>, insights_url: String) -> Self {
         let requester = Arc::new(Requester::new(http, auth, clock));
@@ -115,7 +116,7 @@ impl Client {
             let page = Page::parse(answer.body, headers).map_err(|error| error.to_string())?;
             let rows = page.rows().len() as u64;
             match page.headers.count {
-                // Once more; if it stays, the array is believed.
+                // Requested once more; if the difference remains, the array is used.
                 Some(count) if count != rows && !differed => {
                     differed = true;
                     Err(format!("X-Result-Count is {count}, the array has {rows} rows"))

@@ -13,7 +13,7 @@ use crate::limits::{LIST_BYTES_MAX, LIST_PAGE_ROWS};
 use engine::ports::{Console, InsightsError, List, ListPage, ListRequest};
 use engine::stream::Scope;
 
-/// Asks JumpCloud's console. Cheap to clone.
+/// Requests lists from JumpCloud's console API.
 #[derive(Clone)]
 pub struct ConsoleClient {
     requester: Arc<Requester>,
@@ -29,8 +29,8 @@ struct Body {
 }
 
 impl ConsoleClient {
-    /// A client for the console at `console_url`, which shares connections, credential, rate and
-    /// JumpCloud's clock with `insights`.
+    /// Creates a client for the console API at `console_url`, which shares connections, credential,
+    /// rate limit and the measured clock skew with `insights`.
     #[must_use]
     pub fn beside(insights: &Client, console_url: String) -> Self {
         Self { requester: Arc::clone(&insights.requester), console_url: console_url.into() }
@@ -38,7 +38,8 @@ impl ConsoleClient {
 
     async fn read_list(&self, request: &ListRequest) -> Result<ListPage, InsightsError> {
         let list = &request.list;
-        // The vendor's own advice: without a stable sort, rows are missed and repeated.
+        // Lists are sorted by id, as JumpCloud advises: without a stable order, rows are missed or
+        // repeated.
         let (path, sort, scope) = match list {
             List::Organizations => ("/api/organizations".to_owned(), "_id", None),
             List::ProviderOrganizations(id) => {
@@ -72,7 +73,7 @@ impl Console for ConsoleClient {
     }
 }
 
-/// What it means that JumpCloud refuses a list, and what to do.
+/// Why JumpCloud refuses a list, and what to check, by HTTP status.
 fn meaning(code: u16, list: &List) -> String {
     let (what, setting) = match list {
         List::Organizations => ("the organizations of the administrator".to_owned(), ""),

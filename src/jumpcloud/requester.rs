@@ -1,5 +1,5 @@
-//! A request to JumpCloud, tried until it is answered: the retries, the credential's renewal, the
-//! request rate, and what each refusal means.
+//! A request to JumpCloud with its retries, the renewal of its credential, its rate limit, and an
+//! explanation of each refusal.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -19,8 +19,8 @@ use crate::limits::TRIES_MAX;
 use engine::ports::{Clock, InsightsError, Meter};
 use engine::stream::Scope;
 
-/// Lets a request make progress while nobody waits for it. It ends when its answer is no longer
-/// wanted.
+/// Runs a request as a task of its own, so that it progresses while its caller does something else.
+/// It is cancelled when its result is dropped.
 pub(super) fn spawn<T: Send + 'static>(
     request: impl Future<Output = Result<T, InsightsError>> + Send + 'static,
 ) -> BoxFuture<'static, Result<T, InsightsError>> {
@@ -29,36 +29,38 @@ pub(super) fn spawn<T: Send + 'static>(
     Box::pin(async move { task.await.unwrap_or_else(ended) })
 }
 
-/// What all requests of a process share: connections, credential, rate, and JumpCloud's clock.
+/// What all requests of a process share: connections, credential, rate limit, and the measured
+/// clock skew.
 pub(super) struct Requester {
     http: Http,
     auth: Arc<Auth>,
     clock: Arc<dyn Clock>,
-    /// Milliseconds the local clock was ahead at the last answer; `NEVER` before the first.
+    /// How many milliseconds the local clock was ahead at the last answer; `NEVER` before the
+    /// first.
     clock_skew_ms: AtomicI64,
 }
 
 const NEVER: i64 = i64::MIN;
 
-/// One request, whatever it is for.
+/// One request to any of JumpCloud's APIs.
 pub(super) struct ApiRequest<'a> {
-    /// The address before the path.
+    /// The URL before the path.
     pub(super) base_url: &'a str,
-    /// With the query.
+    /// The path, with its query string.
     pub(super) path: &'a str,
-    /// The JSON that is posted; `None` for a `GET`.
+    /// The JSON body of a `POST`; `None` for a `GET`.
     pub(super) body: Option<Vec<u8>>,
-    /// Whose answer is wanted; `None` where the route takes no organization.
+    /// The organization that the request names; `None` if it names none.
     pub(super) scope: Option<&'a Scope>,
-    /// How much of an answer is taken.
+    /// The largest answer that is accepted.
     pub(super) limits: BodyLimits,
     /// Tries end here, on the local clock in UTC milliseconds.
     pub(super) deadline_ms: i64,
     /// Counts what the request costs.
     pub(super) meter: &'a Meter,
-    /// What a refusal means, in plain words, by its status.
+    /// Explains a refusal, by its HTTP status.
     pub(super) meaning: &'a (dyn Fn(u16) -> String + Send + Sync),
-    /// Where an answer's headers go before its body is read.
+    /// Receives an answer's headers before its body is read.
     pub(super) gate: Option<&'a HeaderGate>,
 }
 
@@ -67,8 +69,8 @@ impl Requester {
         Self { http, auth, clock, clock_skew_ms: AtomicI64::new(NEVER) }
     }
 
-    /// How many milliseconds the local clock was ahead at the last answer, never below 0; `None`
-    /// before the first.
+    /// How many milliseconds the local clock was ahead of JumpCloud's at the last answer, at least
+    /// 0; `None` before the first answer.
     pub(super) fn clock_skew_ms(&self) -> Option<i64> {
         Some(self.clock_skew_ms.load(Ordering::Relaxed)).filter(|skew_ms| *skew_ms != NEVER)
     }
@@ -145,7 +147,7 @@ impl Requester {
         Meter::add(&meter.requests, 1);
         let builder = self.build(request).header(auth.name, auth.value);
         let answer = self.send(builder, request).await.map_err(|mut error| {
-            // Should JumpCloud's message quote the credential.
+            // Removes the credential, in case JumpCloud's message quotes it.
             if let HttpError::Status { message: Some(message), .. } = &mut error {
                 *message = without(&auth.secret, message);
             }
@@ -245,8 +247,8 @@ fn count(error: &HttpError, meter: &Meter) {
     Meter::add(counter, 1);
 }
 
-/// What a status means and what to do: the request's own words where they differ from request to
-/// request.
+/// Explains a status and what to check. The request's own explanation is used for statuses whose
+/// meaning depends on the request.
 fn plain_words(code: u16, meaning: &dyn Fn(u16) -> String) -> String {
     match code {
         300..=399 => "JumpCloud redirects to another address, which is not followed".to_owned(),

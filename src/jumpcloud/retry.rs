@@ -1,4 +1,4 @@
-//! When a request is tried again, and after how long.
+//! Which failures are retried, and after which wait.
 
 use reqwest::StatusCode;
 
@@ -6,23 +6,23 @@ use crate::limits::{BACKOFF_FIRST_MS, BACKOFF_MAX_MS};
 use engine::cause::Cause;
 use engine::ports::InsightsError;
 
-/// Why a try gave no answer, by what comes next.
+/// Why a try failed, by what the caller does next.
 #[derive(Debug)]
 pub enum TryError {
-    /// Another try would fail the same way.
+    /// Do not retry: another try would fail the same way.
     Permanent(InsightsError),
-    /// The credential of this generation was refused.
+    /// The credential was refused: renew it and try once more.
     Unauthorized {
-        /// See [`AuthHeader`](super::AuthHeader).
+        /// The refused credential's generation, see [`AuthHeader`](super::AuthHeader).
         generation: u64,
-        /// What JumpCloud said.
+        /// JumpCloud's message.
         message: String,
     },
-    /// Another try may succeed.
+    /// Retry: another try may succeed.
     Transient {
         /// What happened.
         message: String,
-        /// The wait in milliseconds that JumpCloud asks for.
+        /// The wait in milliseconds that JumpCloud asked for, if it did.
         wait_ms: Option<u64>,
     },
 }
@@ -41,17 +41,17 @@ impl TryError {
     }
 }
 
-/// The wait in milliseconds before try `tried + 1` where JumpCloud names none: full jitter, from 0
-/// to a ceiling that doubles with each try, both inclusive.
+/// The wait in milliseconds before try `tried + 1` if JumpCloud does not ask for one: full jitter,
+/// from 0 to a ceiling that doubles with each try, both inclusive.
 pub(super) fn backoff_ms(tried: u32, random: [u8; 16]) -> u64 {
     let doubled = BACKOFF_FIRST_MS.saturating_mul(1 << tried.saturating_sub(1).min(20));
     let ceiling = doubled.min(BACKOFF_MAX_MS);
     let [a, b, c, d, ..] = random;
-    // A fraction of what lies between, in units of 2^-32.
+    // Scales the range by a random fraction in units of 2^-32.
     (u64::from(u32::from_be_bytes([a, b, c, d])) * (ceiling + 1)) >> 32
 }
 
-/// Whether another try may be answered differently.
+/// Whether another try may be answered with another status.
 pub(super) fn is_transient(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
 }

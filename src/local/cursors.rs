@@ -1,4 +1,4 @@
-//! [`Cursors`] on a folder: a file a stream, replaced under a lock.
+//! [`Cursors`] in a folder: one file per stream, replaced under a lock.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -18,7 +18,7 @@ pub struct FolderCursors {
 }
 
 impl FolderCursors {
-    /// Cursors in `folder`, which is made when it is needed.
+    /// Stores cursors in `folder`, which is created when the first one is written.
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
         Self { folder }
@@ -39,7 +39,8 @@ impl FolderCursors {
         }
     }
 
-    /// Reads, checks and replaces while no other process does. The lock ends with the file.
+    /// Reads, checks and replaces the item under an exclusive lock. The lock is released when the
+    /// lock file is closed.
     fn replace(&self, stream: &StreamId, update: &Update) -> io::Result<Option<Item>> {
         fs::create_dir_all(&self.folder)?;
         let lock = File::create(self.folder.join(".lock"))?;

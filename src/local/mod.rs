@@ -1,4 +1,4 @@
-//! The ports on a folder, for a person at a terminal: the same promises, without AWS.
+//! The ports on a folder, for the command line: the same guarantees as with AWS.
 //!
 //! ```text
 //! DIR/archive/events/service=…/date=…/…   what a SIEM reads
@@ -16,7 +16,7 @@ pub use cursors::FolderCursors;
 pub use objects::FolderObjects;
 pub use secret::KeySource;
 
-/// The name of the archive's bucket: a folder of that name.
+/// The name of the archive bucket, which is a folder of that name.
 pub const ARCHIVE: &str = "archive";
-/// The name of the state's bucket: a folder of that name.
+/// The name of the state bucket, which is a folder of that name.
 pub const STATE: &str = "state";

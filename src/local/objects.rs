@@ -1,4 +1,4 @@
-//! [`Objects`] on a folder: a bucket is a folder, a key a path below it.
+//! [`Objects`] in a folder: a bucket is a folder, and a key is a path below it.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
@@ -18,7 +18,7 @@ pub struct FolderObjects {
 }
 
 impl FolderObjects {
-    /// Objects below `root`, which is made when it is needed.
+    /// Stores objects below `root`, which is created when the first one is written.
     #[must_use]
     pub fn new(root: PathBuf) -> Self {
         Self { root }
@@ -36,7 +36,8 @@ impl FolderObjects {
         }
     }
 
-    /// Writes aside, then links to the key: a link is made or not made, and never over another.
+    /// Writes a temporary file, then links it to the key. A link is created atomically, and never
+    /// replaces an existing file.
     fn link(&self, path: &Path, body: &[u8]) -> io::Result<PutResult> {
         let aside = self.root.join(".aside");
         fs::create_dir_all(&aside)?;
@@ -67,7 +68,7 @@ impl Objects for FolderObjects {
         self.link(&path, &body).map_err(|error| failed(&path, error))
     }
 
-    /// There is no way to write but [`create`](Self::create).
+    /// Always true: only [`create`](Self::create) can write.
     async fn refuses_overwrite(&self, _bucket: &str, _key: &str) -> Result<bool, StoreError> {
         Ok(true)
     }

@@ -1,13 +1,14 @@
 //! A mock of JumpCloud, for demonstrations and tests.
 //!
-//! It plays the three hosts a collector talks to: Directory Insights (`/insights/directory/v1`),
-//! the console (`/api`) and the token endpoint (`/oauth2/token`). It follows JumpCloud's API
-//! description; where that is silent, or observation contradicts it, [`Behaviours`] has a switch.
+//! It represents the three hosts that a collector uses: Directory Insights
+//! (`/insights/directory/v1`), the console (`/api`) and the token endpoint (`/oauth2/token`). It
+//! follows JumpCloud's API description; where that is silent, or observation contradicts it,
+//! [`Behaviours`] has a switch.
 //!
 //! # Layout
 //!
-//! The core is pure: [`respond`] takes a [`World`], a virtual time and a [`Request`], and gives
-//! an [`Answer`] with an instruction for its [`Delivery`]. It knows no clock and no connection, so a
+//! The core is pure: [`respond`] takes a [`World`], a virtual time and a [`Request`], and returns
+//! an [`Answer`] with an instruction for its [`Delivery`]. It uses no clock and no connection, so a
 //! simulation can call it directly. [`MockServer`] puts a real HTTP server in front of it.
 //!
 //! | folder or file | concern |

@@ -38,7 +38,7 @@ async fn one_failure_is_tried_again_and_more_are_unclear() {
     }
 }
 
-/// Missing, about to be deleted, not decipherable, or no text: none of it passes by itself.
+/// Missing, about to be deleted, not decryptable, or not text: all of these are permanent errors.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_cannot_be_read_needs_somebody() {
     let error = |kind: &str| (400, format!(r#"{{"__type":"{kind}","Message":"so it is"}}"#));

@@ -24,7 +24,7 @@ async fn walk(environment: &Environment, limit: u32) -> Vec<Vec<Vec<u8>>> {
         if walk.passed(&PageSummary::of(&page, last_ms)).unwrap() == Step::End {
             return pages;
         }
-        assert!(pages.len() < 200, "the walk goes on and on");
+        assert!(pages.len() < 200, "the walk does not end");
     }
 }
 

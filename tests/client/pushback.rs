@@ -40,7 +40,7 @@ async fn a_retry_date_is_no_sooner_for_a_local_clock_that_is_ahead() {
     }
 }
 
-/// One that nobody can read is no wait for ever, nor none.
+/// A header that cannot be read leads to the usual wait, neither an endless one nor none.
 #[tokio::test]
 async fn an_unreadable_retry_after_is_as_good_as_none() {
     for text in ["soon", "-1", "1.5", ""] {

@@ -58,6 +58,6 @@ async fn no_redirect_is_followed() {
         assert_eq!(environment.answered(Host::Insights), [status]);
     }
     let elsewhere = elsewhere.into_std().unwrap();
-    let met = elsewhere.accept().expect_err("nobody came");
+    let met = elsewhere.accept().expect_err("no connection");
     assert_eq!(met.kind(), std::io::ErrorKind::WouldBlock);
 }

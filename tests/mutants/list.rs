@@ -3,7 +3,7 @@
 /// A change that must not survive.
 pub(crate) struct Mutant {
     pub(crate) name: &'static str,
-    /// File, text that stands there once, text in its place.
+    /// File, a text that occurs in it once, and its replacement.
     pub(crate) edits: &'static [(&'static str, &'static str, &'static str)],
 }
 

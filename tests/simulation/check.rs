@@ -33,7 +33,7 @@ pub(crate) fn whole_history(world: &World, schedule: &Schedule) -> Vec<String> {
 }
 
 /// Every entry is published, the cursor is at the last one, and no entry is missing in between. The
-/// cursor of a lane that was over may have been restored to when it was: nobody needs it any more.
+/// cursor of a retired lane may have been restored to an older state: no run needs it any more.
 fn journal(world: &World, stream: &StreamId) -> Result<(), String> {
     let seqs: Vec<u64> =
         world.store.entries.keys().filter(|(of, _)| of == stream).map(|(_, seq)| *seq).collect();
@@ -295,7 +295,7 @@ fn shown(event: &Event) -> String {
     format!("{} at {place_ms}, visible {late_ms} ms later", String::from_utf8_lossy(raw))
 }
 
-/// What a line of the quarantine stands for.
+/// What a line of the quarantine represents.
 enum Quarantined {
     Row(Vec<u8>),
     /// A row that was not fetched, by query and time.

@@ -97,7 +97,7 @@ impl Simulation {
 
     fn pause(&mut self, at: usize) {
         if self.is_scripted() {
-            // Longer than any lease: the others go on without it, and then it comes back.
+            // Longer than any lease: the others continue without it, and then it resumes.
             self.workers[at].resume_ms = lock(&self.world).now_ms + 2 * LEASE_MS_MAX;
             return;
         }

@@ -21,7 +21,7 @@ pub(crate) const DAY: i64 = 24 * HOUR;
 const NOON: i64 = 1_795_176_000_000 + 9 * HOUR;
 /// Clocks are off by up to this much.
 pub(crate) const SKEW_MS_MAX: i64 = 10 * MINUTE;
-/// The longest that a zombie stands still or a request is under way.
+/// The longest time for which a paused worker stops or a request takes.
 pub(crate) const DELAY_MS_MAX: i64 = 3 * HOUR;
 
 /// Whose events there are, where a schedule has more than one stream.

@@ -22,7 +22,7 @@ use crate::world::{Call, Local, Shared, World, lock};
 
 /// Workers that every schedule has.
 pub(crate) const WORKERS: usize = 3;
-/// With those that take over while others stand still.
+/// With those that take over while others are paused.
 const WORKERS_MAX: usize = 6;
 /// Faults that every schedule has.
 const FAULTS_MIN: u64 = 5;
@@ -40,7 +40,7 @@ pub(crate) struct Ending {
     pub(crate) effects: u64,
 }
 
-/// Whether a run that let others go first was woken: it goes on at once.
+/// Whether a run that let others go first was woken: then it continues at once.
 #[derive(Default)]
 struct Woken(AtomicBool);
 
@@ -80,7 +80,7 @@ pub(crate) struct Worker {
     pub(crate) run: Option<LocalBoxFuture<'static, Vec<StreamReport>>>,
     /// When it must have ended, by the world's clock; later, it has stood still.
     pub(crate) due_ms: i64,
-    /// It stands still until then.
+    /// It is paused until then.
     pub(crate) resume_ms: i64,
 }
 
@@ -176,7 +176,7 @@ impl Simulation {
             .wrong(format!("no stream got to now; the last outcomes are {outcomes:?}"));
     }
 
-    /// Until when something is still to come by itself.
+    /// Until when something is still scheduled to happen.
     fn latest_ms(&self) -> i64 {
         let world = lock(&self.world);
         let resumes = self
@@ -189,7 +189,7 @@ impl Simulation {
         resumes.chain(late).chain(truth).max().unwrap_or(0)
     }
 
-    /// Whether nobody is at work, and nothing under way.
+    /// Whether no worker is running and no request is in progress.
     fn is_idle(&self) -> bool {
         let world = lock(&self.world);
         self.workers.iter().all(|worker| worker.run.is_none()) && world.stragglers.is_empty()
@@ -293,7 +293,7 @@ impl Simulation {
         self.poll(at);
     }
 
-    /// Lets a worker go on as far as its answers take it.
+    /// Lets a worker continue as far as its answers allow.
     pub(crate) fn poll(&mut self, at: usize) {
         let Some(run) = self.workers[at].run.as_mut() else { return };
         let woken = Arc::new(Woken::default());
@@ -333,7 +333,7 @@ impl Simulation {
         self.advance_to(until_ms);
     }
 
-    /// Lets everything that can happen before `until_ms` happen, in an order of chance.
+    /// Lets everything that can happen before `until_ms` happen, in random order.
     fn advance_to(&mut self, until_ms: i64) {
         loop {
             self.resume();
@@ -360,13 +360,13 @@ impl Simulation {
         }
     }
 
-    /// Workers that stood still after an answer go on.
+    /// Resumes workers that were paused after an answer.
     fn resume(&mut self) {
         let now_ms = lock(&self.world).now_ms;
         for at in 0..self.workers.len() {
             if self.workers[at].resume_ms != 0 && self.workers[at].resume_ms <= now_ms {
                 self.workers[at].resume_ms = 0;
-                lock(&self.world).say(|| format!("w{at}  goes on"));
+                lock(&self.world).say(|| format!("w{at}  continues"));
                 self.poll(at);
             }
         }

@@ -38,7 +38,7 @@ counted! {
         HourReadAgain,
         Decided,
         DecidedNothing,
-        /// Our own entry stands there: an earlier try was made.
+        /// The entry is our own: an earlier try had succeeded.
         DecidedBefore,
         DecisionLost,
         PartCreated,
@@ -64,25 +64,25 @@ counted! {
 }
 
 counted! {
-    /// A fault, or something else that goes on around the engine.
+    /// A fault, or another event around the engine.
     Fault {
         /// The worker ends before the request is made.
         CrashBefore,
         /// It ends after the request was made, before the answer came.
         CrashAfter,
-        /// The request is made; the answer says that nobody knows.
+        /// The request takes effect; the answer is indeterminate.
         AnswerLost,
-        /// The request is not made; the answer says that nobody knows.
+        /// The request takes no effect; the answer is indeterminate.
         NotMade,
-        /// The answer says that nobody knows; the request is made much later.
+        /// The answer is indeterminate; the request takes effect much later.
         MadeLater,
         /// A request whose sender is gone is made later.
         OrphanMade,
         /// The request is made, its answer is lost, and the adapter makes it again.
         MadeTwice,
-        /// A zombie: the worker stands still, then makes the request.
+        /// A zombie: the worker is paused, then makes the request.
         PausedBefore,
-        /// A zombie: the worker stands still between request and answer.
+        /// A zombie: the worker is paused between request and answer.
         PausedAfter,
         /// JumpCloud answers 429 or 5xx, or nothing, as often as the client asks.
         PageUnavailable,
@@ -109,7 +109,7 @@ counted! {
 }
 
 counted! {
-    /// What a schedule has by itself.
+    /// Properties of a schedule.
     Circumstance {
         EndInclusive,
         EndExclusive,

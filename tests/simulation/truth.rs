@@ -241,7 +241,7 @@ impl Event {
         (names.join(&b'/'), self.time_ns)
     }
 
-    /// The service as it stands in keys.
+    /// The service as it is written in keys.
     pub(crate) fn label(&self) -> &'static str {
         match self.service {
             "" | "Odd/Service" => "_other",

@@ -1,5 +1,5 @@
-//! Whether paging goes on where it stood: a page that was asked for by the headers of another one
-//! is of no use if that one came otherwise.
+//! Checks that paging continues where it was: a page that was requested because of the headers of
+//! another one is of no use if that one came otherwise.
 
 use std::collections::HashMap;
 

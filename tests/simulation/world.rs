@@ -320,7 +320,7 @@ impl World {
     }
 }
 
-/// Counts what a schedule has by itself.
+/// Counts the properties of a schedule.
 fn circumstances(schedule: &Schedule, truth: &Truth, tally: &mut Tally) {
     use Circumstance::{EndExclusive, EndInclusive, LaneBesideLive, TwoQueries, TwoStreams};
     tally.met(if truth.ways.end_inclusive { EndInclusive } else { EndExclusive });

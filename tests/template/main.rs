@@ -219,7 +219,7 @@ fn schedule_gives_up_early_and_sends_the_example_event() {
 fn work_is_shared_through_a_queue_that_gives_up_after_five_tries() {
     let template = template();
     let queue = properties(&template, "WorkQueue");
-    assert!(queue.get("FifoQueue").is_none(), "one stuck stream would hold up the others");
+    assert!(queue.get("FifoQueue").is_none(), "one stream that fails would block the others");
     assert_eq!(queue["SqsManagedSseEnabled"], true);
     assert_eq!(
         queue["RedrivePolicy"],

@@ -1,4 +1,4 @@
-//! Who may do what, and what nobody may.
+//! Who may do what, and what is denied to everyone.
 
 use serde_json::Value;
 
@@ -230,7 +230,7 @@ fn topics_and_queues_take_messages_from_exactly_these() {
     assert_eq!((policy(2), policy(3)), (policy(1), policy(1)), "every reader as the first");
 }
 
-/// Of nobody's role but the function's: a service that acts for another account is refused.
+/// Only for the function's role: a service that acts for another account is refused.
 #[test]
 fn every_service_that_is_trusted_acts_for_this_account_alone() {
     for statement in allowed(&template()) {

@@ -139,6 +139,6 @@ fn the_dashboard_asks_for_messages_that_are_logged() {
         files.map(|file| fs::read_to_string(path(&format!("src/engine/{file}"))).unwrap()).concat();
     assert_eq!(messages.len(), 4, "{messages:?}");
     for message in messages {
-        assert!(source.contains(&format!("\"{message}\"")), "nobody logs `{message}`");
+        assert!(source.contains(&format!("\"{message}\"")), "no code logs `{message}`");
     }
 }

@@ -141,7 +141,7 @@ async fn a_profile_leads_to_the_stack() {
     let output = collector(&[&status[..], &["--profile", "audit"]].concat(), &variables);
     assert!(output.status.success(), "{}", text(&output));
     let output = collector(&status, &variables);
-    assert_eq!(output.status.code(), Some(1), "without it nobody knows the Region");
+    assert_eq!(output.status.code(), Some(1), "without it the Region is unknown");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! The events decided together: their lines by partition, their identities by slot, and the gzip
-//! bytes of the parts they become.
+//! A batch: the events that are decided together, with their lines by partition, their identities
+//! by slot, and the gzip bytes of the resulting parts.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +16,14 @@ use crate::limits::{
 };
 use crate::page::Page;
 
-/// When a batch closes.
+/// The limits at which a batch is closed.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchLimits {
-    /// Bytes of lines, as written.
+    /// Largest number of bytes of lines, as written.
     pub bytes: usize,
-    /// Events, those without a line among them.
+    /// Largest number of events, including those without a line.
     pub events: usize,
-    /// Partitions.
+    /// Largest number of partitions.
     pub partitions: usize,
 }
 
@@ -33,7 +33,7 @@ impl Default for BatchLimits {
     }
 }
 
-/// Events that are new, not yet decided.
+/// New events that are not decided yet.
 #[derive(Debug, Default)]
 pub struct Batch {
     parts: Vec<Part>,
@@ -46,10 +46,10 @@ pub struct Batch {
     written: Vec<u8>,
 }
 
-/// What is decided of an event.
+/// How an event is added to a batch.
 #[derive(Clone, Copy, Debug)]
 pub enum Addition<'a> {
-    /// It is archived with this line.
+    /// The event is archived with this line.
     Event(NewLine<'a>),
     /// It is quarantined with this line, see [`quarantine_line`].
     Quarantined(&'a [u8]),
@@ -57,8 +57,8 @@ pub enum Addition<'a> {
     Identity,
 }
 
-/// Which part a line goes into. Lines that strict JSON parsers reject have a part of their own in
-/// each partition, so that a reader that fails on them loses no other line.
+/// The part for a line. Lines that strict JSON parsers reject are in a part of their own per
+/// partition, so that a reader that fails on them loses no other line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Target {
     Partition { partition: Partition, has_lone_surrogates: bool },
@@ -72,24 +72,24 @@ struct Part {
     lines: Lines,
 }
 
-/// Who an event is to the batch.
+/// What a batch needs to know about a new event.
 #[derive(Clone, Copy, Debug)]
 pub struct NewEvent<'a> {
     /// The event's identity.
     pub identity: Identity,
     /// The slot it is kept in.
     pub slot: Slot,
-    /// Nanoseconds by which its line is sorted.
+    /// Nanoseconds by which its line is sorted within its part.
     pub order_ns: i128,
-    /// Milliseconds by which it is partitioned.
+    /// Milliseconds from which its partition's date is derived.
     pub partition_ms: i64,
-    /// Its service, as it stands in keys.
+    /// Its service, as it is written in keys.
     pub service: &'a str,
-    /// Its organization, as it stands in keys.
+    /// Its organization, as it is written in keys.
     pub organization: &'a str,
 }
 
-/// A part as it is written: one gzip member.
+/// A part in its final form: one gzip member.
 #[derive(Debug)]
 pub struct SealedPart {
     /// The partition's folders; `None` for the part of quarantined rows.
@@ -98,17 +98,17 @@ pub struct SealedPart {
     pub has_lone_surrogates: bool,
     /// The final bytes.
     pub gzip: Vec<u8>,
-    /// Of the final bytes.
+    /// SHA-256 of the final bytes.
     pub sha256: [u8; 32],
-    /// Lines.
+    /// The number of lines.
     pub events: usize,
-    /// Nanoseconds of the first line.
+    /// Time of the first line, in nanoseconds.
     pub first_ns: i128,
-    /// Nanoseconds of the last line.
+    /// Time of the last line, in nanoseconds.
     pub last_ns: i128,
 }
 
-/// What a batch becomes when it closes.
+/// A closed batch.
 #[derive(Debug)]
 pub struct Sealed {
     /// The parts, in the order their partitions were opened.
@@ -118,13 +118,13 @@ pub struct Sealed {
 }
 
 impl Batch {
-    /// Whether nothing was admitted.
+    /// Whether the batch has no event.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
     }
 
-    /// Bytes of the lines held, as written.
+    /// Bytes of the lines, as written.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -157,7 +157,8 @@ impl Batch {
                     || self.find(new_event, addition).is_some()))
     }
 
-    /// Adds an event. The page of a line that is a row's own bytes is held from then on.
+    /// Adds an event. If its line is a row's own bytes, the page of the row is kept in memory from
+    /// then on.
     pub fn add(&mut self, layout: &KeyLayout, new_event: &NewEvent<'_>, addition: Addition<'_>) {
         let line = match addition {
             Addition::Event(line) => Some(line),
@@ -174,8 +175,9 @@ impl Batch {
         self.identities.entry(new_event.slot).or_default().push(new_event.identity);
     }
 
-    /// Tells that all rows of a page are admitted. A page that brought little else than what was
-    /// known is not held for its few lines: what is held is bounded by the lines.
+    /// Must be called after all rows of a page were added. If the page has only few new lines, they
+    /// are copied and the page is no longer kept in memory, so that the memory used is bounded by
+    /// the lines.
     pub fn leave(&mut self, page: &Page) {
         let lines: usize = self.parts.iter().map(|part| part.lines.bytes_in(page)).sum();
         if lines < page.len() / 4 * PAGE_HELD_QUARTERS_MIN {

@@ -1,24 +1,23 @@
-//! The lines of a part until they are compressed: where each of them lies, and how they are put
-//! side by side.
+//! The lines of a part until they are compressed: the position of each in memory, and their order.
 //!
-//! Most lines are an event's own bytes. They stay in the page they came with, and are copied once:
-//! to where they are compressed.
+//! Most lines are an event's own bytes. They stay in the page of the event, and are copied only
+//! once, into the buffer that is compressed.
 
 use std::ops::Range;
 
 use crate::json::surrogates;
 use crate::page::{Extract, Page, Row};
 
-/// A line that is to be added.
+/// A line to be added.
 #[derive(Clone, Copy, Debug)]
 pub enum NewLine<'a> {
     /// A row's own bytes, which stay in their page.
     Row(&'a Page, &'a Row),
-    /// A line that was written; see [`NewLine::written`].
+    /// A line that differs from the row's bytes; see [`NewLine::written`].
     Written(Written<'a>),
 }
 
-/// A line with its line feed, and what was found in it: it is asked for more than once.
+/// A line with its line feed, and whether it has a lone surrogate, which is needed several times.
 #[derive(Clone, Copy, Debug)]
 pub struct Written<'a> {
     text: &'a [u8],
@@ -26,7 +25,7 @@ pub struct Written<'a> {
 }
 
 impl<'a> NewLine<'a> {
-    /// The line of these bytes, which end with a line feed.
+    /// A line of these bytes, which must end with a line feed.
     #[must_use]
     pub fn written(text: &'a [u8]) -> Self {
         let has_lone_surrogate = surrogates::lone(text).next().is_some();
@@ -42,7 +41,7 @@ impl<'a> NewLine<'a> {
         }
     }
 
-    /// Whether strict JSON parsers reject it for an escape of a lone surrogate.
+    /// Whether the line has an escape of a lone surrogate, for which strict JSON parsers reject it.
     #[must_use]
     pub fn has_lone_surrogate(&self) -> bool {
         match self {
@@ -52,7 +51,7 @@ impl<'a> NewLine<'a> {
     }
 }
 
-/// The lines of one part, in the order they came.
+/// The lines of one part, in the order in which they were added.
 #[derive(Debug, Default)]
 pub(crate) struct Lines(Vec<Line>);
 
@@ -63,28 +62,28 @@ struct Line {
     text: Text,
 }
 
-/// Where a line lies.
+/// The position of a line in memory.
 #[derive(Debug)]
 enum Text {
     /// In a page, without a line feed.
     Page(Extract),
-    /// Among the lines that had to be written, with its line feed.
+    /// In the buffer of written lines, with its line feed.
     Written(Range<usize>),
 }
 
-/// What is told of a part's lines once they are in order.
+/// Properties of a part's lines after they were sorted.
 #[derive(Debug, Default)]
 pub(crate) struct Ordered {
-    /// How many.
+    /// The number of lines.
     pub(crate) count: usize,
-    /// Nanoseconds of the first one.
+    /// Time of the first one, in nanoseconds.
     pub(crate) first_ns: i128,
-    /// Nanoseconds of the last one.
+    /// Time of the last one, in nanoseconds.
     pub(crate) last_ns: i128,
 }
 
 impl Lines {
-    /// Adds a line; what does not lie in a page is appended to `written`.
+    /// Adds a line. If it is not a row's own bytes, it is appended to `written`.
     pub(crate) fn add(&mut self, order_ns: i128, line: NewLine<'_>, written: &mut Vec<u8>) {
         let text = match line {
             NewLine::Row(page, row) => Text::Page(page.extract(row)),
@@ -99,7 +98,8 @@ impl Lines {
         extracts.map(|extract| extract.bytes().len()).sum()
     }
 
-    /// Copies the lines that lie in `page` to `written`, so that the page is no longer held.
+    /// Copies the lines that are in `page` to `written`, so that the page is no longer kept in
+    /// memory.
     pub(crate) fn leave(&mut self, page: &Page, written: &mut Vec<u8>) {
         for line in &mut self.0 {
             if let Some(extract) = line.text.in_page(page) {
@@ -133,7 +133,7 @@ impl Text {
         Self::Written(start..written.len())
     }
 
-    /// With its line feed.
+    /// Length in bytes, including the line feed.
     fn len(&self) -> usize {
         match self {
             Self::Page(extract) => extract.bytes().len() + 1,

@@ -1,4 +1,4 @@
-//! The rows of a page: what is new goes into the batch, and the batch is decided when it is full.
+//! Adds the new rows of a page to the batch, and decides the batch whenever it is full.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,8 @@ use crate::stream::{Scope, is_object_id};
 use crate::time;
 
 impl Reader<'_> {
-    /// Takes what is new of a page into the batch. The page is whole: it was read to its end.
+    /// Adds the rows of `page` that are not in the index to the batch. The page is complete: it was
+    /// read to its end before. `before_ms` is the position before its first row.
     pub(super) async fn admit(
         &mut self,
         page: &Page,
@@ -159,16 +160,16 @@ impl Reader<'_> {
     }
 }
 
-/// What becomes of a row.
+/// What is decided about a row.
 enum Fate<'a> {
     Archived(NewLine<'a>),
-    /// Its identity is decided, without a line.
+    /// Only its identity is decided; it has no line.
     Filtered,
     Quarantined(&'static str),
 }
 
-/// What becomes of a row that is new, by why it is refused and the line that is made of it: none of
-/// a row that the filter leaves out. What is no event of this stream is never filtered.
+/// What is decided about a new row. `refused` is the reason to quarantine it; `line` is its line,
+/// or `None` if the filter leaves it out. A refused row is never filtered.
 fn fate<'a>(refused: Option<&'static str>, line: Option<NewLine<'a>>) -> Fate<'a> {
     match (refused, line) {
         (Some(reason), _) => Fate::Quarantined(reason),
@@ -203,7 +204,7 @@ fn label(organization: Option<&[u8]>) -> Option<&str> {
 /// Why an event is quarantined that an alarm names apart from the others.
 const FOREIGN: &str = "names another organization than the one asked for";
 
-/// Why a row cannot be archived as an event.
+/// The reason to quarantine a row; `None` if it is an event of this stream.
 fn refusal(row: &Row, organization: Option<&[u8]>, scope: &Scope) -> Option<&'static str> {
     match (&row.kind, scope) {
         (RowKind::Broken(reason), _) => Some(reason),

@@ -1,4 +1,4 @@
-//! A stream's birth, and the rebuilding of a cursor that was lost.
+//! The creation of a stream, and the rebuilding of a cursor that was lost.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ impl Engine {
     /// Event time at which the stream's ownership begins; none before its birth.
     ///
     /// # Errors
-    /// [`RunError`] if its birth certificate cannot be read.
+    /// [`RunError`] if the birth certificate exists but cannot be read.
     pub(crate) async fn origin_ms(&self, stream: &StreamId) -> Result<Option<i64>, RunError> {
         let bytes = self.certificate(stream).await?;
         let certificate = bytes.map(|bytes| certificate_of(stream, &bytes)).transpose()?;
@@ -58,11 +58,12 @@ impl Engine {
         self.objects.get(&self.settings.state_bucket, &certificate_key(stream)).await
     }
 
-    /// Creates the certificate. Whoever loses the race reads the winner's.
+    /// Creates the certificate, and returns its bytes. If another writer created it first, returns
+    /// the bytes of that one.
     async fn certify(&self, stream: &StreamId) -> Result<Bytes, RunError> {
         let now_ms = self.now_ms();
         let (origin_ms, end_ms) = match stream.lane_day_ms() {
-            // Who users were before cannot be asked.
+            // JumpCloud lists only the users of now, so there is nothing to look back for.
             None if stream.is_users() => (now_ms, None),
             None => (now_ms - self.settings.start_lookback_ms, None),
             Some(day_ms) => {
@@ -138,7 +139,8 @@ impl Engine {
         Ok(Cursor { seq: seq.saturating_sub(1), head_hash: entry.header.previous, ..newborn })
     }
 
-    /// Asks one row of JumpCloud, if this process has had no answer yet: an answer tells the time.
+    /// Requests one row from JumpCloud if this process has had no answer yet: the `Date` of the
+    /// answer shows how far the local clock is ahead.
     pub(super) async fn measure_clock_skew(
         &self,
         stream: &StreamId,
@@ -177,7 +179,7 @@ impl Engine {
 }
 
 impl Writer<'_> {
-    /// On a cold start: the cursor must be one of this stream's birth.
+    /// On a cold start: checks that the cursor has the epoch of the stream's birth certificate.
     pub(super) async fn check_certificate(&self) -> Result<(), RunError> {
         let key = certificate_key(self.stream);
         let bytes = self.engine.certificate(self.stream).await?;
@@ -192,13 +194,13 @@ impl Writer<'_> {
         }
     }
 
-    /// On a cold start, where entry `n + 1` was absent: there must be none beyond it. `false`: it is
-    /// there by now, another run has decided it.
+    /// On a cold start, if entry `n + 1` was absent: checks that there is no entry beyond it.
+    /// Returns `false` if entry `n + 1` exists by now, because another run has decided it.
     pub(super) async fn check_journal_end(&self) -> Result<bool, RunError> {
         let head = entry_key(self.stream, self.cursor.seq);
         let next = entry_key(self.stream, self.cursor.seq + 1);
         let prefix = journal_prefix(self.stream);
-        // One listing shows both: entries are created in order.
+        // One listing shows both, because entries are created in order.
         let beyond = self.engine.objects.list(self.state_bucket(), &prefix, &head, 1).await?;
         match beyond.first() {
             None => Ok(true),

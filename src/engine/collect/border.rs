@@ -1,8 +1,8 @@
-//! Whose a row is that lies where a lane ends, if its timestamp cannot be read.
+//! Which stream owns a row at the end of a lane if the row's timestamp cannot be read.
 //!
-//! JumpCloud may take the upper bound of a window inclusively. A row's own timestamp tells then
-//! that it is the next stream's; without one, only JumpCloud knows: a window that begins at the
-//! border holds the row or does not.
+//! JumpCloud may treat the upper bound of a window as inclusive. A row's own timestamp shows
+//! whether it belongs to the next stream. Without one, a second request decides: whether JumpCloud
+//! returns the row for a window that begins where the lane ends.
 
 use std::collections::BTreeSet;
 
@@ -16,8 +16,8 @@ use crate::read::{PageSummary, Positions, Step, Walk, position};
 use crate::time::Window;
 
 impl Reader<'_> {
-    /// Puts rows of `page` at the end of the reading that lie there, where that is the lane's end
-    /// and the page leaves it open.
+    /// If the reading ends where the lane ends, moves those rows of `page` to the end of the
+    /// reading that belong to the next stream and have no readable timestamp.
     pub(super) async fn settle_border(
         &mut self,
         positions: &mut Positions,
@@ -40,7 +40,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// What JumpCloud has in the first millisecond behind the reading.
+    /// The identities of the rows that JumpCloud returns for the first millisecond after the
+    /// reading.
     async fn read_border(&mut self, reading: &Reading) -> Result<BTreeSet<Identity>, RunError> {
         let border_ms = reading.window.end_ms;
         let mut walk =

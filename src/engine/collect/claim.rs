@@ -20,18 +20,18 @@ pub(super) enum Claim {
     Busy,
 }
 
-/// What is left to write when the work is done.
+/// What the release has to write besides the result of the run.
 #[derive(Default)]
 pub(super) struct Unwritten {
-    /// The cursor, if its reading state is still to be written.
+    /// The cursor, if its reading state was not written yet.
     pub(super) cursor: Option<Cursor>,
-    /// The lane is finished with this run.
+    /// Whether this run has finished the lane.
     pub(super) is_finished: bool,
 }
 
 impl Engine {
-    /// Counts a failure of a stream that could not even be born, so that it does not fail in
-    /// silence for ever. Returns the failures in a row.
+    /// Records a failure of a stream that could not even be created, so that repeated failures are
+    /// noticed. Returns the number of failures in a row.
     pub(super) async fn record_failure_before_creation(
         &self,
         request: &RunRequest<'_>,
@@ -51,10 +51,10 @@ impl Engine {
         }
     }
 
-    /// Gives the stream's place in the queue back. If that fails, it is taken for lost in time.
+    /// Marks the stream as no longer queued. If that fails, the mark expires by its time.
     pub(crate) async fn unqueue(&self, stream: &StreamId) {
         if let Err(error) = self.cursors.update(stream, &lease::unqueue()).await {
-            tracing::warn!(%stream, %error, "the place in the queue stays taken for a while");
+            tracing::warn!(%stream, %error, "the stream counts as queued until its message expires");
         }
     }
 
@@ -74,7 +74,7 @@ impl Engine {
                 return Ok(Claim::Mine(item));
             }
             match self.cursors.get(stream).await? {
-                // A retry inside the adapter met its own first try.
+                // The adapter retried a request whose first try had succeeded: the claim is ours.
                 Some(item)
                     if text(&item, attribute::LEASE_OWNER).is_ok_and(|found| found == owner) =>
                 {
@@ -88,8 +88,8 @@ impl Engine {
         }
     }
 
-    /// The run's last update: removes the lease, keeps how it went, and writes reading state that
-    /// needed no entry. If another run has moved on, there is nothing of ours to write or remove.
+    /// The run's last update: removes the lease, records the result, and writes reading state that
+    /// needed no entry. If another run has claimed the stream since, nothing is written or removed.
     pub(super) async fn release(
         &self,
         request: &RunRequest<'_>,
@@ -118,7 +118,7 @@ impl Engine {
                 return Ok(());
             }
         }
-        // Its reading state was not written: whether the lane is finished is open.
+        // The reading state was not written, so the table does not show that the lane is finished.
         let finished_ms = release.finished_ms.filter(|_| !is_unwritten);
         let release = Release { finished_ms, ..release };
         let update = released(Update::default(), release);

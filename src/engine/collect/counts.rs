@@ -1,4 +1,4 @@
-//! Hourly counts: JumpCloud's own, and the index's.
+//! Hourly counts of events: JumpCloud's, and those of the index.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::ports::{InsightsError, Meter, PageRequest, StoreError};
 use crate::stream::StreamId;
 use crate::time::{self, Window};
 
-/// Counts by an hour's first millisecond.
+/// Number of events by the hour's first millisecond.
 pub(crate) type Counts = BTreeMap<i64, i64>;
 
 impl Engine {
@@ -27,7 +27,7 @@ impl Engine {
         self.counted_by(&self.settings.queries, stream, hours, deadline_ms, meter).await
     }
 
-    /// The same of other queries than those configured.
+    /// The same for other queries than those configured.
     pub(crate) async fn counted_by(
         &self,
         queries: &[Query],
@@ -51,7 +51,7 @@ impl Engine {
         Ok(most)
     }
 
-    /// The index's counts at head `head`, from the hour of `first_ms` on: one listing.
+    /// The index's counts at entry `head`, from the hour of `first_ms` on, with one listing.
     pub(crate) async fn indexed(
         &self,
         stream: &StreamId,

@@ -1,4 +1,4 @@
-//! Decide and advance: how a batch becomes a journal entry, and the cursor moves to it.
+//! Decide and advance: a batch becomes a journal entry, and the cursor moves to it.
 
 use std::collections::BTreeMap;
 
@@ -18,12 +18,12 @@ use crate::limits::CREATE_TRIES_MAX;
 use crate::ports::{ObjectMeta, PutResult, StoreError};
 
 impl Writer<'_> {
-    /// Decides the batch together with the reading state it leads to, publishes and advances it. The
-    /// batch is empty then.
+    /// Decides the batch together with the reading state it leads to, publishes it and advances the
+    /// cursor. Afterwards the batch is empty.
     ///
     /// # Errors
-    /// [`Stop::Overtaken`] if another writer was first: the batch, and all progress since the table
-    /// was last written, are dropped.
+    /// [`Stop::Overtaken`] if another writer has created the entry first: the batch, and all
+    /// progress since the table was last written, are dropped.
     pub(super) async fn decide(
         &mut self,
         batch: &mut Batch,
@@ -43,7 +43,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Turns the batch into an entry, and the slots it adds to into what they will be.
+    /// Makes the entry of the batch, and the contents of the slots that it results in.
     fn seal(
         &mut self,
         batch: &mut Batch,
@@ -89,9 +89,10 @@ impl Writer<'_> {
         Ok((Entry::encode(header, &identities, &bodies), slots))
     }
 
-    /// Creates the entry. `false`: another writer's stands there.
+    /// Creates the entry. Returns `false` if another writer's entry exists at its number.
     ///
-    /// An answer that leaves it open is settled by looking: our nonce means that it was us.
+    /// If the answer is indeterminate, the entry is read: if it has our nonce, our request had
+    /// succeeded.
     async fn create_entry(&self, entry: &Entry) -> Result<bool, RunError> {
         let key = entry_key(self.stream, entry.header.seq);
         let meta = ObjectMeta {
@@ -121,7 +122,8 @@ impl Writer<'_> {
         Err(RunError::transient(Cause::new(format!("{key} could not be created: {cause}"), cause)))
     }
 
-    /// Entry `seq`, checked against its own hash and its place; `None` only if there is none.
+    /// Reads entry `seq` and checks its hash, stream, number, epoch and predecessor. `None` only if
+    /// it is certain that there is none.
     pub(super) async fn read_entry(&self, seq: u64) -> Result<Option<Entry>, RunError> {
         let key = entry_key(self.stream, seq);
         let Some(bytes) = self.engine.objects.get(self.state_bucket(), &key).await? else {
@@ -142,7 +144,8 @@ impl Writer<'_> {
         Ok(Some(entry))
     }
 
-    /// Moves the cursor to `entry`. Losing the race to another run that does the same is success.
+    /// Moves the cursor to `entry`. If another run has already moved it there or further, that is
+    /// success.
     pub(super) async fn advance(&mut self, entry: &Entry) -> Result<(), RunError> {
         let hash = entry.hash();
         loop {
@@ -155,7 +158,7 @@ impl Writer<'_> {
             if found.is_some_and(|found| found >= entry.header.seq) {
                 break;
             }
-            // Another run has written reading state at this seq: its frontier stays.
+            // Another run has written reading state at this `seq`: its frontier is kept.
             let frontier_ms = number(&item, attribute::FRONTIER_MS).unwrap_or(i64::MIN);
             if found != Some(self.cursor.seq) || frontier_ms <= self.cursor.state.frontier_ms {
                 let (found, seq) = (found.unwrap_or(0), entry.header.seq);

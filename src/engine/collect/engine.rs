@@ -1,4 +1,4 @@
-//! The engine: the world, the settings, and what a process keeps between runs.
+//! The engine: the ports, the settings, and what a process keeps between runs.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,15 +10,15 @@ use crate::ports::{Clock, Console, Cursors, Insights, Objects, StoreError};
 use crate::settings::Settings;
 use crate::stream::StreamId;
 
-/// Runs over one stream at a time.
+/// Makes runs, each over one stream.
 pub struct Engine {
-    /// JumpCloud.
+    /// JumpCloud's Directory Insights API.
     pub insights: Arc<dyn Insights>,
-    /// JumpCloud's lists.
+    /// JumpCloud's console API, for lists of organizations and users.
     pub console: Arc<dyn Console>,
-    /// Both buckets.
+    /// The archive bucket and the state bucket.
     pub objects: Arc<dyn Objects>,
-    /// The table.
+    /// The table of cursors.
     pub cursors: Arc<dyn Cursors>,
     /// Time and randomness.
     pub clock: Arc<dyn Clock>,
@@ -30,7 +30,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine that has kept nothing yet.
+    /// Creates an engine that keeps no slots yet.
     #[must_use]
     pub fn new(
         insights: Arc<dyn Insights>,
@@ -44,7 +44,7 @@ impl Engine {
         Self { insights, console, objects, cursors, clock, settings, batch_limits, warm }
     }
 
-    /// Every stream that was ever created.
+    /// Every stream that has a birth certificate.
     ///
     /// # Errors
     /// [`StoreError`] if the state bucket cannot be listed.
@@ -54,13 +54,14 @@ impl Engine {
         Ok(keys.iter().filter_map(|key| certificate::stream_of(key)).collect())
     }
 
-    /// Now, for everything stored: the local clock, lowered by how far it was ahead of JumpCloud's.
+    /// The current time for everything that is stored, UTC milliseconds: the local clock minus how
+    /// far it was ahead of JumpCloud's at its last answer.
     pub(crate) fn now_ms(&self) -> i64 {
         self.clock.now_ms() - self.insights.clock_skew_ms().unwrap_or(0)
     }
 
-    /// The slots kept from the last run, if `head_hash` is the head they were kept at; and whether
-    /// this process meets the stream for the first time.
+    /// The slots that were kept from the stream's last run, if they were kept at `head_hash`, and
+    /// whether this is the process's first run over the stream.
     pub(super) fn take_warm(&self, stream: &StreamId, head_hash: &str) -> (Slots, bool) {
         let kept = self.warm.lock().unwrap_or_else(PoisonError::into_inner).take(stream);
         let is_cold = kept.is_none();
@@ -68,7 +69,7 @@ impl Engine {
         (kept.unwrap_or_else(|| Slots::at(head_hash)), is_cold)
     }
 
-    /// Keeps a stream's slots for its next run.
+    /// Keeps a stream's slots for its next run in this process.
     pub(super) fn keep_warm(&self, stream: &StreamId, slots: Slots) {
         self.warm.lock().unwrap_or_else(PoisonError::into_inner).keep(stream, slots);
     }

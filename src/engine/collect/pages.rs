@@ -1,7 +1,7 @@
-//! The pages of one query: requested one ahead, admitted whole.
+//! Reads the pages of one query. Each is requested one ahead and used only when it is complete.
 //!
-//! The headers of a page tell what to ask next before its body has arrived. That is asked at once,
-//! and kept if the page turns out to be what its headers said.
+//! The headers of a page show which page to request next before its body has arrived. That page is
+//! requested at once, and used if the first page turns out to be what its headers announced.
 
 use std::sync::Arc;
 
@@ -16,26 +16,26 @@ use crate::ports::{Incoming, InsightsError, PageRequest};
 use crate::read::{OversizeStep, PageSummary, ReadingKind, RowCount, Step, Walk, position, window};
 use crate::time::Window;
 
-/// What the share says about another page.
+/// Whether the allowance leaves time and pages for another page.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum PageBudget {
     ForMore,
     None,
-    /// The time is over before the reading has passed the millisecond it began in.
+    /// The time is over, and the reading is still in the millisecond in which it began.
     Dense,
 }
 
-/// A page that was asked for by the headers of the one before.
+/// A page that was requested because of the headers of the page before it.
 struct Foreseen {
     ask: Ask,
     incoming: Incoming,
 }
 
 impl Reader<'_> {
-    /// Pages through one query, from where the reading is.
+    /// Reads one query page by page, from the reading's `at_ms`.
     ///
-    /// Neither pages nor a share end it before it has passed the millisecond it began in: it
-    /// would begin there again and again.
+    /// The allowance does not end it before it has passed the millisecond in which it began:
+    /// otherwise every run would begin there again.
     pub(super) async fn read_query(
         &mut self,
         kind: ReadingKind,
@@ -110,7 +110,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The state once everything before `at_ms` is decided.
+    /// The reading state after everything before `at_ms` is decided.
     pub(super) fn reached(&self, kind: ReadingKind, reading: &Reading, at_ms: i64) -> ReadingState {
         window::reached(&self.writer.cursor.state, kind, reading, at_ms, self.rows.before(at_ms))
     }
@@ -143,8 +143,9 @@ impl Reader<'_> {
         (left == PageBudget::ForMore).then(ask)
     }
 
-    /// The page behind one of `page_bytes`, on its way if it may be: the foreseen one, if it is what
-    /// is asked for. The body of none comes beside a large page.
+    /// The request for the page after one of `page_bytes` bytes: the foreseen one, if that is the
+    /// request to make, or a new one. While a large page is in memory, the body of the next one is
+    /// not received.
     async fn requested(
         &self,
         walk: &Walk,
@@ -179,7 +180,8 @@ impl Reader<'_> {
         })
     }
 
-    /// What the share says once `pages` pages have come, the last one `page_bytes` long.
+    /// Whether another page may be requested after `pages` pages, the last one of `page_bytes`
+    /// bytes.
     fn page_budget(
         &self,
         has_passed: bool,

@@ -1,4 +1,4 @@
-//! Publish: the objects of an entry, from exactly its bytes.
+//! Publish: writes the objects of an entry, from exactly its bytes.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::limits::{CREATE_TRIES_MAX, WRITES_AT_ONCE};
 use crate::ports::{ObjectMeta, PutResult, StoreError};
 
 impl Writer<'_> {
-    /// Writes the entry's parts, from exactly its bytes.
+    /// Writes the entry's parts. Succeeds only if all of them exist.
     pub(super) async fn publish_parts(&mut self, entry: &Entry) -> Result<(), RunError> {
         let writes = entry.header.parts.iter().map(|part| {
             let mut metadata = vec![
@@ -39,7 +39,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Writes one part. Returns whether it is new.
+    /// Writes one part. Returns whether this run created it.
     async fn write_part(
         &self,
         entry: &Entry,
@@ -57,7 +57,8 @@ impl Writer<'_> {
         Ok(is_new)
     }
 
-    /// Writes the slot objects the entry results in; only when all of its parts are there.
+    /// Writes the slot objects that the entry results in. Must not be called before all of the
+    /// entry's parts exist.
     pub(super) async fn publish_slots(
         &self,
         entry: &Entry,
@@ -76,7 +77,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Creates an object, or finds it there with the same bytes. Returns whether it is new.
+    /// Creates an object, or checks that an existing one has the same SHA-256. Returns whether this
+    /// run created it.
     async fn create_same(
         &self,
         bucket: &str,
@@ -110,7 +112,7 @@ impl Writer<'_> {
                 let what = format!("its SHA-256 is {found}, the journal's {ours}");
                 Err(RunError::damaged(&format!("{bucket}/{key}"), what))
             }
-            // A reader that removes what it has read was faster.
+            // A reader has already removed the object after it was created.
             None => Ok(()),
         }
     }

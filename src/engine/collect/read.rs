@@ -16,16 +16,16 @@ use crate::ports::InsightsError;
 use crate::read::{Plan, ReadingKind, SweepUrgency, comparison, sweep, window};
 use crate::time::Window;
 
-/// What a kind of reading may take of a run.
+/// The part of a run that one kind of reading may use.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReadAllowance {
-    /// Its time ends here, on the local clock.
+    /// When its time ends, UTC milliseconds of the local clock.
     pub(super) until_ms: i64,
-    /// Its pages end when the run has used this many.
+    /// It may request pages until the whole run has used this many.
     pub(super) pages: u64,
 }
 
-/// JumpCloud's hourly counts, or why there are none.
+/// JumpCloud's hourly counts, or why they cannot be had.
 type Counted = Result<Counts, InsightsError>;
 
 impl<'e> Reader<'e> {
@@ -108,9 +108,9 @@ impl<'e> Reader<'e> {
         Ok(Progress::Complete)
     }
 
-    /// Asks for hourly counts while the head is read, if they are to be compared once it has been:
-    /// counts of a little earlier are no larger. Where a reading was interrupted, how far this run
-    /// gets is open.
+    /// Requests hourly counts while the head is being read, if they are to be compared afterwards.
+    /// Counts that are a little older are not larger, so they are safe to use. If a reading was
+    /// interrupted, it is not known yet how far this run gets, so nothing is requested.
     fn counts_ahead(&self) -> impl Future<Output = Option<Counted>> + use<'e> {
         let now_ms = self.engine.now_ms();
         let mut read = self.writer.cursor.clone();
@@ -134,8 +134,8 @@ impl<'e> Reader<'e> {
         now_ms - last_ms >= self.engine.settings.sweep_every_ms
     }
 
-    /// Compares hourly counts, if that is due; returns how much a full sweep is wanted then. If
-    /// JumpCloud gives no counts, that fails no run.
+    /// Compares hourly counts, if that is due, and returns how soon a full sweep is due afterwards.
+    /// If JumpCloud's counts cannot be had, the run does not fail.
     async fn compare(&mut self, ahead: Option<Counted>) -> Result<SweepUrgency, RunError> {
         let settings = &self.engine.settings;
         let now_ms = self.engine.now_ms();
@@ -164,7 +164,7 @@ impl<'e> Reader<'e> {
         Ok(compared.urgency)
     }
 
-    /// Reads the hours that begin at `hours_ms` again, cut at the origin, and nothing else.
+    /// Reads the hours that begin at `hours_ms` again, cut at the origin, and reads nothing else.
     pub(super) async fn repair(&mut self, hours_ms: &[i64]) -> Result<Progress, Stop> {
         self.batch = Batch::default();
         self.engine.measure_clock_skew(self.stream, &self.meter, &self.budget).await?;

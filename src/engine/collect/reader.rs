@@ -1,4 +1,4 @@
-//! What a run reads with: the batch that is being filled, what it counts, and the writer that
+//! The reading side of a run: the batch that is being filled, its counts, and the writer that
 //! decides it.
 
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(super) struct Reader<'e> {
 }
 
 impl<'e> Reader<'e> {
-    /// A reader that has read nothing yet.
+    /// Creates a reader with an empty batch.
     pub(super) fn new(writer: Writer<'e>, budget: Budget, meter: Arc<Meter>) -> Self {
         let (engine, stream) = (writer.engine, writer.stream);
         Self {

@@ -16,7 +16,7 @@ use crate::report::{Outcome, StreamReport};
 use crate::stream::StreamId;
 
 impl Engine {
-    /// One run over `stream`. Never fails as such: what went wrong is in the report.
+    /// Makes one run over `stream`. It never returns an error: a failure is in the report.
     pub async fn run(
         &self,
         stream: &StreamId,
@@ -97,7 +97,8 @@ impl Engine {
         report.gaps = Some(cursor.state.gaps());
         report.set_position(&cursor, self.now_ms());
         self.keep_warm(stream, slots);
-        // A run that failed may have decided what nobody has published yet: it must be seen again.
+        // A run that failed may have decided an entry that is not published yet, so the lane needs
+        // another run.
         let is_finished =
             report.error.is_none() && window::is_finished(&cursor, self.settings.late_horizon_ms);
         (report, Unwritten { cursor: has_unstored.then_some(cursor), is_finished })

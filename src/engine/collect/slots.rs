@@ -1,4 +1,4 @@
-//! The slots of the index that a run has loaded, and may keep for the next one.
+//! The slots of the index that a run has loaded, and which the process may keep for the next run.
 
 use std::collections::HashMap;
 
@@ -8,14 +8,15 @@ use crate::limits::WARM_IDENTITY_BYTES_MAX;
 use crate::stream::StreamId;
 use crate::time;
 
-/// Slots as they are at one head. Used in a later run only if its claimed cursor has that head.
+/// Slots as they are at one head. A later run uses them only if the cursor it claimed has that
+/// head.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     head_hash: String,
     loaded: HashMap<Slot, LoadedSlot>,
 }
 
-/// One slot: its object's key, none before the first, and what it holds.
+/// One loaded slot: its identities, and the key of its object, `None` if there is no object yet.
 #[derive(Clone, Debug)]
 pub(super) struct LoadedSlot {
     pub(super) key: Option<String>,
@@ -23,7 +24,7 @@ pub(super) struct LoadedSlot {
 }
 
 impl Slots {
-    /// No slots yet of the head `head_hash`.
+    /// An empty set of slots at the head `head_hash`.
     pub(super) fn at(head_hash: &str) -> Self {
         Self { head_hash: head_hash.to_owned(), loaded: HashMap::new() }
     }
@@ -40,7 +41,7 @@ impl Slots {
         self.loaded.get(&slot)
     }
 
-    /// Whether the identity was decided. The slot has been loaded.
+    /// Whether the identity was already decided. The slot must have been loaded.
     pub(super) fn contains(&self, slot: Slot, identity: &Identity) -> bool {
         self.loaded.get(&slot).is_some_and(|slot| slot.ids.contains(identity))
     }
@@ -49,7 +50,7 @@ impl Slots {
         self.loaded.insert(slot, loaded);
     }
 
-    /// What is held may be of an older head: another writer has decided.
+    /// Drops all slots: another writer has decided an entry, so they may be of an older head.
     pub(super) fn forget(&mut self) {
         self.loaded.clear();
     }
@@ -68,7 +69,7 @@ impl Slots {
     }
 }
 
-/// Slots of many streams, kept between runs: those used last, as far as they fit.
+/// The slots of many streams, kept between runs: those used most recently, as far as they fit.
 #[derive(Debug, Default)]
 pub(super) struct Warm {
     kept: HashMap<StreamId, (u64, Slots)>,

@@ -1,12 +1,12 @@
-//! Why a run does not continue from where it is.
+//! Why a step of a run ends early.
 
 use crate::error::RunError;
 
-/// The error side of everything a run does between claim and release.
+/// The error type of everything that a run does between claim and release.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// Another writer's entry stands where ours would. What was read is dropped, and the run begins
-    /// again at recovery.
+    /// Another writer has created the entry with our number. What was read is dropped, and the run
+    /// begins again with recovery.
     Overtaken,
     /// The run ends with this error.
     Failed(RunError),
@@ -18,13 +18,13 @@ impl<E: Into<RunError>> From<E> for Stop {
     }
 }
 
-/// How much of what was to be read has been read.
+/// How far a reading got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// Nothing is left to read.
+    /// Everything was read.
     Complete,
-    /// The allowance is used up.
+    /// The allowance was used up before the end.
     Interrupted,
-    /// There is nothing to ask for yet.
+    /// Nothing can be requested yet.
     Waiting,
 }

@@ -1,5 +1,5 @@
-//! The day's snapshot of an organization's users: a stream of its own that is decided, published and
-//! advanced like any other.
+//! The daily snapshot of an organization's users: a stream of its own that is decided, published
+//! and advanced like any other.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use crate::{json, time};
 const SERVICE: &str = "systemusers";
 
 impl Reader<'_> {
-    /// Reads what is due of the day's snapshot: its pages, and in the end its completion record,
-    /// decided alone, so that it is published when every part is.
+    /// Reads what is due of the day's snapshot. At the end its completion record is decided in an
+    /// entry of its own, so that it is published after all parts.
     pub(super) async fn snapshot(&mut self) -> Result<Progress, Stop> {
         self.batch = Batch::default();
         let Some(mut snapshot) = self.due_snapshot() else { return Ok(Progress::Waiting) };
@@ -32,7 +32,7 @@ impl Reader<'_> {
             let page = match self.users(&snapshot).await {
                 Ok(page) => page,
                 Err(InsightsError::OutOfTime) => return self.leave(snapshot).await,
-                // What came whole is decided all the same.
+                // The users of complete pages are decided all the same.
                 Err(error) => {
                     self.leave(snapshot).await?;
                     return Err(error.into());
@@ -50,7 +50,8 @@ impl Reader<'_> {
         Ok(Progress::Complete)
     }
 
-    /// The snapshot to continue, or the day's new one; `None` if the clock was set back behind one.
+    /// The snapshot to continue, or a new one for today; `None` if the last snapshot is of a later
+    /// day, because the clock was set back.
     fn due_snapshot(&self) -> Option<Snapshot> {
         let today = self.engine.today();
         match &self.writer.cursor.state.snapshot {
@@ -72,14 +73,14 @@ impl Reader<'_> {
         Ok(page)
     }
 
-    /// Decides what is held and leaves the rest to the next run.
+    /// Decides the batch and leaves the rest of the snapshot to the next run.
     async fn leave(&mut self, snapshot: Snapshot) -> Result<Progress, Stop> {
         let state = self.with(snapshot);
         self.decide_or_keep(&state).await?;
         Ok(Progress::Interrupted)
     }
 
-    /// Decides what is held, and then the completion record.
+    /// Decides the batch, and then the completion record.
     async fn complete(&mut self, snapshot: Snapshot, complete: bool) -> Result<Progress, Stop> {
         if !self.batch.is_empty() {
             let state = self.with(snapshot.clone());
@@ -90,7 +91,8 @@ impl Reader<'_> {
         if let Some(snapshot) = &mut state.snapshot {
             snapshot.ended = Some(snapshot::SnapshotEnd { at_ms, complete });
         }
-        // The age of the last whole snapshot is what an alarm looks at.
+        // The frontier of users is the end of their last complete snapshot: an alarm watches its
+        // age.
         state.frontier_ms = if complete { at_ms } else { state.frontier_ms };
         self.decide(&state).await?;
         Ok(Progress::Complete)
@@ -100,7 +102,7 @@ impl Reader<'_> {
         ReadingState { snapshot: Some(snapshot), ..self.writer.cursor.state.clone() }
     }
 
-    /// The snapshot with the parts that are decided by now.
+    /// The snapshot with the parts that are decided so far.
     fn numbered(&self, snapshot: Snapshot) -> Snapshot {
         match &self.writer.cursor.state.snapshot {
             Some(decided) if decided.day == snapshot.day => {
@@ -110,7 +112,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Takes the users of a page that were not seen today into the batch.
+    /// Adds the users of a page that were not archived today to the batch.
     async fn admit_users(&mut self, page: &ListPage, snapshot: &mut Snapshot) -> Result<(), Stop> {
         let engine = self.engine;
         let (layout, output) = (&engine.settings.layout, Output::default());

@@ -1,5 +1,5 @@
-//! Who works on a stream, and when it is next worth it: lease, place in the queue, failures. They
-//! save work; no event's safety rests on them.
+//! Which run works on a stream, and when the next one should: lease, work queue, failures. They
+//! only avoid duplicate work; the archive's correctness does not depend on them.
 
 use crate::cursor::attribute::{self, SCHEMA_VERSION};
 use crate::cursor::{Condition, Item, Update, Value, number, text};
@@ -8,16 +8,16 @@ use crate::limits::{
     QUEUED_MS_MAX,
 };
 
-/// Claims a born stream: sets the lease and adds 1 to `fence`.
+/// Claims a stream that has a cursor: sets the lease and adds 1 to `fence`.
 ///
-/// A lease is free when there is none, when it has ended, or when it ends later than the longest
-/// one possible: then a wrong clock wrote it.
+/// A lease is free if there is none, if it has ended, or if it ends later than the longest lease
+/// could, because then a wrong clock wrote it.
 #[must_use]
 pub fn claim(owner: &str, now_ms: i64, lease_until_ms: i64) -> Update {
     Update {
         conditions: vec![
             Condition::Present(attribute::SEQ),
-            // A later version's cursor is not even claimed.
+            // The cursor of a later version is not claimed at all.
             Condition::AtMost(attribute::SCHEMA, SCHEMA_VERSION),
             is_over(attribute::LEASE_UNTIL_MS, now_ms, LEASE_MS_MAX),
         ],
@@ -30,8 +30,8 @@ pub fn claim(owner: &str, now_ms: i64, lease_until_ms: i64) -> Update {
     }
 }
 
-/// A time that was never set, has passed, or lies further ahead than it can: then a wrong clock
-/// wrote it.
+/// True if the time was never set, has passed, or is more than `ahead_ms_max` in the future,
+/// because then a wrong clock wrote it.
 fn is_over(name: &'static str, now_ms: i64, ahead_ms_max: i64) -> Condition {
     Condition::Any(vec![
         Condition::Absent(name),
@@ -40,15 +40,14 @@ fn is_over(name: &'static str, now_ms: i64, ahead_ms_max: i64) -> Condition {
     ])
 }
 
-/// The same of an item at hand.
+/// The opposite of [`is_over`], for an item that was read.
 fn is_ahead(item: &Item, name: &'static str, now_ms: i64, ahead_ms_max: i64) -> bool {
     number(item, name).is_ok_and(|until_ms| (now_ms..=now_ms + ahead_ms_max).contains(&until_ms))
 }
 
-/// A claim, as the run that made it knows it by.
+/// Identifies the claim of one run.
 ///
-/// `fence` alone does not tell it from all others: where a cursor was lost or restored, its numbers
-/// come again.
+/// `fence` alone is not unique: after a cursor was lost or restored, its numbers are used again.
 #[derive(Clone, Debug)]
 pub struct LeaseToken {
     owner: Value,
@@ -56,49 +55,52 @@ pub struct LeaseToken {
 }
 
 impl LeaseToken {
-    /// The claim that the item was given with.
+    /// The claim in an item that [`claim`] has updated.
     #[must_use]
     pub fn of(item: &Item) -> Self {
         let owner = Value::S(text(item, attribute::LEASE_OWNER).unwrap_or_default().to_owned());
         Self { owner, fence: number(item, attribute::FENCE).unwrap_or(0) }
     }
 
-    /// The claim's number among those of its stream.
+    /// The fence of the claim: the number of claims of this cursor so far.
     #[must_use]
     pub fn fence(&self) -> i64 {
         self.fence
     }
 }
 
-/// How a run went, as its cursor keeps it.
+/// The result of a run, which is recorded in the cursor.
 #[derive(Clone, Copy, Debug)]
 pub enum RunResult<'a> {
-    /// It did what it could.
+    /// The run ended without an error.
     Succeeded,
-    /// It failed.
+    /// The run failed.
     Failed {
-        /// Why.
+        /// The error's message.
         error: &'a str,
-        /// Failures in a row, this one included. Set and not added: a retried update counts once.
+        /// Failures in a row, including this one. It is set and not incremented, so that a retried
+        /// update counts once.
         failures: i64,
     },
 }
 
-/// What a run's last update says beside its reading state.
+/// What a run's last update records besides the reading state.
 #[derive(Clone, Copy, Debug)]
 pub struct Release<'a> {
-    /// When.
+    /// When the run ended, UTC milliseconds.
     pub at_ms: i64,
-    /// How the run went.
+    /// The result of the run.
     pub result: RunResult<'a>,
-    /// The run answers a message of the work queue, which is out of it now.
+    /// Whether the run handled a message of the work queue; the stream then no longer counts as
+    /// queued.
     pub is_from_queue: bool,
-    /// Since when its lane is finished; `None` if it is not, or is no lane.
+    /// Since when the lane is finished, UTC milliseconds; `None` if it is not finished, or the
+    /// stream is not a lane.
     pub finished_ms: Option<i64>,
 }
 
-/// Adds the release to a run's last update: removes the lease on condition that it is still its
-/// own, and keeps how the run went.
+/// Adds the release to a run's last update: removes the lease on condition that the claim is still
+/// `token`'s, and records the result.
 #[must_use]
 pub fn release(mut update: Update, token: &LeaseToken, release: Release<'_>) -> Update {
     let fence = Condition::Is(attribute::FENCE, Value::N(token.fence));
@@ -131,9 +133,9 @@ pub fn release(mut update: Update, token: &LeaseToken, release: Release<'_>) -> 
     update
 }
 
-/// Whether a lane needs no run any more. It is finished; nobody has claimed it since and not come
-/// to a release; and runs that were overtaken before have ended, so none of them decides anything
-/// that nobody would publish.
+/// Whether a lane needs no further run: it is finished, no run has claimed it since without
+/// releasing it, and so much time has passed that all runs that were overtaken before have ended
+/// and cannot decide an entry that no run would publish.
 #[must_use]
 pub fn is_retired(lane: &Item, now_ms: i64) -> bool {
     let is_old = |finished_ms| now_ms - finished_ms > LANE_RECOVERY_MS;
@@ -141,7 +143,7 @@ pub fn is_retired(lane: &Item, now_ms: i64) -> bool {
         && !lane.contains_key(attribute::LEASE_OWNER)
 }
 
-/// Keeps the failure of a stream that has no cursor yet.
+/// Records the failure of a stream that has no cursor yet.
 #[must_use]
 pub fn failed_before_creation(error: &str, at_ms: i64, is_from_queue: bool) -> Update {
     Update {
@@ -159,22 +161,22 @@ fn failure(error: &str, at_ms: i64) -> [(&'static str, Value); 2] {
     ]
 }
 
-/// Whether the circuit breaker keeps the stream from being tried now: it has failed too often in a
-/// row, and its next probe is still to come.
+/// Whether the circuit breaker has suspended the stream: it has failed [`BREAKER_FAILURES`] times
+/// in a row or more, and the time of its next probe has not come.
 #[must_use]
 pub fn is_suspended(item: &Item, now_ms: i64) -> bool {
     number(item, attribute::FAILURES).is_ok_and(|failures| failures >= BREAKER_FAILURES)
         && is_ahead(item, attribute::RETRY_AFTER_MS, now_ms, BREAKER_PROBE_INTERVAL_MS)
 }
 
-/// Whether a message for the stream is outstanding.
+/// Whether a message for the stream is in the work queue, as far as the item shows.
 #[must_use]
 pub fn is_queued(item: &Item, now_ms: i64) -> bool {
     is_ahead(item, attribute::QUEUED_UNTIL_MS, now_ms, QUEUED_MS_MAX)
 }
 
-/// Takes the stream's one place in the queue, unless it is taken. Makes the item where the stream
-/// is not born yet.
+/// Marks the stream as queued, on condition that it is not. Creates the item if the stream does not
+/// exist yet.
 #[must_use]
 pub fn queue(now_ms: i64) -> Update {
     Update {
@@ -190,24 +192,25 @@ pub fn queue(now_ms: i64) -> Update {
     }
 }
 
-/// Gives the place in the queue back, where a run's release does not.
+/// Marks the stream as no longer queued, if its run did not get as far as a release.
 #[must_use]
 pub fn unqueue() -> Update {
     removal(attribute::QUEUED_UNTIL_MS)
 }
 
-/// Opens a finished lane again.
+/// Opens a finished lane again, so that it is read once more.
 #[must_use]
 pub fn reopen() -> Update {
     removal(attribute::FINISHED_MS)
 }
 
-/// Removes an attribute that is there.
+/// Removes an attribute, on condition that it exists.
 fn removal(name: &'static str) -> Update {
     Update { conditions: vec![Condition::Present(name)], remove: vec![name], ..Update::default() }
 }
 
-/// An update that no item meets: tells whether the table may be written, and writes nothing.
+/// An update whose condition is never true. It tests the permission to write the table without
+/// writing anything.
 #[must_use]
 pub fn permission_probe() -> Update {
     Update {
@@ -217,7 +220,7 @@ pub fn permission_probe() -> Update {
     }
 }
 
-/// The front of a message, cut at a character.
+/// The beginning of a message, cut between two characters.
 fn shortened(message: &str) -> &str {
     let mut end = message.len().min(MESSAGE_BYTES_MAX);
     while !message.is_char_boundary(end) {

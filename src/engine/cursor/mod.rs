@@ -1,6 +1,6 @@
-//! A stream's cursor: the one DynamoDB item that holds its position, and every change made to it.
+//! A stream's cursor: the DynamoDB item with its position and state, and every change to it.
 //!
-//! Every change is an [`Update`], so what may happen to a cursor is decided and tested here.
+//! Every change is an [`Update`] that is defined and tested here.
 
 pub mod attribute;
 pub mod item;
@@ -14,27 +14,27 @@ pub use self::state::{Hour, PageLimit, Reading, ReadingState};
 use crate::cursor::attribute::SCHEMA_VERSION;
 use crate::cursor::state::optional;
 
-/// A cursor as a run works with it.
+/// The part of a cursor that a run works with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// The stream's epoch.
     pub epoch: String,
-    /// The last advanced entry; 0 before the first.
+    /// The number of the last advanced entry; 0 before the first.
     pub seq: u64,
-    /// That entry's hash.
+    /// That entry's hash, hex; the hash of the birth certificate before the first entry.
     pub head_hash: String,
-    /// Event time at which the stream's ownership begins.
+    /// Event time at which the stream's ownership begins, inclusive, UTC milliseconds.
     pub origin_ms: i64,
-    /// Event time at which it ends, exclusive; lanes only.
+    /// Event time at which a lane ends, exclusive, UTC milliseconds; `None` for every other stream.
     pub end_ms: Option<i64>,
     /// Where its reading stands.
     pub state: ReadingState,
 }
 
-/// The item is no cursor this program can use.
+/// Why an item is not a cursor that this program can use.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum CursorError {
-    /// Written by a later version of this program.
+    /// A later version of this program wrote it.
     #[error("its schema is {0}, this program knows {SCHEMA_VERSION}")]
     Newer(i64),
     /// An attribute is absent or of the wrong type.
@@ -43,10 +43,10 @@ pub enum CursorError {
 }
 
 impl Cursor {
-    /// Reads a claimed item.
+    /// Reads the cursor from an item.
     ///
     /// # Errors
-    /// [`CursorError`].
+    /// [`CursorError`] if a later version wrote it, or an attribute is absent or cannot be read.
     pub fn read(item: &Item) -> Result<Self, CursorError> {
         let schema = number(item, attribute::SCHEMA)?;
         if schema > SCHEMA_VERSION {
@@ -62,8 +62,8 @@ impl Cursor {
         })
     }
 
-    /// Writes the first cursor of a stream, or a rebuilt one. Whoever was first stays;
-    /// `queued_until_ms` and whatever else is there is left alone.
+    /// Writes the first cursor of a stream, or a rebuilt one, on condition that the item has no
+    /// `seq`. Other attributes of the item, such as `queued_until_ms`, are not changed.
     #[must_use]
     pub fn create(&self) -> Update {
         let mut update = Update {
@@ -101,7 +101,8 @@ impl Cursor {
         update
     }
 
-    /// Writes a reading state that nothing was decided for.
+    /// Writes a reading state without an entry, on condition that `seq` and `fence` are unchanged
+    /// and that the frontier is not lowered.
     #[must_use]
     pub fn progress(&self, state: &ReadingState, fence: i64) -> Update {
         let mut update = Update {
@@ -116,7 +117,7 @@ impl Cursor {
         update
     }
 
-    /// `state`, its frontier not below this cursor's.
+    /// `state`, with the frontier raised to this cursor's if it is lower.
     #[must_use]
     pub fn raised(&self, state: &ReadingState) -> ReadingState {
         let frontier_ms = state.frontier_ms.max(self.state.frontier_ms);
@@ -124,7 +125,7 @@ impl Cursor {
     }
 }
 
-/// The item's `seq`, where it has one.
+/// The item's `seq`, if it has one.
 #[must_use]
 pub fn seq(item: &Item) -> Option<u64> {
     number(item, attribute::SEQ).ok().and_then(|seq| u64::try_from(seq).ok())

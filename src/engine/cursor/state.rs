@@ -1,4 +1,4 @@
-//! Where a stream's reading stands: what a journal entry holds, and the cursor repeats.
+//! The reading state of a stream, which is in every journal entry and in the cursor.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::json;
 use crate::time::Window;
 use crate::users::Snapshot;
 
-/// Where a stream's reading stands: what an entry holds and a cursor repeats.
+/// What a stream has read, and the readings that are unfinished. Times are UTC milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadingState {
     /// F: event time up to which the furthest query of the head has read.
@@ -24,11 +24,11 @@ pub struct ReadingState {
     pub sweep: Option<Reading>,
     /// When hourly counts were last compared.
     pub compared_at_ms: Option<i64>,
-    /// Hours re-read because counts differed.
+    /// Hours whose counts differed, with the result of reading them again.
     pub hours: Vec<Hour>,
     /// When the last entry was decided; at first, the birth.
     pub last_entry_ms: i64,
-    /// The last snapshot begun; a stream of users alone has one.
+    /// The last snapshot that was begun; only a stream of users has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Snapshot>,
 }
@@ -62,20 +62,21 @@ pub struct PageLimit {
 /// An hour whose counts differed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hour {
-    /// Its first millisecond.
+    /// The first millisecond of the hour.
     pub start_ms: i64,
-    /// JumpCloud's count when it was re-read.
+    /// JumpCloud's count because of which it is read again.
     pub counted: i64,
-    /// Rows that came, the most of any query that was read to its end.
+    /// Rows received when it was read again: the largest number of any query that was read to its
+    /// end.
     pub rows_received: i64,
-    /// Rows of the query under way that came before where it goes on.
+    /// Rows of the current query that were received before the millisecond at which it resumes.
     pub rows_before_resume: i64,
-    /// The re-reading under way; none once it is complete.
+    /// The unfinished reading of the hour; `None` after it was read to its end.
     pub reading: Option<Reading>,
 }
 
 impl Hour {
-    /// JumpCloud counts more events than it sends: something that only JumpCloud can explain.
+    /// Whether JumpCloud counts more events than it sends, which only JumpCloud can explain.
     #[must_use]
     pub fn is_gap(&self) -> bool {
         self.reading.is_none() && self.counted > self.rows_received
@@ -106,7 +107,7 @@ impl ReadingState {
         self.hours.iter().filter(|hour| hour.is_gap()).count()
     }
 
-    /// Puts every field into `update`, so that a cursor never mixes two states.
+    /// Adds every field to `update`, so that a cursor never mixes two states.
     pub(crate) fn write(&self, update: &mut Update) {
         let numbers = [
             (attribute::FRONTIER_MS, Some(self.frontier_ms)),

@@ -1,5 +1,5 @@
-//! Many streams: which ones there are, which are due, and one run over each, directly or through
-//! the work queue.
+//! Dispatches runs: which streams are due, and one run over each, directly or through the work
+//! queue.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,24 +15,25 @@ use crate::read::Budget;
 use crate::report::{Outcome, Queued, Report, StreamReport, StreamStatus};
 use crate::stream::StreamId;
 
-/// Everything an invocation needs.
+/// Everything that an invocation needs.
 pub struct Fleet {
-    /// Runs over one stream at a time.
+    /// Makes a run over one stream.
     pub engine: Engine,
-    /// What more than one stream goes through, where there is one.
+    /// The queue that is used if more than one stream is due; `None` if all runs are made directly.
     pub queue: Option<Arc<dyn WorkQueue>>,
-    /// Who is asked for events.
+    /// Which organizations are collected.
     pub organizations: OrganizationSource,
 }
 
-/// One run over each stream that is due: those that are configured, their lanes until they are
-/// finished, and the recovery of those that are no longer configured. What goes wrong with one is
-/// in its report and holds up no other.
+/// Makes one run over each stream that is due: the configured ones, their lanes until they are
+/// finished, and recovery for those that are no longer configured. A failure of one stream is in
+/// its report and does not affect the others.
 ///
-/// More than one stream goes through the work queue where there is one.
+/// If there is a work queue and more than one stream is due, messages are sent instead.
 ///
 /// # Errors
-/// [`RunError`] if it cannot be told which streams there are.
+/// [`RunError`] if the streams or their cursors cannot be listed, or if organizations are
+/// configured by id although `self` was collected before.
 pub async fn collect(fleet: &Fleet, budget: Budget) -> Result<Report, RunError> {
     let engine = &fleet.engine;
     let born = engine.created_streams().await?;
@@ -42,7 +43,7 @@ pub async fn collect(fleet: &Fleet, budget: Budget) -> Result<Report, RunError> 
     let mut all = born.clone();
     all.extend(configured.iter().cloned());
     let all: Vec<_> = all.into_iter().collect();
-    // A stream alone is claimed whatever its item says.
+    // A single stream is claimed regardless of its item, so the item is not read.
     let items = if all.len() > 1 { engine.cursors.get_many(&all).await? } else { Items::new() };
     // Users are read in their organization's turn.
     let asked: BTreeSet<_> = configured.iter().cloned().collect();
@@ -60,7 +61,7 @@ pub async fn collect(fleet: &Fleet, budget: Budget) -> Result<Report, RunError> 
     Ok(report)
 }
 
-/// What is to be done about each stream: the live ones first, then lanes.
+/// The message for each stream that is due: live streams first, then lanes.
 fn due(
     configured: &[StreamId],
     born: &BTreeSet<StreamId>,
@@ -86,8 +87,8 @@ fn due(
         .collect()
 }
 
-/// Runs over the streams that are due, or queues them. One that keeps failing rests between its
-/// probes, but for a stream that is alone.
+/// Makes a run over each stream that is due, or queues it. A suspended stream is left out until its
+/// next probe, unless it is the only one.
 pub(crate) async fn run(fleet: &Fleet, due: Vec<Message>, items: &Items, budget: Budget) -> Report {
     let engine = &fleet.engine;
     let now_ms = engine.clock.now_ms();
@@ -122,14 +123,15 @@ async fn run_each(engine: &Engine, due: &[Message], budget: Budget) -> Vec<Strea
     reports
 }
 
-/// No stream is always the last one, but lanes come behind the live streams.
+/// Puts the messages in random order, so that no stream is always the last one, but lanes after
+/// live streams.
 fn shuffle(due: &mut [Message], seed: [u8; 16]) {
     let mut random = fastrand::Rng::with_seed(u128::from_le_bytes(seed) as u64);
     random.shuffle(due);
     due.sort_by_key(|message| message.stream.is_lane());
 }
 
-/// The line of a stream that is not tried now.
+/// The report of a stream that is suspended.
 fn suspended_report(stream: &StreamId, items: &Items) -> StreamReport {
     let error =
         items.get(stream).and_then(|item| text(item, attribute::LAST_ERROR).ok()).unwrap_or("");

@@ -1,6 +1,6 @@
-//! A journal entry: everything that was decided together, in one create-only object.
+//! A journal entry: everything that was decided together, as one create-only object.
 //!
-//! Format 1, so that a person can look into it with `head` and `tail`:
+//! Format 1, which can be inspected with `head` and `tail`:
 //!
 //! ```text
 //! jumpcloud-collector journal entry 1\n
@@ -10,7 +10,8 @@
 //! <SHA-256 of all bytes before, 32 bytes>
 //! ```
 //!
-//! Parts and slot objects are pure functions of entries. That is what makes a crash harmless.
+//! Parts and slot objects are pure functions of entries, so after a crash they are made again from
+//! the entry.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -29,26 +30,26 @@ const VERSION: &[u8] = b"1";
 const HASH_BYTES: usize = 32;
 const ID_BYTES: usize = 16;
 
-/// The head of an entry.
+/// The header of an entry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {
-    /// The stream that decided it.
+    /// The stream to which it belongs.
     pub stream: StreamId,
     /// The stream's epoch.
     pub epoch: String,
     /// Its number; the first is 1.
     pub seq: u64,
-    /// Hash of the entry before, of the birth certificate for entry 1; hex.
+    /// Hash of the previous entry, hex; for entry 1 the hash of the birth certificate.
     pub previous: String,
-    /// Drawn for this batch: tells the writer's own entry from another's.
+    /// Random per batch: shows whether an existing entry is the writer's own or another writer's.
     pub nonce: String,
     /// When it was decided, UTC milliseconds.
     pub decided_ms: i64,
     /// The complete reading state once it is published.
     pub state: ReadingState,
-    /// The bucket its parts go into.
+    /// The bucket of its parts.
     pub bucket: String,
-    /// Its parts, in the order of their bytes.
+    /// Its parts, in the order of their bytes in the entry.
     pub parts: Vec<PartRecord>,
     /// The slots it adds to, in the order of their identities.
     pub slots: Vec<SlotRecord>,
@@ -59,16 +60,17 @@ pub struct Header {
 pub struct PartRecord {
     /// Its key in the archive.
     pub key: String,
-    /// Its first byte, counted from the end of the header's line.
+    /// The position of its first byte, counted from the end of the header's line.
     pub offset: usize,
     /// Its length in bytes.
     pub length: usize,
     /// SHA-256 of its bytes; hex in the entry.
     #[serde(with = "hex::serde")]
     pub sha256: [u8; 32],
-    /// Its lines.
+    /// The number of its lines.
     pub events: usize,
-    /// Whether strict JSON parsers reject its lines for an escape of a lone surrogate.
+    /// Whether each of its lines has an escape of a lone surrogate, for which strict JSON parsers
+    /// reject it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_lone_surrogates: bool,
     /// Time of its first line, RFC 3339.
@@ -77,47 +79,47 @@ pub struct PartRecord {
     pub last_timestamp: String,
 }
 
-/// One slot the entry adds to.
+/// One slot to which the entry adds identities.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotRecord {
     /// The slot's name.
     pub slot: String,
-    /// The slot object it builds on; none for the slot's first.
+    /// The key of the slot object to which they are added; `None` for the first object of a slot.
     pub base: Option<String>,
-    /// The slot object it results in.
+    /// The key of the resulting slot object.
     pub key: String,
     /// SHA-256 of that object; hex in the entry.
     #[serde(with = "hex::serde")]
     pub sha256: [u8; 32],
-    /// How many identities are new.
+    /// The number of new identities.
     pub added: usize,
 }
 
-/// An entry, as it lies in the journal.
+/// An entry with its bytes.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its head.
+    /// Its header.
     pub header: Header,
-    /// SHA-256 of the object it is, with its own hash at the end.
+    /// SHA-256 of the whole object, including the entry's own hash at its end.
     pub sha256: [u8; 32],
     bytes: Bytes,
     body: Range<usize>,
 }
 
-/// Why bytes are no entry this program can use.
+/// Why bytes are not an entry that this program can use.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EntryError {
-    /// Written by a later version of this program.
+    /// A later version of this program wrote it.
     #[error("its format is {0}, this program knows 1")]
     Newer(String),
-    /// Not what any version wrote.
+    /// It is not what any version wrote.
     #[error("{0}")]
     Damaged(String),
 }
 
 impl Entry {
-    /// Puts an entry together. `parts` are the bytes of `header.parts`, whose offsets are set
-    /// here; `identities` those of `header.slots`, in the same order.
+    /// Encodes an entry. `parts` are the bytes of `header.parts`, whose offsets are set here;
+    /// `identities` are those of `header.slots`, in the same order.
     #[must_use]
     pub fn encode(
         mut header: Header,
@@ -147,10 +149,10 @@ impl Entry {
         entry
     }
 
-    /// Reads an entry and checks all of it against its own hash.
+    /// Decodes an entry and checks all of its bytes against its own hash.
     ///
     /// # Errors
-    /// [`EntryError`].
+    /// [`EntryError`] if a later version wrote it, or the bytes are not what any version wrote.
     pub fn decode(bytes: Bytes) -> Result<Self, EntryError> {
         let damaged = |what: &str| EntryError::Damaged(what.to_owned());
         let version_line = line(&bytes, 0).ok_or_else(|| damaged("it has no first line"))?;
@@ -198,20 +200,20 @@ impl Entry {
         &self.bytes
     }
 
-    /// Its own hash, hex: what the next entry and the cursor call it by.
+    /// Its own hash, hex, which the next entry and the cursor refer to.
     #[must_use]
     pub fn hash(&self) -> String {
         hex::encode(&self.bytes[self.bytes.len() - HASH_BYTES..])
     }
 
-    /// The bytes of one of its parts; shared, not copied.
+    /// The bytes of one of its parts, not copied.
     #[must_use]
     pub fn part(&self, part: &PartRecord) -> Bytes {
         let start = self.body.start + part.offset;
         self.bytes.slice(start..start + part.length)
     }
 
-    /// Per slot record, in order: its slot and its new identities.
+    /// For each slot record, in order: its slot and its new identities.
     pub fn slots(&self) -> impl Iterator<Item = (&SlotRecord, Slot, Vec<Identity>)> {
         let mut at = self.body.start;
         self.header.slots.iter().map(move |record| {
@@ -230,20 +232,21 @@ pub fn entry_key(stream: &StreamId, seq: u64) -> String {
     format!("{}{seq:020}", journal_prefix(stream))
 }
 
-/// Where a stream's journal lies.
+/// The prefix of the keys of a stream's entries.
 #[must_use]
 pub fn journal_prefix(stream: &StreamId) -> String {
     format!("journal/v1/{stream}/")
 }
 
-/// The number of the entry at `key`.
+/// The number of the entry whose key is `key`.
 #[must_use]
 pub fn seq_of(key: &str) -> Option<u64> {
     let (_, name) = key.rsplit_once('/')?;
     (name.len() == 20).then(|| name.parse().ok())?
 }
 
-/// The hash of an entry's bytes, and that of the object in which it stands behind them.
+/// The hash of an entry's bytes, and the hash of the object, which is these bytes followed by their
+/// hash.
 fn hashes(bytes: &[u8]) -> ([u8; HASH_BYTES], [u8; 32]) {
     let mut object = Sha256::new_with_prefix(bytes);
     let hash: [u8; HASH_BYTES] = object.clone().finalize().into();

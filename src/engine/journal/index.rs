@@ -1,7 +1,8 @@
-//! The index: per slot, the identities already decided. It alone says whether an event is new.
+//! The index: per slot, the identities that were already decided. Only the index decides whether an
+//! event is new.
 //!
-//! A slot's object is its sorted records and nothing else: 16 bytes an identity, and in the
-//! `unplaced` slot four more for the day it was decided (whole days since the epoch, big-endian).
+//! A slot object consists of sorted records: an identity of 16 bytes and, in the slot `unplaced`,
+//! four more bytes for the day on which it was decided (whole days since 1970-01-01, big-endian).
 
 use std::collections::BTreeMap;
 
@@ -12,16 +13,16 @@ use crate::limits::{HOUR_MS, UNPLACED_DAYS};
 use crate::stream::StreamId;
 use crate::time::{self, Window};
 
-/// The identities of one slot, as its object holds them.
+/// The identities of one slot, as its object stores them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotIds {
     slot: Slot,
     records: Vec<u8>,
 }
 
-/// The bytes are no sorted records of this slot.
+/// The bytes are not the sorted records of this slot.
 #[derive(Debug, thiserror::Error)]
-#[error("{length} bytes are no sorted records of {width} bytes")]
+#[error("{length} bytes are not sorted records of {width} bytes")]
 pub struct NotRecords {
     length: usize,
     width: usize,
@@ -31,7 +32,7 @@ const ID_BYTES: usize = 16;
 const DAY_BYTES: usize = 4;
 const RECORD_BYTES: usize = ID_BYTES + DAY_BYTES;
 
-/// A record at its longest, zeros where it is shorter.
+/// A record, padded with zeros to the longest length.
 fn padded(record: &[u8]) -> [u8; RECORD_BYTES] {
     let mut padded = [0; RECORD_BYTES];
     padded[..record.len()].copy_from_slice(record);
@@ -46,16 +47,16 @@ fn width(slot: Slot) -> usize {
 }
 
 impl SlotIds {
-    /// A slot nothing was decided in.
+    /// A slot without identities.
     #[must_use]
     pub fn empty(slot: Slot) -> Self {
         Self { slot, records: Vec::new() }
     }
 
-    /// Reads a slot's object.
+    /// Reads a slot object.
     ///
     /// # Errors
-    /// [`NotRecords`] if the bytes are not what [`SlotIds::bytes`] gives.
+    /// [`NotRecords`] if the bytes are not what [`SlotIds::bytes`] returns.
     pub fn parse(slot: Slot, bytes: &[u8]) -> Result<Self, NotRecords> {
         let width = width(slot);
         let ids = || bytes.chunks_exact(width).map(|record| &record[..ID_BYTES]);
@@ -79,13 +80,13 @@ impl SlotIds {
         Sha256::digest(&self.records).into()
     }
 
-    /// How many identities it holds.
+    /// The number of identities.
     #[must_use]
     pub fn count(&self) -> usize {
         self.records.len() / width(self.slot)
     }
 
-    /// Whether this identity was decided.
+    /// Whether the slot contains this identity.
     #[must_use]
     pub fn contains(&self, identity: &Identity) -> bool {
         match self.slot {
@@ -117,7 +118,7 @@ impl SlotIds {
         });
         let mut records: Vec<_> = old.chain(new).collect();
         records.sort();
-        // Equal identities stand together, the earlier day first: that one stays.
+        // Equal identities are adjacent, the earlier day first: the first one is kept.
         records.dedup_by_key(|record| padded(&record[..ID_BYTES]));
         let mut bytes = Vec::with_capacity(records.len() * width);
         records.iter().for_each(|record| bytes.extend_from_slice(&record[..width]));
@@ -130,20 +131,20 @@ pub(crate) fn unplaced_day(decided_ms: i64) -> u32 {
     u32::try_from(time::day_of(decided_ms)).unwrap_or(0)
 }
 
-/// Where the objects of one slot lie.
+/// The prefix of the keys of a slot's objects.
 #[must_use]
 pub fn slot_prefix(stream: &StreamId, slot: Slot) -> String {
     format!("{}{}/", index_prefix(stream), slot.name())
 }
 
-/// The key of the slot object that entry `seq` results in.
+/// The key of the object of `slot` that results from entry `seq` and has `count` identities.
 #[must_use]
 pub fn slot_key(stream: &StreamId, slot: Slot, seq: u64, count: usize) -> String {
     format!("{}{seq:020}-{count:020}.ids", slot_prefix(stream, slot))
 }
 
-/// The slot's object at head `head`: the one with the largest seq not beyond it. `keys` are all
-/// keys under the slot's prefix, in any order; what is no slot object is passed over.
+/// The key of the slot's object at entry `head`: the one with the largest seq that is not above it.
+/// `keys` are all keys under the slot's prefix, in any order; keys of anything else are ignored.
 #[must_use]
 pub fn object_at(keys: &[String], head: u64) -> Option<&String> {
     keys.iter()
@@ -153,8 +154,8 @@ pub fn object_at(keys: &[String], head: u64) -> Option<&String> {
         .map(|(_, key)| key)
 }
 
-/// How many identities each hour holds at head `head`, by its first millisecond. `keys` are all
-/// keys below the stream's index.
+/// The number of identities per hour at entry `head`, by the hour's first millisecond. `keys` are
+/// all keys of the stream's index.
 #[must_use]
 pub fn hourly_counts(stream: &StreamId, keys: &[String], head: u64) -> BTreeMap<i64, i64> {
     let prefix = index_prefix(stream);
@@ -169,7 +170,7 @@ pub fn hourly_counts(stream: &StreamId, keys: &[String], head: u64) -> BTreeMap<
     latest.into_iter().map(|(hour_ms, (_, count))| (hour_ms, count)).collect()
 }
 
-/// The numbers of the entries that added to the hours which begin in `window`.
+/// The numbers of the entries that added identities to hours that begin in `window`.
 pub fn entries_of(stream: &StreamId, keys: &[String], window: Window) -> impl Iterator<Item = u64> {
     let prefix = index_prefix(stream);
     keys.iter().filter_map(move |key| {
@@ -186,7 +187,7 @@ fn named(key: &str) -> Option<(u64, i64)> {
     whole.then(|| Some((seq.parse().ok()?, count.parse().ok()?)))?
 }
 
-/// Where a stream's index lies.
+/// The prefix of the keys of a stream's index.
 #[must_use]
 pub fn index_prefix(stream: &StreamId) -> String {
     format!("index/v1/{stream}/")

@@ -1,39 +1,40 @@
 //! Paging through a console's list by number of rows. Pure.
 //!
-//! A page may be short anywhere, and rows may move between pages while the list changes: only the
-//! total tells the end, and a row that was seen before is no reason to stop.
+//! Any page may be short, and rows may move between pages while the list changes. So only the total
+//! shows where the list ends, and a row that was received before does not end it.
 
 /// Where a pass through a list stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListWalk {
-    /// Rows that came so far, which are left out of the next page.
+    /// Number of rows received so far, which the next request skips.
     pub skip: u64,
 }
 
-/// What comes after a page.
+/// What to do after a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Another page, from [`ListWalk::skip`] on.
+    /// Request another page, from [`ListWalk::skip`] on.
     Page,
-    /// Nothing: as many rows came as the list has.
+    /// Stop: as many rows were received as the list has.
     End,
 }
 
-/// The list ended before its own total.
+/// The list sent an empty page before as many rows were received as its total says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("JumpCloud's list ends after {received} rows, its totalCount is {total}")]
 pub struct EndsEarly {
-    /// Rows that came.
+    /// Rows received.
     pub received: u64,
-    /// Rows the list should have.
+    /// The list's `totalCount`.
     pub total: u64,
 }
 
 impl ListWalk {
-    /// Takes a page of `rows` rows of a list that now has `total`.
+    /// Records a page of `rows` rows of a list that now has `total` rows.
     ///
     /// # Errors
-    /// [`EndsEarly`] for an empty page in front of the end: asking again would bring it again.
+    /// [`EndsEarly`] for an empty page before the end: the same request would give the same page
+    /// again.
     pub fn take(&mut self, rows: usize, total: u64) -> Result<Next, EndsEarly> {
         self.skip += rows as u64;
         match rows {

@@ -1,7 +1,7 @@
-//! One answer of JumpCloud: its bytes, where each row lies in them, and what its headers say.
+//! One answer of JumpCloud: its bytes, the position of each row in them, and its headers.
 //!
-//! A page is usable only as a whole: [`Page::parse`] reads it to its end before any row of it can
-//! be seen, so half a page is never archived.
+//! A page is used only as a whole: [`Page::parse`] reads it to its end before any of its rows can
+//! be accessed, so part of a page is never archived.
 
 pub mod envelope;
 pub mod list;
@@ -28,18 +28,19 @@ use crate::limits::PAGE_LIMIT_MAX;
 pub struct Page {
     body: PageBody,
     rows: Vec<Row>,
-    /// What the headers said.
+    /// The headers that paging depends on.
     pub headers: PageHeaders,
 }
 
-/// The headers of an answer. An absent or unreadable one is `None`: none of them is trusted alone.
+/// The headers of an answer. A header that is absent or cannot be read is `None`. Paging never
+/// relies on a single one of them.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct PageHeaders {
-    /// `X-Limit`: the page size in force.
+    /// `X-Limit`: the largest number of rows of this page.
     pub limit: Option<u64>,
-    /// `X-Result-Count`: rows in this answer.
+    /// `X-Result-Count`: the number of rows in this answer.
     pub count: Option<u64>,
-    /// `X-Search_after`: where the next page begins. Sent with the last page, too.
+    /// `X-Search_after`: with it the next page is requested. It is sent with the last page, too.
     pub token: Option<Token>,
 }
 
@@ -55,25 +56,25 @@ impl Page {
         Ok(Self { body: Arc::new(body), rows, headers })
     }
 
-    /// The rows, in the order they came.
+    /// The rows, in the order of the answer.
     #[must_use]
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
 
-    /// Bytes held.
+    /// Length of the body in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.body.len()
     }
 
-    /// Whether no row came.
+    /// Whether the page has no row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Whether an extract keeps its body.
+    /// Whether an extract shares its body.
     #[cfg(test)]
     pub(crate) fn is_shared(&self) -> bool {
         Arc::strong_count(&self.body) > 1
@@ -85,19 +86,19 @@ impl Page {
         row.range.of(&self.body)
     }
 
-    /// The same, to be kept without a copy.
+    /// The row's own bytes, to be kept without a copy.
     #[must_use]
     pub fn extract(&self, row: &Row) -> Extract {
         Extract { body: Arc::clone(&self.body), range: row.range }
     }
 
-    /// Whether `extract` keeps this page's body.
+    /// Whether `extract` shares this page's body.
     #[must_use]
     pub fn holds(&self, extract: &Extract) -> bool {
         Arc::ptr_eq(&self.body, &extract.body)
     }
 
-    /// What the row's members say; nothing for what is no event.
+    /// The texts of the row's members; all of them `None` if the row is not an event.
     #[must_use]
     pub fn names(&self, row: &Row) -> Names<'_> {
         match &row.kind {

@@ -1,4 +1,4 @@
-//! What is asked of JumpCloud.
+//! The parameters of a request for a page.
 
 use crate::page::Token;
 use crate::time::Window;
@@ -6,13 +6,13 @@ use crate::time::Window;
 /// A service list as it is sent to JumpCloud.
 pub type Query = Vec<String>;
 
-/// The next request.
+/// The parameters of one request for a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
-    /// What is asked for. JumpCloud may return rows at its end, which are cut.
+    /// The window. JumpCloud may return rows at its end or later, which the caller ignores.
     pub window: Window,
-    /// Rows asked for.
+    /// The largest number of rows to return.
     pub limit: u32,
-    /// Rows behind this one only.
+    /// If given, only rows after this one are returned.
     pub token: Option<Token>,
 }

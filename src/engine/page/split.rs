@@ -1,4 +1,4 @@
-//! An answer's array, row by row: the one pass over its bytes.
+//! Splits an answer's array into its rows, in one pass over its bytes.
 
 use serde::de::IgnoredAny;
 use smol_str::SmolStr;
@@ -11,29 +11,30 @@ use crate::page::envelope::{self, Member};
 use crate::page::service_label;
 use crate::time;
 
-/// The body is not the array of rows it should be. The request is made again.
+/// The body is not an array of rows. The caller makes the request again.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PageError {
-    /// Valid or not, it does not begin as an array.
+    /// It does not begin as an array.
     #[error("expected a JSON array, the answer begins with `{0}`")]
     NotAnArray(String),
-    /// It begins as an array and is not one to its end.
+    /// It begins as an array but is not a valid one to its end.
     #[error("the array of events is broken at byte {at} of {length}")]
     Garbled {
-        /// Where reading stopped.
+        /// The byte at which reading stopped.
         at: usize,
-        /// Length of the body.
+        /// Length of the body in bytes.
         length: usize,
     },
-    /// A JSON array, but nothing asks for so many rows, and each takes memory.
+    /// An array with more rows than any request asks for. Each row takes memory.
     #[error("expected {asked} rows at most, the array has more than {max}", asked = PAGE_LIMIT_MAX, max = PAGE_ROWS_MAX)]
     TooMany,
 }
 
-/// Puts the rows of `body` into `rows`.
+/// Adds the rows of `body` to `rows`.
 pub(super) fn split(body: &[u8], rows: &mut Vec<Row>) -> Result<(), PageError> {
     let garbled = |at| PageError::Garbled { at, length: body.len() };
-    // Asked once for the whole page: nearly always yes, and then no row needs to be asked again.
+    // Checked once for the whole page, which is nearly always UTF-8: then no row needs to be
+    // checked.
     let text = std::str::from_utf8(body).ok();
     let mut at = skip_space(body, 0);
     if body.get(at) != Some(&b'[') {
@@ -70,7 +71,7 @@ fn end_of(body: &[u8], at: usize) -> Result<(), PageError> {
     if at == body.len() { Ok(()) } else { Err(PageError::Garbled { at, length: body.len() }) }
 }
 
-/// Reads the element that begins at `at`; returns where it ends. `None` if it is no JSON.
+/// Reads the element that begins at `at`; returns where it ends. `None` if it is not valid JSON.
 fn element(body: &[u8], text: Option<&str>, at: usize) -> Option<(usize, RowKind)> {
     if body.get(at) != Some(&b'{') {
         let end = at + json_length(&body[at..])?;
@@ -88,7 +89,7 @@ fn element(body: &[u8], text: Option<&str>, at: usize) -> Option<(usize, RowKind
     Some((at + length, RowKind::Event(fields)))
 }
 
-/// What stands for a row in the index, and its service as it stands in keys.
+/// The identity of a row, and its service as it is written in keys.
 fn named(kind: &RowKind, row: &[u8], body: &[u8]) -> (Identity, SmolStr) {
     let RowKind::Event(fields) = kind else {
         return (Identity::of_bytes(row), service_label(None).into());
@@ -101,7 +102,7 @@ fn named(kind: &RowKind, row: &[u8], body: &[u8]) -> (Identity, SmolStr) {
     (identity, label)
 }
 
-/// Reads the object at the front of `text`, which lies in `body`; returns its length.
+/// Reads the object at the beginning of `text`, which is part of `body`; returns its length.
 fn fields(text: &str, body: &[u8]) -> Option<(usize, Fields)> {
     let (members, length) = envelope::members(text)?;
     let value = |member: Member<'_>| {
@@ -138,7 +139,8 @@ fn skip_space(body: &[u8], at: usize) -> usize {
     body[at..].iter().position(space).map_or(body.len(), |n| at + n)
 }
 
-/// One character is enough to tell HTML from an error object, and shows nobody's data.
+/// The first character of the answer: enough to distinguish HTML from an error object, without any
+/// data.
 fn first_character(body: &[u8]) -> String {
     match body.first() {
         None => "nothing".to_owned(),

@@ -1,14 +1,14 @@
-//! Why a port gave no answer, named by what the caller does next.
+//! The errors of the ports, named by what the caller does next.
 
 use std::error::Error;
 
 use crate::cause::Cause;
 use crate::page::Token;
 
-/// Why JumpCloud gave no page.
+/// Why a request to JumpCloud failed.
 #[derive(Debug, thiserror::Error)]
 pub enum InsightsError {
-    /// It refuses the credential (401), or the secret holds none that can be used.
+    /// JumpCloud refuses the credential (401), or the secret contains none that can be used.
     #[error(transparent)]
     Credential(Cause),
     /// It refuses what is asked for: 400, 402, 403, 404, a redirect. The message is in plain words.
@@ -20,10 +20,10 @@ pub enum InsightsError {
     /// The request's deadline came first.
     #[error("JumpCloud has not answered in time")]
     OutOfTime,
-    /// The answer is larger than the limits; ask for fewer rows.
+    /// The answer is larger than the limits: request fewer rows.
     #[error("the page is larger than {limit_bytes} bytes")]
     TooLarge {
-        /// The limit it broke.
+        /// The limit in bytes.
         limit_bytes: usize,
         /// The continuation in its headers.
         token: Option<Token>,
@@ -33,14 +33,15 @@ pub enum InsightsError {
 /// Why a store did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// This program may not do that: an operator must grant it.
+    /// The permission is missing: an operator must grant it.
     #[error(transparent)]
     Denied(Cause),
-    /// It will be rejected again until an operator changes something: no such bucket, table or
-    /// queue.
+    /// The same request will be rejected again until an operator changes something, for example
+    /// because the bucket, table or queue does not exist.
     #[error(transparent)]
     Rejected(Cause),
-    /// It may have happened or not, and may work next time: throttled, timed out, cut off.
+    /// The request may or may not have taken effect, and a later one may succeed: throttled, timed
+    /// out, or the connection was lost.
     #[error(transparent)]
     Indeterminate(Cause),
 }

@@ -1,5 +1,5 @@
-//! What the engine needs of the world. Each adapter keeps these contracts; the tests hold every
-//! one of them to the same suite.
+//! What the engine needs from outside, as traits. Every adapter passes the same suite of tests for
+//! these contracts.
 
 pub mod error;
 pub mod incoming;
@@ -23,8 +23,8 @@ use crate::stream::{Scope, StreamId};
 
 /// JumpCloud's Directory Insights API.
 pub trait Insights: Send + Sync {
-    /// Asks for one page, which is on its way from then on. It makes progress by itself where the
-    /// adapter can, so that a page arrives while another one is being worked on.
+    /// Sends the request for one page. If the adapter can, it progresses in the background, so that
+    /// a page arrives while another one is being processed.
     ///
     /// Passing failures are retried inside, within `request.deadline_ms`; a page is whole or an
     /// error.
@@ -48,11 +48,11 @@ pub trait Insights: Send + Sync {
 /// One question to JumpCloud.
 #[derive(Clone, Debug)]
 pub struct PageRequest {
-    /// Whose events.
+    /// Whose events are requested.
     pub scope: Scope,
     /// The service list.
     pub query: Query,
-    /// Window, limit and continuation.
+    /// Window, page size and token.
     pub ask: Ask,
     /// Tries end here, on the local clock.
     pub deadline_ms: i64,
@@ -69,33 +69,34 @@ impl PageRequest {
     }
 }
 
-/// JumpCloud's console: lists of what a tenant or a provider has, by pages.
+/// JumpCloud's console API: lists of the organizations and users of a tenant or a provider, in
+/// pages.
 pub trait Console: Send + Sync {
-    /// Asks for one page of a list, sorted by id. The future makes progress by itself where the
-    /// adapter can.
+    /// Requests one page of a list, sorted by id. If the adapter can, the request progresses in the
+    /// background.
     ///
     /// Passing failures are retried inside, within `request.deadline_ms`; a page is whole or an
     /// error.
     fn list(&self, request: ListRequest) -> BoxFuture<'static, Result<ListPage, InsightsError>>;
 }
 
-/// Which list is asked for.
+/// Which list is requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum List {
-    /// The organizations an administrator may see. Takes no organization.
+    /// The organizations that an administrator may see. The request names no organization.
     Organizations,
-    /// The organizations of a provider. Takes no organization.
+    /// The organizations of a provider. The request names no organization.
     ProviderOrganizations(String),
-    /// The users of an organization, which is named where it is not the key's own.
+    /// The users of an organization, which the request names unless it is the key's own.
     Users(Scope),
 }
 
-/// One question to the console.
+/// One request to the console API.
 #[derive(Clone, Debug)]
 pub struct ListRequest {
     /// Which list.
     pub list: List,
-    /// Rows of it to leave out at its front.
+    /// Number of rows to skip at its beginning.
     pub skip: u64,
     /// Tries end here, on the local clock.
     pub deadline_ms: i64,
@@ -103,23 +104,23 @@ pub struct ListRequest {
     pub meter: Arc<Meter>,
 }
 
-/// One page of a list. It may be short anywhere: only the total tells the end.
+/// One page of a list. Any page may be short: only the total shows where the list ends.
 #[derive(Debug)]
 pub struct ListPage {
-    /// Rows of the whole list, as JumpCloud counts them now.
+    /// Number of rows of the whole list at the time of the request.
     pub total: u64,
     /// The page's rows, as sent.
     pub rows: Vec<Box<RawValue>>,
 }
 
-/// S3, or something that keeps its promise of conditional creation.
+/// S3, or another store with conditional creation.
 #[async_trait]
 pub trait Objects: Send + Sync {
-    /// Creates an object unless its key is taken. Atomic: of any number of creations of one key,
-    /// one succeeds, and nobody sees half an object.
+    /// Creates an object if its key does not exist. Atomic: of any number of creations of one key,
+    /// exactly one succeeds, and no reader sees an incomplete object.
     ///
     /// # Errors
-    /// [`StoreError::Indeterminate`] also where the object may have been created all the same.
+    /// [`StoreError::Indeterminate`] also if the object may have been created all the same.
     async fn create(
         &self,
         bucket: &str,
@@ -128,9 +129,9 @@ pub trait Objects: Send + Sync {
         meta: &ObjectMeta,
     ) -> Result<PutResult, StoreError>;
 
-    /// Asks to write without the condition of [`create`](Self::create), and tells whether that was
-    /// refused. The request is one that cannot succeed for another reason, too, so that nothing is
-    /// written where it is let through.
+    /// Sends a write without the condition of [`create`](Self::create), and returns whether it was
+    /// refused. The request is invalid for another reason, too, so that nothing is written if it is
+    /// not refused.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -142,14 +143,14 @@ pub trait Objects: Send + Sync {
     /// [`StoreError`].
     async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, StoreError>;
 
-    /// The SHA-256 an object was created with, hex; `None` only if it is certain that there is no
+    /// The SHA-256 in the metadata of an object, hex; `None` only if it is certain that there is no
     /// such object.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn sha256(&self, bucket: &str, key: &str) -> Result<Option<String>, StoreError>;
 
-    /// The keys under `prefix` that sort behind `after`, ascending, over all pages of the listing;
+    /// The keys under `prefix` that sort after `after`, ascending, over all pages of the listing;
     /// at most `most` of them.
     ///
     /// # Errors
@@ -163,7 +164,7 @@ pub trait Objects: Send + Sync {
     ) -> Result<Vec<String>, StoreError>;
 }
 
-/// What is written beside an object's bytes.
+/// What is stored with an object besides its bytes.
 #[derive(Clone, Debug, Default)]
 pub struct ObjectMeta {
     /// SHA-256 of the bytes.
@@ -174,25 +175,27 @@ pub struct ObjectMeta {
     pub metadata: Vec<(&'static str, String)>,
 }
 
-/// How a creation ended.
+/// The result of a creation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutResult {
-    /// The object was not there; now it is.
+    /// The object was created.
     Created,
-    /// The key is taken, by this content or another; perhaps by an earlier try of this request.
+    /// The key exists already, with the same or other bytes. An earlier try of this request may
+    /// have created it.
     AlreadyExists,
 }
 
 /// The table of cursors.
 #[async_trait]
 pub trait Cursors: Send + Sync {
-    /// Reads a stream's item, consistently; `None` if there is none.
+    /// Reads a stream's item with strong consistency; `None` if there is none.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn get(&self, stream: &StreamId) -> Result<Option<Item>, StoreError>;
 
-    /// Reads the items of several streams, each consistently; streams without one are left out.
+    /// Reads the items of several streams, each with strong consistency; streams without an item
+    /// are left out.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -204,46 +207,47 @@ pub trait Cursors: Send + Sync {
         Ok(items)
     }
 
-    /// Makes one atomic conditional update; creates the item if the conditions allow that.
-    /// Returns the item as it is afterwards, or `None` if a condition did not hold.
+    /// Makes one atomic conditional update, which creates the item if it does not exist and the
+    /// conditions are true of an empty item. Returns the item after the update, or `None` if a
+    /// condition was false.
     ///
-    /// A retry inside the adapter may find that its first try was made: then a condition does not
-    /// hold any more, although the update happened. The caller looks.
+    /// If the adapter retries an update whose first try had succeeded, a condition may be false
+    /// although the update was made. The caller reads the item to find out.
     ///
     /// # Errors
-    /// [`StoreError::Indeterminate`] also where the update may have been made all the same.
+    /// [`StoreError::Indeterminate`] also if the update may have been made all the same.
     async fn update(&self, stream: &StreamId, update: &Update) -> Result<Option<Item>, StoreError>;
 }
 
-/// The queue that many streams are worked through from. It delivers each message at least once, in
-/// any order.
+/// The queue for runs over many streams. It delivers each message at least once, in any order.
 #[async_trait]
 pub trait WorkQueue: Send + Sync {
     /// Sends at most [`QUEUE_BATCH_MAX`](crate::limits::QUEUE_BATCH_MAX) messages in one request.
-    /// Returns the places in `bodies` of those that were not taken.
+    /// Returns the indices in `bodies` of those that were not accepted.
     ///
     /// # Errors
-    /// [`StoreError::Indeterminate`] also where some may have been taken all the same.
+    /// [`StoreError::Indeterminate`] also if some may have been accepted all the same.
     async fn send(&self, bodies: &[String]) -> Result<Vec<usize>, StoreError>;
 }
 
-/// Where API keys are kept.
+/// The store of the API key.
 #[async_trait]
 pub trait Secrets: Send + Sync {
-    /// Reads the secret anew.
+    /// Reads the secret from the store, without a cache.
     ///
     /// # Errors
-    /// [`StoreError`]; no message ever holds any of the secret.
+    /// [`StoreError`]. No message contains any part of the secret.
     async fn read(&self) -> Result<secrecy::SecretString, StoreError>;
 }
 
 /// Time and randomness.
 #[async_trait]
 pub trait Clock: Send + Sync {
-    /// The local clock, UTC milliseconds. It may be wrong; nothing's safety rests on it.
+    /// The local clock, UTC milliseconds. It may be wrong; the archive's correctness does not
+    /// depend on it.
     fn now_ms(&self) -> i64;
 
-    /// Waits.
+    /// Waits for `ms` milliseconds.
     async fn sleep(&self, ms: u64);
 
     /// Random bytes, for names that must not meet.

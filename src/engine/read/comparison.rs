@@ -1,4 +1,4 @@
-//! Hourly counts: which hours are compared, and which of them are read again.
+//! The comparison of hourly counts: which hours are compared, and which of them are read again.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::read::sweep::{SweepUrgency, sweep_from_ms};
 use crate::settings::Settings;
 use crate::time::{self, Window};
 
-/// The hour re-reading to go on with.
+/// The hour whose re-reading is to be resumed or begun, if there is one.
 #[must_use]
 pub fn hour(cursor: &Cursor, settings: &Settings) -> Option<(ReadingKind, Reading)> {
     cursor.state.hours.iter().find_map(|hour| {
@@ -26,17 +26,17 @@ pub fn hour(cursor: &Cursor, settings: &Settings) -> Option<(ReadingKind, Readin
     })
 }
 
-/// What a comparison of hourly counts leads to.
+/// The result of a comparison of hourly counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compared {
     /// The state with the hours to read again.
     pub state: ReadingState,
-    /// `Now` if more hours differ than are kept.
+    /// `Now` if more hours differ than a cursor can keep.
     pub urgency: SweepUrgency,
 }
 
-/// The whole hours whose counts are compared: between where a full sweep would begin and what the
-/// head has read for good.
+/// The whole hours whose counts are compared: from where a full sweep would begin to where the next
+/// head reading begins, so that no reading of the head changes their counts any more.
 #[must_use]
 pub fn comparable(cursor: &Cursor, settings: &Settings) -> Option<Window> {
     let hours = Window::new(

@@ -1,4 +1,4 @@
-//! How many rows are asked for at once.
+//! How many rows each request asks for.
 
 /// The size of the next page: the configured one, halved by pages that are too large to fetch, and
 /// doubled again once the place they lay at has been passed.
@@ -19,7 +19,7 @@ impl PageSize {
         Self { configured, rows: configured, rows_to_pass: 0, grows_after_ms: i64::MIN }
     }
 
-    /// Rows to ask for.
+    /// The number of rows to request.
     #[must_use]
     pub fn rows(&self) -> u32 {
         self.rows

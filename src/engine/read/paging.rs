@@ -8,7 +8,7 @@ use crate::page::{Ask, Page, PageHeaders, Token};
 use crate::read::PageSize;
 use crate::time::Window;
 
-/// Where a walk through one query stands.
+/// The position of a walk through one query.
 ///
 /// ```
 /// use engine::read::paging::{PageSummary, Step, Walk};
@@ -25,7 +25,7 @@ pub struct Walk {
     skipped: (i64, u32),
 }
 
-/// What a page held, as far as paging is concerned.
+/// The properties of a page that paging depends on.
 #[derive(Clone, Debug)]
 pub struct PageSummary {
     /// Rows in the array.
@@ -34,14 +34,14 @@ pub struct PageSummary {
     pub count: Option<u64>,
     /// `X-Limit`.
     pub limit: Option<u64>,
-    /// The continuation.
+    /// The value of `X-Search_after`, with which the next page is requested.
     pub token: Option<Token>,
     /// Millisecond of the last row.
     pub last_ms: i64,
 }
 
 impl PageSummary {
-    /// What `page` held, whose last row lies at `last_ms`.
+    /// The summary of `page`, whose last row is at `last_ms`.
     #[must_use]
     pub fn of(page: &Page, last_ms: i64) -> Self {
         let PageHeaders { limit, count, token } = page.headers.clone();
@@ -49,12 +49,12 @@ impl PageSummary {
     }
 }
 
-/// What comes after a page.
+/// What to do after a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Another page.
+    /// Request the next page.
     Next,
-    /// The query is read to its end.
+    /// Stop: the query was read to its end.
     End,
 }
 
@@ -65,25 +65,25 @@ pub enum OversizeStep {
     RequestFewer,
     /// A single row is too large: its position is quarantined, and the walk goes on behind it.
     SkipRow {
-        /// Its millisecond.
+        /// The row's millisecond.
         ms: i64,
         /// Which one given up in that millisecond, from 0.
         ordinal: u32,
     },
 }
 
-/// The walk cannot go on.
+/// Why a walk cannot continue.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum WalkError {
-    /// A millisecond fills a page, and there is no token to go on inside it.
+    /// A single millisecond fills a page, and there is no token to continue within it.
     #[error("millisecond {0} fills a page of events and JumpCloud sends no usable X-Search_after")]
     Dense(i64),
-    /// Fewer rows came than were announced, and none to go on from.
+    /// Fewer rows were received than the header announces, and none from which to continue.
     #[error("JumpCloud announces {count} rows and sends {rows}")]
     Short {
-        /// Announced.
+        /// Rows that `X-Result-Count` announces.
         count: u64,
-        /// Sent.
+        /// Rows that were received.
         rows: usize,
     },
     /// A row too large to fetch came without a token to pass it by.
@@ -94,7 +94,7 @@ pub enum WalkError {
 }
 
 impl Walk {
-    /// A walk through `window` in pages of `page_limit` rows.
+    /// Begins a walk through `window` in pages of `page_limit` rows.
     #[must_use]
     pub fn new(window: Window, page_limit: u32) -> Self {
         Self { size: PageSize::new(page_limit), window, token: None, skipped: (i64::MIN, 0) }
@@ -109,7 +109,7 @@ impl Walk {
     /// Takes note of a page that answered [`Walk::ask`].
     ///
     /// # Errors
-    /// [`WalkError`] if nothing can come after it and the query is not at its end.
+    /// [`WalkError`] if the query is not at its end and no next request is possible.
     pub fn passed(&mut self, held: &PageSummary) -> Result<Step, WalkError> {
         let full =
             u64::from(self.size.rows()).min(held.limit.filter(|n| *n > 0).unwrap_or(u64::MAX));
@@ -119,7 +119,7 @@ impl Walk {
             return Ok(Step::End);
         }
         if held.last_ms >= self.window.end_ms {
-            // What follows lies beyond the window, however the upper bound is meant.
+            // All further rows are beyond the window, whether its upper bound is inclusive or not.
             return Ok(Step::End);
         }
         self.size.received(held.rows);
@@ -147,9 +147,9 @@ impl Walk {
         }
     }
 
-    /// Where the walk stands behind the page that is on its way, if that page is what its `headers`
-    /// announce, and the millisecond it ends in. `None` where they do not tell, or announce the last
-    /// one.
+    /// The walk as it will be after the page that is being received, if that page is what its
+    /// `headers` announce, and the page's last millisecond. `None` if the headers do not say
+    /// enough, or announce the last page.
     #[must_use]
     pub fn foreseen(&self, headers: PageHeaders) -> Option<(Self, i64)> {
         let PageHeaders { limit, count, token } = headers;
@@ -186,7 +186,8 @@ impl Walk {
         Ok(narrower)
     }
 
-    /// Goes on by time: everything JumpCloud asks to stay the same while paging may change here.
+    /// Continues by time, with a new query that starts at `start_ms`. JumpCloud requires limit and
+    /// window to stay the same while paging by token; in a new query they may change.
     fn restart(&mut self, start_ms: i64) -> Step {
         self.window.start_ms = start_ms;
         self.token = None;

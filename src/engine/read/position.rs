@@ -1,4 +1,4 @@
-//! Where the rows of a page lie in event time, as far as reading needs to know.
+//! The position of each row of a page in event time.
 //!
 //! A row's place is its timestamp's millisecond, or, where that cannot be read, the place before
 //! it. JumpCloud sorts rows by it.
@@ -6,10 +6,10 @@
 use crate::page::{Page, RowKind};
 use crate::time;
 
-/// The places of a page's rows.
+/// The positions of a page's rows.
 #[derive(Debug)]
 pub struct Positions {
-    /// What was decided before the first row lies here or before.
+    /// The position before the first row: everything decided before this page is at or before it.
     before_ms: i64,
     ms: Vec<i64>,
     /// Per row, the least readable place of it and everything behind it.
@@ -42,7 +42,7 @@ impl Positions {
         Self { before_ms, ms, least_behind }
     }
 
-    /// The place of row `number`.
+    /// The position of row `number`, UTC milliseconds.
     #[must_use]
     pub fn ms(&self, number: usize) -> i64 {
         self.ms[number]
@@ -53,8 +53,8 @@ impl Positions {
         self.ms[number] = ms;
     }
 
-    /// Where a reading goes on that has decided the rows before `number`: never behind the last
-    /// decided row, nor behind any that is still to come.
+    /// Where a reading resumes that has decided the rows before `number`: never after the last
+    /// decided row, nor after any row that is still to come.
     #[must_use]
     pub fn at_ms(&self, number: usize) -> i64 {
         let decided = number.checked_sub(1).map_or(self.before_ms, |last| self.ms[last]);
@@ -78,8 +78,8 @@ pub fn last_ms(page: &Page, before_ms: i64) -> i64 {
     }
 }
 
-/// Rows of which the page leaves open whether they lie before `end_ms`: without a readable time,
-/// and with no row behind them that lies before it.
+/// The rows of which the page does not show whether they are before `end_ms`: rows without a
+/// readable timestamp that no row before `end_ms` follows.
 #[must_use]
 pub fn doubtful(page: &Page, end_ms: i64) -> Vec<usize> {
     if page.headers.token.as_ref().is_some_and(|token| token.ms < end_ms) {

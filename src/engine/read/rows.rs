@@ -1,4 +1,4 @@
-//! The rows of a query, counted to be compared with JumpCloud's own count.
+//! Counts the rows of a query, for comparison with JumpCloud's own count.
 
 /// How many rows came, and how many of them lie before the last row's millisecond: those in it come
 /// again when the reading resumes there.
@@ -10,13 +10,13 @@ pub struct RowCount {
 }
 
 impl RowCount {
-    /// Begins a query of which `rows_before_resume` rows came in earlier runs.
+    /// Begins to count a query of which earlier runs received `rows_before_resume` rows.
     #[must_use]
     pub fn resumed(rows_before_resume: i64) -> Self {
         Self { before: rows_before_resume, at: 0, place_ms: i64::MIN }
     }
 
-    /// Counts a row that lies at `place_ms`.
+    /// Counts a row whose position is `place_ms`. Positions must not decrease.
     pub fn add(&mut self, place_ms: i64) {
         if place_ms > self.place_ms {
             self.before += self.at;
@@ -26,13 +26,13 @@ impl RowCount {
         self.at += 1;
     }
 
-    /// Rows before `at_ms`, exclusive.
+    /// The number of rows before `at_ms`, exclusive.
     #[must_use]
     pub fn before(&self, at_ms: i64) -> i64 {
         if at_ms > self.place_ms { self.all() } else { self.before }
     }
 
-    /// All rows.
+    /// The number of all rows.
     #[must_use]
     pub fn all(&self) -> i64 {
         self.before + self.at

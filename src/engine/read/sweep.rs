@@ -37,14 +37,14 @@ pub fn sweep(
     Some(Reading { window, started_ms: now_ms, query, at_ms: from_ms, limit: None })
 }
 
-/// How much a full sweep is wanted.
+/// How soon a full sweep is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SweepUrgency {
-    /// Every half late horizon.
+    /// After half of the late horizon.
     Usual,
-    /// Every `SWEEP_EVERY`: counts cannot be compared.
+    /// After `SWEEP_EVERY`, if that is sooner: counts cannot be compared.
     Often,
-    /// At once: more hours differ than are kept.
+    /// Immediately: more hours differ than a cursor can keep.
     Now,
 }
 

@@ -5,12 +5,12 @@ use crate::page::Query;
 use crate::settings::Settings;
 use crate::time::Window;
 
-/// What a run should read.
+/// What a run reads next at the head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// This reading, from `at_ms` of its query.
+    /// This reading, from its `at_ms` in its query.
     Read(Reading),
-    /// Nothing yet: the window is empty, or the clock was set back behind what was read.
+    /// Nothing yet: the window is empty, or the clock is behind what was already read.
     Wait,
 }
 
@@ -65,19 +65,20 @@ pub fn next_query(reading: &Reading, queries: &[Query]) -> Option<Reading> {
     Some(Reading { query, at_ms: reading.window.start_ms, limit: None, ..reading.clone() })
 }
 
-/// What a reading is for. They differ in what their progress and their end mean.
+/// What a reading is for. The kinds differ in what their progress and their completion change in
+/// the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadingKind {
-    /// Goes on with the stream.
+    /// Follows the present.
     Head,
-    /// Reads a long past range again, for what appeared later than the overlap.
+    /// Reads a long past range again, for events that appeared later than the overlap.
     Sweep,
-    /// Reads one hour again, whose counts differ: the one that begins at this millisecond.
+    /// Reads one hour again because its counts differ. The value is the hour's first millisecond.
     Hour(i64),
 }
 
-/// The state while a reading goes on, having decided everything before `at_ms` of its query, of
-/// which `rows` came before that.
+/// The state of an unfinished reading that has decided every row before `at_ms` of its query;
+/// `rows` were received before that millisecond.
 ///
 /// The frontier rises with the head, never beyond the window, and is never lowered.
 #[must_use]
@@ -107,7 +108,7 @@ pub fn reached(
     state
 }
 
-/// Rows of the query under way that came in earlier runs.
+/// Rows of the current query that earlier runs received. Always 0 for a head reading and a sweep.
 #[must_use]
 pub fn rows_before_resume(state: &ReadingState, kind: ReadingKind) -> i64 {
     let ReadingKind::Hour(from_ms) = kind else { return 0 };
@@ -118,7 +119,7 @@ pub fn rows_before_resume(state: &ReadingState, kind: ReadingKind) -> i64 {
         .map_or(0, |hour| hour.rows_before_resume)
 }
 
-/// The state once one query of a reading is read to its end, of which `rows` came.
+/// The state after one query of a reading was read to its end; `rows` were received in it.
 #[must_use]
 pub fn query_read(state: &ReadingState, kind: ReadingKind, end_ms: i64, rows: i64) -> ReadingState {
     let mut state = state.clone();
@@ -134,7 +135,7 @@ pub fn query_read(state: &ReadingState, kind: ReadingKind, end_ms: i64, rows: i6
     state
 }
 
-/// The state once a reading is complete.
+/// The state after a reading was completed.
 #[must_use]
 pub fn completed(state: &ReadingState, kind: ReadingKind, reading: &Reading) -> ReadingState {
     let mut state = state.clone();

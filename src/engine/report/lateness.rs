@@ -1,11 +1,11 @@
-//! How late events arrive: when an event was first seen minus its own timestamp, a small histogram
-//! a service. From it a user chooses `LATE_HORIZON`.
+//! How late events appear: the time at which an event was first received minus its timestamp, as a
+//! small histogram per service. It shows which `LATE_HORIZON` is needed.
 //!
-//! Only what arrives while the stream is live tells anything. An event that lies where the head had
-//! read before is late for certain. One that lies beyond counts too, as on time, but only where the
-//! head was there a short while ago: what a first look-back or the end of an outage brings was not
-//! late, it was waiting for us. When an event appeared is only known to lie between two readings;
-//! the later one counts, so a measure is never below the truth.
+//! Only events that are received while the stream is live are measured. An event before the end of
+//! the last complete head reading is certainly late. One after it is measured, too, but only if the
+//! head was read a short time ago: events of a first look-back or after an outage were not late,
+//! they were waiting for the collector. An event appeared at some time between two readings; the
+//! later one is used, so a measured value is never too small.
 
 use std::collections::BTreeMap;
 
@@ -15,42 +15,45 @@ use crate::cursor::{Item, ReadingState, Update, Value, attribute, text};
 use crate::limits::{LATENESS_LIVE_WINDOW_MS, LATENESS_SERVICES_MAX};
 use crate::page::service::OTHER;
 
-/// Upper bounds of the buckets in seconds, inclusive; what is later is in one more bucket.
+/// Upper bounds of the buckets in seconds, inclusive. One more bucket counts all later events.
 pub const BOUNDS_SECONDS: [i64; 20] = [
     10, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 86_400, 172_800,
     345_600, 604_800, 1_296_000, 2_592_000, 7_776_000,
 ];
 const BUCKETS: usize = BOUNDS_SECONDS.len() + 1;
 
-/// How late events were, by service label.
+/// Histograms of how late events were, by service label.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lateness {
     services: BTreeMap<String, Histogram>,
 }
 
-/// How late the events of one service were.
+/// A histogram of how late the events of one service were.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
     /// Events by bucket.
     pub counts: [u64; BUCKETS],
-    /// The latest, in seconds.
+    /// The largest value, in seconds.
     pub max_seconds: i64,
 }
 
 /// A histogram in four numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// Events that were measured.
+    /// The number of events that were measured.
     pub count: u64,
-    /// Half of them were not later than this: the bound of a bucket, or the largest.
+    /// Upper bound of the 50th percentile in seconds: the bound of its bucket, or the largest
+    /// value.
     pub p50_seconds: i64,
-    /// 99 in 100 were not later than this.
+    /// Upper bound of the 99th percentile in seconds: the bound of its bucket, or the largest
+    /// value.
     pub p99_seconds: i64,
-    /// The latest.
+    /// The largest value, in seconds.
     pub max_seconds: i64,
 }
 
-/// How late an event with this timestamp is, if it tells anything: see the module.
+/// How late an event with this timestamp is, in milliseconds; `None` if it is not measured, see the
+/// module.
 ///
 /// `state` is the reading state before the reading that found it, `now_ms` the time of the page.
 #[must_use]
@@ -60,15 +63,15 @@ pub fn measured_ms(state: &ReadingState, timestamp_ms: i64, now_ms: i64) -> Opti
     (is_late || is_live).then(|| (now_ms - timestamp_ms).max(0))
 }
 
-/// How late events arrived so far; nothing where that was not kept or cannot be read.
+/// The histograms in the cursor; empty if there are none or they cannot be read.
 ///
-/// A statistic and no part of the reading state: a run that is killed adds nothing to it.
+/// They are not part of the reading state: a run that is killed adds nothing.
 #[must_use]
 pub fn stored(item: &Item) -> Lateness {
     text(item, attribute::LATENESS).map(Lateness::parse).unwrap_or_default()
 }
 
-/// Adds what a run has measured to its release, so that keeping it needs no update of its own.
+/// Adds the histograms of a run to its release, so that storing them needs no further update.
 #[must_use]
 pub fn add_to(mut update: Update, before: &Lateness, more: &Lateness) -> Update {
     if !more.is_empty() {
@@ -85,7 +88,7 @@ impl Lateness {
         self.of(service).add(ms);
     }
 
-    /// Counts all that `more` has counted.
+    /// Adds all counts of `more`.
     pub fn merge(&mut self, more: &Self) {
         for (service, histogram) in &more.services {
             self.of(service).merge(histogram);
@@ -118,8 +121,8 @@ impl Lateness {
         self.services.entry(label.to_owned()).or_default()
     }
 
-    /// As the cursor keeps it: `sso=45:3,,1 ssh=9:2`, per service the largest and the counts by
-    /// bucket, without zeros.
+    /// The form in the cursor: `sso=45:3,,1 ssh=9:2`, per service the largest value and the counts
+    /// by bucket, where zeros are left empty.
     #[must_use]
     pub fn to_text(&self) -> String {
         let texts: Vec<_> = self
@@ -130,7 +133,7 @@ impl Lateness {
         texts.join(" ")
     }
 
-    /// Reads what [`Lateness::to_text`] wrote; nothing of what is no such text.
+    /// Parses what [`Lateness::to_text`] returns; parts that cannot be parsed are ignored.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut lateness = Self::default();
@@ -145,7 +148,7 @@ impl Lateness {
 
 impl Histogram {
     fn add(&mut self, ms: i64) {
-        // Rounded up: a measure is never below the truth.
+        // Rounded up, so that the value is never too small.
         let seconds = ms.saturating_add(999) / 1_000;
         let bucket = BOUNDS_SECONDS.partition_point(|bound| *bound < seconds);
         self.counts[bucket] += 1;
@@ -159,7 +162,7 @@ impl Histogram {
         self.max_seconds = self.max_seconds.max(more.max_seconds);
     }
 
-    /// The histogram in four numbers.
+    /// Summarises the histogram.
     #[must_use]
     pub fn summary(&self) -> Summary {
         Summary {
@@ -170,7 +173,7 @@ impl Histogram {
         }
     }
 
-    /// The bound of the bucket that `percent` of the events do not lie behind.
+    /// The bound of the first bucket that has, with all before it, `percent` of the events.
     fn percentile(&self, percent: u64) -> i64 {
         let all = u128::from(self.counts.iter().sum::<u64>());
         let needed = (all * u128::from(percent)).div_ceil(100);
@@ -198,7 +201,7 @@ impl Histogram {
     }
 }
 
-/// An object: per service its [`Summary`].
+/// Serialized as an object with a [`Summary`] per service.
 impl Serialize for Lateness {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.services().map(|(name, histogram)| (name, histogram.summary())))

@@ -1,9 +1,9 @@
-//! What an invocation did, as metrics: one line of CloudWatch's embedded metric format, from which
-//! CloudWatch takes the numbers as the line reaches the log. Nothing is asked of AWS for it.
+//! The metrics of an invocation: one line of CloudWatch's embedded metric format, from which
+//! CloudWatch takes the values when it receives the log. No request to AWS is needed.
 //!
-//! Few and cheap: each metric costs its price once, whatever the number of organizations, for there
-//! is one dimension, the function. The names are those that alarms and dashboard of the template
-//! know; a test compares them.
+//! There is one dimension, the function, so each metric is charged once, whatever the number of
+//! organizations. A test compares the names with those that alarms and dashboard of the template
+//! use.
 
 use std::collections::BTreeMap;
 
@@ -13,29 +13,29 @@ use crate::limits::DAY_MS;
 use crate::report::{Lateness, Outcome, Report, StreamReport, StreamStatus};
 use crate::stream::StreamId;
 
-/// Where metrics go and what they are measured by.
+/// The namespace, the dimension and the thresholds of metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metrics {
     /// CloudWatch's namespace.
     pub namespace: String,
     /// The value of the one dimension, `service`: the function's name.
     pub function: String,
-    /// A stream without a good run for longer than this is stale, in milliseconds.
+    /// A stream without a successful run for longer than this is stale, in milliseconds.
     pub stale_after_ms: i64,
     /// How long an event can be read, in milliseconds.
     pub retention_ms: i64,
 }
 
-/// What an invocation saw.
+/// Which streams an invocation knows.
 #[derive(Clone, Copy, Debug)]
 pub enum View<'a> {
-    /// All streams, as these cursors said where they were read: the worst of them is told.
+    /// All streams, with their status before the invocation: the metrics report the worst of them.
     Fleet(&'a [StreamStatus]),
-    /// Only those whose turn it was.
+    /// Only the streams of its own runs.
     Streams,
 }
 
-/// Where a stream stands.
+/// The health of a stream, as far as metrics need it.
 #[derive(Clone, Copy, Debug, Default)]
 struct StreamHealth {
     lag_seconds: Option<i64>,
@@ -153,10 +153,10 @@ fn of(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// Where the streams that are collected stand: as their cursors said before this invocation, and
-/// as its own runs left them.
+/// The health of the streams that are collected: from their cursors before this invocation, updated
+/// by its own runs.
 ///
-/// Lanes end in the past, and what is no longer collected is not behind: neither counts.
+/// Lanes and streams that are no longer collected are left out, because they cannot be behind.
 fn fleet<'a>(
     before: &'a [StreamStatus],
     report: &'a Report,
@@ -186,7 +186,7 @@ impl StreamHealth {
     fn after(&mut self, run: &StreamReport, now_ms: i64) {
         self.is_users = run.stream.is_users();
         match run.outcome {
-            // Another run has the stream, or it rests: nothing new is known.
+            // Another run has the stream, or it is suspended: nothing new is known.
             Outcome::Busy => return,
             Outcome::Waiting if run.error.is_some() => return,
             Outcome::Failed => {

@@ -1,4 +1,4 @@
-//! What an invocation did, and where the streams stand. Pure.
+//! Reports of invocations and runs, the status of streams, and metrics. Pure.
 
 pub mod lateness;
 pub mod metrics;

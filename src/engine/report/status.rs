@@ -1,4 +1,4 @@
-//! Where one stream stands, read from its cursor's item.
+//! The status of one stream, read from its cursor's item.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,14 +8,14 @@ use crate::report::{Lateness, SnapshotReport, lateness};
 use crate::stream::StreamId;
 use crate::time::UtcTime;
 
-/// Where one stream stands.
+/// The status of one stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StreamStatus {
     /// The stream.
     pub stream: StreamId,
-    /// Whether it is collected; its cursor stays when it no longer is.
+    /// Whether it is collected now. The cursor of a stream that is no longer collected remains.
     pub configured: bool,
-    /// Event time up to which the head has read; none before the birth.
+    /// Event time up to which the head has read; `None` before the birth.
     pub frontier: Option<UtcTime>,
     /// How far that is behind now, in seconds; none for a lane.
     pub lag_seconds: Option<i64>,
@@ -23,23 +23,24 @@ pub struct StreamStatus {
     pub origin: Option<UtcTime>,
     /// Lanes only: event time at which it ends, exclusive.
     pub end: Option<UtcTime>,
-    /// Lanes only: whether it was read whole at least once.
+    /// Lanes only: whether it was read to its end at least once.
     pub read_whole: Option<bool>,
     /// When a lane was finished: nothing of it can appear any more.
     pub finished: Option<UtcTime>,
-    /// When a run last ended well.
+    /// When a run last succeeded.
     pub last_success: Option<UtcTime>,
-    /// Why the last run failed; none if it did not.
+    /// Why the last run failed; `None` if it succeeded.
     pub last_error: Option<String>,
     /// Failures in a row.
     pub failures: i64,
-    /// It keeps failing, and is not tried before its next probe where there are other streams.
+    /// Whether it is suspended after repeated failures: it is not tried before its next probe,
+    /// unless it is the only stream.
     pub suspended: bool,
-    /// A message for it is in the work queue.
+    /// Whether a message for it is in the work queue.
     pub queued: bool,
-    /// Hours in which JumpCloud counts more events than came.
+    /// The number of hours in which JumpCloud counts more events than it sends.
     pub gaps: usize,
-    /// Days until what was not read yet begins to be lost to JumpCloud's retention.
+    /// Days until JumpCloud begins to delete events that were not read yet.
     pub days_until_loss: Option<i64>,
     /// How late events arrived so far, a service: what to choose `LATE_HORIZON` from.
     #[serde(skip_deserializing)]
@@ -47,12 +48,12 @@ pub struct StreamStatus {
     /// The last snapshot begun, of a stream of users.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotReport>,
-    /// Entries decided so far.
+    /// The number of journal entries decided so far.
     pub entries: Option<u64>,
 }
 
 impl StreamStatus {
-    /// Reads a cursor; `retention_ms` is how long an event can be read.
+    /// Reads the status from an item. `retention_ms` is how long an event can be read.
     pub(crate) fn read(
         stream: StreamId,
         configured: bool,

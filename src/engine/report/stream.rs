@@ -1,4 +1,4 @@
-//! What an invocation did: the function's answer, a line a stream.
+//! The report of an invocation, which is the function's answer: one line per stream.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,59 +9,60 @@ use crate::report::{Lateness, SnapshotReport, StreamStatus};
 use crate::stream::StreamId;
 use crate::time::UtcTime;
 
-/// What an invocation did.
+/// The report of an invocation.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
-    /// A line a stream, in the order they had their turn. Of streams that went through the work
-    /// queue, only those that did not: their runs have reports of their own.
+    /// One line per run, in the order of the runs. If streams were queued, only those that could
+    /// not be queued or are suspended: the runs of the others have reports of their own.
     pub streams: Vec<StreamReport>,
-    /// How looking for organizations went; none where they are named.
+    /// The result of listing organizations; `None` if they are configured by id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub discovery: Option<Discovery>,
-    /// How many streams went through the work queue; none where they ran directly.
+    /// How many streams were queued; `None` if runs were made directly.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queued: Option<Queued>,
-    /// How long it took, in milliseconds.
+    /// Duration of the invocation, in milliseconds.
     pub duration_ms: i64,
-    /// Where the streams stood before this invocation, if there is more than one.
+    /// The status of the streams before this invocation; empty if there is only one stream.
     #[serde(skip)]
     pub statuses_before: Vec<StreamStatus>,
 }
 
-/// What became of streams that go through the work queue.
+/// The result of queueing the streams that were due.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Queued {
     /// Messages sent.
     pub sent: usize,
     /// Streams whose message is still outstanding.
     pub outstanding: usize,
-    /// Streams that keep failing and were not tried.
+    /// Streams that are suspended after repeated failures, and were not tried.
     pub suspended: usize,
     /// Streams that could not be queued.
     pub failed: usize,
 }
 
-/// How looking for organizations went.
+/// The result of listing organizations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Discovery {
     /// Organizations that JumpCloud listed.
     pub organizations: usize,
-    /// Why that may not be all of them; those that were collected before are collected still.
+    /// Why the list may be incomplete. Organizations that were collected before are collected all
+    /// the same.
     pub error: Option<String>,
     /// Whether a person must mend it.
     #[serde(skip)]
     pub needs_operator: bool,
-    /// Whether that is AWS, which denies the function its secret.
+    /// Whether the error is that AWS denies the function access to its secret.
     #[serde(skip)]
     pub is_denied: bool,
 }
 
-/// What one run did.
+/// The report of one run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct StreamReport {
     /// The stream.
     pub stream: StreamId,
-    /// How it ended.
+    /// The result of the run.
     pub outcome: Outcome,
     /// Rows JumpCloud sent.
     pub read: u64,
@@ -70,31 +71,32 @@ pub struct StreamReport {
     /// What became of the rows that were new.
     #[serde(flatten)]
     pub tally: Tally,
-    /// Pages used.
+    /// Pages received.
     pub pages: u64,
-    /// What the requests to JumpCloud cost.
+    /// Counts of the requests to JumpCloud.
     #[serde(flatten)]
     pub costs: Costs,
     /// Bytes of the parts written.
     pub bytes_out: u64,
     /// Parts written.
     pub objects: u64,
-    /// Event time up to which the head has read; none before the birth.
+    /// Event time up to which the head has read; `None` before the birth.
     pub frontier: Option<UtcTime>,
     /// How far that is behind now, in seconds.
     pub lag_seconds: Option<i64>,
     /// The last snapshot begun; none for a stream of events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotReport>,
-    /// Why it failed.
+    /// Why the run failed.
     pub error: Option<String>,
-    /// Hours in which JumpCloud counts more events than came; none if the cursor was not seen.
+    /// The number of hours in which JumpCloud counts more events than it sends; `None` if the
+    /// cursor was not read.
     #[serde(skip)]
     pub gaps: Option<usize>,
-    /// When a run ended well before this one, UTC milliseconds.
+    /// When the last successful run before this one ended, UTC milliseconds.
     #[serde(skip)]
     pub last_success_ms: Option<i64>,
-    /// Failures in a row, this one included.
+    /// Failures in a row, including this one.
     #[serde(skip)]
     pub failures: i64,
     /// Whether a person must mend it.
@@ -108,24 +110,24 @@ pub struct StreamReport {
 pub struct Tally {
     /// Events archived.
     pub written: u64,
-    /// Of those, how many lay where the head had read before.
+    /// How many of them are before the end of the last complete head reading.
     pub late: u64,
-    /// How late events arrived, per service; what a first look-back or an outage brought is left out.
+    /// How late they were, per service, without the events of a first look-back or after an outage.
     #[serde(skip_deserializing)]
     pub lateness: Lateness,
-    /// Events the filter left out.
+    /// Events that the filter left out.
     pub filtered: u64,
     /// Rows put into quarantine.
     pub quarantined: u64,
-    /// Of those, how many name another organization than the one asked for.
+    /// How many of them name another organization than the requested one.
     pub foreign: u64,
-    /// Events in parts of their own, for strict JSON parsers reject them: an escape of a lone
-    /// surrogate.
+    /// Events with an escape of a lone surrogate, which are in parts of their own because strict
+    /// JSON parsers reject them.
     pub lone_surrogates: u64,
-    /// Events without an id, archived by their bytes.
+    /// Events without an id, whose identity is made from their bytes.
     #[serde(skip)]
     pub without_id: u64,
-    /// Events without a readable timestamp, archived by their collection day.
+    /// Events without a readable timestamp, whose partition has the date of their collection.
     #[serde(skip)]
     pub without_timestamp: u64,
 }
@@ -145,25 +147,25 @@ impl Tally {
     }
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// Everything there was is archived.
+    /// Everything that was due was read and archived.
     #[default]
     Ok,
-    /// The budget is used up, and there is more to read.
+    /// The time or the pages of the run were used up, and there is more to read.
     Behind,
     /// Another run has the stream.
     Busy,
-    /// There is nothing to ask for yet.
+    /// Nothing is due yet, or the stream is suspended.
     Waiting,
-    /// See `error`.
+    /// The run failed, see `error`.
     Failed,
 }
 
 impl StreamReport {
-    /// The report of a run that `error` kept from beginning.
+    /// The report of a run that could not begin because of `error`.
     #[must_use]
     pub fn failed(stream: StreamId, error: &RunError) -> Self {
         let mut report = Self::new(stream);
@@ -188,7 +190,7 @@ impl StreamReport {
         self.needs_operator = error.needs_operator();
     }
 
-    /// Logs how the run ended.
+    /// Logs the result of the run.
     pub fn log(&self) {
         let Self { stream, outcome, read, seen, pages, .. } = self;
         let Tally { written, late, quarantined, .. } = self.tally;
@@ -213,8 +215,9 @@ impl StreamReport {
 }
 
 impl Report {
-    /// Why the invocation as a whole fails: organizations that a person must make discoverable, and
-    /// every stream that a person must mend, or that failed `tolerated` times in a row, by name.
+    /// Why the invocation as a whole fails; `None` if it does not. It fails if an operator must
+    /// correct the listing of organizations, and for every stream whose error an operator must
+    /// correct or that failed `tolerated` times in a row.
     #[must_use]
     pub fn failure(&self, tolerated: i64) -> Option<String> {
         let discovery = self.discovery.iter().filter(|discovery| discovery.needs_operator);

@@ -1,4 +1,5 @@
-//! `audit`: JumpCloud's hourly counts beside the archive's, and the repair of hours that differ.
+//! `audit`: compares JumpCloud's hourly counts with the archive's, and reads hours that differ
+//! again if requested.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,55 +18,55 @@ use crate::stream::StreamId;
 use crate::task::hours::{AuditedHours, Hours};
 use crate::time::{self, UtcTime, Window};
 
-/// What is audited.
+/// The parameters of an audit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditRequest {
-    /// Event time.
+    /// The range of event time. Only whole hours in it are compared.
     pub window: Window,
     /// Whether hours that differ are read again.
     pub repair: bool,
-    /// Whether the hours are told service by service.
+    /// Whether the result also has the counts of each hour per service.
     pub by_service: bool,
 }
 
-/// What was found.
+/// The result of an audit.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Audit {
-    /// A line a stream.
+    /// One line per stream.
     pub streams: Vec<StreamAudit>,
-    /// How looking for organizations went; none where they are named.
+    /// The result of listing organizations; `None` if they are configured by id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub discovery: Option<Discovery>,
 }
 
-/// What was found of one stream, over the whole hours of the range that it has read for good.
+/// The result for one stream, over the whole hours of the range that its head will not read again.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct StreamAudit {
     /// The stream.
     pub stream: StreamId,
-    /// First hour that was compared; none if there is none.
+    /// Start of the first hour that was compared; `None` if none was compared.
     pub from: Option<UtcTime>,
-    /// End of the last hour, exclusive.
+    /// End of the last hour that was compared, exclusive.
     pub to: Option<UtcTime>,
-    /// Events JumpCloud counts.
+    /// Events that JumpCloud counts.
     pub counted: i64,
-    /// Events the index holds.
+    /// Events in the index.
     pub archived: i64,
-    /// Hours where JumpCloud counts more than the index holds.
+    /// Hours of which JumpCloud counts more events than the index has.
     pub differing: Vec<DifferingHour>,
-    /// What reading them again did.
+    /// The report of the run that read them again.
     pub repair: Option<StreamReport>,
-    /// The hours service by service, where that was asked for.
+    /// The counts of each hour per service, if requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hours: Option<Hours>,
-    /// Why it could not be audited.
+    /// Why the stream could not be audited.
     pub error: Option<String>,
 }
 
-/// One hour where JumpCloud counts more.
+/// An hour of which JumpCloud counts more events than the index has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DifferingHour {
-    /// Its first millisecond.
+    /// The hour's first millisecond.
     pub hour: UtcTime,
     /// Events JumpCloud counts.
     pub counted: i64,
@@ -73,10 +74,11 @@ pub struct DifferingHour {
     pub archived: i64,
 }
 
-/// Audits each stream, and the lanes of past days in the range. What goes wrong with one is in its line.
+/// Audits each stream, and the lanes of past days in the range. An error of one stream is in its
+/// line.
 ///
 /// # Errors
-/// [`RunError`] if it cannot be told which streams there are.
+/// [`RunError`] if the streams cannot be listed.
 pub async fn audit(
     engine: &Engine,
     organizations: &OrganizationSource,
@@ -101,7 +103,7 @@ pub async fn audit(
     Ok(Audit { streams: lines, discovery })
 }
 
-/// The live streams, each with its lanes of days in the range behind it.
+/// The live streams, each followed by its lanes of days in the range.
 fn with_lanes(
     live: &[StreamId],
     born: &BTreeSet<StreamId>,
@@ -121,7 +123,7 @@ fn with_lanes(
 }
 
 impl Audit {
-    /// Every stream that could not be audited or repaired, by name; none if there is none.
+    /// The error of every stream that could not be audited or repaired; `None` if there was none.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         let repair = |line: &StreamAudit| line.repair.as_ref().and_then(|run| run.error.clone());
@@ -133,7 +135,7 @@ impl Audit {
         (!failed.is_empty()).then(|| failed.join("; "))
     }
 
-    /// Whether no stream has an hour that differs, or all such hours were read again.
+    /// Whether no stream has an hour that differs, or all such hours were read again with success.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         let repaired =

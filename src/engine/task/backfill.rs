@@ -1,7 +1,8 @@
-//! `backfill`: archives a past range, one lane an organization and UTC day.
+//! `backfill`: archives a past range, with one lane per organization and UTC day.
 //!
-//! A lane owns its whole day, cut where its live stream begins: each event belongs to one stream,
-//! whatever is asked for in which order. So the live stream is born first.
+//! A lane owns its whole day, but ends where its live stream begins, so that each event belongs to
+//! exactly one stream, whatever is requested in which order. The live stream is therefore created
+//! first.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,25 +24,25 @@ use crate::report::Report;
 use crate::stream::StreamId;
 use crate::time::{UtcTime, Window};
 
-/// What is to be archived.
+/// The parameters of a backfill.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackfillRequest {
-    /// Event time. The whole days it touches are archived.
+    /// The range of event time. Every UTC day that it touches is archived completely.
     pub window: Window,
-    /// Of these organizations; of all that are collected if there are none.
+    /// The organizations to archive; `None` for all that are collected.
     pub organizations: Option<Vec<StreamId>>,
-    /// Only say what would be done, and how much that is.
+    /// Whether only the plan is returned, with the number of events, and nothing is done.
     pub plan: bool,
 }
 
-/// What was opened, and what the invocation did with it.
+/// The result of a backfill.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Backfill {
-    /// A line a lane.
+    /// One line per lane.
     pub lanes: Vec<Lane>,
-    /// Why organizations have no lanes, in plain words.
+    /// Why no lanes are opened for an organization, one message each.
     pub refused: Vec<String>,
-    /// What the invocation's own runs did.
+    /// The report of the runs that the invocation made.
     #[serde(flatten, skip_deserializing)]
     pub report: Report,
 }
@@ -49,38 +50,38 @@ pub struct Backfill {
 /// One lane.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Lane {
-    /// Its name.
+    /// The lane's stream.
     pub stream: StreamId,
     /// Event time at which it begins, inclusive.
     pub start: UtcTime,
     /// Event time at which it ends, exclusive.
     pub end: UtcTime,
-    /// What became of it.
+    /// What was done with the lane, or would be.
     pub state: LaneState,
-    /// Events JumpCloud counts; in a plan only.
+    /// Events that JumpCloud counts; only in a plan.
     pub events: Option<u64>,
 }
 
-/// What became of a lane.
+/// What was done with a lane, or would be in a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LaneState {
-    /// It would be opened.
+    /// It does not exist yet, and would be opened.
     New,
-    /// It is open now.
+    /// It was opened.
     Opened,
-    /// It was open.
+    /// It was already open.
     Open,
     /// It was finished.
     Finished,
-    /// It was finished, and is read once more.
+    /// It was finished, and is now read once more.
     Reopened,
-    /// The time was over, or it failed: ask again.
+    /// It was left out because the time was over or an error occurred: request it again.
     Left,
 }
 
-/// Opens the lanes of a range, and queues or runs them. Those not read to their end go on with
-/// every collect.
+/// Opens the lanes of a range, and queues them or makes their runs. Scheduled runs continue them
+/// until they are finished.
 ///
 /// # Errors
 /// [`RunError`] if nothing at all could be told.
@@ -102,7 +103,7 @@ pub async fn backfill(
     Ok(answer)
 }
 
-/// Opens the lanes of a range, or says what they would be.
+/// Opens the lanes of a range, or returns the plan.
 ///
 /// # Errors
 /// [`RunError`] if nothing at all could be told.
@@ -129,7 +130,8 @@ pub async fn open(
 }
 
 impl Backfill {
-    /// Why the invocation fails: what was refused, and what [`Report::failure`] says.
+    /// Why the invocation fails: everything that was refused, and [`Report::failure`]; `None` if
+    /// there is nothing.
     #[must_use]
     pub fn failure(&self, tolerated: i64) -> Option<String> {
         let mut failed = self.refused.clone();
@@ -138,7 +140,7 @@ impl Backfill {
     }
 }
 
-/// The live streams that are asked for; the others are refused by name.
+/// The live streams that were requested. Those that are not collected are added to `refused`.
 async fn organizations(
     fleet: &Fleet,
     request: &BackfillRequest,
@@ -200,7 +202,7 @@ async fn lanes(
     Ok(days.filter_map(lane).collect())
 }
 
-/// Opens a lane, or counts what it would archive.
+/// Opens a lane or, for a plan, counts its events.
 async fn treat(engine: &Engine, lane: Lane, items: &Items, plan: bool, budget: Budget) -> Lane {
     let item = items.get(&lane.stream);
     let is_born = item.is_some_and(|item| cursor::seq(item).is_some());
@@ -245,9 +247,10 @@ async fn open_lane(
     Ok(LaneState::Opened)
 }
 
-/// JumpCloud's own count of a lane's events, the most of any query.
+/// JumpCloud's count of a lane's events. If several queries count, the largest count is used.
 async fn count(engine: &Engine, lane: &Lane, budget: Budget) -> Result<u64, RunError> {
-    // JumpCloud may count what lies on either bound: each midnight in one of its days only.
+    // JumpCloud may count events at both bounds, so the end is excluded: an event at midnight is
+    // counted for one day only.
     let window = Window::new(lane.start.0, lane.end.0 - 1);
     let mut most = 0;
     for query in &engine.settings.queries {

@@ -1,8 +1,8 @@
-//! What each hour of a range holds, service by service: JumpCloud's counts beside what the journal
-//! says was archived, and what of that was late.
+//! The counts of each hour of a range per service: JumpCloud's, what was archived according to the
+//! journal, and how much of that was late.
 //!
-//! The index knows hours and no services, and parts have a service and only a day. So the entries
-//! that added to the range's hours are read, one at a time, and their lines counted.
+//! The index has hours but no services, and parts have a service but only a day. So the entries
+//! that added to the range's hours are read, one at a time, and their lines are counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,16 +24,16 @@ use crate::report::Lateness;
 use crate::stream::StreamId;
 use crate::time::{self, Window};
 
-/// The hours of one stream; every list has a number an hour.
+/// The hours of one stream. Every list has one number per hour.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hours {
-    /// First millisecond of the first hour.
+    /// The first millisecond of the first hour.
     pub first_ms: i64,
-    /// JumpCloud's counts of everything that is asked for.
+    /// JumpCloud's counts of all configured services.
     pub counted: Vec<i64>,
-    /// What the index holds.
+    /// The counts of the index.
     pub archived: Vec<i64>,
-    /// A line a service, by name.
+    /// One line per service, sorted by name.
     pub services: Vec<ServiceHours>,
     /// How late events arrived since the stream's birth.
     pub lateness: Vec<ServiceLateness>,
@@ -44,29 +44,29 @@ pub struct Hours {
 pub struct ServiceHours {
     /// Its label.
     pub service: String,
-    /// JumpCloud's counts; none where it does not count the service by this name.
+    /// JumpCloud's counts; `None` if it does not count the service by this name.
     pub counted: Option<Vec<i64>>,
     /// Events in the archive.
     pub archived: Vec<i64>,
-    /// Of those, how many lay before where the entry before theirs had read to.
+    /// How many of them are before the event time up to which the previous entry had read.
     pub late: Vec<i64>,
 }
 
-/// How late one service's events arrived.
+/// How late the events of one service were.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceLateness {
     /// Its label.
     pub service: String,
     /// Events by bucket, see [`crate::report::BOUNDS_SECONDS`].
     pub counts: Vec<u64>,
-    /// The latest, in seconds.
+    /// The largest value, in seconds.
     pub max_seconds: i64,
 }
 
 /// Archived and late, by service label and hour.
 type Found = BTreeMap<String, BTreeMap<i64, (i64, i64)>>;
 
-/// What is looked at.
+/// The stream and the hours of an audit.
 #[derive(Clone, Copy)]
 pub(crate) struct AuditedHours<'a> {
     pub(crate) stream: &'a StreamId,
@@ -77,7 +77,8 @@ pub(crate) struct AuditedHours<'a> {
 }
 
 impl Engine {
-    /// Looks into the hours of a range. `theirs` and `ours` are all services' counts.
+    /// Counts the hours of a range per service. `theirs` and `ours` are the counts of all services,
+    /// of JumpCloud and of the index.
     pub(crate) async fn hours(
         &self,
         audited: AuditedHours<'_>,
@@ -118,7 +119,7 @@ impl Engine {
         })
     }
 
-    /// JumpCloud's counts of one service; none if it gives none.
+    /// JumpCloud's counts of one service; `None` if it does not count it.
     async fn counted_service(&self, audited: AuditedHours<'_>, service: &str) -> Option<Counts> {
         if service.starts_with('_') {
             return None;
@@ -132,7 +133,7 @@ impl Engine {
             .ok()
     }
 
-    /// What the entries that added to the range's hours hold.
+    /// The counts of the entries that added to the range's hours.
     async fn found(&self, audited: AuditedHours<'_>) -> Result<Found, RunError> {
         let AuditedHours { stream, cursor, hours, budget } = audited;
         let bucket = &self.settings.state_bucket;
@@ -171,7 +172,7 @@ fn read_to(entry: Entry) -> i64 {
     entry.header.state.read_to_ms
 }
 
-/// Counts the lines of an entry's parts that lie in `window`.
+/// Counts the lines of an entry's parts whose time is in `window`.
 fn count(entry: &Entry, window: Window, read_to_ms: i64, found: &mut Found) {
     for part in &entry.header.parts {
         let Some(lines) = gunzip(&entry.part(part)) else { continue };
@@ -214,11 +215,11 @@ fn place(part: &PartRecord, line: &[u8]) -> Option<(String, i64)> {
     Some((service, ms))
 }
 
-/// A part's lines; none where it is no part of this program's.
+/// A part's lines; `None` if it is not a part of this program.
 fn gunzip(gzip: &[u8]) -> Option<Vec<u8>> {
     let length = gzip.len().checked_sub(4).and_then(|at| gzip[at..].try_into().ok());
     let length = u32::from_le_bytes(length?) as usize;
-    // A batch's lines, with what an output format adds to them.
+    // The largest length of a batch's lines, including what an output format may add.
     let mut lines = vec![0; Some(length).filter(|length| *length <= 8 * BATCH_BYTES_MAX)?];
     Decompressor::new().gzip_decompress(gzip, &mut lines).ok()?;
     Some(lines)

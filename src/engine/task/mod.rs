@@ -1,4 +1,4 @@
-//! What the function is asked to do: an event in, a task out.
+//! What the function is requested to do: parses an event into a task.
 
 pub mod audit;
 pub mod backfill;
@@ -21,17 +21,17 @@ use crate::time::{self, Window};
 /// A task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// One run over each stream.
+    /// Make one run over each stream.
     Collect,
-    /// One run over each message's stream.
+    /// Make one run over the stream of each message.
     HandleMessages(Vec<Record>),
     /// Archive a past range.
     Backfill(BackfillRequest),
-    /// Check that everything needed is there.
+    /// Check that everything that a run needs is available.
     Validate,
-    /// Where every stream is.
+    /// Return the status of every stream.
     Status,
-    /// Compare hourly counts with the archive's.
+    /// Compare JumpCloud's hourly counts with the archive's.
     Audit(AuditRequest),
 }
 
@@ -46,13 +46,13 @@ pub enum Task {
 )]
 pub struct UnknownEvent(String);
 
-/// An event that names its task. A field that its task does not have is refused: a misspelt one
-/// would change what is done without a word.
+/// An event that names its task. Unknown fields are refused, because a misspelt field would
+/// otherwise change the task without notice.
 #[derive(Deserialize)]
 #[serde(tag = "task", rename_all = "lowercase", deny_unknown_fields)]
 enum Named {
     Collect {
-        /// What the template has EventBridge Scheduler send along; only the log shows it.
+        /// The template lets EventBridge Scheduler add this field, which is only for the log.
         #[serde(default, rename = "scheduled_time")]
         _scheduled_time: IgnoredAny,
     },
@@ -130,7 +130,7 @@ fn window(start_ms: i64, end_ms: i64) -> Result<Window, String> {
     if window.is_empty() { Err("`start` is not before `end`".to_owned()) } else { Ok(window) }
 }
 
-/// A time in RFC 3339 or a UTC date, in milliseconds.
+/// Parses a time in RFC 3339 or a UTC date to milliseconds.
 fn time_or_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     let text = String::deserialize(deserializer)?;
     let ns = time::parse_ns(&text).or_else(|| time::parse_ns(&format!("{text}T00:00:00Z")));
@@ -150,7 +150,8 @@ fn messages(records: &Value) -> Result<Vec<Record>, String> {
     records.filter(is_sqs).ok_or_else(|| "the event's `Records` are no messages of SQS".to_owned())
 }
 
-/// EventBridge Scheduler's own event and that of a rule look alike.
+/// Whether it is an event of EventBridge Scheduler or of a scheduled rule, which have the same
+/// form.
 fn is_schedule(event: &Map<String, Value>) -> bool {
     let source = event.get("source").and_then(Value::as_str).unwrap_or("");
     event.get("detail-type").and_then(Value::as_str) == Some("Scheduled Event")

@@ -1,4 +1,4 @@
-//! `status`: where every stream stands, from its cursor.
+//! `status`: the status of every stream, from its cursor.
 
 use std::collections::BTreeSet;
 
@@ -11,17 +11,17 @@ use crate::read::Budget;
 use crate::report::{Discovery, StreamStatus};
 use crate::stream::StreamId;
 
-/// Where every stream stands.
+/// The status of every stream.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Status {
-    /// A line a stream, by name.
+    /// One line per stream, sorted by name.
     pub streams: Vec<StreamStatus>,
-    /// How looking for organizations went; none where they are named.
+    /// The result of listing organizations; `None` if they are configured by id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub discovery: Option<Discovery>,
 }
 
-/// Reads the cursors of all streams that are asked for or were born.
+/// Reads the cursors of all streams that are configured or were ever created.
 ///
 /// # Errors
 /// [`RunError`] if streams or cursors cannot be read.

@@ -1,5 +1,5 @@
-//! `validate`: is everything there that a run needs? Checks without pulling an event, and asks the
-//! account itself what its policies allow and refuse.
+//! `validate`: checks that everything that a run needs is available, without requesting an event.
+//! What the account's policies allow and refuse is tested with real requests.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -20,7 +20,7 @@ use crate::report::Discovery;
 use crate::stream::StreamId;
 use crate::time::Window;
 
-/// What the checks write.
+/// The content of the objects that the checks write.
 const WRITTEN: &str = "jumpcloud-collector may write here\n";
 
 /// What was checked.
@@ -28,7 +28,7 @@ const WRITTEN: &str = "jumpcloud-collector may write here\n";
 pub struct Preflight {
     /// Whether every check passed.
     pub ok: bool,
-    /// The checks, in the order they were made.
+    /// The checks, in the order in which they were made.
     pub checks: Vec<Check>,
 }
 
@@ -39,18 +39,18 @@ pub struct Check {
     pub check: String,
     /// Whether it passed.
     pub ok: bool,
-    /// What was found, in plain words.
+    /// The finding, in plain words.
     pub detail: String,
     /// AWS denied access: a role that is seconds old is not known everywhere yet.
     #[serde(skip)]
     is_denied: bool,
 }
 
-/// What a check found wrong, or all of them.
+/// The failure of one check, or of several.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct Failure {
-    /// In plain words.
+    /// What is wrong, in plain words.
     pub text: String,
     /// AWS denied access: a role that is seconds old is not known everywhere yet.
     pub is_denied: bool,
@@ -62,8 +62,8 @@ impl From<String> for Failure {
     }
 }
 
-/// Checks secret, which organizations there are, JumpCloud's answer per stream and query, the table
-/// and both buckets.
+/// Checks the secret, the list of organizations, JumpCloud's answer per stream and query, the
+/// table, and both buckets.
 pub async fn validate(
     engine: &Engine,
     organizations: &OrganizationSource,
@@ -74,8 +74,8 @@ pub async fn validate(
     Preflight { ok: checks.iter().all(|check| check.ok), checks }
 }
 
-/// The same for a stack that is being made: the buckets are written only if everything else is
-/// well. A bucket that holds something cannot be taken back with the stack.
+/// The same for a stack that is being deployed: the checks that write to the buckets are made only
+/// if all others pass, because a rollback of the stack cannot delete a bucket with objects.
 pub async fn deployment(
     engine: &Engine,
     organizations: &OrganizationSource,
@@ -88,7 +88,7 @@ pub async fn deployment(
     Preflight { ok: checks.iter().all(|check| check.ok), checks }
 }
 
-/// The checks that leave nothing behind.
+/// The checks that write nothing.
 async fn without_trace(
     engine: &Engine,
     organizations: &OrganizationSource,
@@ -115,17 +115,17 @@ async fn with_trace(engine: &Engine) -> Vec<Check> {
     checks
 }
 
-/// Where a bucket is tried, and what of the template lets the function use it.
+/// A bucket to check, and the statements of the template that allow the function to use it.
 struct BucketUnderTest<'a> {
     name: &'static str,
     bucket: &'a str,
-    /// Written by the first check of a stack, and read by every one.
+    /// Key of the object that the first check of a stack writes and every check reads.
     first: &'static str,
-    /// What each check writes lies below.
+    /// The prefix of the keys of everything else that checks write.
     folder: &'static str,
-    /// Allows `s3:ListBucket`.
+    /// The statement that allows `s3:ListBucket`.
     lists: &'static str,
-    /// Allows `s3:PutObject` and `s3:GetObject`.
+    /// The statement that allows `s3:PutObject` and `s3:GetObject`.
     writes: &'static str,
     /// The bucket's policy.
     policy: &'static str,
@@ -187,8 +187,8 @@ impl From<Discovery> for Check {
     }
 }
 
-/// JumpCloud's answer per stream and query. Of very many streams those are asked that half of the
-/// time is enough for.
+/// JumpCloud's answer per stream and query. If there are very many streams, only those are checked
+/// for which half of the time is enough.
 async fn answers(engine: &Engine, streams: &[StreamId], budget: Budget) -> Vec<Check> {
     let half_ms = budget.started_ms + (budget.deadline_ms - budget.started_ms) / 2;
     let mut checks = Vec::new();
@@ -239,7 +239,8 @@ async fn table(engine: &Engine) -> Check {
     )
 }
 
-/// A missing key must be told from one that may not be read: the whole protocol asks what is there.
+/// S3 must answer 404 and not 403 for a missing key, because the protocol depends on knowing which
+/// objects exist.
 async fn absent(engine: &Engine, tested: &BucketUnderTest<'_>) -> Check {
     let key = format!("{}absent", tested.folder);
     let found = match engine.objects.get(tested.bucket, &key).await {
@@ -274,7 +275,7 @@ async fn listing(engine: &Engine) -> Check {
     )
 }
 
-/// Writes a new object and reads it back: what a run will do, with the key that is configured now.
+/// Writes a new object and reads it, as a run does, with the encryption key that is configured now.
 async fn now(engine: &Engine, tested: &BucketUnderTest<'_>) -> Check {
     let key = format!("{}{}", tested.folder, engine.clock.now_ms());
     let needed = format!("{} of CollectorRole, or UseKeyForBuckets with a key", tested.writes);
@@ -292,7 +293,8 @@ async fn now(engine: &Engine, tested: &BucketUnderTest<'_>) -> Check {
     )
 }
 
-/// Reads what the first check of this stack wrote: with a key that may be another by now.
+/// Reads the object that the first check of this stack wrote, whose encryption key may be another
+/// than now.
 async fn before(engine: &Engine, tested: &BucketUnderTest<'_>) -> Check {
     let is_read = |_| "is read".to_owned();
     let found = match engine.objects.get(tested.bucket, tested.first).await {
@@ -315,7 +317,8 @@ async fn before(engine: &Engine, tested: &BucketUnderTest<'_>) -> Check {
     Check::new(format!("{}, what was written before", tested.name), found)
 }
 
-/// The prefix is fixed with the first deployment: readers and their notifications know no other.
+/// Checks that the prefix is that of the first deployment, because readers and their notifications
+/// are set up for it.
 async fn prefix(engine: &Engine) -> Check {
     let settings = &engine.settings;
     let (bucket, prefix) = (&settings.archive_bucket, &settings.archive_prefix);
@@ -332,7 +335,7 @@ async fn prefix(engine: &Engine) -> Check {
     Check::new("ARCHIVE_PREFIX".to_owned(), found)
 }
 
-/// Creates an object unless it is there, and reads it.
+/// Creates an object if it does not exist, and reads it.
 async fn write_and_read(
     engine: &Engine,
     bucket: &str,
@@ -350,7 +353,7 @@ async fn write_and_read(
     engine.objects.get(bucket, key).await?.ok_or_else(missing)
 }
 
-/// An error, and the statement that is missing where AWS denies access.
+/// An error's message, with the statement that is missing if AWS denies access.
 fn needs(error: &StoreError, statement: &str) -> Failure {
     let Failure { text, is_denied } = failure(error);
     let missing =

@@ -1,5 +1,5 @@
-//! `verify`: the proof that the archive is what the journal says, for an auditor. Reads only, asks
-//! nobody but the two buckets.
+//! `verify`: proves to an auditor that the archive is what the journal says. It only reads, and
+//! only from the two buckets.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -12,12 +12,12 @@ use crate::journal::{Entry, SlotIds, entry_key, journal_prefix, seq_of};
 use crate::ports::{Objects, StoreError};
 use crate::stream::StreamId;
 
-/// What was checked, and what was found.
+/// The result: what was checked, and the problems that were found.
 #[derive(Debug, Default, Serialize)]
 pub struct Verdict {
     /// Streams whose journal was read.
     pub streams: usize,
-    /// Entries: each has its own SHA-256, the place its key names, and the hash of the one before.
+    /// Entries: each has its own SHA-256, the number in its key, and the hash of the previous one.
     pub entries: usize,
     /// Parts: each is in one entry, is in the archive, and has the SHA-256 its entry names.
     pub parts: usize,
@@ -27,27 +27,27 @@ pub struct Verdict {
     pub events: usize,
     /// Identities: none is in two entries.
     pub identities: usize,
-    /// Slot objects: each is what the journal's identities fold to.
+    /// Slot objects: each has exactly the identities of the journal.
     pub slots: usize,
-    /// Everything that is not as it should be, in plain words.
+    /// Every problem, in plain words.
     pub problems: Vec<String>,
 }
 
 /// The two buckets.
 #[derive(Clone, Copy)]
 pub struct Buckets<'a> {
-    /// What reads them.
+    /// Access to them.
     pub objects: &'a dyn Objects,
-    /// The archive.
+    /// Name of the archive bucket.
     pub archive: &'a str,
-    /// Births, journal, index.
+    /// Name of the state bucket: birth certificates, journal and index.
     pub state: &'a str,
 }
 
-/// Checks every stream that was born. `tell` is called after each entry.
+/// Checks every stream that was created. `tell` is called after each entry.
 ///
 /// # Errors
-/// [`StoreError`] if a bucket cannot be read; a missing or wrong object is a problem and no error.
+/// [`StoreError`] if a bucket cannot be read. A missing or wrong object is a problem, not an error.
 pub async fn verify(
     buckets: Buckets<'_>,
     tell: &mut dyn FnMut(&Verdict),
@@ -83,13 +83,13 @@ struct Journal<'a> {
     verdict: &'a mut Verdict,
 }
 
-/// What the entries so far add up to.
+/// The sum of the entries so far.
 #[derive(Default)]
 struct Fold {
     identities: HashSet<Identity>,
-    /// Per slot, its latest object's key and what the journal folds to.
+    /// For each slot, the key of its latest object, and the identities of the journal.
     slots: BTreeMap<Slot, (String, SlotIds)>,
-    /// The hash the next entry must name.
+    /// The hash that the next entry must name as that of its predecessor.
     previous: Option<String>,
     epoch: Option<String>,
 }
@@ -187,8 +187,8 @@ impl Journal<'_> {
         Ok(())
     }
 
-    /// What an entry's slot builds on: what the entries before it fold to, or, where those have
-    /// expired, the slot object it names.
+    /// The identities to which an entry adds those of one slot: those of the entries before it or,
+    /// if these have expired, those of the slot object that it names.
     async fn base(
         &mut self,
         key: Option<&str>,
@@ -217,7 +217,7 @@ impl Journal<'_> {
         }
     }
 
-    /// The latest object of every slot, as it lies in the state bucket.
+    /// Checks the latest object of every slot in the state bucket.
     async fn check_slots(&mut self, fold: &Fold) -> Result<(), StoreError> {
         for (key, ids) in fold.slots.values() {
             self.verdict.slots += 1;
@@ -233,8 +233,9 @@ impl Journal<'_> {
     }
 }
 
-/// Objects of the archive that look like ours and are in no entry. Those of entries that have
-/// expired cannot be told from them, so only what is newer than the oldest part is looked at.
+/// Finds objects of the archive whose keys look like those of this program but that are in no
+/// entry. Objects of expired entries look the same, so only those that are newer than the oldest
+/// known part are checked.
 async fn foreign_objects(
     buckets: Buckets<'_>,
     written: &BTreeSet<String>,
@@ -254,8 +255,8 @@ async fn foreign_objects(
     Ok(())
 }
 
-/// The stream that a key of ours names, and what orders its keys by age: the day of a snapshot, the
-/// number of an entry.
+/// The stream in a key of this program, and the part of the key that orders keys by age: the day of
+/// a snapshot, or the number of an entry.
 fn age(key: &str) -> Option<(String, String)> {
     let name = key.rsplit_once('/')?.1;
     if let Some((users, rest)) = name.split_once(".users-")

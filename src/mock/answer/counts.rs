@@ -17,12 +17,12 @@ pub(crate) fn count(selection: &Selection<'_>, fault: Option<&Fault>) -> Answer 
     Answer::json(200, json!({ "count": count }).to_string())
 }
 
-/// Answers `/events/interval`: rows counted by the hour. A lie of the counts goes into the first
+/// Answers `/events/interval`: rows per hour. A fault that falsifies counts changes the first
 /// bucket.
 ///
 /// # Errors
 ///
-/// 400 for any other interval, which the mock does not play.
+/// 400 for any other interval, which the mock does not support.
 pub(crate) fn interval(
     selection: &Selection<'_>,
     fault: Option<&Fault>,

@@ -1,4 +1,4 @@
-//! Answers requests: routes each to its endpoint, under the fault that is due.
+//! Answers requests: applies the fault that is due and routes the request to its endpoint.
 
 mod access;
 mod console;
@@ -18,7 +18,7 @@ use crate::world::request_log::{Host, Record, offers_gzip};
 use events::Selection;
 use query::Query;
 
-/// Answers a request at a virtual time in UTC milliseconds, and notes both in the log.
+/// Answers a request at a virtual time in UTC milliseconds, and records both in the log.
 pub fn respond(world: &mut World, now_ms: i64, request: &Request) -> Answer {
     let record = Record::of(world.log.len(), now_ms, request, &world.credentials);
     let fault = world.due_fault(request);
@@ -81,7 +81,7 @@ fn insights(
     }
 }
 
-/// Adds what every answer has: the date, and the spelling of names.
+/// Adds the date, and changes the spelling of header names, as configured for every answer.
 fn dress(ways: &Behaviours, now_ms: i64, answer: &mut Answer) {
     if ways.date_header && answer.header("date").is_none() {
         let since_1970 = Duration::from_millis(u64::try_from(now_ms).unwrap_or_default());

@@ -10,12 +10,12 @@ use crate::wire::Refusal;
 use crate::world::behaviour::{Behaviours, LIMIT_MAX, SERVICES};
 use crate::world::store::RowKey;
 
-/// Rows a page holds when the request names no usable limit.
+/// Rows of a page if the request has no valid limit.
 pub(crate) const LIMIT_DEFAULT: usize = 1_000;
 
-/// The body of a request, as far as a collector has use for it. The mock plays no filter, no
-/// projection, no `skip` and no descending order; a body with any of them is refused, since an
-/// answer without them would be wrong.
+/// The body of a request, as far as a collector needs it. The mock does not support filters,
+/// projections, `skip` or descending order; a body with any of them is refused, because an answer
+/// that ignores them would be wrong.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
@@ -30,21 +30,21 @@ struct Body {
     interval_value: Option<String>,
 }
 
-/// A request for events, understood.
+/// A parsed request for events.
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
-    /// The services asked for; `None` for all.
+    /// The requested services; `None` for all.
     services: Option<BTreeSet<String>>,
     /// Inclusive, nanoseconds.
     pub(crate) start_ns: i128,
     /// Inclusive or exclusive as the behaviours say, nanoseconds.
     pub(crate) end_ns: i128,
     pub(crate) limit: usize,
-    /// Rows begin strictly after this place.
+    /// Rows begin strictly after this key.
     pub(crate) after: Option<RowKey>,
     /// `search_after` as it was sent.
     pub(crate) after_text: Option<String>,
-    /// Whether an interval of one hour is asked for.
+    /// Whether an interval of one hour is requested.
     pub(crate) is_hourly: bool,
 }
 
@@ -53,7 +53,7 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// 400 for a body that is not understood.
+    /// 400 for a body that cannot be parsed.
     pub(crate) fn read(body: &[u8], now_ms: i64, ways: &Behaviours) -> Result<Self, Refusal> {
         let body: Body = serde_json::from_slice(body)
             .map_err(|_| Refusal::new(400, "Invalid/unknown query JSON body"))?;
@@ -77,7 +77,7 @@ impl Query {
         })
     }
 
-    /// Whether an event's service is asked for.
+    /// Whether an event's service is requested.
     pub(crate) fn wants(&self, service: &str, ways: &Behaviours) -> bool {
         match &self.services {
             Some(names) => names.contains(service),
@@ -119,7 +119,7 @@ fn read_bounds(
         return Err(Refusal::new(400, text));
     }
     if start >= end {
-        // The real text has `>` for what it means by "not after"; it is kept to the letter.
+        // The real service writes `>` in this text, so the mock does, too.
         let (start, end) = (to_second(start), to_second(end));
         let text = format!("Start Time not after End Time {start} > {end}");
         return Err(Refusal::new(400, text));
@@ -127,12 +127,14 @@ fn read_bounds(
     Ok((start, end))
 }
 
-/// A bound as it is compared: cut to the millisecond unless exact bounds are switched on.
+/// A bound in the precision in which it is compared: milliseconds, unless exact bounds are
+/// configured.
 fn cut(time_ns: i128, ways: &Behaviours) -> i128 {
     if ways.full_precision_bounds { time_ns } else { i128::from(floor_ms(time_ns)) * NS_A_MS }
 }
 
-/// A whole number from 1 to the maximum is meant; anything else silently gives the default.
+/// Valid is a whole number from 1 to the maximum; for anything else the default is used, as by the
+/// real service.
 fn read_limit(value: &Value) -> usize {
     let asked = value.as_u64().and_then(|limit| usize::try_from(limit).ok());
     asked.filter(|limit| (1..=LIMIT_MAX).contains(limit)).unwrap_or(LIMIT_DEFAULT)

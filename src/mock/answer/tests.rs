@@ -97,7 +97,7 @@ fn gzip_needs_the_switch_and_the_offer() {
     assert_eq!(inflated, plain.body);
 }
 
-/// Both forms of `Retry-After`, since nobody knows which one is sent.
+/// Both forms of `Retry-After`, because it is not documented which one is sent.
 #[test]
 fn retry_after_has_both_forms() {
     let mut world = world();

@@ -1,10 +1,10 @@
-//! The switches: where JumpCloud's API description is silent or contradicts what was observed,
-//! the mock can do it either way.
+//! Switches: where JumpCloud's API description says nothing or contradicts what was observed, the
+//! mock supports both behaviours.
 
 use std::time::Duration;
 
 /// The service names of JumpCloud's API description, and `workflows`, which its own exporter asks
-/// for. `all` stands for every service, also for ones not listed here.
+/// for. `all` selects every service, also ones that are not listed here.
 pub(crate) const SERVICES: [&str; 17] = [
     "access_management",
     "alerts",
@@ -25,7 +25,7 @@ pub(crate) const SERVICES: [&str; 17] = [
     "workflows",
 ];
 
-/// The most rows a page of events holds.
+/// The largest number of rows in a page of events.
 pub(crate) const LIMIT_MAX: usize = 10_000;
 
 /// How the mock behaves where the real service is unknown or configurable.
@@ -35,26 +35,27 @@ pub struct Behaviours {
     pub all_excludes_pam: bool,
     /// Whether a row exactly at `end_time` is part of the answer.
     pub end_inclusive: bool,
-    /// Whether bounds count to the nanosecond; otherwise they are cut to the millisecond.
+    /// Whether bounds are compared in nanoseconds; otherwise they are rounded down to milliseconds.
     pub full_precision_bounds: bool,
-    /// What `X-Search_after` holds on an empty page.
+    /// The value of `X-Search_after` on an empty page.
     pub empty_page_token: EmptyPageToken,
     /// Whether bodies are compressed for those who offer `Accept-Encoding: gzip`.
     pub gzip: bool,
-    /// Whether bodies travel in chunks instead of under a `Content-Length`.
+    /// Whether bodies are sent in chunks instead of with a `Content-Length`.
     pub chunked: bool,
     /// How header names are spelled.
     pub header_spelling: HeaderSpelling,
-    /// Whether answers carry `Date`, in virtual time.
+    /// Whether answers have a `Date` header, in virtual time.
     pub date_header: bool,
-    /// How long an access token is good for, in seconds.
+    /// How long an access token is valid, in seconds.
     pub token_lifetime_s: u32,
-    /// Whether lists of the console come in another order each time when no `sort` is asked for.
+    /// Whether lists of the console have another order in each answer if no `sort` is requested.
     pub unstable_lists: bool,
-    /// On so many pages of lists behind the first, sorted or not, a row has changed its place with
-    /// one of a page before.
+    /// The number of list pages after the first, sorted or not, on which a row has changed places
+    /// with one of an earlier page.
     pub moved_rows: u32,
-    /// The most rows a console list gives at once, whatever was asked; `None` for no such cap.
+    /// The largest number of rows in a page of a console list, whatever limit is requested; `None`
+    /// for no such cap.
     pub list_cap: Option<usize>,
     /// How long the server waits before each answer. The core, which has no clock, ignores it.
     pub latency: Duration,

@@ -15,17 +15,17 @@ pub enum Fault {
     Reset,
     /// The true answer, cut after this many bytes under the `Content-Length` of the whole.
     CutAfter(usize),
-    /// The true answer, compressed, without the last half of the gzip stream; its length is told
-    /// as it is.
+    /// The true answer, compressed, without the last half of the gzip data, with the
+    /// `Content-Length` of what is sent.
     TruncatedGzip,
-    /// The true answer with a byte 0 in its middle, which JSON has nowhere.
+    /// The true answer with a byte 0 in its middle, which is invalid in JSON.
     GarbledJson,
     /// The true answer after this time of silence.
     Stall(Duration),
     /// The true answer under a wrong `Content-Length`.
     WrongContentLength(u64),
-    /// `X-Result-Count`, and the counts of `/events/count` and `/events/interval`, are off by
-    /// this.
+    /// `X-Result-Count`, and the counts of `/events/count` and `/events/interval`, are wrong by
+    /// this number.
     CountLies(i64),
     /// `X-Result-Count` is not there.
     CountAbsent,
@@ -39,13 +39,13 @@ pub enum Fault {
     TokenAbsentOnFullPages,
     /// `X-Search_after` is not there.
     TokenAbsent,
-    /// A continued page gives the rows and the token of the page before once more.
+    /// A continued page repeats the rows and the token of the previous page.
     TokenRepeated,
     /// `X-Search_after` is not JSON.
     TokenGarbage,
-    /// All access tokens issued so far are revoked before the request is looked at.
+    /// All access tokens issued so far are revoked before the request is handled.
     TokensRevoked,
-    /// The first API key is gone from this request on and the second is good in its place.
+    /// The first API key is removed before this request, and the second is valid in its place.
     KeyRotated {
         /// The key that is refused from now on.
         old: String,
@@ -56,7 +56,7 @@ pub enum Fault {
     UserAdded {
         /// The organization.
         organization: String,
-        /// The user as lists hold it.
+        /// The user as lists contain it.
         user: serde_json::Value,
     },
     /// An organization's user with this `_id` is gone from this request on.
@@ -94,7 +94,7 @@ impl Fault {
         Self::from(Answer::new(status, "text/html", body))
     }
 
-    /// The page of a firewall that has had enough.
+    /// The page of a firewall that blocks the client.
     pub fn blocked() -> Self {
         let body = "<html><body><h1>403 Forbidden</h1><p>Your IP has been blocked due to \
                     suspected abuse.</p></body></html>";
@@ -127,7 +127,7 @@ impl Fault {
         Self::from(Answer::json(200, body.to_owned()))
     }
 
-    /// The answer that takes the place of the real one, if this fault is of that kind.
+    /// The answer that replaces the real one, if this fault has one.
     pub(crate) fn replacement(&self) -> Option<Answer> {
         match self {
             Self::Answer(answer) => Some(answer.clone()),
@@ -142,7 +142,7 @@ impl Fault {
         }
     }
 
-    /// Damages the way the true answer travels, if this fault is of that kind.
+    /// Damages the delivery of the true answer, if this fault does that.
     pub(crate) fn damage(&self, answer: &mut Answer) {
         match *self {
             Self::CutAfter(length) => answer.delivery = Delivery::CutAfter(length),
@@ -186,7 +186,7 @@ pub(crate) fn compress(answer: &mut Answer) {
     }
 }
 
-/// When a rule acts, counted over the requests it matches since it was set.
+/// When a rule applies, counted over the matching requests since it was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
     /// On every request.
@@ -197,7 +197,7 @@ pub enum When {
     Next(u64),
 }
 
-/// A fault, the requests it is meant for, and when it acts.
+/// A fault, the requests that it matches, and when it applies.
 #[derive(Debug, Clone)]
 pub struct Rule {
     fault: Fault,

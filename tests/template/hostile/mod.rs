@@ -1,5 +1,5 @@
-//! Calls that nobody may make: by the function's role as by an administrator and the root user, by the SIEM's role, by
-//! strangers and by services that act for strangers.
+//! Calls that must be denied: by the function's role as by an administrator and the root user, by
+//! the SIEM's role, by strangers and by services that act for strangers.
 
 mod objects;
 mod outsiders;

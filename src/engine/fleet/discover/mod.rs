@@ -1,5 +1,6 @@
-//! Which streams there are: those that are named, or those that JumpCloud lists now. A new
-//! organization is found, and a vanished one missed, without a deployment.
+//! Which organizations are collected: those that are configured by id, or those that JumpCloud
+//! lists now. With a list, new organizations are collected and removed ones no longer, without a
+//! deployment.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,34 +17,35 @@ use crate::read::Budget;
 use crate::report::Discovery;
 use crate::stream::StreamId;
 
-/// Who is asked for events.
+/// Where the organizations to collect come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrganizationSource {
-    /// These streams.
+    /// The configuration: these streams.
     Named(Vec<StreamId>),
-    /// The organizations that the administrator may see.
+    /// JumpCloud's list of the organizations that the administrator may see.
     Administrator,
-    /// A provider's organizations, and its own trail, which is this stream.
+    /// JumpCloud's list of a provider's organizations, and the provider's own trail, which is this
+    /// stream.
     Provider(StreamId),
 }
 
-/// The streams that are collected, as far as they are known now.
+/// The streams to collect.
 #[derive(Debug)]
 pub struct Discovered {
-    /// Each once; a provider's own trail comes first.
+    /// The streams, each once; a provider's own trail is the first.
     pub streams: Vec<StreamId>,
-    /// How looking for organizations went; none where they are named.
+    /// The result of listing organizations; `None` if they are configured by id.
     pub discovery: Option<Discovery>,
 }
 
-/// What a list gave.
+/// The organizations found in a list.
 #[derive(Default)]
 struct Found {
     organizations: BTreeSet<StreamId>,
     error: Option<RunError>,
 }
 
-/// The streams to collect now. `born` are those that ever were.
+/// The streams to collect now. `born` are all streams that were ever created.
 ///
 /// If organizations cannot be listed, or not all of them, the ones that were born before are
 /// collected all the same, and what went wrong is told.
@@ -62,7 +64,8 @@ pub async fn streams(
             (List::ProviderOrganizations(trail.scope().id().to_owned()), Some(trail))
         }
     };
-    // A list that takes ever longer leaves the streams their time.
+    // Listing has at most a quarter of the time, so that a slow list does not use up that of the
+    // streams.
     let deadline_ms = budget.started_ms + (budget.deadline_ms - budget.started_ms) / 4;
     let Found { mut organizations, error } = find(&*engine.console, &list, deadline_ms).await;
     let found = organizations.len();
@@ -83,14 +86,15 @@ pub async fn streams(
     }
 }
 
-/// Whether a stream that was born is collected now: as one that is asked for, or in its turn.
+/// Whether a stream that was created is collected now: it, or the live stream to which it belongs,
+/// is in `configured`, and snapshots of users are configured if it is one of users.
 #[must_use]
 pub fn is_collected(engine: &Engine, configured: &BTreeSet<StreamId>, stream: &StreamId) -> bool {
     let takes_users = engine.settings.system_users.is_some();
     configured.contains(&stream.live()) && (takes_users || !stream.is_users())
 }
 
-/// Goes through the list, and once more if rows may have moved between its pages meanwhile.
+/// Reads the list, and reads it again if rows may have moved between its pages meanwhile.
 async fn find(console: &dyn Console, list: &List, deadline_ms: i64) -> Found {
     let mut found = Found::default();
     for _ in 0..LIST_PASSES_MAX {
@@ -126,11 +130,11 @@ async fn find(console: &dyn Console, list: &List, deadline_ms: i64) -> Found {
     found
 }
 
-/// One pass that came to the list's end.
+/// The result of one pass that reached the end of the list.
 struct ListPass {
-    /// What the list's length was at the end.
+    /// The list's `totalCount` at the end.
     total: u64,
-    /// The first row that names no organization.
+    /// The error of the first row that does not name an organization.
     malformed: Option<String>,
 }
 

@@ -15,7 +15,7 @@ use crate::world::store::{EventStore, RowKey, StoredEvent};
 /// For how long events are kept, by their timestamp.
 const RETENTION_MS: i64 = 90 * 86_400_000;
 
-/// The rows a query selects, and what selecting them depends on.
+/// The rows that a query selects, and what the selection depends on.
 pub(crate) struct Selection<'a> {
     pub(crate) store: &'a EventStore,
     pub(crate) ways: &'a Behaviours,
@@ -27,7 +27,7 @@ pub(crate) struct Selection<'a> {
 type Row<'a> = (&'a RowKey, &'a StoredEvent);
 
 impl<'a> Selection<'a> {
-    /// Every selected row in ascending order, paging left aside.
+    /// Every selected row in ascending order, without paging.
     pub(crate) fn all(&self) -> impl Iterator<Item = Row<'a>> {
         self.within(self.places())
     }
@@ -39,7 +39,7 @@ impl<'a> Selection<'a> {
         self.within(start..end).take(limit).collect()
     }
 
-    /// The page that ended at the request's token: what a server that repeats itself sends.
+    /// The page that ended at the request's token, as a faulty server repeats it.
     fn page_before(&self, after: RowKey, limit: usize) -> Vec<Row<'a>> {
         let Range { start, end } = self.places();
         let mut rows: Vec<_> =
@@ -48,7 +48,7 @@ impl<'a> Selection<'a> {
         rows
     }
 
-    /// The half-open range of places that the bounds and the retention allow.
+    /// The half-open range of row keys that the bounds and the retention allow.
     fn places(&self) -> Range<RowKey> {
         let start_ms = floor_ms(self.query.start_ns).max(self.now_ms - RETENTION_MS);
         let end_ms = floor_ms(self.query.end_ns);
@@ -116,7 +116,7 @@ fn result_count(rows: usize, fault: Option<&Fault>) -> Option<String> {
     }
 }
 
-/// A count that is off, never below nought.
+/// A count that is wrong by `by`, but at least 0.
 pub(crate) fn lied(count: usize, by: i64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX).saturating_add(by).max(0)
 }
