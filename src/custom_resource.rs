@@ -196,7 +196,7 @@ where
 /// whole answer may have at most 4,096 bytes.
 fn reason(verdict: &Result<(), Failure>) -> String {
     let Err(Failure { text, .. }) = verdict else {
-        return "JumpCloud, table and buckets answer as they should".to_owned();
+        return "all checks passed: JumpCloud, table and buckets".to_owned();
     };
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if line.len() <= REASON_BYTES_MAX {
@@ -214,7 +214,7 @@ impl ReplyTo {
     /// Reads an address. Accepted are S3's own, by https, and for tests loopback addresses.
     fn read(text: &str) -> Result<Self, CallbackError> {
         let refused = |what: &str| Err(CallbackError::Refused(what.to_owned()));
-        let Ok(url) = Url::parse(text) else { return refused("it is no address") };
+        let Ok(url) = Url::parse(text) else { return refused("it is not a URL") };
         if !url.username().is_empty() || url.password().is_some() {
             return refused("it holds credentials");
         }

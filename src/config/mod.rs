@@ -51,7 +51,7 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`], with every problem.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the environment")]
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::read(&|name| std::env::var(name).ok())
     }
@@ -103,7 +103,7 @@ impl Terminal {
     ///
     /// # Errors
     /// [`ConfigError`], with every problem.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the environment")]
     pub fn from_env(archive: &str, state: &str) -> Result<Self, ConfigError> {
         let lookup = |name: &str| std::env::var(name).ok();
         let mut reader = Reader::new(&lookup);

@@ -61,7 +61,7 @@ impl Reader<'_> {
         } else if beside.iter().any(|folder| prefix.starts_with(folder)) {
             self.problem(
                 "ARCHIVE_PREFIX",
-                format!("is `{prefix}`, where other objects than events lie"),
+                format!("is `{prefix}`, which has other objects than events"),
             );
         }
         prefix

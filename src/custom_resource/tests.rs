@@ -83,7 +83,7 @@ async fn serve_request(request: &Request, verdicts: &[Result<(), &str>]) -> (Val
 #[tokio::test]
 async fn the_answer_is_the_verdict_of_validate() {
     let (answer, _) = serve("Create", &[Ok(())]).await;
-    insta::assert_snapshot!(answer, @r#"{"LogicalResourceId":"Preflight","PhysicalResourceId":"jumpcloud-collector-preflight","Reason":"JumpCloud, table and buckets answer as they should","RequestId":"r","StackId":"arn:aws:cloudformation:us-east-1:111122223333:stack/s/1","Status":"SUCCESS"}"#);
+    insta::assert_snapshot!(answer, @r#"{"LogicalResourceId":"Preflight","PhysicalResourceId":"jumpcloud-collector-preflight","Reason":"all checks passed: JumpCloud, table and buckets","RequestId":"r","StackId":"arn:aws:cloudformation:us-east-1:111122223333:stack/s/1","Status":"SUCCESS"}"#);
     let (answer, checks) = serve("Update", &[Err("JumpCloud refuses the credential (401)")]).await;
     assert_eq!(
         (&answer["Status"], &answer["Reason"], checks),
@@ -95,9 +95,9 @@ async fn the_answer_is_the_verdict_of_validate() {
 async fn a_stack_may_always_go_away_and_an_unknown_request_is_answered() {
     let (answer, checks) = serve("Delete", &[Err("broken")]).await;
     assert_eq!((&answer["Status"], checks), (&json!("SUCCESS"), 0));
-    let (answer, checks) = serve("Mend", &[Ok(())]).await;
+    let (answer, checks) = serve("Restart", &[Ok(())]).await;
     assert_eq!((&answer["Status"], checks), (&json!("FAILED"), 0));
-    assert_eq!(answer["Reason"], "RequestType `Mend` is unknown");
+    assert_eq!(answer["Reason"], "RequestType `Restart` is unknown");
 }
 
 #[tokio::test]

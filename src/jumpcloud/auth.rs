@@ -172,7 +172,7 @@ impl Auth {
 
     async fn fetch_token(&self, credentials: &Credentials) -> Result<TokenAnswer, TryError> {
         let Credentials::ServiceAccount { client_id, client_secret } = credentials else {
-            return Err(TryError::credential("the secret is no service account any more"));
+            return Err(TryError::credential("the secret is no longer that of a service account"));
         };
         let pair = format!("{client_id}:{}", client_secret.expose_secret());
         let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));

@@ -252,8 +252,8 @@ fn count(error: &HttpError, meter: &Meter) {
 fn plain_words(code: u16, meaning: &dyn Fn(u16) -> String) -> String {
     match code {
         300..=399 => "JumpCloud redirects to another address, which is not followed".to_owned(),
-        400 => "JumpCloud refuses the question".to_owned(),
+        400 => "JumpCloud refuses the request".to_owned(),
         402..=404 => meaning(code),
-        _ => "JumpCloud gives an answer that is not understood".to_owned(),
+        _ => "JumpCloud gives an answer of an unknown kind".to_owned(),
     }
 }

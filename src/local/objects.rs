@@ -31,7 +31,7 @@ impl FolderObjects {
             Ok(self.root.join(below))
         } else {
             Err(StoreError::Rejected(
-                format!("`{bucket}/{key}` is no path below the folder").into(),
+                format!("`{bucket}/{key}` is not a path below the folder").into(),
             ))
         }
     }

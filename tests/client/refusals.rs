@@ -8,11 +8,11 @@ use super::environment::{Environment, ORGANIZATION, refused};
 #[tokio::test]
 async fn each_refusal_says_what_to_do() {
     for (status, plain) in [
-        (400, "refuses the question"),
+        (400, "refuses the request"),
         (402, "not enabled"),
         (403, "JUMPCLOUD_REGION"),
         (404, "JUMPCLOUD_ORG_IDS"),
-        (418, "not understood"),
+        (418, "of an unknown kind"),
     ] {
         let environment = Environment::start().await;
         environment.fail(Fault::error(status, "JumpCloud's own words"), When::Always);

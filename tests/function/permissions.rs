@@ -78,7 +78,7 @@ async fn a_put_that_is_let_through_writes_nothing() {
     let environment = Environment::start().await;
     environment.account().lose("ArchiveBucket", "DenyOverwrite");
     let said = wrong(&environment, &[]).await;
-    assert!(said.contains("S3 let it through, where AccessDenied was expected"), "{said}");
+    assert!(said.contains("S3 did not refuse it, where AccessDenied was expected"), "{said}");
     let puts =
         environment.aws.proxy.seen().into_iter().filter(|seen| seen.operation == "PutObject");
     let answers: Vec<_> = puts.take(2).map(|seen| seen.status).collect();

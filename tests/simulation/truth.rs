@@ -28,7 +28,7 @@ pub(crate) struct Event {
     pub(crate) time_ns: Option<i128>,
     /// Rows of one class are one event: the archive holds exactly one of them.
     pub(crate) class: usize,
-    /// A row that is no event: it goes into quarantine.
+    /// A row that is not an event: it goes into quarantine.
     pub(crate) is_broken: bool,
     /// A row that no page can hold: its position goes into quarantine.
     pub(crate) is_giant: bool,

@@ -175,7 +175,7 @@ fn fate<'a>(refused: Option<&'static str>, line: Option<NewLine<'a>>) -> Fate<'a
         (Some(reason), _) => Fate::Quarantined(reason),
         (None, None) => Fate::Filtered,
         (None, Some(line)) if line.bytes().len() > LINE_BYTES_MAX => {
-            Fate::Quarantined("larger than a line may be")
+            Fate::Quarantined("larger than the limit of a line")
         }
         (None, Some(line)) => Fate::Archived(line),
     }

@@ -100,7 +100,7 @@ impl Writer<'_> {
             content_type: "application/octet-stream",
             metadata: Vec::new(),
         };
-        let mut cause = Cause::from("its key is taken and it is not there");
+        let mut cause = Cause::from("its key exists but the entry cannot be found");
         for _ in 0..CREATE_TRIES_MAX {
             match self
                 .engine
@@ -115,7 +115,7 @@ impl Writer<'_> {
             }
             if let Some(found) = self.read_entry(entry.header.seq).await? {
                 let is_own = found.header.nonce == entry.header.nonce;
-                tracing::info!(stream = %self.stream, key, is_own, "entry was there already");
+                tracing::info!(stream = %self.stream, key, is_own, "entry existed already");
                 return Ok(is_own);
             }
         }

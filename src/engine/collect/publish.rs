@@ -52,7 +52,7 @@ impl Writer<'_> {
         if is_new {
             tracing::info!(%stream, seq, key, events, bytes, "part written");
         } else {
-            tracing::info!(%stream, seq, key, "part was there already");
+            tracing::info!(%stream, seq, key, "part existed already");
         }
         Ok(is_new)
     }

@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_stream_has_one_place_in_the_queue() {
-        assert!(queue(10).allows(&Item::new()), "also one that is not born yet");
+        assert!(queue(10).allows(&Item::new()), "also one that does not exist yet");
         let mut item = born();
         queue(10).apply(&mut item);
         assert!(is_queued(&item, 10) && !queue(10).allows(&item));

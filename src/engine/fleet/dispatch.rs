@@ -135,7 +135,7 @@ fn shuffle(due: &mut [Message], seed: [u8; 16]) {
 fn suspended_report(stream: &StreamId, items: &Items) -> StreamReport {
     let error =
         items.get(stream).and_then(|item| text(item, attribute::LAST_ERROR).ok()).unwrap_or("");
-    let error = Some(format!("not tried in this run after failing again and again: {error}"));
+    let error = Some(format!("suspended after repeated failures, not tried in this run: {error}"));
     StreamReport { outcome: Outcome::Waiting, error, ..StreamReport::new(stream.clone()) }
 }
 

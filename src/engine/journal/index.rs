@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_sorted_records_are_refused() {
+    fn bytes_that_are_not_sorted_records_are_refused() {
         for bytes in [vec![0; 15], vec![0; 32], [[2; 16], [1; 16]].concat()] {
             assert!(SlotIds::parse(Slot::Hour(0), &bytes).is_err());
         }

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_array_to_its_end_is_no_page() {
+    fn a_body_that_is_not_an_array_to_its_end_is_not_a_page() {
         for body in ["", "null", "{}", "<html>", "{\"message\":\"x\"}"] {
             assert!(matches!(page(body.as_bytes()), Err(PageError::NotAnArray(_))), "{body}");
         }
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_array_of_too_many_rows_is_no_page() {
+    fn an_array_of_too_many_rows_is_not_a_page() {
         let body = |rows: usize| format!("[{}1]", "1,".repeat(rows - 1)).into_bytes();
         let largest = Page::parse(body(PAGE_ROWS_MAX), PageHeaders::default()).unwrap();
         assert_eq!(largest.rows().len(), PAGE_ROWS_MAX);

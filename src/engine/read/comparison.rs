@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(rows_before_resume(&cursor.state, kind), 2);
         cursor.state =
             completed(&query_read(&cursor.state, kind, reading.window.end_ms, 4), kind, &reading);
-        assert_eq!(cursor.state.gaps(), 1, "five counted, four came");
+        assert_eq!(cursor.state.gaps(), 1, "five counted, four received");
         let again = compare(&cursor, 102 * HOUR_MS, &settings(), &count(&[(50, 5)]), &ours);
         assert_eq!(again.state.hours, cursor.state.hours, "the count has not changed");
         let changed = compare(&cursor, 102 * HOUR_MS, &settings(), &count(&[(50, 6)]), &ours);

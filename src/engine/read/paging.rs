@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(
             (walk.ask().window.start_ms, walk.ask().token),
             (3_000, None),
-            "the token came twice"
+            "the same token twice"
         );
     }
 

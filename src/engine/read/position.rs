@@ -104,7 +104,7 @@ mod tests {
     use super::*;
     use crate::page::{PageHeaders, Token};
 
-    /// A row a second of 1970, unreadable where there is none.
+    /// One row per second of 1970, unreadable where there is none.
     fn page(seconds: &[Option<i64>], token_ms: Option<i64>) -> Page {
         let rows: Vec<_> = seconds
             .iter()

@@ -146,7 +146,7 @@ impl Engine {
         let mut before: Option<(u64, i64)> = Some((0, cursor.origin_ms));
         for seq in seqs {
             if self.clock.now_ms() >= budget.read_until_ms(0) {
-                let text = format!("time ran out at entry {seq}; ask for a shorter range");
+                let text = format!("time ran out at entry {seq}; request a shorter range");
                 return Err(RunError::transient(text));
             }
             let read_to_ms = match before {

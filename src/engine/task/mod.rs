@@ -108,13 +108,15 @@ fn named(event: Named) -> Result<Task, String> {
                 !named.is_empty() && named.iter().all(StreamId::is_organization)
             };
             if !organizations.as_ref().is_none_or(is_named) {
-                return Err("`organizations` is no list of `self` or organizations".to_owned());
+                return Err(
+                    "`organizations` is not a list of `self` or organization ids".to_owned()
+                );
             }
             let window = window(start, end)?;
             let days = time::day_of(end - 1) - time::day_of(start) + 1;
             if days > BACKFILL_DAYS_MAX {
                 return Err(format!(
-                    "the range has {days} days, at most {BACKFILL_DAYS_MAX} may be asked for"
+                    "the range has {days} days, at most {BACKFILL_DAYS_MAX} are allowed"
                 ));
             }
             Task::Backfill(BackfillRequest { window, organizations, plan })
@@ -136,7 +138,7 @@ fn time_or_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Er
     let ns = time::parse_ns(&text).or_else(|| time::parse_ns(&format!("{text}T00:00:00Z")));
     let wrong = || {
         let text = text.escape_debug();
-        de::Error::custom(format!("`{text}` is no time like 2026-11-21T08:00:00Z"))
+        de::Error::custom(format!("`{text}` is not a time like 2026-11-21T08:00:00Z"))
     };
     ns.map(time::floor_ms).ok_or_else(wrong)
 }
@@ -147,7 +149,7 @@ fn messages(records: &Value) -> Result<Vec<Record>, String> {
     let is_sqs = |records: &Vec<Record>| {
         !records.is_empty() && records.iter().all(|record| record.event_source == "aws:sqs")
     };
-    records.filter(is_sqs).ok_or_else(|| "the event's `Records` are no messages of SQS".to_owned())
+    records.filter(is_sqs).ok_or_else(|| "the event's `Records` are not messages of SQS".to_owned())
 }
 
 /// Whether it is an event of EventBridge Scheduler or of a scheduled rule, which have the same

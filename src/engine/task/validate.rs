@@ -195,7 +195,7 @@ async fn answers(engine: &Engine, streams: &[StreamId], budget: Budget) -> Vec<C
     for (number, stream) in streams.iter().enumerate() {
         if number > 0 && engine.clock.now_ms() >= half_ms {
             let rest = format!("{} more streams", streams.len() - number);
-            checks.push(Check::new(rest, Ok("not asked, for want of time".to_owned())));
+            checks.push(Check::new(rest, Ok("not checked: the time was over".to_owned())));
             break;
         }
         for query in &engine.settings.queries {
@@ -245,7 +245,7 @@ async fn absent(engine: &Engine, tested: &BucketUnderTest<'_>) -> Check {
     let key = format!("{}absent", tested.folder);
     let found = match engine.objects.get(tested.bucket, &key).await {
         Ok(None) => Ok("is a 404".to_owned()),
-        Ok(Some(_)) => Err(format!("{key} is there, and nobody writes it").into()),
+        Ok(Some(_)) => Err(format!("{key} exists, although nothing writes it").into()),
         Err(error) => Err(needs(&error, &format!("{} of CollectorRole", tested.lists))),
     };
     Check::new(format!("{}, an absent key", tested.name), found)
@@ -255,8 +255,8 @@ async fn overwriting(engine: &Engine, tested: &BucketUnderTest<'_>) -> Check {
     let found = match engine.objects.refuses_overwrite(tested.bucket, tested.first).await {
         Ok(true) => Ok("is refused".to_owned()),
         Ok(false) => Err(format!(
-            "S3 let it through, where AccessDenied was expected: the statement DenyOverwrite of \
-             {} is missing or loosened, so that objects can be overwritten",
+            "S3 did not refuse it, where AccessDenied was expected: the statement DenyOverwrite of \
+             {} is missing or too weak, so that objects can be overwritten",
             tested.policy
         )
         .into()),
@@ -307,7 +307,7 @@ async fn before(engine: &Engine, tested: &BucketUnderTest<'_>) -> Check {
         Err(error @ StoreError::Denied(_)) => Err(Failure {
             text: format!(
                 "{error}: the statement ReadWithFormerKeys of CollectorRole does not name its key. What \
-             was written before KmsKeyArn was changed or emptied is still under the key it named \
+             was written before KmsKeyArn was changed or emptied is still encrypted with the key it named \
              then: give that one in FormerKmsKeyArns"
             ),
             is_denied: true,
@@ -325,8 +325,8 @@ async fn prefix(engine: &Engine) -> Check {
     let found = match write_and_read(engine, bucket, "preflight/archive-prefix", prefix).await {
         Ok(first) if first == prefix.as_bytes() => Ok(format!("is {prefix}")),
         Ok(first) => Err(format!(
-            "is {prefix}, but this archive began with {}: set it back. Readers would not be told of \
-             objects elsewhere, nor be let to read them",
+            "is {prefix}, but this archive began with {}: set it back. Readers would not be notified of \
+             objects elsewhere, and could not read them",
             String::from_utf8_lossy(&first)
         )
         .into()),

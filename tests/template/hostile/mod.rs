@@ -94,7 +94,7 @@ impl Attempts<'_> {
         Caller::Identity(self.stack.arn(id))
     }
 
-    /// The roles of the stack that are no administrator's.
+    /// The roles of the stack that are not an administrator's.
     fn roles(&self) -> Vec<Caller> {
         let roles = self.stack.ids("AWS::IAM::Role");
         roles.iter().map(|id| self.role(id)).collect()

@@ -70,7 +70,7 @@ pub async fn streams(
     let Found { mut organizations, error } = find(&*engine.console, &list, deadline_ms).await;
     let found = organizations.len();
     if let Some(error) = &error {
-        tracing::error!(found, %error, "organizations could not be discovered");
+        tracing::error!(found, %error, "organizations could not be listed");
         let own = StreamId::own();
         let known = born.iter().filter(|stream| stream.is_organization() && **stream != own);
         organizations.extend(known.cloned());
@@ -159,7 +159,7 @@ async fn pass(
         if page.total.max(walk.skip) > rows_max {
             let total = page.total;
             return Err(RunError::refused(format!(
-                "JumpCloud lists {total} organizations, this program takes {rows_max}"
+                "JumpCloud lists {total} organizations, this program supports {rows_max}"
             )));
         }
         for row in &page.rows {
