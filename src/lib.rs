@@ -15,6 +15,7 @@
 //! | [`custom_resource`] | CloudFormation asks at deployment, and is always answered |
 //! | [`jumpcloud`], [`aws`], [`local`], [`clock`] | the engine's ports |
 //! | [`config`], [`telemetry`] | what comes from outside, and what is logged |
+//! | [`proxy`] | the way to JumpCloud and AWS |
 
 pub mod aws;
 pub mod clock;
@@ -24,4 +25,5 @@ pub mod handler;
 pub mod jumpcloud;
 pub mod limits;
 pub mod local;
+pub mod proxy;
 pub mod telemetry;

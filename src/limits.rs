@@ -5,6 +5,13 @@ use engine::limits::{MIB, MINUTE_MS};
 
 /// An error or token answer is read up to here; nothing longer is worth keeping.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Largest part of an error message of JumpCloud that is kept, in characters.
+pub const QUOTED_CHARS_MAX: usize = 128;
+/// This many consecutive bytes of a secret are never shown.
+pub const SECRET_RUN_BYTES: usize = 8;
+/// Forms of secrets that are removed from error messages. A service account has three, and each of
+/// its tokens is one.
+pub const SECRET_FORMS_MAX: usize = 32;
 /// Rows requested per page of a list of the console API, which refuses more.
 pub const LIST_PAGE_ROWS: usize = 100;
 /// Largest page of such a list in bytes, before and after decompression.

@@ -6,25 +6,48 @@ pub mod s3;
 pub mod secrets;
 pub mod sqs;
 
+use aws_config::ConfigLoader;
 use aws_config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::SharedHttpClient;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Builder, ConnectorBuilder, tls};
 use std::time::Duration;
 
 use crate::limits::{CONNECT_SECONDS, READ_SECONDS};
+use crate::proxy::Proxy;
 use engine::cause::Cause;
 use engine::ports::StoreError;
 
 /// The configuration of all AWS clients: region and credentials as in other AWS tools, time-outs,
 /// and the SDK's standard retries.
-pub async fn load() -> aws_config::SdkConfig {
+pub async fn load(proxy: Option<&Proxy>) -> aws_config::SdkConfig {
+    loader(proxy, Duration::from_secs(READ_SECONDS)).load().await
+}
+
+/// The loader of that configuration, with a time-out for each answer.
+pub fn loader(proxy: Option<&Proxy>, read_timeout: Duration) -> ConfigLoader {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
-        .read_timeout(Duration::from_secs(READ_SECONDS))
+        .read_timeout(read_timeout)
         .build();
     aws_config::defaults(aws_config::BehaviorVersion::latest())
         .timeout_config(timeouts)
-        .load()
-        .await
+        .http_client(http_client(proxy))
+}
+
+/// The SDK's default HTTP client, but with this proxy only. The default would also send requests
+/// without TLS, for example for credentials, through the environment's `HTTP_PROXY`.
+fn http_client(proxy: Option<&Proxy>) -> SharedHttpClient {
+    let proxy = proxy.map_or_else(ProxyConfig::disabled, Proxy::of_aws);
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
+        let mut connector = ConnectorBuilder::default().tls_provider(provider);
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.set_proxy_config(Some(proxy.clone()));
+        connector.build()
+    })
 }
 
 /// Converts an SDK error to one named by what the caller does next. `what` names the request.

@@ -16,7 +16,7 @@ use jumpcloud_collector::aws::s3::S3;
 use jumpcloud_collector::aws::secrets::SecretsManager;
 use jumpcloud_collector::aws::sqs::Sqs;
 use jumpcloud_collector::clock::SystemClock;
-use jumpcloud_collector::config::Config;
+use jumpcloud_collector::config::{Config, proxy_from_env};
 use jumpcloud_collector::custom_resource::{CallbackError, Request};
 use jumpcloud_collector::handler::{InvocationError, handle};
 use jumpcloud_collector::jumpcloud::{Auth, Client, ConsoleClient, Http};
@@ -98,14 +98,16 @@ async fn deploy(
             preflight.failure().map_or(Ok(()), Err)
         }
     };
-    let callback = Http::new().map_err(|error| CallbackError::Unsent(error.to_string()))?;
+    let callback = Http::new(proxy_from_env().as_ref())
+        .map_err(|error| CallbackError::Unsent(error.to_string()))?;
     request.serve(check, &callback, &SystemClock, deadline_ms).await
 }
 
 async fn build(config: &Config) -> anyhow::Result<Fleet> {
-    let aws = jumpcloud_collector::aws::load().await;
+    let proxy = config.source.proxy.as_ref();
+    let aws = jumpcloud_collector::aws::load(proxy).await;
     let clock = Arc::new(SystemClock);
-    let http = Http::new().context("set up the HTTP client")?;
+    let http = Http::new(proxy).context("set up the HTTP client")?;
     let secrets = Arc::new(SecretsManager::new(&aws, config.secret_id.clone()));
     let endpoints = &config.source.endpoints;
     let auth = Arc::new(Auth::new(secrets, clock.clone(), http.clone(), endpoints.token.clone()));

@@ -14,7 +14,7 @@ use engine::settings::Settings;
 use engine::stream::StreamId;
 use engine::users::snapshot;
 use jumpcloud_collector::clock::SystemClock;
-use jumpcloud_collector::config::Terminal;
+use jumpcloud_collector::config::{Source, Terminal};
 use jumpcloud_collector::jumpcloud::Endpoints;
 use jumpcloud_collector::local::{self, FolderObjects, KeySource};
 use mock::{Generator, Key, MockServer, World};
@@ -111,7 +111,8 @@ fn demo_engine(mock: &MockServer, folder: &Path, terminal: &Terminal) -> anyhow:
     let system_users = settings.system_users.clone().or_else(|| Some(snapshot::usual()));
     let start_lookback_ms = 24 * 60 * MINUTE_MS;
     let settings = Settings { start_lookback_ms, system_users, ..settings };
-    engine(folder, KeySource::Environment(API_KEY.into()), &endpoints, settings)
+    let source = Source { endpoints, ..terminal.source.clone() };
+    engine(folder, KeySource::Environment(API_KEY.into()), &source, settings)
 }
 
 async fn collect(engine: &Engine) -> anyhow::Result<()> {

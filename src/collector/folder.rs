@@ -10,8 +10,8 @@ use engine::ports::Clock as _;
 use engine::read::Budget;
 use engine::settings::Settings;
 use jumpcloud_collector::clock::SystemClock;
-use jumpcloud_collector::config::Terminal;
-use jumpcloud_collector::jumpcloud::{Auth, Client, ConsoleClient, Endpoints, Http};
+use jumpcloud_collector::config::{Source, Terminal};
+use jumpcloud_collector::jumpcloud::{Auth, Client, ConsoleClient, Http};
 use jumpcloud_collector::local::{FolderCursors, FolderObjects, KeySource};
 
 /// Time a run at a terminal has before it is followed by the next. Its lease lasts a minute more.
@@ -28,7 +28,7 @@ pub(crate) fn fleet(
         (None, Some(key)) => KeySource::Environment(key.clone()),
         (None, None) => KeySource::None,
     };
-    let engine = engine(folder, key, &terminal.source.endpoints, terminal.settings.clone())?;
+    let engine = engine(folder, key, &terminal.source, terminal.settings.clone())?;
     Ok(Fleet { engine, queue: None, organizations: terminal.source.organizations.clone() })
 }
 
@@ -36,11 +36,12 @@ pub(crate) fn fleet(
 pub(crate) fn engine(
     folder: &Path,
     key: KeySource,
-    endpoints: &Endpoints,
+    source: &Source,
     settings: Settings,
 ) -> anyhow::Result<Engine> {
     let clock = Arc::new(SystemClock);
-    let http = Http::new().context("set up the HTTP client")?;
+    let endpoints = &source.endpoints;
+    let http = Http::new(source.proxy.as_ref()).context("set up the HTTP client")?;
     let auth = Auth::new(Arc::new(key), clock.clone(), http.clone(), endpoints.token.clone());
     let insights = Client::new(http, Arc::new(auth), clock.clone(), endpoints.insights.clone());
     let console = ConsoleClient::beside(&insights, endpoints.console.clone());

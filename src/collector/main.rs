@@ -173,7 +173,7 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
             show::value(args.json, &audit, show::audit)?;
             Ok(audit.is_clean())
         }
-        Command::Verify(options) => verify::run(&options).await,
+        Command::Verify(options) => verify::run(&options, &terminal).await,
         Command::Status { args } => {
             let target = args.target(&terminal).await?;
             let status: Status = target.ask(&json!({ "task": "status" })).await?;

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use aws_config::{BehaviorVersion, Region};
+use aws_config::Region;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{InvocationType, LogType};
 use serde_json::Value;
 
 use engine::limits::RUN_MS_MAX;
-use jumpcloud_collector::aws::store_error;
-use jumpcloud_collector::limits::CONNECT_SECONDS;
+use jumpcloud_collector::aws::{self, store_error};
+use jumpcloud_collector::proxy::Proxy;
 
 /// The function's name in the template.
 const FUNCTION: &str = "Collector";
@@ -23,19 +23,15 @@ pub(crate) struct Stack {
 
 impl Stack {
     /// Finds the function of the stack `name`, with a profile of the AWS configuration files or the
-    /// default one, and in an AWS Region or the profile's. Credentials and proxies are found as in
-    /// other AWS tools.
+    /// default one, and in an AWS Region or the profile's. Credentials are found as in other AWS
+    /// tools.
     pub(crate) async fn find(
         name: &str,
         profile: Option<&String>,
         region: Option<&String>,
+        proxy: Option<&Proxy>,
     ) -> anyhow::Result<Self> {
-        // An invocation is asked for once: a second try would run the task again.
-        let timeouts = aws_config::timeout::TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
-            .read_timeout(Duration::from_millis(RUN_MS_MAX.unsigned_abs()))
-            .build();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
+        let mut loader = aws::loader(proxy, Duration::from_millis(RUN_MS_MAX.unsigned_abs()));
         if let Some(profile) = profile {
             loader = loader.profile_name(profile);
         }
@@ -54,6 +50,7 @@ impl Stack {
         let function = resource.with_context(|| {
             format!("stack {name} has no function {FUNCTION}: is it this collector's stack?")
         })?;
+        // An invocation is asked for once: a second try would run the task again.
         let once = aws_config::retry::RetryConfig::disabled();
         let lambda = aws_sdk_lambda::config::Builder::from(&config).retry_config(once).build();
         Ok(Self { lambda: aws_sdk_lambda::Client::from_conf(lambda), function })

@@ -28,8 +28,8 @@ pub(crate) struct TargetArgs {
     /// The stack's AWS Region
     #[arg(long, value_name = "REGION", requires = "stack")]
     region: Option<String>,
-    /// A file that holds the API key, as text or as JSON with `api_key`, or with `client_id` and
-    /// `client_secret`
+    /// A file that holds the API key or `clientId:clientSecret`, as text, or JSON with `api_key`, or
+    /// with `client_id` and `client_secret`
     #[arg(long, value_name = "FILE", conflicts_with = "stack")]
     key_file: Option<PathBuf>,
     /// Print JSON, for programs
@@ -50,8 +50,9 @@ impl TargetArgs {
     pub(crate) async fn target(&self, terminal: &Terminal) -> anyhow::Result<Target> {
         match (&self.stack, &self.to) {
             (Some(name), _) => {
-                let stack = Stack::find(name, self.profile.as_ref(), self.region.as_ref()).await?;
-                Ok(Target::Stack(stack))
+                let (profile, region) = (self.profile.as_ref(), self.region.as_ref());
+                let proxy = terminal.source.proxy.as_ref();
+                Ok(Target::Stack(Stack::find(name, profile, region, proxy).await?))
             }
             (None, Some(folder)) => {
                 let fleet = folder::fleet(folder, self.key_file.as_ref(), terminal)?;

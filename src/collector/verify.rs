@@ -7,6 +7,7 @@ use engine::ports::Objects;
 use engine::task::verify::{Buckets, Verdict, verify};
 use jumpcloud_collector::aws;
 use jumpcloud_collector::aws::s3::S3;
+use jumpcloud_collector::config::Terminal;
 use jumpcloud_collector::local::{self, FolderObjects};
 
 use crate::show;
@@ -32,10 +33,13 @@ pub(crate) struct Options {
 }
 
 /// Verifies. `false` if anything is not as it should be.
-pub(crate) async fn run(options: &Options) -> anyhow::Result<bool> {
+pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Result<bool> {
     let objects: Box<dyn Objects> = match &options.to {
         Some(folder) => Box::new(FolderObjects::new(folder.clone())),
-        None => Box::new(S3::new(&aws::load().await, options.path_style)),
+        None => {
+            let config = aws::load(terminal.source.proxy.as_ref()).await;
+            Box::new(S3::new(&config, options.path_style))
+        }
     };
     let buckets = Buckets {
         objects: &*objects,

@@ -8,6 +8,7 @@ mod source;
 use secrecy::SecretString;
 
 use crate::jumpcloud::Endpoints;
+use crate::proxy::Proxy;
 use engine::fleet::discover::OrganizationSource;
 use engine::report::Metrics;
 use engine::settings::Settings;
@@ -40,6 +41,8 @@ pub struct Config {
 pub struct Source {
     /// The URLs of JumpCloud's APIs.
     pub endpoints: Endpoints,
+    /// The proxy for requests to JumpCloud and AWS, if there is one.
+    pub proxy: Option<Proxy>,
     /// Which organizations are collected.
     pub organizations: OrganizationSource,
     /// The lowest level of events that are logged.
@@ -84,6 +87,14 @@ impl Config {
         };
         reader.done(config)
     }
+}
+
+/// Reads the proxy only. An invalid one is ignored, so that CloudFormation can be told about the
+/// problems of the configuration.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+#[must_use]
+pub fn proxy_from_env() -> Option<Proxy> {
+    Reader::new(&|name| std::env::var(name).ok()).proxy()
 }
 
 /// The configuration of the command line, which has no bucket, table or secret.

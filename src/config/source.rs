@@ -5,6 +5,7 @@ use std::str::FromStr as _;
 use super::Source;
 use super::reader::Reader;
 use crate::jumpcloud::{self, Endpoints, Region};
+use crate::proxy::Proxy;
 use engine::fleet::discover::OrganizationSource;
 use engine::stream::StreamId;
 
@@ -15,9 +16,21 @@ impl Reader<'_> {
     pub(super) fn source(&mut self) -> Source {
         Source {
             endpoints: self.endpoints(),
+            proxy: self.proxy(),
             organizations: self.organizations(),
             log_level: self.log_level(),
         }
+    }
+
+    /// The proxy for targets with TLS, from the variables that other programs use too.
+    pub(super) fn proxy(&mut self) -> Option<Proxy> {
+        let find = |names: [&'static str; 2]| {
+            names.into_iter().find_map(|name| Some((name, self.text(name)?)))
+        };
+        let (name, address) = find(["HTTPS_PROXY", "https_proxy"])?;
+        let bypass = find(["NO_PROXY", "no_proxy"]).map(|(_, hosts)| hosts).unwrap_or_default();
+        let proxy = Proxy::parse(&address, &bypass);
+        proxy.map_err(|error| self.problem(name, error)).ok()
     }
 
     /// If organizations are configured by id, only they are collected, and the provider's own trail

@@ -183,3 +183,20 @@ fn a_key_goes_nowhere_but_to_jumpcloud_and_loopback() {
     }
     assert!(read(&[("JUMPCLOUD_TOKEN_URL", "http://[::1]:1/oauth2/token")]).is_ok());
 }
+
+#[test]
+fn a_proxy_is_read_in_either_case_and_never_shown() {
+    for name in ["HTTPS_PROXY", "https_proxy"] {
+        let config = read(&[(name, "http://me:canary@proxy.example:3128"), ("no_proxy", "a, b")]);
+        let config = config.unwrap();
+        assert!(config.source.proxy.is_some());
+        assert!(!format!("{config:?}").contains("canary"));
+        let problem = problem(name, "socks5://me:canary@proxy.example");
+        assert!(problem.contains(&format!("{name} is not the address of a proxy")), "{problem}");
+        assert!(!problem.contains("canary"), "{problem}");
+    }
+    for unused in ["HTTP_PROXY", "ALL_PROXY", "HTTPS_PROXY"] {
+        let value = if unused == "HTTPS_PROXY" { " " } else { "http://proxy.example:3128" };
+        assert!(read(&[(unused, value)]).unwrap().source.proxy.is_none(), "{unused}");
+    }
+}

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -12,6 +11,8 @@ use tokio::sync::Mutex;
 use super::headers::wait_ms;
 use super::http::{self, BodyLimits, Http, HttpError};
 use super::rate_limit::RateLimiter;
+use super::redaction::Redaction;
+use super::refusal;
 use super::retry::{TryError, is_transient};
 use super::secret::Credentials;
 use crate::limits::{ANSWER_BYTES_MAX, SECRET_AGE_MS_MAX, TOKEN_EARLY_MS};
@@ -31,14 +32,8 @@ pub struct AuthHeader {
     pub value: HeaderValue,
     /// The number of the reading of the secret from which it comes; see [`Auth::renew`].
     pub generation: u64,
-    /// The secret part of the header, which must be removed from any message of JumpCloud that
-    /// quotes it.
-    pub secret: SecretString,
-}
-
-/// `message` without `secret`.
-pub(super) fn without(secret: &SecretString, message: &str) -> String {
-    message.replace(secret.expose_secret(), "[secret]")
+    /// Removes the credentials from what an answer says, in case it quotes them.
+    pub(super) redaction: Arc<Redaction>,
 }
 
 /// Credentials and token, as far as they are known. There is one per process.
@@ -58,12 +53,20 @@ struct State {
     credentials: Option<(Credentials, i64)>,
     /// The token, and when it must be renewed (UTC milliseconds).
     token: Option<(SecretString, i64)>,
+    /// Has every form of the credentials that were used.
+    redaction: Arc<Redaction>,
 }
 
 #[derive(Deserialize)]
 struct TokenAnswer {
     access_token: String,
     expires_in: Option<i64>,
+}
+
+impl State {
+    fn learn(&mut self, forms: impl IntoIterator<Item = SecretString>) {
+        Arc::make_mut(&mut self.redaction).learn(forms);
+    }
 }
 
 impl Auth {
@@ -93,7 +96,27 @@ impl Auth {
     pub async fn header(&self, scope: Option<&Scope>) -> Result<AuthHeader, TryError> {
         let mut state = self.state.lock().await;
         let credentials = self.credentials(&mut state).await?;
-        let (name, prefix, secret) = match &credentials {
+        match self.header_of(&mut state, &credentials, scope).await {
+            // They may have been rotated since they were read.
+            Err(TryError::Unauthorized { .. }) => {}
+            header => return header,
+        }
+        let credentials = self.read_secret(&mut state).await?;
+        match self.header_of(&mut state, &credentials, scope).await {
+            Err(TryError::Unauthorized { message, .. }) => Err(TryError::credential(message)),
+            header => header,
+        }
+    }
+
+    /// # Errors
+    /// [`TryError::Unauthorized`] if the token endpoint refuses the credentials.
+    async fn header_of(
+        &self,
+        state: &mut State,
+        credentials: &Credentials,
+        scope: Option<&Scope>,
+    ) -> Result<AuthHeader, TryError> {
+        let (name, prefix, secret) = match credentials {
             Credentials::ApiKey(key) => (HeaderName::from_static("x-api-key"), "", key.clone()),
             Credentials::ServiceAccount { .. } if scope == Some(&Scope::Own) => {
                 return Err(TryError::credential(
@@ -101,12 +124,13 @@ impl Auth {
                      JUMPCLOUD_PROVIDER_ID",
                 ));
             }
-            Credentials::ServiceAccount { .. } => {
-                (AUTHORIZATION, "Bearer ", self.token(&mut state, credentials).await?)
+            Credentials::ServiceAccount { basic, .. } => {
+                (AUTHORIZATION, "Bearer ", self.token(state, basic).await?)
             }
         };
         let value = sensitive(&format!("{prefix}{}", secret.expose_secret()))?;
-        Ok(AuthHeader { name, value, generation: state.generation, secret })
+        let redaction = Arc::clone(&state.redaction);
+        Ok(AuthHeader { name, value, generation: state.generation, redaction })
     }
 
     /// Drops secret and token after JumpCloud refused a header of this generation. A second call
@@ -114,7 +138,8 @@ impl Auth {
     pub async fn renew(&self, generation: u64) {
         let mut state = self.state.lock().await;
         if state.generation == generation {
-            *state = State { generation: generation + 1, ..State::default() };
+            let redaction = std::mem::take(&mut state.redaction);
+            *state = State { generation: generation + 1, redaction, ..State::default() };
         }
     }
 
@@ -126,61 +151,52 @@ impl Auth {
             {
                 Ok(credentials.clone())
             }
-            _ => {
-                let credentials = self.read_secret().await?;
-                state.credentials = Some((credentials.clone(), now_ms));
-                Ok(credentials)
-            }
+            _ => self.read_secret(state).await,
         }
     }
 
-    async fn read_secret(&self) -> Result<Credentials, TryError> {
+    async fn read_secret(&self, state: &mut State) -> Result<Credentials, TryError> {
         let secret = self.secrets.read().await.map_err(|error| match error {
             StoreError::Denied(_) | StoreError::Rejected(_) => {
                 TryError::credential(Cause::of(error))
             }
             StoreError::Indeterminate(cause) => TryError::transient(cause.to_string()),
         })?;
-        Credentials::parse(&secret).map_err(|error| TryError::credential(error.to_string()))
+        let credentials =
+            Credentials::parse(&secret).map_err(|error| TryError::credential(error.to_string()))?;
+        state.learn(credentials.forms());
+        state.credentials = Some((credentials.clone(), self.clock.now_ms()));
+        Ok(credentials)
     }
 
-    /// The token, requested again shortly before it expires. If the credentials are refused, they
-    /// are read once more, because they may have been rotated.
+    /// The token, requested again shortly before it expires.
     async fn token(
         &self,
         state: &mut State,
-        credentials: Credentials,
+        basic: &SecretString,
     ) -> Result<SecretString, TryError> {
         let now_ms = self.clock.now_ms();
         if let Some((token, _)) = state.token.as_ref().filter(|(_, renew_ms)| now_ms < *renew_ms) {
             return Ok(token.clone());
         }
-        let answer = match self.fetch_token(&credentials).await {
-            Err(TryError::Permanent(_)) => {
-                let credentials = self.read_secret().await?;
-                state.credentials = Some((credentials.clone(), now_ms));
-                self.fetch_token(&credentials).await?
-            }
-            answer => answer?,
-        };
+        let answer = self.fetch_token(state, basic).await?;
         let life_ms = answer.expires_in.unwrap_or(TOKEN_SECONDS).clamp(0, 86_400) * 1_000;
         let early_ms = TOKEN_EARLY_MS.min(life_ms / 2);
         let token = SecretString::from(answer.access_token);
+        state.learn([token.clone()]);
         state.token = Some((token.clone(), now_ms + life_ms - early_ms));
         Ok(token)
     }
 
-    async fn fetch_token(&self, credentials: &Credentials) -> Result<TokenAnswer, TryError> {
-        let Credentials::ServiceAccount { client_id, client_secret } = credentials else {
-            return Err(TryError::credential("the secret is no longer that of a service account"));
-        };
-        let pair = format!("{client_id}:{}", client_secret.expose_secret());
-        let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
-        let basic = sensitive(&basic)?;
+    async fn fetch_token(
+        &self,
+        state: &State,
+        basic: &SecretString,
+    ) -> Result<TokenAnswer, TryError> {
         let request = self
             .http
             .post(&self.token_url)
-            .header(AUTHORIZATION, basic)
+            .header(AUTHORIZATION, sensitive(&format!("Basic {}", basic.expose_secret()))?)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body("grant_type=client_credentials&scope=api");
         self.rate_limiter.acquire(&*self.clock).await;
@@ -188,8 +204,7 @@ impl Auth {
             let response = http::ok(request.send().await?).await?;
             http::body(response, BodyLimits::same(ANSWER_BYTES_MAX)).await
         };
-        let answer =
-            sent.await.map_err(|error| token_error(&error, client_secret, self.clock.now_ms()))?;
+        let answer = sent.await.map_err(|error| token_error(&error, state, self.clock.now_ms()))?;
         let unread =
             |message| TryError::transient(format!("JumpCloud's token endpoint: {message}"));
         answer.json("token").map_err(unread)
@@ -204,13 +219,27 @@ fn sensitive(text: &str) -> Result<HeaderValue, TryError> {
     Ok(value)
 }
 
-fn token_error(error: &HttpError, secret: &SecretString, now_ms: i64) -> TryError {
-    let message = without(secret, &format!("JumpCloud's token endpoint: {error}"));
+fn token_error(error: &HttpError, state: &State, now_ms: i64) -> TryError {
+    let endpoint = "JumpCloud's token endpoint";
+    let redaction = &state.redaction;
     match error {
-        HttpError::Status { status, headers, .. } if is_transient(*status) => {
-            TryError::Transient { message, wait_ms: wait_ms(headers, now_ms) }
+        HttpError::Broken(text) => {
+            TryError::transient(format!("{endpoint}: {}", redaction.clean(text)))
         }
-        HttpError::Status { .. } => TryError::credential(message),
-        _ => TryError::transient(message),
+        HttpError::TooLarge { limit_bytes, .. } => TryError::transient(format!(
+            "{endpoint}: the answer is larger than {limit_bytes} bytes"
+        )),
+        HttpError::Status(answer) => {
+            let said = answer.said(redaction);
+            if is_transient(answer.status) {
+                let wait_ms = wait_ms(&answer.headers, now_ms);
+                return TryError::Transient {
+                    message: format!("{endpoint} answers {said}"),
+                    wait_ms,
+                };
+            }
+            let message = format!("{endpoint}: {} ({said})", refusal::of_token(answer));
+            TryError::Unauthorized { generation: state.generation, message }
+        }
     }
 }

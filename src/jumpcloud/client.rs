@@ -11,6 +11,7 @@ use super::auth::Auth;
 use super::header_gate::HeaderGate;
 use super::headers::page_headers;
 use super::http::{Answer, BodyLimits, Http};
+use super::refusal::Refused;
 use super::requester::{ApiRequest, Requester, spawn};
 use crate::limits::ANSWER_BYTES_MAX;
 use engine::limits::{PAGE_INFLATED_BYTES_MAX, PAGE_WIRE_BYTES_MAX};
@@ -97,7 +98,7 @@ impl Client {
             limits,
             deadline_ms: request.deadline_ms,
             meter: &request.meter,
-            meaning: &|code| meaning(code, &request.scope),
+            meaning: &|refused| meaning(refused, &request.scope),
             gate,
         };
         self.requester.answer(&request, read).await
@@ -175,18 +176,26 @@ impl Insights for Client {
 }
 
 /// What it means that JumpCloud refuses to answer for `scope`, and what to do.
-fn meaning(code: u16, scope: &Scope) -> String {
+fn meaning(refused: Refused, scope: &Scope) -> String {
     let whose = match scope {
         Scope::Own => "its own organization".to_owned(),
         Scope::Organization(id) => format!("organization {id}"),
         Scope::Provider(id) => format!("provider {id}"),
     };
-    match code {
-        402 => format!("Directory Insights is not enabled for {whose}"),
-        403 => format!(
+    match (refused, scope) {
+        (Refused::NoOrganization, Scope::Own) => {
+            "the administrator has several organizations; set JUMPCLOUD_ORG_IDS to their ids or to \
+             discover"
+                .to_owned()
+        }
+        (Refused::NoOrganization, _) => {
+            format!("JumpCloud does not select {whose}; check JUMPCLOUD_ORG_IDS")
+        }
+        (Refused::NotEnabled, _) => format!("Directory Insights is not enabled for {whose}"),
+        (Refused::Forbidden, _) => format!(
             "the credential may not read the events of {whose}; check its role and JUMPCLOUD_REGION"
         ),
-        _ => {
+        (Refused::Unknown, _) => {
             format!("JumpCloud does not know {whose}; check JUMPCLOUD_ORG_IDS and JUMPCLOUD_REGION")
         }
     }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::client::Client;
 use super::http::{Answer, BodyLimits};
+use super::refusal::Refused;
 use super::requester::{ApiRequest, Requester, spawn};
 use crate::limits::{LIST_BYTES_MAX, LIST_PAGE_ROWS};
 use engine::ports::{Console, InsightsError, List, ListPage, ListRequest};
@@ -55,7 +56,7 @@ impl ConsoleClient {
             limits: BodyLimits::same(LIST_BYTES_MAX),
             deadline_ms: request.deadline_ms,
             meter: &request.meter,
-            meaning: &|code| meaning(code, list),
+            meaning: &|refused| meaning(refused, list),
             gate: None,
         };
         let read = |answer: Answer| {
@@ -73,8 +74,8 @@ impl Console for ConsoleClient {
     }
 }
 
-/// Why JumpCloud refuses a list, and what to check, by HTTP status.
-fn meaning(code: u16, list: &List) -> String {
+/// Why JumpCloud refuses a list, and what to check.
+fn meaning(refused: Refused, list: &List) -> String {
     let (what, setting) = match list {
         List::Organizations => ("the organizations of the administrator".to_owned(), ""),
         List::ProviderOrganizations(id) => {
@@ -85,11 +86,16 @@ fn meaning(code: u16, list: &List) -> String {
             (format!("the users of organization {}", scope.id()), "JUMPCLOUD_ORG_IDS and ")
         }
     };
-    match code {
-        404 => {
+    match refused {
+        Refused::NoOrganization => {
+            format!(
+                "JumpCloud lists {what} only for a selected organization; set JUMPCLOUD_ORG_IDS"
+            )
+        }
+        Refused::Unknown => {
             format!("JumpCloud does not know {what}; check {setting}JUMPCLOUD_REGION")
         }
-        _ => {
+        Refused::NotEnabled | Refused::Forbidden => {
             format!("the credential may not list {what}; check its role, {setting}JUMPCLOUD_REGION")
         }
     }

@@ -1,6 +1,6 @@
 //! Reads the headers of JumpCloud's answers.
 
-use reqwest::header::{AsHeaderName, CONTENT_ENCODING, DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{AsHeaderName, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 
 use engine::page::{PageHeaders, Token};
 
@@ -29,6 +29,11 @@ pub(super) fn wait_ms(headers: &HeaderMap, now_ms: i64) -> Option<u64> {
 /// The name of the body's content encoding, in lower case.
 pub(super) fn encoding(headers: &HeaderMap) -> String {
     text(headers, CONTENT_ENCODING).unwrap_or("").trim().to_ascii_lowercase()
+}
+
+/// What the body says it is, with its parameters; such names have no case.
+pub(super) fn media_type(headers: &HeaderMap) -> String {
+    text(headers, CONTENT_TYPE).unwrap_or("").trim().to_ascii_lowercase()
 }
 
 fn text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {

@@ -5,16 +5,20 @@ use std::iter::successors;
 use std::time::Duration;
 
 use libdeflater::{DecompressionError, Decompressor};
-use reqwest::header::HeaderMap;
-use reqwest::{RequestBuilder, Response, StatusCode};
+use reqwest::header::{HeaderMap, USER_AGENT};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
-use super::headers::encoding;
+use super::headers::{encoding, media_type};
+use super::redaction::{Foreign, Redaction};
 use crate::limits::{ANSWER_BYTES_MAX, CONNECT_SECONDS, READ_SECONDS};
-use engine::limits::MESSAGE_BYTES_MAX;
+use crate::proxy::Proxy;
+
+/// The value of `User-Agent`.
+const NAME: &str = concat!("jumpcloud-collector/", env!("CARGO_PKG_VERSION"));
 
 /// The HTTP client. There is one per process; clones share connections.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Http(reqwest::Client);
 
 /// A complete answer with status 200.
@@ -28,13 +32,11 @@ pub(super) struct Answer {
 }
 
 /// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum HttpError {
+#[derive(Debug)]
+pub(super) enum HttpError {
     /// There was no answer, or an incomplete one.
-    #[error("{0}")]
-    Broken(String),
+    Broken(Foreign),
     /// The body is larger than a limit.
-    #[error("the answer is larger than {limit_bytes} bytes")]
     TooLarge {
         /// The limit in bytes.
         limit_bytes: usize,
@@ -42,15 +44,30 @@ pub enum HttpError {
         headers: Box<HeaderMap>,
     },
     /// The answer has another status than 200.
-    #[error("{status}{}", .message.as_ref().map(|m| format!(": {m}")).unwrap_or_default())]
-    Status {
-        /// The status.
-        status: StatusCode,
-        /// The `message` of JumpCloud's error object, shortened, if there is one.
-        message: Option<String>,
-        /// The answer's headers.
-        headers: Box<HeaderMap>,
-    },
+    Status(Box<StatusAnswer>),
+}
+
+/// An answer with another status than 200.
+#[derive(Debug)]
+pub(super) struct StatusAnswer {
+    pub(super) status: StatusCode,
+    /// The `message` of JumpCloud's error object, if there is one.
+    pub(super) message: Option<Foreign>,
+    /// Whether it is an HTML page, as firewalls send them.
+    pub(super) is_page: bool,
+    pub(super) headers: HeaderMap,
+}
+
+impl StatusAnswer {
+    /// The status, and the message without credentials.
+    pub(super) fn said(&self, redaction: &Redaction) -> String {
+        let code = self.status.as_u16();
+        match &self.message {
+            Some(message) => format!("{code}: {}", redaction.quote(message)),
+            None if self.is_page => format!("{code}, as an HTML page"),
+            None => code.to_string(),
+        }
+    }
 }
 
 /// The largest allowed length of a body in bytes, inclusive.
@@ -81,40 +98,53 @@ impl From<reqwest::Error> for HttpError {
     fn from(error: reqwest::Error) -> Self {
         let error = error.without_url();
         let causes = successors(Some(&error as &dyn Error), |error| (*error).source());
-        Self::Broken(causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+        Self::broken(causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+    }
+}
+
+impl HttpError {
+    fn broken(text: impl Into<String>) -> Self {
+        Self::Broken(Foreign::new(text))
     }
 }
 
 impl Http {
-    /// Creates a client with time-outs that follows no redirect and uses no proxy, so that a
-    /// credential is sent only to the host it is meant for.
+    /// Creates a client with time-outs that follows no redirect, so that a credential is sent only
+    /// to the host it is meant for. A proxy only tunnels TLS.
     ///
     /// # Errors
-    /// [`HttpError::Broken`] if TLS cannot be set up.
-    pub fn new() -> Result<Self, HttpError> {
-        let client = reqwest::Client::builder()
+    /// If TLS cannot be set up.
+    pub fn new(proxy: Option<&Proxy>) -> Result<Self, reqwest::Error> {
+        let builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
-            .read_timeout(Duration::from_secs(READ_SECONDS))
-            .user_agent(concat!("jumpcloud-collector/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self(client))
+            .read_timeout(Duration::from_secs(READ_SECONDS));
+        let builder = match proxy {
+            None => builder,
+            Some(proxy) => builder.proxy(proxy.of_reqwest()),
+        };
+        Ok(Self(builder.build()?))
     }
 
     /// Begins a `GET` request.
     pub fn get(&self, url: &str) -> RequestBuilder {
-        self.0.get(url)
+        self.request(Method::GET, url)
     }
 
     /// Begins a `PUT` request.
     pub fn put(&self, url: &str) -> RequestBuilder {
-        self.0.put(url)
+        self.request(Method::PUT, url)
     }
 
     /// Begins a `POST` request.
     pub fn post(&self, url: &str) -> RequestBuilder {
-        self.0.post(url)
+        self.request(Method::POST, url)
+    }
+
+    /// The user agent is set per request, because a proxy would receive the client's own.
+    fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        self.0.request(method, url).header(USER_AGENT, NAME)
     }
 }
 
@@ -126,9 +156,10 @@ pub(super) async fn ok(response: Response) -> Result<Response, HttpError> {
     if response.status() == StatusCode::OK {
         return Ok(response);
     }
-    let (status, headers) = (response.status(), Box::new(response.headers().clone()));
+    let (status, headers) = (response.status(), response.headers().clone());
     let body = read(response, ANSWER_BYTES_MAX).await.ok().flatten().unwrap_or_default();
-    Err(HttpError::Status { status, message: message(&body), headers })
+    let (message, is_page) = (message(&body), is_page(&headers, &body));
+    Err(HttpError::Status(Box::new(StatusAnswer { status, message, is_page, headers })))
 }
 
 /// Receives the whole body of a response.
@@ -148,10 +179,7 @@ pub(super) async fn body(mut response: Response, limits: BodyLimits) -> Result<A
     let body = match encoding.as_str() {
         "" | "identity" => Some(wire),
         "gzip" | "x-gzip" => inflate(&wire, limits.inflated_bytes)?,
-        _ => {
-            let message = format!("content encoding `{encoding}` was not offered");
-            return Err(HttpError::Broken(message));
-        }
+        _ => return Err(HttpError::broken("its content encoding was not offered")),
     };
     match body {
         Some(body) => Ok(Answer { headers, body, wire_bytes }),
@@ -197,20 +225,23 @@ fn inflate(wire: &[u8], limit: usize) -> Result<Option<Vec<u8>>, HttpError> {
             }
             Err(DecompressionError::InsufficientSpace) => return Ok(None),
             Err(DecompressionError::BadData) => {
-                return Err(HttpError::Broken(
-                    "the answer's gzip data is invalid or incomplete".to_owned(),
-                ));
+                return Err(HttpError::broken("the answer's gzip data is invalid or incomplete"));
             }
         }
     }
 }
 
 /// The text of JumpCloud's error object, `{"message":…}`, or of OAuth's.
-fn message(body: &[u8]) -> Option<String> {
+fn message(body: &[u8]) -> Option<Foreign> {
     let object: serde_json::Value = serde_json::from_slice(body).ok()?;
     let names = ["message", "error_description", "error"];
     let text = names.iter().find_map(|name| object.get(name)?.as_str())?;
-    Some(text.chars().filter(|c| !c.is_control()).take(MESSAGE_BYTES_MAX / 2).collect())
+    Some(Foreign::new(text))
+}
+
+/// Whether an answer is HTML: it says so, or begins so.
+fn is_page(headers: &HeaderMap, body: &[u8]) -> bool {
+    media_type(headers).starts_with("text/html") || body.trim_ascii_start().starts_with(b"<")
 }
 
 #[cfg(test)]
@@ -245,12 +276,13 @@ mod tests {
 
     #[test]
     fn messages_are_taken_from_error_objects_only() {
-        assert_eq!(message(br#"{"message":"no\nway"}"#).unwrap(), "noway");
+        let said = |body: &[u8]| message(body).map(|text| Redaction::default().quote(&text));
+        assert_eq!(said(br#"{"message":"no\nway"}"#).unwrap(), "“noway”");
         assert_eq!(
-            message(br#"{"error":"invalid_client","error_description":"nope"}"#).unwrap(),
-            "nope"
+            said(br#"{"error":"invalid_client","error_description":"nope"}"#).unwrap(),
+            "“nope”"
         );
-        assert_eq!(message(b"<html>"), None);
-        assert_eq!(message(br#"{"message":5}"#), None);
+        assert_eq!(said(b"<html>"), None);
+        assert_eq!(said(br#"{"message":5}"#), None);
     }
 }

@@ -7,6 +7,8 @@ mod header_gate;
 mod headers;
 mod http;
 mod rate_limit;
+mod redaction;
+mod refusal;
 mod requester;
 mod retry;
 mod secret;
@@ -14,7 +16,7 @@ mod secret;
 pub use auth::{Auth, AuthHeader};
 pub use client::Client;
 pub use console::ConsoleClient;
-pub use http::{Http, HttpError};
+pub use http::Http;
 pub use retry::TryError;
 
 /// The URLs of JumpCloud's APIs.

@@ -10,10 +10,11 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap};
 use reqwest::{RequestBuilder, StatusCode};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::auth::{Auth, without};
+use super::auth::{Auth, AuthHeader};
 use super::header_gate::HeaderGate;
 use super::headers::{date_ms, page_headers, wait_ms};
 use super::http::{self, Answer, BodyLimits, Http, HttpError};
+use super::refusal::{self, Refused};
 use super::retry::{self, TryError};
 use crate::limits::TRIES_MAX;
 use engine::ports::{Clock, InsightsError, Meter};
@@ -58,8 +59,8 @@ pub(super) struct ApiRequest<'a> {
     pub(super) deadline_ms: i64,
     /// Counts what the request costs.
     pub(super) meter: &'a Meter,
-    /// Explains a refusal, by its HTTP status.
-    pub(super) meaning: &'a (dyn Fn(u16) -> String + Send + Sync),
+    /// Explains a refusal.
+    pub(super) meaning: &'a (dyn Fn(Refused) -> String + Send + Sync),
     /// Receives an answer's headers before its body is read.
     pub(super) gate: Option<&'a HeaderGate>,
 }
@@ -145,14 +146,10 @@ impl Requester {
         })?;
         self.auth.rate_limiter().acquire(&*self.clock).await;
         Meter::add(&meter.requests, 1);
-        let builder = self.build(request).header(auth.name, auth.value);
-        let answer = self.send(builder, request).await.map_err(|mut error| {
-            // Removes the credential, in case JumpCloud's message quotes it.
-            if let HttpError::Status { message: Some(message), .. } = &mut error {
-                *message = without(&auth.secret, message);
-            }
+        let builder = self.build(request).header(&auth.name, &auth.value);
+        let answer = self.send(builder, request).await.map_err(|error| {
             count(&error, meter);
-            self.try_error(error, auth.generation, request.meaning)
+            self.try_error(&error, &auth, request.meaning)
         })?;
         Meter::add(&meter.bytes_in, answer.wire_bytes as u64);
         read(answer).map_err(|message| {
@@ -200,30 +197,30 @@ impl Requester {
 
     fn try_error(
         &self,
-        error: HttpError,
-        generation: u64,
-        meaning: &dyn Fn(u16) -> String,
+        error: &HttpError,
+        auth: &AuthHeader,
+        meaning: &dyn Fn(Refused) -> String,
     ) -> TryError {
-        let (status, message, headers) = match error {
-            HttpError::Broken(message) => {
-                return TryError::transient(format!("JumpCloud: {message}"));
+        let answer = match error {
+            HttpError::Broken(text) => {
+                return TryError::transient(format!("JumpCloud: {}", auth.redaction.clean(text)));
             }
             HttpError::TooLarge { limit_bytes, headers } => {
-                let token = page_headers(&headers).token;
+                let (limit_bytes, token) = (*limit_bytes, page_headers(headers).token);
                 return TryError::Permanent(InsightsError::TooLarge { limit_bytes, token });
             }
-            HttpError::Status { status, message, headers } => (status, message, headers),
+            HttpError::Status(answer) => answer,
         };
-        let code = status.as_u16();
-        let said = message.map(|message| format!(": {message}")).unwrap_or_default();
-        if status == StatusCode::UNAUTHORIZED {
-            let message = format!("JumpCloud refuses the credential (401{said})");
-            TryError::Unauthorized { generation, message }
-        } else if retry::is_transient(status) {
-            let wait_ms = wait_ms(&headers, self.clock.now_ms());
-            TryError::Transient { message: format!("JumpCloud answers {code}{said}"), wait_ms }
+        let said = answer.said(&auth.redaction);
+        if retry::is_transient(answer.status) {
+            let wait_ms = wait_ms(&answer.headers, self.clock.now_ms());
+            return TryError::Transient { message: format!("JumpCloud answers {said}"), wait_ms };
+        }
+        let message = refusal::of_api(answer, &said, meaning);
+        if answer.status == StatusCode::UNAUTHORIZED {
+            TryError::Unauthorized { generation: auth.generation, message }
         } else {
-            TryError::refused(format!("{} ({code}{said})", plain_words(code, meaning)))
+            TryError::refused(message)
         }
     }
 
@@ -236,24 +233,13 @@ impl Requester {
 fn count(error: &HttpError, meter: &Meter) {
     let counter = match error {
         HttpError::Broken(_) => &meter.broken,
-        HttpError::Status { status, .. } => match status.as_u16() {
+        HttpError::Status(answer) => match answer.status.as_u16() {
             401 | 403 => &meter.denied,
             429 => &meter.throttled,
-            _ if retry::is_transient(*status) => &meter.broken,
+            _ if retry::is_transient(answer.status) => &meter.broken,
             _ => return,
         },
         HttpError::TooLarge { .. } => return,
     };
     Meter::add(counter, 1);
-}
-
-/// Explains a status and what to check. The request's own explanation is used for statuses whose
-/// meaning depends on the request.
-fn plain_words(code: u16, meaning: &dyn Fn(u16) -> String) -> String {
-    match code {
-        300..=399 => "JumpCloud redirects to another address, which is not followed".to_owned(),
-        400 => "JumpCloud refuses the request".to_owned(),
-        402..=404 => meaning(code),
-        _ => "JumpCloud gives an answer of an unknown kind".to_owned(),
-    }
 }

@@ -26,8 +26,9 @@ impl Secrets for KeySource {
         match self {
             Self::Environment(secret) => Ok(secret.clone()),
             Self::File(path) => {
+                // The name is not repeated: it may be the key itself, given in its place.
                 std::fs::read_to_string(path).map(SecretString::from).map_err(|error| {
-                    let text = format!("{}: {error}", path.display());
+                    let text = format!("the file that --key-file names cannot be read: {error}");
                     StoreError::Rejected(Cause::new(text, error))
                 })
             }

@@ -72,9 +72,12 @@ async fn a_terminal_reads_its_key_from_the_environment_or_a_file() {
     assert!(!format!("{environment:?}").contains("canary"));
 
     let folder = tempfile::TempDir::new().unwrap();
-    let path = folder.path().join("key");
+    // Somebody gives the key itself in place of a file's name.
+    let path = folder.path().join("canary_key");
     let file = KeySource::File(path.clone());
-    assert!(matches!(file.read().await, Err(StoreError::Rejected(_))), "there is none yet");
+    let Err(StoreError::Rejected(cause)) = file.read().await else { panic!("there is none yet") };
+    let text = format!("{cause} {cause:?}");
+    assert!(text.contains("--key-file") && !text.contains("canary"), "{text}");
     for key in [SECRET, "rotated"] {
         std::fs::write(&path, key).unwrap();
         assert_eq!(read(&file).await, key);

@@ -3,7 +3,9 @@
 use futures_util::future::join_all;
 use mock::{CredentialKind, Fault, Host, RetryAfter, Rule, When};
 
-use super::environment::{CLIENT_ID, CLIENT_SECRET, Environment, account, refused, unavailable};
+use super::environment::{
+    CLIENT_ID, CLIENT_SECRET, Environment, KEY, account, refused, unavailable,
+};
 
 async fn environment() -> Environment {
     Environment::with_secret(&account(CLIENT_SECRET)).await
@@ -61,7 +63,7 @@ async fn tokens_that_stay_refused_are_renewed_exactly_once() {
     let environment = environment().await;
     environment.fail(Fault::TokensRevoked, When::Always);
     let text = refused(environment.organization_page().await);
-    assert!(text.contains("(401: Unauthorized)"), "{text}");
+    assert!(text.contains("(401: “Unauthorized”)"), "{text}");
     assert_eq!(environment.answered(Host::Insights), [401, 401]);
     assert_eq!(environment.tokens_fetched(), 2);
 }
@@ -93,6 +95,21 @@ async fn a_refused_client_secret_is_read_again_once() {
     assert!(text.contains("token endpoint"), "{text}");
     assert!(text.contains("Client authentication failed"), "{text}");
     assert!(environment.secrets.reads() - reads <= 2, "the old reading had aged, and one more");
+}
+
+/// The account gave way to a key while its token's life was over.
+#[tokio::test]
+async fn a_service_account_that_was_replaced_by_a_key_fails_no_run() {
+    let environment = environment().await;
+    environment.organization_page().await.unwrap();
+    // Past the token's life, and soon enough after a reading that the old secret is still used.
+    environment.clock.advance(59 * 60_000 - 1_000);
+    environment.organization_page().await.unwrap();
+    environment.world().remove_client_secret(CLIENT_ID, CLIENT_SECRET);
+    environment.secrets.rotate(KEY);
+    environment.clock.advance(1_000);
+    environment.organization_page().await.unwrap();
+    assert_eq!(environment.answered(Host::Insights), [200, 200, 200]);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use engine::ports::{Clock, Insights as _, InsightsError, Meter, PageRequest, Sec
 use engine::stream::Scope;
 use engine::time::{Window, rfc3339};
 use jumpcloud_collector::jumpcloud::{Auth, Client, Http};
+use jumpcloud_collector::proxy::Proxy;
 use mock::{Fault, Host, Key, MockServer, Rule, When, World};
 use secrecy::SecretString;
 
@@ -136,7 +137,7 @@ impl Environment {
         };
         let mock = MockServer::start(world, its_clock).await.expect("a loopback port");
         let secrets = FakeSecrets::new(secret);
-        let (auth, client) = client(&clock, &secrets, mock.insights_url(), mock.token_url());
+        let (auth, client) = client(&clock, &secrets, None, mock.insights_url(), mock.token_url());
         Self { mock, clock, skew_ms, secrets, auth, client, meter: Arc::default() }
     }
 
@@ -203,11 +204,12 @@ impl Environment {
 pub fn client(
     clock: &Arc<FakeClock>,
     secrets: &Arc<FakeSecrets>,
+    proxy: Option<&Proxy>,
     insights_url: String,
     token_url: String,
 ) -> (Arc<Auth>, Client) {
     let clock = || Arc::clone(clock) as Arc<dyn Clock>;
-    let http = Http::new().expect("a client");
+    let http = Http::new(proxy).expect("a client");
     let auth = Auth::new(Arc::clone(secrets) as _, clock(), http.clone(), token_url);
     let auth = Arc::new(auth);
     (Arc::clone(&auth), Client::new(http, auth, clock(), insights_url))

@@ -4,7 +4,7 @@ use engine::ports::{InsightsError, StoreError, is_denied};
 use mock::{CredentialKind, Fault, Host, Key, When};
 
 use super::environment::{
-    CLIENT_SECRET, Environment, KEY, ORGANIZATION, account, refused, unavailable,
+    CLIENT_ID, CLIENT_SECRET, Environment, KEY, ORGANIZATION, account, refused, unavailable,
 };
 
 const NEW_KEY: &str = "jca_canary_new_key";
@@ -41,9 +41,9 @@ async fn a_rotated_secret_of_every_shape_is_read_again() {
         {
             let mut world = environment.world();
             world.rotate_key(KEY, NEW_KEY);
-            world.remove_client_secret(super::environment::CLIENT_ID, old);
+            world.remove_client_secret(CLIENT_ID, old);
             let grants = Key::single("key", ORGANIZATION);
-            world.add_service_account(super::environment::CLIENT_ID, new, grants);
+            world.add_service_account(CLIENT_ID, new, grants);
             world.revoke_tokens();
         }
         environment.secrets.rotate(&after);
@@ -54,12 +54,31 @@ async fn a_rotated_secret_of_every_shape_is_read_again() {
     }
 }
 
+/// As people paste it, and as JumpCloud's own app stores a service account.
+#[tokio::test]
+async fn quotes_and_space_around_a_secret_are_no_part_of_it() {
+    let pair = format!("{CLIENT_ID}:{CLIENT_SECRET}");
+    for (secret, kind) in [
+        (KEY, CredentialKind::ApiKey),
+        (&account(CLIENT_SECRET), CredentialKind::Bearer),
+        (&pair, CredentialKind::Bearer),
+    ] {
+        for secret in [format!("\"{secret}\"\n"), format!(" '{secret}' "), secret.to_owned()] {
+            let environment = Environment::with_secret(&secret).await;
+            environment.organization_page().await.unwrap();
+            let record = environment.world().log().last().cloned().unwrap();
+            assert_eq!(record.credential_kind, Some(kind), "{secret}");
+            environment.assert_disciplined();
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_key_that_stays_refused_is_renewed_exactly_once() {
     let environment = Environment::start().await;
     environment.world().remove_key(KEY);
     let text = refused(environment.page().await);
-    assert!(text.contains("refuses the credential (401: Unauthorized)"), "{text}");
+    assert!(text.contains("refuses the credential (401: “Unauthorized”); put a valid"), "{text}");
     assert_eq!(environment.answered(Host::Insights), [401, 401]);
     assert_eq!(environment.secrets.reads(), 2);
     assert!(environment.clock.slept_ms().is_empty(), "a refusal is not waited out");
@@ -94,7 +113,16 @@ async fn a_secret_that_cannot_be_had_is_refused_or_waited_for() {
 
 #[tokio::test]
 async fn a_secret_that_is_no_credential_is_refused_before_anything_is_sent() {
-    for secret in [" ", "{}", r#"{"api_key":"canary""#, "can\nary", r#"{"client_id":"canary"}"#] {
+    for secret in [
+        " ",
+        "''",
+        "{}",
+        r#"{"api_key":"canary""#,
+        "can\nary",
+        "two canaries",
+        "canary:",
+        r#"{"client_id":"canary"}"#,
+    ] {
         let environment = Environment::with_secret(secret).await;
         let text = refused(environment.page().await);
         assert!(text.starts_with("the secret "), "{text}");

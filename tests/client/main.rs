@@ -18,6 +18,7 @@ mod lists;
 mod network;
 mod paging;
 mod pushback;
+mod quoted;
 mod raw;
 mod refusals;
 mod size;

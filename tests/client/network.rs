@@ -3,15 +3,18 @@
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use engine::ports::Insights as _;
+use fixtures::connect_proxy::ConnectProxy;
+use jumpcloud_collector::proxy::Proxy;
 use mock::{Fault, When};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-use super::environment::Environment;
+use super::environment::{Environment, FakeClock, FakeSecrets, KEY, client, request};
 use super::raw::{Raw, take};
 
 /// Long enough for any machine; reached only by a failing test.
@@ -86,8 +89,51 @@ async fn a_dropped_future_ends_its_request() {
     assert!(hung_up.is_ok(), "the connection stays open");
 }
 
-/// A proxy would see where we go, and with a false certificate the key. The environment of a
-/// running process is fixed, so this test runs the next one in a process of its own.
+/// A tunnel that the proxy refuses is no answer, and the next try may have one. Nothing of the request
+/// is sent, and no name or password of the proxy's is told.
+#[tokio::test]
+async fn a_proxy_that_refuses_is_told_nothing_and_tried_again() {
+    let proxy = ConnectProxy::start(|_| None).await;
+    let address = format!("http://me:canary_password@{}", proxy.address());
+    let clock = FakeClock::new();
+    let through = |bypass| {
+        let proxy = Proxy::parse(&address, bypass).unwrap();
+        let url = "https://localhost:1/insights/directory/v1".to_owned();
+        client(&clock, &FakeSecrets::new(KEY), Some(&proxy), url.clone(), url).1
+    };
+    let error = through("").page(request(&clock, &Arc::default())).await.unwrap_err();
+    let text = format!("{error} {error:?}");
+    assert!(text.contains("tunnel") && text.contains("tried 5 times"), "{text}");
+    assert!(!text.contains("canary"), "{text}");
+    let tunnels = proxy.seen();
+    assert_eq!(tunnels.len(), 5);
+    for tunnel in tunnels {
+        assert!(tunnel.head.starts_with("CONNECT localhost:1 HTTP/1.1\r\n"), "{tunnel:?}");
+        let headers = tunnel.headers();
+        let names: Vec<_> = headers.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["host", "proxy-authorization"]);
+    }
+    // Nobody listens there.
+    through("localhost").page(request(&clock, &Arc::default())).await.unwrap_err();
+    assert_eq!(proxy.seen().len(), 5, "a host that is left out is reached directly");
+}
+
+/// What goes without TLS would be read by a proxy, the key as well.
+#[tokio::test]
+async fn what_goes_without_tls_takes_no_proxy() {
+    let proxy = ConnectProxy::start(|_| None).await;
+    let environment = Environment::start().await;
+    environment.load(3);
+    let way = Proxy::parse(proxy.address(), "").unwrap();
+    let (clock, secrets) = (&environment.clock, &environment.secrets);
+    let urls = (environment.mock.insights_url(), environment.mock.token_url());
+    let (_, client) = client(clock, secrets, Some(&way), urls.0, urls.1);
+    assert_eq!(client.page(environment.request()).await.unwrap().rows().len(), 3);
+    assert!(proxy.seen().is_empty(), "{:?}", proxy.seen());
+}
+
+/// Only the configuration says which proxy there is. The environment of a running process is fixed,
+/// so this test runs the next one in a process of its own.
 #[test]
 fn no_proxy_of_the_environment_is_used() {
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -24,7 +24,7 @@ impl Raw {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let clock = FakeClock::new();
         let secrets = FakeSecrets::new(KEY);
-        let (_, client) = client(&clock, &secrets, url.clone(), url);
+        let (_, client) = client(&clock, &secrets, None, url.clone(), url);
         Self { client, listener, clock }
     }
 

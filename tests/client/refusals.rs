@@ -1,9 +1,9 @@
 //! Answers that somebody must do something about: said once, in plain words.
 
-use mock::{Fault, Host, When};
+use mock::{Fault, Host, Rule, When};
 use tokio::net::TcpListener;
 
-use super::environment::{Environment, ORGANIZATION, refused};
+use super::environment::{CLIENT_SECRET, Environment, KEY, ORGANIZATION, account, refused};
 
 #[tokio::test]
 async fn each_refusal_says_what_to_do() {
@@ -18,7 +18,7 @@ async fn each_refusal_says_what_to_do() {
         environment.fail(Fault::error(status, "JumpCloud's own words"), When::Always);
         let text = refused(environment.organization_page().await);
         assert!(text.contains(plain), "{status}: {text}");
-        assert!(text.contains(&format!("({status}: JumpCloud's own words)")), "{text}");
+        assert!(text.contains(&format!("({status}: “JumpCloud's own words”)")), "{text}");
         if matches!(status, 402..=404) {
             assert!(text.contains(ORGANIZATION), "{text}");
         }
@@ -27,14 +27,32 @@ async fn each_refusal_says_what_to_do() {
     }
 }
 
-/// Some refusals come from a firewall, as a page for people.
+/// A firewall refuses with a page for people, whatever the credential may do.
 #[tokio::test]
-async fn a_refusal_without_a_message_stays_readable() {
+async fn a_blocked_address_is_told_from_a_role() {
+    let account = account(CLIENT_SECRET);
+    for (secret, path) in [(KEY, "/events"), (&account, "/events"), (&account, "/oauth2/token")] {
+        let environment = Environment::with_secret(secret).await;
+        environment.world().add_fault(Rule::new(Fault::blocked(), When::Always).on(path));
+        let text = refused(environment.organization_page().await);
+        assert!(text.contains("this address are blocked by a firewall"), "{text}");
+        assert!(!text.contains("role") && !text.contains('<'), "{text}");
+    }
+}
+
+/// It is no rotated key, and a new one would not help.
+#[tokio::test]
+async fn an_administrator_of_several_organizations_is_told_to_name_one() {
+    let none = "Unauthorized: no organization selected";
     let environment = Environment::start().await;
-    environment.fail(Fault::blocked(), When::Always);
+    environment.fail(Fault::error(401, none), When::Always);
     let text = refused(environment.page().await);
-    assert!(text.ends_with("(403)"), "{text}");
-    assert!(!text.contains('<'), "{text}");
+    assert!(text.contains("set JUMPCLOUD_ORG_IDS") && text.contains(none), "{text}");
+    assert!(!text.contains("refuses the credential"), "{text}");
+    assert_eq!(environment.answered(Host::Insights), [401, 401], "the secret was read again");
+
+    let text = refused(environment.organization_page().await);
+    assert!(text.contains(ORGANIZATION) && text.contains("JUMPCLOUD_ORG_IDS"), "{text}");
 }
 
 #[tokio::test]

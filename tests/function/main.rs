@@ -31,6 +31,7 @@ mod outages;
 mod output;
 mod permissions;
 mod process;
+mod proxy;
 mod reading;
 mod secret;
 mod users;

@@ -36,10 +36,10 @@ fn service_account() -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotated_secret_of_any_shape_is_read_again() {
     let shapes = [
-        NEW_KEY.to_owned(),
-        format!("{NEW_KEY}\n"),
+        format!("\"{NEW_KEY}\"\n"),
         json!({"api_key": NEW_KEY}).to_string(),
         service_account(),
+        format!("{CLIENT_ID}:{CLIENT_SECRET}"),
     ];
     for shape in shapes {
         let environment = Environment::start().await;
@@ -116,13 +116,16 @@ fn answers() -> Vec<Option<Fault>> {
     ]
 }
 
-/// Answers that quote the credential they were sent.
+/// Answers that quote the credential they were sent, whole, cut off and escaped.
 fn quoting_answers(credential: &str) -> Vec<Option<Fault>> {
+    let escaped = credential.replace('+', "%2B").replace('/', "\\/").replace('=', "\\u003d");
+    let far = "x".repeat(128 - 18);
     vec![
         None,
-        Some(Fault::error(401, &format!("no such key: {credential}"))),
-        Some(Fault::error(400, &format!("bad header: {credential}"))),
-        Some(Fault::error(503, credential)),
+        Some(Fault::error(401, &format!("{far}{credential}"))),
+        Some(Fault::error(400, &format!("bad header: {}…", &credential[..credential.len() - 4]))),
+        Some(Fault::error(403, &format!("…{} was sent", &escaped[4..]))),
+        Some(Fault::error(503, &format!("{far}{credential}"))),
         Some(Fault::redirect(307, &format!("http://127.0.0.1:9/{credential}"))),
         Some(Fault::body(&format!("\"{credential}\""))),
         Some(Fault::body(credential)),
@@ -159,11 +162,15 @@ async fn assert_never_shown(secret: &str, answers: Vec<Option<Fault>>) {
     let stored: Vec<_> = environment.aws.buckets.everything().into_iter().chain(archived).collect();
 
     let basic = STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));
-    for forbidden in [API_KEY, CLIENT_SECRET, TOKEN_HEAD, &basic, SECRET_KEY] {
-        let line = said.iter().flat_map(|text| text.lines()).find(|line| line.contains(forbidden));
-        assert_eq!(line, None, "{forbidden} was said");
-        let holds = |bytes: &Vec<u8>| memchr::memmem::find(bytes, forbidden.as_bytes()).is_some();
-        assert!(!stored.iter().any(holds), "{forbidden} was stored");
+    for secret in [API_KEY, CLIENT_SECRET, TOKEN_HEAD, &basic, SECRET_KEY] {
+        for forbidden in (0..=secret.len() - 8).map(|at| &secret[at..at + 8]) {
+            let mut lines = said.iter().flat_map(|text| text.lines());
+            let line = lines.find(|line| line.contains(forbidden));
+            assert_eq!(line, None, "{forbidden} was said");
+            let found = memchr::memmem::Finder::new(forbidden);
+            let holds = |bytes: &Vec<u8>| found.find(bytes).is_some();
+            assert!(!stored.iter().any(holds), "{forbidden} was stored");
+        }
     }
 }
 
@@ -178,4 +185,7 @@ async fn the_secret_shows_up_nowhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_an_answer_quotes_is_not_passed_on() {
     assert_never_shown(API_KEY, quoting_answers(API_KEY)).await;
+    let basic = STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));
+    let refusals = quoting_answers(&basic).into_iter().take(4).collect();
+    assert_never_shown(&service_account(), refusals).await;
 }

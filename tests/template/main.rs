@@ -29,7 +29,7 @@ use fixtures::iam::{self, reading};
 use reading::{json, logical_ids, path, properties, strings, template, text};
 
 /// Variables that `src/config` reads and the template does not set, and why.
-const NOT_IN_TEMPLATE: [(&str, &str); 15] = [
+const NOT_IN_TEMPLATE: [(&str, &str); 17] = [
     ("SETTLE_LAG", "nobody changes its default"),
     ("OVERLAP", "nobody changes its default; the late horizon is what is chosen"),
     ("SWEEP_EVERY", "nobody changes its default"),
@@ -41,6 +41,8 @@ const NOT_IN_TEMPLATE: [(&str, &str); 15] = [
     ("AWS_LAMBDA_FUNCTION_NAME", "Lambda's own"),
     ("AWS_ENDPOINT_URL", "the SDK's own, read to choose S3's path style"),
     ("AWS_ENDPOINT_URL_S3", "the SDK's own, read to choose S3's path style"),
+    ("HTTPS_PROXY", "Lambda outside a VPC has no proxy"),
+    ("NO_PROXY", "Lambda outside a VPC has no proxy"),
     ("JUMPCLOUD_API_KEY", "for the terminal program; the function reads a secret"),
     ("JUMPCLOUD_INSIGHTS_URL", "loopback only, for local runs"),
     ("JUMPCLOUD_CONSOLE_URL", "loopback only, for local runs"),

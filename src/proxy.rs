@@ -1,0 +1,97 @@
+//! The proxy on the way to JumpCloud and to AWS: a tunnel for TLS, and nothing else. What is asked
+//! for without TLS goes directly, so no proxy sees a header or a byte of a request.
+
+use std::fmt;
+
+use aws_smithy_http_client::proxy::ProxyConfig;
+use reqwest::{NoProxy, Url};
+
+/// A proxy that is given `CONNECT` requests. Its address may hold a password and is not shown.
+#[derive(Clone)]
+pub struct Proxy {
+    jumpcloud: reqwest::Proxy,
+    aws: ProxyConfig,
+}
+
+/// The address is none of a proxy. The message does not hold it.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not the address of a proxy: expected one like http://proxy.example:3128")]
+pub struct ProxyError;
+
+impl Proxy {
+    /// The proxy at `address`, except on the way to hosts that `bypass` names.
+    ///
+    /// `address` may leave `http://` out and may hold a name and a password. `bypass` is a list of
+    /// names (with all below them), addresses and networks (`10.0.0.0/8`), separated by commas; `*`
+    /// is every host.
+    ///
+    /// # Errors
+    /// [`ProxyError`].
+    pub fn parse(address: &str, bypass: &str) -> Result<Self, ProxyError> {
+        let address = match address.contains("://") {
+            true => address.to_owned(),
+            false => format!("http://{address}"),
+        };
+        let url = Url::parse(&address).map_err(|_| ProxyError)?;
+        let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        if !matches!(url.scheme(), "http" | "https") || !is_bare {
+            return Err(ProxyError);
+        }
+        let jumpcloud = reqwest::Proxy::https(url.as_str()).map_err(|_| ProxyError)?;
+        let aws = ProxyConfig::https(url.as_str()).map_err(|_| ProxyError)?;
+        Ok(Self {
+            jumpcloud: jumpcloud.no_proxy(NoProxy::from_string(bypass)),
+            aws: aws.no_proxy(bypass),
+        })
+    }
+
+    /// For JumpCloud's client.
+    pub(crate) fn of_reqwest(&self) -> reqwest::Proxy {
+        self.jumpcloud.clone()
+    }
+
+    /// For AWS's clients.
+    pub(crate) fn of_aws(&self) -> ProxyConfig {
+        self.aws.clone()
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Proxy")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_proxies_are_read_and_never_shown() {
+        for address in [
+            "http://proxy.example:3128",
+            "https://proxy.example/",
+            "proxy.example:3128",
+            "10.0.0.1",
+            "http://[::1]:3128",
+            "http://me:canary%40@proxy.example:3128",
+        ] {
+            let proxy = Proxy::parse(address, "169.254.170.2, .example.com,10.0.0.0/8");
+            assert!(proxy.is_ok(), "{address}");
+            assert!(!format!("{proxy:?}").contains("canary"));
+        }
+        for address in [
+            "",
+            "socks5://canary:1080",
+            "http://",
+            "http://proxy.example/canary",
+            "http://proxy.example/?canary",
+            "http://proxy.example:canary",
+            "ca nary",
+        ] {
+            let error = Proxy::parse(address, "").map(|_| ());
+            assert_eq!(error, Err(ProxyError), "{address}");
+        }
+        assert!(!ProxyError.to_string().contains("canary"));
+    }
+}
