@@ -1,29 +1,29 @@
-//! The proxy on the way to JumpCloud and to AWS: a tunnel for TLS, and nothing else. What is asked
-//! for without TLS goes directly, so no proxy sees a header or a byte of a request.
+//! The proxy for requests to JumpCloud and AWS. It only tunnels TLS. Requests without TLS are sent
+//! directly, so that a proxy never sees a header or a body.
 
 use std::fmt;
 
 use aws_smithy_http_client::proxy::ProxyConfig;
 use reqwest::{NoProxy, Url};
 
-/// A proxy that is given `CONNECT` requests. Its address may hold a password and is not shown.
+/// A proxy that accepts `CONNECT`. Its address may contain a password, so `Debug` does not show it.
 #[derive(Clone)]
 pub struct Proxy {
     jumpcloud: reqwest::Proxy,
     aws: ProxyConfig,
 }
 
-/// The address is none of a proxy. The message does not hold it.
+/// The address of the proxy is invalid. The message does not contain it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not the address of a proxy: expected one like http://proxy.example:3128")]
 pub struct ProxyError;
 
 impl Proxy {
-    /// The proxy at `address`, except on the way to hosts that `bypass` names.
+    /// The proxy at `address`, for all hosts but those in `bypass`.
     ///
-    /// `address` may leave `http://` out and may hold a name and a password. `bypass` is a list of
-    /// names (with all below them), addresses and networks (`10.0.0.0/8`), separated by commas; `*`
-    /// is every host.
+    /// `address` may omit `http://` and may contain a name and a password. `bypass` is a
+    /// comma-separated list of domains (which include their subdomains), addresses and networks
+    /// (`10.0.0.0/8`); `*` means every host.
     ///
     /// # Errors
     /// [`ProxyError`].

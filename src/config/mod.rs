@@ -71,7 +71,7 @@ impl Config {
             reader.problem("STATE_BUCKET", "is the archive's bucket, which SIEMs may read");
         }
         let cursor_table = reader.required("CURSOR_TABLE");
-        let secret_id = reader.required("JUMPCLOUD_SECRET_ID");
+        let secret_id = reader.secret_id();
         let settings = reader.settings(archive_bucket, state_bucket);
         let config = Self {
             cursor_table,

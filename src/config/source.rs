@@ -22,6 +22,18 @@ impl Reader<'_> {
         }
     }
 
+    /// The name or ARN of the secret. The secret itself, set here by mistake, must not get into the
+    /// errors about a secret that does not exist.
+    pub(super) fn secret_id(&mut self) -> String {
+        let id = self.required("JUMPCLOUD_SECRET_ID");
+        let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+=.@-".contains(&byte);
+        let is_name = id.starts_with("arn:") || id.bytes().all(is_of_name);
+        if !is_name || id.starts_with("jca_") {
+            self.problem("JUMPCLOUD_SECRET_ID", "is not the name or ARN of a secret");
+        }
+        id
+    }
+
     /// The proxy for targets with TLS, from the variables that other programs use too.
     pub(super) fn proxy(&mut self) -> Option<Proxy> {
         let find = |names: [&'static str; 2]| {

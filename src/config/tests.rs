@@ -200,3 +200,17 @@ fn a_proxy_is_read_in_either_case_and_never_shown() {
         assert!(read(&[(unused, value)]).unwrap().source.proxy.is_none(), "{unused}");
     }
 }
+
+#[test]
+fn a_secret_in_place_of_its_name_is_refused_and_never_shown() {
+    for secret in ["jca_canary", "id:canary", r#"{"api_key":"canary"}"#, "'canary'"] {
+        let problem = problem("JUMPCLOUD_SECRET_ID", secret);
+        assert!(problem.contains("JUMPCLOUD_SECRET_ID is not the name or ARN"), "{problem}");
+        assert!(!problem.contains("canary"), "{problem}");
+    }
+    for name in
+        ["jumpcloud/api-key", "arn:aws:secretsmanager:us-east-1:111122223333:secret:a-AbCdEf"]
+    {
+        assert_eq!(read(&[("JUMPCLOUD_SECRET_ID", name)]).unwrap().secret_id, name);
+    }
+}

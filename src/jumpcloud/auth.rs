@@ -64,8 +64,16 @@ struct TokenAnswer {
 }
 
 impl State {
-    fn learn(&mut self, forms: impl IntoIterator<Item = SecretString>) {
-        Arc::make_mut(&mut self.redaction).learn(forms);
+    fn learn_credentials(&mut self, credentials: Credentials, now_ms: i64) {
+        Arc::make_mut(&mut self.redaction).learn(credentials.forms());
+        self.credentials = Some((credentials, now_ms));
+    }
+
+    /// Keeps the forms of the credentials newest, so that no number of tokens displaces them.
+    fn learn_token(&mut self, token: SecretString, renew_ms: i64) {
+        let credentials = self.credentials.iter().flat_map(|(credentials, _)| credentials.forms());
+        Arc::make_mut(&mut self.redaction).learn([token.clone()].into_iter().chain(credentials));
+        self.token = Some((token, renew_ms));
     }
 }
 
@@ -164,8 +172,7 @@ impl Auth {
         })?;
         let credentials =
             Credentials::parse(&secret).map_err(|error| TryError::credential(error.to_string()))?;
-        state.learn(credentials.forms());
-        state.credentials = Some((credentials.clone(), self.clock.now_ms()));
+        state.learn_credentials(credentials.clone(), self.clock.now_ms());
         Ok(credentials)
     }
 
@@ -183,8 +190,7 @@ impl Auth {
         let life_ms = answer.expires_in.unwrap_or(TOKEN_SECONDS).clamp(0, 86_400) * 1_000;
         let early_ms = TOKEN_EARLY_MS.min(life_ms / 2);
         let token = SecretString::from(answer.access_token);
-        state.learn([token.clone()]);
-        state.token = Some((token.clone(), now_ms + life_ms - early_ms));
+        state.learn_token(token.clone(), now_ms + life_ms - early_ms);
         Ok(token)
     }
 

@@ -1,5 +1,5 @@
-//! Texts that came from outside, and the one way to pass them on: without any part of a credential
-//! that they quote.
+//! Removes credentials from texts of JumpCloud. Such a text has a type of its own, which can only be
+//! read through a [`Redaction`].
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,15 +8,15 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::limits::{QUOTED_CHARS_MAX, SECRET_FORMS_MAX, SECRET_RUN_BYTES};
 
-/// How often a text is decoded: escapes within escapes.
+/// How many layers of escapes are decoded.
 const DECODINGS_MAX: usize = 4;
 
-/// What takes a secret's place. No secret has these quotation marks, so what lies on both sides of
-/// it never makes up a part of one.
+/// Replaces a secret. Because no secret contains these quotation marks, the replacement and the text
+/// around it never form a part of a secret.
 const REMOVED: &str = "«secret»";
 
-/// A text of JumpCloud, or of something on the way to it. It may quote a credential, so nothing but
-/// a [`Redaction`] gives it out.
+/// A text of JumpCloud, or of a firewall or proxy. It may quote a credential, so only a [`Redaction`]
+/// can read it.
 pub(super) struct Foreign(String);
 
 impl Foreign {
@@ -24,7 +24,7 @@ impl Foreign {
         Self(text.into())
     }
 
-    /// Whether it says `phrase`, in lower case, in any case.
+    /// Whether it contains `phrase`, which is in lower case. Case is ignored.
     pub(super) fn contains(&self, phrase: &str) -> bool {
         self.0.to_ascii_lowercase().contains(phrase)
     }
@@ -36,16 +36,16 @@ impl fmt::Debug for Foreign {
     }
 }
 
-/// Every form of the credentials that an answer may quote: those in force when its request was
-/// sent, and those before them.
+/// Every form of the credentials that an answer may quote: of those the request was sent with, and
+/// of earlier ones.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Redaction {
-    /// Oldest first, each once.
+    /// Oldest first, without repetition.
     forms: Vec<SecretString>,
 }
 
 impl Redaction {
-    /// Adds forms of a credential, and forgets the oldest beyond [`SECRET_FORMS_MAX`].
+    /// Adds forms of a credential. Only the newest [`SECRET_FORMS_MAX`] are kept.
     pub(super) fn learn(&mut self, forms: impl IntoIterator<Item = SecretString>) {
         for form in forms {
             self.forms.retain(|known| known.expose_secret() != form.expose_secret());
@@ -55,14 +55,14 @@ impl Redaction {
         self.forms.drain(..excess);
     }
 
-    /// A foreign text, whole, without secrets: for the words of a library.
+    /// The whole text without secrets. Used for the error messages of libraries.
     pub(super) fn clean(&self, foreign: &Foreign) -> String {
         self.remove(&foreign.0)
     }
 
-    /// A foreign text in quotation marks: on one line, without secrets, and only then shortened.
+    /// The text in quotation marks, on one line and without secrets. It is shortened last.
     pub(super) fn quote(&self, foreign: &Foreign) -> String {
-        // Removing anything later could join the two halves of a secret.
+        // Control characters are removed first, because that can join two parts of a secret.
         let line: String = foreign.0.chars().filter(|c| !c.is_control()).collect();
         let shown: String = self.remove(&line).chars().take(QUOTED_CHARS_MAX).collect();
         format!("“{shown}”")

@@ -110,6 +110,20 @@ async fn no_form_of_a_service_account_is_passed_on() {
     }
 }
 
+/// Only so many forms are known; the tokens of a minute are more.
+#[tokio::test]
+async fn many_tokens_do_not_make_their_secret_forgotten() {
+    let environment = environment(&format!("{CLIENT_ID}:{SECRET}")).await;
+    environment.world().behaviours.token_lifetime_s = 1;
+    for _ in 0..40 {
+        environment.organization_page().await.unwrap();
+        environment.clock.advance(1_000);
+    }
+    let said = environment.said(Fault::error(400, &format!("{SECRET} is known"))).await;
+    assert!(said.contains("is known"), "{said}");
+    assert_hides(&said, SECRET);
+}
+
 /// The credential that a request was sent with, and those before it.
 #[tokio::test]
 async fn a_rotated_key_stays_a_secret() {
