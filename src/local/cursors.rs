@@ -1,12 +1,13 @@
 //! [`Cursors`] in a folder: one file per stream, replaced under a lock.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::fs;
+use std::io::{self, ErrorKind, Write as _};
 use std::path::PathBuf;
 
 use async_trait::async_trait;
 
 use super::error::failed;
+use super::files;
 use engine::cursor::{Item, Update};
 use engine::ports::{Cursors, StoreError};
 use engine::stream::StreamId;
@@ -28,22 +29,22 @@ impl FolderCursors {
         self.folder.join(format!("{stream}.json"))
     }
 
+    /// A link in place of the folder itself is refused, too.
     fn read(&self, stream: &StreamId) -> io::Result<Option<Item>> {
-        match fs::read(self.path(stream)) {
-            // Also where it ends too early: the file will not get better by itself.
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map(Some)
-                .map_err(|error| io::Error::new(ErrorKind::InvalidData, error)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let Some(bytes) = files::read(files::above(&self.folder), &self.path(stream))? else {
+            return Ok(None);
+        };
+        // Also where it ends too early: the file will not get better by itself.
+        let item = serde_json::from_slice(&bytes);
+        item.map(Some).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
     }
 
     /// Reads, checks and replaces the item under an exclusive lock. The lock is released when the
     /// lock file is closed.
     fn replace(&self, stream: &StreamId, update: &Update) -> io::Result<Option<Item>> {
-        fs::create_dir_all(&self.folder)?;
-        let lock = File::create(self.folder.join(".lock"))?;
+        files::refuse_links(files::above(&self.folder), &self.folder)?;
+        files::create_folder(&self.folder)?;
+        let lock = files::open_lock(&self.folder.join(".lock"))?;
         lock.lock()?;
         let mut item = self.read(stream)?.unwrap_or_default();
         if !update.allows(&item) {
@@ -51,9 +52,16 @@ impl FolderCursors {
         }
         update.apply(&mut item);
         let aside = self.folder.join(format!(".{stream}.aside"));
-        fs::write(&aside, serde_json::to_vec_pretty(&item)?)?;
-        File::open(&aside)?.sync_all()?;
+        // Left by a process that died here, which had the lock.
+        match fs::remove_file(&aside) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            removed => removed?,
+        }
+        let mut file = files::create_new(&aside)?;
+        file.write_all(&serde_json::to_vec_pretty(&item)?)?;
+        file.sync_all()?;
         fs::rename(&aside, self.path(stream))?;
+        files::flush_folder(&self.folder)?;
         Ok(Some(item))
     }
 }

@@ -9,6 +9,7 @@
 
 mod cursors;
 mod error;
+mod files;
 mod objects;
 mod secret;
 

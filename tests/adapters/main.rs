@@ -11,6 +11,7 @@
 mod contracts;
 mod cursors;
 mod environment;
+mod folder;
 mod lost;
 mod objects;
 mod queue;

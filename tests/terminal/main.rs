@@ -8,7 +8,8 @@
 
 mod stack;
 
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 
@@ -20,8 +21,10 @@ use mock::{Generator, Key, MockServer, World};
 const ORGANIZATION: &str = "0123456789abcdef01234567";
 const API_KEY: &str = "jca_c4n4ry";
 
+/// With a umask that takes no permission away: what others may not read is not left to it.
 fn collector(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_collector"));
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"umask 0; exec "$0" "$@""#, env!("CARGO_BIN_EXE_collector")]);
     let inherited = ["PATH", "HOME", "TMPDIR", "LLVM_PROFILE_FILE"];
     command.args(arguments).env_clear();
     command.envs(std::env::vars().filter(|(name, _)| inherited.contains(&name.as_str())));
@@ -105,6 +108,23 @@ async fn a_folder_is_collected_once_and_verified() {
     assert!(run("status").contains("self"));
     let verdict = run("verify");
     assert!(verdict.contains("verified: the archive is what the journal says"), "{verdict}");
+    let open = read_by_others(folder.path());
+    assert!(open.is_empty(), "{open:?}");
+}
+
+/// Files and folders below a folder that anybody but their owner may use.
+fn read_by_others(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for item in std::fs::read_dir(folder).unwrap() {
+        let path = item.unwrap().path();
+        if path.is_dir() {
+            found.extend(read_by_others(&path));
+        }
+        if std::fs::metadata(&path).unwrap().permissions().mode() & 0o077 != 0 {
+            found.push(path);
+        }
+    }
+    found
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,7 +223,7 @@ fn services(hours: &serde_json::Value, name: &str) -> i64 {
     hours["services"].as_array().unwrap().iter().map(|service| sum(&service[name])).sum()
 }
 
-fn first_file(folder: &Path) -> std::path::PathBuf {
+fn first_file(folder: &Path) -> PathBuf {
     let path = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
     if path.is_dir() { first_file(&path) } else { path }
 }
