@@ -1,10 +1,11 @@
-//! The real [`Clock`]: the one place that asks the system for time and chance.
+//! The real [`Clock`]: the one place that asks the system for time and randomness.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 
-use engine::ports::Clock;
+use engine::cause::Cause;
+use engine::ports::{Clock, NoRandomness};
 
 /// The system's clock and randomness.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,12 +25,12 @@ impl Clock for SystemClock {
     }
 
     fn random(&self) -> [u8; 16] {
+        fastrand::u128(..).to_le_bytes()
+    }
+
+    fn nonce(&self) -> Result<[u8; 16], NoRandomness> {
         let mut bytes = [0; 16];
-        // Where the system gives no randomness, chance from the process's own hash keys must do:
-        // the bytes only have to differ between writers.
-        if getrandom::fill(&mut bytes).is_err() {
-            bytes.iter_mut().for_each(|byte| *byte = fastrand::u8(..));
-        }
-        bytes
+        let filled = getrandom::fill(&mut bytes);
+        filled.map(|()| bytes).map_err(|error| NoRandomness(Cause::of(error)))
     }
 }

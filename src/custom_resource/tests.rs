@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use engine::ports::NoRandomness;
 use serde_json::json;
 
 use super::*;
@@ -37,6 +38,10 @@ impl Clock for FakeClock {
 
     fn random(&self) -> [u8; 16] {
         [0; 16]
+    }
+
+    fn nonce(&self) -> Result<[u8; 16], NoRandomness> {
+        Ok(self.random())
     }
 }
 

@@ -4,7 +4,7 @@ use crate::cause::Cause;
 use crate::cursor::{CursorError, Unreadable};
 use crate::journal::EntryError;
 use crate::journal::certificate::CertificateError;
-use crate::ports::{InsightsError, StoreError};
+use crate::ports::{InsightsError, NoRandomness, StoreError};
 use crate::read::WalkError;
 
 /// Why a run of one stream failed. Messages are lowercase fragments in plain words.
@@ -96,6 +96,12 @@ impl From<StoreError> for RunError {
             StoreError::Denied(cause) | StoreError::Rejected(cause) => Self::Refused(cause),
             StoreError::Indeterminate(cause) => Self::Transient(cause),
         }
+    }
+}
+
+impl From<NoRandomness> for RunError {
+    fn from(error: NoRandomness) -> Self {
+        Self::Transient(Cause::of(error))
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use engine::page::{Ask, Page};
-use engine::ports::{Clock, Insights as _, InsightsError, Meter, PageRequest, Secrets, StoreError};
+use engine::ports::{
+    Clock, Insights as _, InsightsError, Meter, NoRandomness, PageRequest, Secrets, StoreError,
+};
 use engine::stream::Scope;
 use engine::time::{Window, rfc3339};
 use jumpcloud_collector::jumpcloud::{Auth, Client, Http};
@@ -61,6 +63,10 @@ impl Clock for FakeClock {
     /// The highest chance, so that every backoff is as long as it may be.
     fn random(&self) -> [u8; 16] {
         [u8::MAX; 16]
+    }
+
+    fn nonce(&self) -> Result<[u8; 16], NoRandomness> {
+        Ok(self.random())
     }
 }
 

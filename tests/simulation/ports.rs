@@ -12,8 +12,8 @@ use bytes::Bytes;
 use engine::cursor::{Item, Update};
 use engine::page::{Page, PageHeaders};
 use engine::ports::{
-    Clock, Console, Cursors, Incoming, Insights, InsightsError, ListPage, ListRequest, ObjectMeta,
-    Objects, PageRequest, PutResult, StoreError,
+    Clock, Console, Cursors, Incoming, Insights, InsightsError, ListPage, ListRequest,
+    NoRandomness, ObjectMeta, Objects, PageRequest, PutResult, StoreError,
 };
 use engine::stream::StreamId;
 use futures_util::future::BoxFuture;
@@ -209,5 +209,9 @@ impl Clock for Ports {
 
     fn random(&self) -> [u8; 16] {
         lock(&self.world).chance.bytes()
+    }
+
+    fn nonce(&self) -> Result<[u8; 16], NoRandomness> {
+        Ok(self.random())
     }
 }

@@ -9,6 +9,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod ports;
+mod randomness;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

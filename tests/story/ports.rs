@@ -11,8 +11,8 @@ use bytes::Bytes;
 use engine::cause::Cause;
 use engine::page::{Page, PageHeaders};
 use engine::ports::{
-    Clock, Console, Incoming, Insights, InsightsError, ListPage, ListRequest, ObjectMeta, Objects,
-    PageRequest, PutResult, StoreError,
+    Clock, Console, Incoming, Insights, InsightsError, ListPage, ListRequest, NoRandomness,
+    ObjectMeta, Objects, PageRequest, PutResult, StoreError,
 };
 use fixtures::memory::MemoryObjects;
 use futures_util::future::BoxFuture;
@@ -77,6 +77,10 @@ impl Clock for SetClock {
 
     fn random(&self) -> [u8; 16] {
         [0xab; 16]
+    }
+
+    fn nonce(&self) -> Result<[u8; 16], NoRandomness> {
+        Ok([0xab; 16])
     }
 }
 

@@ -77,7 +77,7 @@ impl Engine {
         let certificate = Certificate {
             version: certificate::VERSION,
             stream: stream.clone(),
-            epoch: hex::encode(&self.clock.random()[..4]),
+            epoch: hex::encode(&self.clock.nonce()?[..4]),
             origin_ms,
             end_ms,
             born_ms: now_ms,

@@ -65,7 +65,7 @@ impl Engine {
         meter: &Arc<Meter>,
         budget: &Budget,
     ) -> Result<Claim, RunError> {
-        let owner = hex::encode(&self.clock.random()[..8]);
+        let owner = hex::encode(&self.clock.nonce()?[..8]);
         loop {
             let now_ms = self.clock.now_ms();
             let left_ms = (budget.deadline_ms - now_ms).max(0) + LEASE_MARGIN_MS;

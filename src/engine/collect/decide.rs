@@ -79,7 +79,7 @@ impl Writer<'_> {
             epoch: self.cursor.epoch.clone(),
             seq,
             previous: self.cursor.head_hash.clone(),
-            nonce: hex::encode(self.engine.clock.random()),
+            nonce: hex::encode(self.engine.clock.nonce()?),
             decided_ms,
             state,
             bucket: settings.archive_bucket.clone(),

@@ -46,6 +46,11 @@ pub enum StoreError {
     Indeterminate(Cause),
 }
 
+/// The operating system gave no randomness.
+#[derive(Debug, thiserror::Error)]
+#[error("the operating system gave no randomness: {0}")]
+pub struct NoRandomness(#[source] pub Cause);
+
 /// Whether `error`, or one it came from, is a store's [`StoreError::Denied`].
 pub fn is_denied(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);

@@ -5,7 +5,7 @@ pub mod error;
 pub mod incoming;
 pub mod meter;
 
-pub use self::error::{InsightsError, StoreError, is_denied};
+pub use self::error::{InsightsError, NoRandomness, StoreError, is_denied};
 pub use self::incoming::Incoming;
 pub use self::meter::{Costs, Meter};
 
@@ -250,6 +250,13 @@ pub trait Clock: Send + Sync {
     /// Waits for `ms` milliseconds.
     async fn sleep(&self, ms: u64);
 
-    /// Random bytes, for names that must not meet.
+    /// Random bytes for what any number serves: an order, a wait.
     fn random(&self) -> [u8; 16];
+
+    /// Random bytes for names that must be unique: from the operating system and nothing weaker.
+    /// What a batch was decided by is recognised by them.
+    ///
+    /// # Errors
+    /// [`NoRandomness`] if the operating system gives none.
+    fn nonce(&self) -> Result<[u8; 16], NoRandomness>;
 }
