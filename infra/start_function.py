@@ -1,7 +1,8 @@
-"""Starts a function's program as Lambda would, with the template's environment, and has it answer an invocation.
+"""Starts a function's program as Lambda would, with the template's environment, and has it answer two invocations.
 
-The invocation asks for a task that there is not: the answer must be the refusal that lists what is accepted. So the
-program has read its settings, made its clients and understood an event, and has asked nothing of AWS or JumpCloud.
+The first asks for a task that there is not: the answer must be the refusal that lists what is accepted. So the program
+has read its settings, made its clients and understood an event, and has asked nothing of AWS or JumpCloud. The second
+is a deployment's, whose answer would go to this machine: what is deployed answers S3 only.
 """
 
 import json
@@ -16,20 +17,24 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from samcli.yamlhelper import yaml_parse
 
 SECONDS_MAX = 10
-EVENT = {"task": "nothing"}
+LOOPBACK = {"RequestType": "Delete", "ResponseURL": "http://127.0.0.1:9/"}
+# Each event, and what the error says that must answer it.
+EVENTS = [({"task": "nothing"}, "accepted are"), (LOOPBACK, "ResponseURL is refused")]
 asked, answered = threading.Event(), threading.Event()
+invocations = iter(EVENTS)
 answers = []
 
 
 class Runtime(BaseHTTPRequestHandler):
-    """Lambda's runtime API, with one invocation."""
+    """Lambda's runtime API, with these invocations."""
 
     def do_GET(self):
-        if asked.is_set():
+        invocation = next(invocations, None)
+        if invocation is None:
             time.sleep(SECONDS_MAX)
             return
         asked.set()
-        body = json.dumps(EVENT).encode()
+        body = json.dumps(invocation[0]).encode()
         self.send_response(200)
         self.send_header("Lambda-Runtime-Aws-Request-Id", "check")
         self.send_header("Lambda-Runtime-Deadline-Ms", str(int(time.time() + SECONDS_MAX) * 1000))
@@ -44,7 +49,8 @@ class Runtime(BaseHTTPRequestHandler):
         self.send_response(202)
         self.send_header("Content-Length", "0")
         self.end_headers()
-        answered.set()
+        if len(answers) == len(EVENTS):
+            answered.set()
 
     def log_message(self, *_):
         pass
@@ -100,14 +106,14 @@ def main(template_path, program):
         ended = child.poll()
         child.kill()
         child.wait()
-        if not answers:
+        if len(answers) < len(EVENTS):
             output.seek(0)
             state = "did not answer" if ended is None else f"ended with {ended}"
             sys.exit(f"{program} {state}:\n{output.read().decode(errors='replace')}")
-    path, body = answers[0]
-    if not path.endswith("/check/error") or "accepted are" not in json.loads(body).get("errorMessage", ""):
-        sys.exit(f"{program} answered {path}: {body}")
-    print(f"bootstrap: asked for its first invocation after {asked_ms:.0f} ms, answered it after {answered_ms:.0f} ms")
+    for (path, body), (event, expected) in zip(answers, EVENTS):
+        if not path.endswith("/check/error") or expected not in json.loads(body).get("errorMessage", ""):
+            sys.exit(f"{program} answered {event} with {path}: {body}")
+    print(f"bootstrap: asked for its first invocation after {asked_ms:.0f} ms, answered two by {answered_ms:.0f} ms")
 
 
 main(*sys.argv[1:])

@@ -17,6 +17,10 @@ use engine::limits::MINUTE_MS;
 use engine::ports::Clock;
 use engine::task::validate::Failure;
 
+/// A build for tests may answer an emulator of AWS on this machine. The release build, which is
+/// what is deployed, answers S3 and nobody else.
+const ANSWERS_LOOPBACK: bool = cfg!(debug_assertions);
+
 /// What CloudFormation asks of a custom resource. Its fields are AWS's "Custom resource request
 /// objects".
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +116,7 @@ impl Request {
                 .filter(|id| !id.is_empty())
                 .unwrap_or_else(|| "jumpcloud-collector-preflight".to_owned()),
         };
-        Some(ReplyTo::read(&reply_to).map(read))
+        Some(ReplyTo::read(&reply_to, ANSWERS_LOOPBACK).map(read))
     }
 
     /// Makes the check, unless the resource is deleted, and sends the answer, both before
@@ -211,14 +215,16 @@ fn millis(ms: i64) -> Duration {
 }
 
 impl ReplyTo {
-    /// Reads an address. Accepted are S3's own, by https, and for tests loopback addresses.
-    fn read(text: &str) -> Result<Self, CallbackError> {
+    /// Reads an address. Accepted are S3's own, by https, and where `answers_loopback` is set, for
+    /// an emulator of AWS, loopback addresses.
+    fn read(text: &str, answers_loopback: bool) -> Result<Self, CallbackError> {
         let refused = |what: &str| Err(CallbackError::Refused(what.to_owned()));
         let Ok(url) = Url::parse(text) else { return refused("it is not a URL") };
         if !url.username().is_empty() || url.password().is_some() {
             return refused("it holds credentials");
         }
-        if crate::jumpcloud::is_loopback(&url) && matches!(url.scheme(), "http" | "https") {
+        let is_loopback = crate::jumpcloud::is_loopback(&url);
+        if answers_loopback && is_loopback && matches!(url.scheme(), "http" | "https") {
             return Ok(Self(url));
         }
         if url.scheme() != "https" || url.port().is_some() {
