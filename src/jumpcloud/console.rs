@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::client::Client;
 use super::http::{Answer, BodyLimits};
@@ -19,14 +17,6 @@ use engine::stream::Scope;
 pub struct ConsoleClient {
     requester: Arc<Requester>,
     console_url: Arc<str>,
-}
-
-/// An answer of any list, as JumpCloud's API description has it.
-#[derive(Deserialize)]
-struct Body {
-    #[serde(rename = "totalCount")]
-    total: u64,
-    results: Vec<Box<RawValue>>,
 }
 
 impl ConsoleClient {
@@ -60,8 +50,9 @@ impl ConsoleClient {
             gate: None,
         };
         let read = |answer: Answer| {
-            let Body { total, results } = answer.json("list with a totalCount")?;
-            Ok(ListPage { total, rows: results })
+            let list = engine::page::list_body::read(&answer.body);
+            let (total, rows) = list.ok_or("the answer holds no list with a totalCount")?;
+            Ok(ListPage { total, rows })
         };
         self.requester.answer(&api_request, read).await
     }

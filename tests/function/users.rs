@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use engine::limits::DAY_MS;
 use futures_util::{StreamExt, stream};
-use mock::{Fault, RetryAfter, Rule, When};
+use mock::{Answer, Fault, RetryAfter, Rule, When};
 use serde_json::{Value, json};
 
 use crate::process::{Function, Outcome};
+use fixtures::aws::ARCHIVE;
 use fixtures::environment::{Environment, INVOCATION_LIMIT};
 use fixtures::event::{ORGANIZATION, now_ms, series};
 use fixtures::fault_proxy::{Fault as AwsFault, Way};
@@ -230,6 +231,31 @@ async fn users_that_cannot_be_read_do_not_block_events() {
     assert!(message.contains("self.users") && message.contains("403"), "{message}");
     assert!(function.fail(r#"{"task":"validate"}"#).await.contains("users of self"));
     environment.archive().await.assert_holds(&events_of(&environment));
+}
+
+/// What is not UTF-8 and what is no object is put aside, counted, and keeps no other user away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_that_cannot_be_read_takes_no_other_along() {
+    let environment = environment(0).await;
+    let (first, last) = (user(0).to_string(), user(1).to_string());
+    let results =
+        [first.as_bytes(), b"{\"_id\":\"b\",\"username\":\"M\xfcller\"}", b"7", last.as_bytes()];
+    let body = [b"{\"totalCount\":4,\"results\":[", &results.join(&b","[..])[..], b"]}"].concat();
+    let page = Answer::new(200, "application/json", body);
+    fault(&environment, Fault::from(page), When::Always);
+    let report = Function::spawn(&environment, &[DAILY]).await.run("{}").await;
+    assert_eq!(
+        (&line(&report)["outcome"], &line(&report)["quarantined"]),
+        (&"ok".into(), &2.into())
+    );
+    let aside = environment.aws.buckets.keys(ARCHIVE);
+    let aside = aside.iter().filter(|key| key.starts_with("quarantine/self.users/"));
+    assert_eq!(aside.count(), 1, "both rows in one part");
+    let (_, snapshot) = snapshot::read(&environment.aws.buckets).await.pop_first().expect("one");
+    assert_holds(&snapshot, 0..2);
+    let record = snapshot.record.expect("a record");
+    let told = [&record["complete"], &record["users"], &record["quarantined"]];
+    assert_eq!(told, [&json!(true), &json!(2), &json!(2)]);
 }
 
 /// Two pages a run, so that some points lie between decided parts.

@@ -9,6 +9,7 @@ use super::stop::{Progress, Stop};
 use crate::archive::{Addition, Batch, NewEvent, NewLine, Output, quarantine_line};
 use crate::cursor::ReadingState;
 use crate::identity::{Identity, Slot};
+use crate::page::{Row, RowKind};
 use crate::ports::{InsightsError, List, ListPage, ListRequest};
 use crate::users::{Projection, Snapshot, Step, snapshot};
 use crate::{json, time};
@@ -43,7 +44,7 @@ impl Reader<'_> {
                 return Box::pin(self.snapshot()).await;
             }
             self.admit_users(&page, &mut snapshot).await?;
-            if let Step::End { complete } = snapshot.take(page.rows.len(), page.total) {
+            if let Step::End { complete } = snapshot.take(page.rows.rows().len(), page.total) {
                 return self.complete(snapshot, complete).await;
             }
         }
@@ -123,10 +124,12 @@ impl Reader<'_> {
         let order_ns = i128::from(engine.now_ms()) * 1_000_000;
         self.writer.slots.drop_before(first_ms);
         self.writer.load(&BTreeSet::from([slot])).await?;
-        self.report.read += page.rows.len() as u64;
-        for row in &page.rows {
-            let row = row.get();
-            let identity = identity(self.stream.organization(), row, first_ms);
+        let rows = &page.rows;
+        self.report.read += rows.rows().len() as u64;
+        for row in rows.rows() {
+            let bytes = rows.bytes(row);
+            let user = user(row, bytes);
+            let identity = identity(self.stream.organization(), user, bytes, first_ms);
             if self.batch.contains(&identity) || self.writer.slots.contains(slot, &identity) {
                 self.report.seen += 1;
                 continue;
@@ -139,14 +142,17 @@ impl Reader<'_> {
                 service: SERVICE,
                 organization: self.stream.organization(),
             };
-            let is_user = row.starts_with('{');
-            let line = if is_user {
-                let mut line = Vec::new();
-                output.write_line(&mut line, projection.of(row).as_bytes(), first_ms);
-                line
-            } else {
-                quarantine_line("no JSON object in a list of users", Some(row.as_bytes()))
+            let line = match user {
+                Ok(user) => {
+                    let mut line = Vec::new();
+                    output.write_line(&mut line, projection.of(user).as_bytes(), first_ms);
+                    line
+                }
+                Err(reason) => {
+                    quarantine_line(&format!("{reason}, in a list of users"), Some(bytes))
+                }
             };
+            let is_user = user.is_ok();
             let addition = match is_user {
                 true => Addition::Event(NewLine::written(&line)),
                 false => Addition::Quarantined(&line),
@@ -166,17 +172,25 @@ impl Reader<'_> {
     }
 }
 
-/// Who a row is on a day: by organization and `_id`, over its bytes where it has none.
-fn identity(organization: &str, row: &str, day_ms: i64) -> Identity {
+/// A row's text if it is a user, else why it is none.
+fn user<'a>(row: &Row, bytes: &'a [u8]) -> Result<&'a str, &'static str> {
+    match row.kind {
+        RowKind::Event(_) => std::str::from_utf8(bytes).map_err(|_| "not UTF-8"),
+        RowKind::Broken(reason) => Err(reason),
+    }
+}
+
+/// Who a row is on a day: by organization and `_id`, over its bytes where it has none or is no user.
+fn identity(organization: &str, user: Result<&str, &str>, bytes: &[u8], day_ms: i64) -> Identity {
     // The last of several counts.
     let mut id = None;
-    json::for_each_member(row, &mut |key, value| {
+    json::for_each_member(user.unwrap_or("{}"), &mut |key, value| {
         if *json::key(key) == *b"_id" {
             id = json::text(value.get().as_bytes());
         }
     });
     match id.filter(|id| !id.is_empty()) {
         Some(id) => Identity::of_user(organization, &id, day_ms),
-        None => Identity::of_nameless_user(organization, row.as_bytes(), day_ms),
+        None => Identity::of_nameless_user(organization, bytes, day_ms),
     }
 }

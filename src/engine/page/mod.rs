@@ -5,6 +5,7 @@
 
 pub mod envelope;
 pub mod list;
+pub mod list_body;
 pub mod request;
 pub mod service;
 pub mod token;

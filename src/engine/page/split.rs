@@ -128,13 +128,13 @@ fn fields(text: &str, body: &[u8]) -> Option<(usize, Fields)> {
 }
 
 /// Length of the JSON value at the front of `bytes`, whose strings need not be UTF-8.
-fn json_length(bytes: &[u8]) -> Option<usize> {
+pub(super) fn json_length(bytes: &[u8]) -> Option<usize> {
     let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<IgnoredAny>();
     values.next()?.ok()?;
     Some(values.byte_offset())
 }
 
-fn skip_space(body: &[u8], at: usize) -> usize {
+pub(super) fn skip_space(body: &[u8], at: usize) -> usize {
     let space = |b: &u8| !matches!(b, b' ' | b'\t' | b'\r' | b'\n');
     body[at..].iter().position(space).map_or(body.len(), |n| at + n)
 }

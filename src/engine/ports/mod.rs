@@ -15,10 +15,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use serde_json::value::RawValue;
 
 use crate::cursor::{Item, Update};
-use crate::page::{Ask, Query};
+use crate::page::{Ask, Page, Query};
 use crate::stream::{Scope, StreamId};
 
 /// JumpCloud's Directory Insights API.
@@ -109,8 +108,8 @@ pub struct ListRequest {
 pub struct ListPage {
     /// Number of rows of the whole list at the time of the request.
     pub total: u64,
-    /// The page's rows, as sent.
-    pub rows: Vec<Box<RawValue>>,
+    /// The page's rows, as sent, also those that are no objects or not UTF-8.
+    pub rows: Page,
 }
 
 /// S3, or another store with conditional creation.

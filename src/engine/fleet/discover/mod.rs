@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::collect::Engine;
 use crate::error::RunError;
@@ -162,15 +161,15 @@ async fn pass(
                 "JumpCloud lists {total} organizations, this program supports {rows_max}"
             )));
         }
-        for row in &page.rows {
-            match organization(row) {
+        for row in page.rows.rows() {
+            match organization(page.rows.bytes(row)) {
                 Ok(organization) => {
                     organizations.insert(organization);
                 }
                 Err(what) => malformed = malformed.or(Some(what)),
             }
         }
-        let next = walk.take(page.rows.len(), page.total);
+        let next = walk.take(page.rows.rows().len(), page.total);
         if next.map_err(|error| RunError::transient(error.to_string()))? == Next::End {
             return Ok(ListPass { total: page.total, malformed });
         }
@@ -178,14 +177,14 @@ async fn pass(
 }
 
 /// The organization a row names: the administrator's list calls it `_id`, a provider's `id`.
-fn organization(row: &RawValue) -> Result<StreamId, String> {
+fn organization(row: &[u8]) -> Result<StreamId, String> {
     #[derive(Deserialize)]
     struct Row {
         #[serde(rename = "_id")]
         own_id: Option<String>,
         id: Option<String>,
     }
-    let row: Row = serde_json::from_str(row.get())
+    let row: Row = serde_json::from_slice(row)
         .map_err(|_| "JumpCloud lists an organization that is no object with an id".to_owned())?;
     let id = row.own_id.or(row.id).ok_or("JumpCloud lists an organization without an id")?;
     // What is there instead is not quoted: this crate knows no secret that it could remove from it.

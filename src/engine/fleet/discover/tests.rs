@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use serde_json::json;
 
 use super::*;
+use crate::page::list_body;
 use crate::ports::{InsightsError, ListPage};
 
 /// A console that gives these pages one after the other, whatever is asked.
@@ -22,8 +23,9 @@ impl Console for Script {
             Err(InsightsError::Unavailable("JumpCloud answers 503".into()))
         } else {
             let (total, rows) = pages.remove(0);
-            let row = |row: serde_json::Value| RawValue::from_string(row.to_string()).unwrap();
-            Ok(ListPage { total, rows: rows.into_iter().map(row).collect() })
+            let body = json!({"totalCount": total, "results": rows}).to_string();
+            let (total, rows) = list_body::read(body.as_bytes()).unwrap();
+            Ok(ListPage { total, rows })
         };
         Box::pin(async move { answer })
     }
@@ -111,9 +113,7 @@ fn an_administrator_without_organizations_is_an_error() {
 
 #[test]
 fn a_provider_calls_the_id_by_another_name() {
-    let named = |row: serde_json::Value| {
-        organization(&RawValue::from_string(row.to_string()).unwrap()).unwrap()
-    };
+    let named = |row: serde_json::Value| organization(row.to_string().as_bytes()).unwrap();
     let id = format!("{:024x}", 7);
     assert_eq!(named(json!({"id": id, "name": "made up"})).as_str(), id);
     assert_eq!(named(json!({"_id": id, "id": "other"})).as_str(), id);
