@@ -2,20 +2,20 @@
 
 use serde_json::Value;
 
-use crate::limits::FAILURES_TOLERATED;
 use crate::telemetry::Emitter;
 use engine::fleet::dispatch::{self, Fleet};
 use engine::fleet::queue;
+use engine::limits::FAILURES_TOLERATED;
 use engine::read::Budget;
 use engine::report::View;
-use engine::task::{Task, UnknownEvent, audit, backfill, status, validate};
+use engine::task::{EventError, Task, audit, backfill, status, validate};
 
 /// Why an invocation fails. The names are stable: alarms may filter on them.
 #[derive(Debug, thiserror::Error)]
 pub enum InvocationError {
-    /// The event is none the function accepts.
+    /// The event is none the function accepts, or what it says of its task cannot be used.
     #[error(transparent)]
-    UnknownEvent(#[from] UnknownEvent),
+    Event(#[from] EventError),
     /// Streams failed for a reason a person must mend, or for the third time in a row.
     #[error("streams failed: {0}")]
     StreamsFailed(String),
@@ -32,7 +32,8 @@ impl InvocationError {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::UnknownEvent(_) => "UnknownEvent",
+            Self::Event(EventError::Unknown(_)) => "UnknownEvent",
+            Self::Event(EventError::Unusable { .. }) => "UnusableEvent",
             Self::StreamsFailed(_) => "StreamsFailed",
             Self::ValidationFailed(_) => "ValidationFailed",
             Self::StateUnreachable(_) => "StateUnreachable",

@@ -32,8 +32,6 @@ pub const REQUESTS_PER_SECOND: usize = 10;
 pub const SECRET_AGE_MS_MAX: i64 = 5 * MINUTE_MS;
 /// A token is renewed this long before it expires (or at half its life, if that is shorter).
 pub const TOKEN_EARLY_MS: i64 = MINUTE_MS;
-/// Failures in a row after which a stream fails the invocation, whatever the reason.
-pub const FAILURES_TOLERATED: i64 = 3;
 /// Items read in one request from the table (DynamoDB's own limit).
 pub const ITEMS_PER_READ: usize = 100;
 /// Such requests at the same time.

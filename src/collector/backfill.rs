@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use engine::collect::RunPurpose;
-use engine::limits::BATCH_EVENTS_MAX;
+use engine::limits::{BATCH_EVENTS_MAX, FAILURES_TOLERATED};
 use engine::ports::Clock as _;
 use engine::read::Budget;
 use engine::report::StreamStatus;
@@ -15,7 +15,6 @@ use engine::task::status::Status;
 use engine::time;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use jumpcloud_collector::clock::SystemClock;
-use jumpcloud_collector::limits::FAILURES_TOLERATED;
 use serde_json::json;
 
 use crate::show;
@@ -72,7 +71,7 @@ pub(crate) async fn run(options: &Options, target: &Target) -> anyhow::Result<bo
         match (lanes.iter().find(|lane| lane.read_whole != Some(true)), target) {
             (None, _) => {
                 progress.end();
-                return Ok(opened.refused.is_empty());
+                return Ok(opened.refused.is_empty() && opened.left_out().is_none());
             }
             // The lanes of a folder are worked on here, day by day; a stack's are there.
             (Some(lane), Target::Folder(fleet)) => {
@@ -133,11 +132,12 @@ fn show_plan(plan: &Backfill) {
 
 fn state(lane: &Lane) -> &'static str {
     match lane.state {
+        _ if lane.error.is_some() => "could not be counted",
         LaneState::New => "new",
         LaneState::Opened | LaneState::Open => "open",
         LaneState::Finished => "archived before, would be read once more",
         LaneState::Reopened => "read once more",
-        LaneState::Left => "could not be counted",
+        LaneState::Left => "left out",
     }
 }
 
@@ -262,6 +262,7 @@ mod tests {
             start: UtcTime(0),
             end: UtcTime(0),
             state: LaneState::New,
+            error: None,
             events: Some(events),
         }
     }

@@ -78,6 +78,8 @@ pub const RESERVE_MS_MAX: i64 = 30_000;
 pub const RESERVE_MS_PER_MIB: i64 = 100;
 /// Lambda's longest time-out.
 pub const RUN_MS_MAX: i64 = 15 * MINUTE_MS;
+/// A stream that failed this often in a row needs an operator, whatever the reason.
+pub const FAILURES_TOLERATED: i64 = 3;
 /// Failures in a row after which a stream is suspended and only probed, unless it is the only
 /// stream.
 pub const BREAKER_FAILURES: i64 = 5;

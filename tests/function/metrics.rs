@@ -98,7 +98,7 @@ async fn metrics_say_what_happened_on_a_bad_day() {
         // Once more after the secret was read again.
         ("UpstreamAuthFailed", 0, 2),
         ("Streams", 1, 1),
-        ("StreamsFailed", 0, 1),
+        ("StreamsNeedingOperator", 0, 1),
         // Its last good run was seconds ago.
         ("StreamsStale", 0, 0),
         ("ColdStart", 1, 0),

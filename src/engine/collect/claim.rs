@@ -38,8 +38,9 @@ impl Engine {
         error: &RunError,
     ) -> i64 {
         let RunRequest { stream, is_from_queue, .. } = *request;
-        let update =
-            lease::failed_before_creation(&error.to_string(), self.clock.now_ms(), is_from_queue);
+        let (text, needs_operator) = (error.to_string(), error.needs_operator());
+        let now_ms = self.clock.now_ms();
+        let update = lease::failed_before_creation(&text, now_ms, needs_operator, is_from_queue);
         match self.cursors.update(stream, &update).await {
             Ok(Some(item)) => number(&item, attribute::FAILURES).unwrap_or(1),
             Ok(None) | Err(_) => {
@@ -99,7 +100,10 @@ impl Engine {
     ) -> Result<(), RunError> {
         let RunRequest { stream, is_from_queue, .. } = *request;
         let result = match &report.error {
-            Some(error) => RunResult::Failed { error, failures: report.failures },
+            Some(error) => {
+                let (failures, needs_operator) = (report.failures, report.needs_operator);
+                RunResult::Failed { error, failures, needs_operator }
+            }
             None => RunResult::Succeeded,
         };
         let at_ms = self.now_ms();

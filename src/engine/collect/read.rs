@@ -155,6 +155,7 @@ impl<'e> Reader<'e> {
             }
             Err(error) => {
                 tracing::warn!(stream = %self.stream, %error, "hourly counts cannot be compared");
+                self.report.has_no_counts = true;
                 return Ok(SweepUrgency::Often);
             }
         };

@@ -32,4 +32,5 @@ pub const LAST_SUCCESS_MS: &str = "last_success_ms";
 pub const FINISHED_MS: &str = "finished_ms";
 pub const FAILURES: &str = "failures";
 pub const LAST_ERROR: &str = "last_error";
+pub const NEEDS_OPERATOR: &str = "needs_operator";
 pub const LATENESS: &str = "lateness";

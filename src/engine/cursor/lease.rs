@@ -81,6 +81,8 @@ pub enum RunResult<'a> {
         /// Failures in a row, including this one. It is set and not incremented, so that a retried
         /// update counts once.
         failures: i64,
+        /// Whether it will fail again until an operator acts.
+        needs_operator: bool,
     },
 }
 
@@ -116,10 +118,14 @@ pub fn release(mut update: Update, token: &LeaseToken, release: Release<'_>) -> 
                 (attribute::LAST_SUCCESS_MS, Value::N(at_ms)),
                 (attribute::FAILURES, Value::N(0)),
             ]);
-            update.remove.extend([attribute::LAST_ERROR, attribute::RETRY_AFTER_MS]);
+            update.remove.extend([
+                attribute::LAST_ERROR,
+                attribute::RETRY_AFTER_MS,
+                attribute::NEEDS_OPERATOR,
+            ]);
         }
-        RunResult::Failed { error, failures } => {
-            update.set.extend(failure(error, at_ms));
+        RunResult::Failed { error, failures, needs_operator } => {
+            record_failure(&mut update, error, at_ms, needs_operator);
             update.set.push((attribute::FAILURES, Value::N(failures)));
         }
     }
@@ -145,20 +151,28 @@ pub fn is_retired(lane: &Item, now_ms: i64) -> bool {
 
 /// Records the failure of a stream that has no cursor yet.
 #[must_use]
-pub fn failed_before_creation(error: &str, at_ms: i64, is_from_queue: bool) -> Update {
-    Update {
+pub fn failed_before_creation(
+    error: &str,
+    at_ms: i64,
+    needs_operator: bool,
+    is_from_queue: bool,
+) -> Update {
+    let mut update = Update {
         conditions: vec![Condition::Absent(attribute::SEQ)],
-        set: failure(error, at_ms).into(),
         add: vec![(attribute::FAILURES, 1)],
         remove: if is_from_queue { vec![attribute::QUEUED_UNTIL_MS] } else { vec![] },
-    }
+        ..Update::default()
+    };
+    record_failure(&mut update, error, at_ms, needs_operator);
+    update
 }
 
-fn failure(error: &str, at_ms: i64) -> [(&'static str, Value); 2] {
-    [
+fn record_failure(update: &mut Update, error: &str, at_ms: i64, needs_operator: bool) {
+    update.set.extend([
         (attribute::LAST_ERROR, Value::S(shortened(error).to_owned())),
         (attribute::RETRY_AFTER_MS, Value::N(at_ms + BREAKER_PROBE_INTERVAL_MS)),
-    ]
+    ]);
+    update.put(attribute::NEEDS_OPERATOR, needs_operator.then_some(Value::N(1)));
 }
 
 /// Whether the circuit breaker has suspended the stream: it has failed [`BREAKER_FAILURES`] times
@@ -255,7 +269,8 @@ mod tests {
     }
 
     fn badly(at_ms: i64, error: &str, failures: i64) -> Release<'_> {
-        Release { result: RunResult::Failed { error, failures }, ..well(at_ms) }
+        let result = RunResult::Failed { error, failures, needs_operator: failures == 2 };
+        Release { result, ..well(at_ms) }
     }
 
     #[test]
@@ -278,10 +293,16 @@ mod tests {
         run(&mut item, badly(9, &long, 2));
         assert_eq!(number(&item, "failures"), Ok(2));
         assert_eq!(text(&item, "last_error").unwrap().len(), MESSAGE_BYTES_MAX);
+        assert!(item.contains_key("needs_operator"));
+        run(&mut item, badly(9, "it may pass", 3));
+        assert!(!item.contains_key("needs_operator"), "a transient reason is none for an operator");
+        run(&mut item, badly(9, "no", 2));
         assert!(!item.contains_key("lease_until_ms"));
         run(&mut item, well(9));
         assert_eq!(number(&item, "failures"), Ok(0));
-        assert!(!item.contains_key("last_error") && !item.contains_key("retry_after_ms"));
+        for gone in ["last_error", "retry_after_ms", "needs_operator"] {
+            assert!(!item.contains_key(gone), "{gone}");
+        }
     }
 
     #[test]

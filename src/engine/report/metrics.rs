@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::limits::DAY_MS;
+use crate::limits::{DAY_MS, FAILURES_TOLERATED};
 use crate::report::{Lateness, Outcome, Report, StreamReport, StreamStatus};
 use crate::stream::StreamId;
 
@@ -59,6 +59,9 @@ impl Metrics {
         values.count("ColdStart", u64::from(is_cold));
         if let View::Fleet(before) = view {
             values.of_fleet(&fleet(before, report, at_ms), at_ms, self);
+            values.count("StreamsNeedingOperator", needing_operator(before, report));
+            let has_failed = report.discovery.as_ref().is_some_and(|found| found.error.is_some());
+            values.count("DiscoveryFailed", u64::from(has_failed));
         }
         let declared: Vec<_> =
             values.0.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
@@ -96,6 +99,7 @@ impl Values {
             );
         }
         self.count("PagesFetched", sum(|run| run.pages));
+        self.count("CountsFailed", sum(|run| u64::from(run.has_no_counts)));
         self.count("UpstreamRequests", sum(|run| run.costs.requests));
         self.count("UpstreamThrottled", sum(|run| run.costs.throttled));
         self.count("UpstreamErrors", sum(|run| run.costs.broken));
@@ -124,7 +128,6 @@ impl Values {
         };
         self.count("Streams", fleet.len() as u64);
         self.count("StreamsStale", number(&is_stale));
-        self.count("StreamsFailed", number(&|stream| stream.is_failing));
         self.count("ReconcileGap", fleet.values().map(|stream| stream.gaps as u64).sum());
         let lag_seconds = |is_users| {
             let streams = fleet.values().filter(|stream| stream.is_users == is_users);
@@ -170,6 +173,24 @@ fn fleet<'a>(
         fleet.entry(&run.stream).or_default().after(run, now_ms);
     }
     fleet
+}
+
+/// How many streams an operator must act on: all of them, lanes and streams that are no longer
+/// collected included, whatever had triggered their last runs.
+fn needing_operator(before: &[StreamStatus], report: &Report) -> u64 {
+    let mut streams: BTreeMap<_, _> =
+        before.iter().map(|line| (&line.stream, line.needs_operator)).collect();
+    for run in &report.streams {
+        let needs = match run.outcome {
+            // Nothing new is known.
+            Outcome::Busy => continue,
+            Outcome::Waiting if run.error.is_some() => continue,
+            Outcome::Failed => run.needs_operator || run.failures >= FAILURES_TOLERATED,
+            Outcome::Ok | Outcome::Behind | Outcome::Waiting => false,
+        };
+        streams.insert(&run.stream, needs);
+    }
+    streams.values().filter(|needs| **needs).count() as u64
 }
 
 impl StreamHealth {
@@ -282,9 +303,24 @@ mod tests {
         let after = vec![run(1), ended(Outcome::Busy, 2), ended(Outcome::Failed, 3), run(4)];
         let line = line(&report(after), View::Fleet(&before));
         assert_eq!((&line["Streams"], &line["StreamsStale"]), (&json!(3), &json!(1)));
-        assert_eq!(line["StreamsFailed"], 1);
         assert_eq!(line["FreshnessLagSeconds"], 50 * 60);
         assert_eq!(line["DaysToDataLoss"], 89);
+    }
+
+    /// By their cursors, and by the runs of this invocation where there were any.
+    #[test]
+    fn lanes_and_streams_that_are_gone_may_need_an_operator_too() {
+        let needy = |n| StreamStatus { needs_operator: true, ..status(n, 1) };
+        let lane = StreamStatus { stream: stream(1).lane(0).unwrap(), ..needy(1) };
+        let gone = StreamStatus { configured: false, ..needy(2) };
+        let before = [status(1, 1), lane, gone, needy(3), needy(4), status(5, 1)];
+        let permanent = |n| StreamReport { needs_operator: true, ..ended(Outcome::Failed, n) };
+        let again = |failures, n| StreamReport { failures, ..ended(Outcome::Failed, n) };
+        let told =
+            |runs| line(&report(runs), View::Fleet(&before))["StreamsNeedingOperator"].clone();
+        assert_eq!(told(vec![]), 4);
+        assert_eq!(told(vec![run(3), ended(Outcome::Busy, 4)]), 3, "one is repaired");
+        assert_eq!(told(vec![permanent(5), again(2, 6), again(3, 7)]), 6);
     }
 
     #[test]
@@ -329,7 +365,7 @@ mod tests {
     #[test]
     fn a_stream_that_never_had_a_good_run_is_stale_as_soon_as_it_fails() {
         let line = line(&report(vec![ended(Outcome::Failed, 1)]), View::Fleet(&[]));
-        assert_eq!((&line["StreamsStale"], &line["StreamsFailed"]), (&json!(1), &json!(1)));
+        assert_eq!(line["StreamsStale"], 1);
         assert_eq!(line.get("FreshnessLagSeconds"), None);
     }
 }

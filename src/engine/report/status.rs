@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::{Cursor, Item, attribute, lease, number, text};
-use crate::limits::DAY_MS;
+use crate::limits::{DAY_MS, FAILURES_TOLERATED};
 use crate::report::{Lateness, SnapshotReport, lateness};
 use crate::stream::StreamId;
 use crate::time::UtcTime;
@@ -33,6 +33,9 @@ pub struct StreamStatus {
     pub last_error: Option<String>,
     /// Failures in a row.
     pub failures: i64,
+    /// Whether an operator must act: its last run failed for a permanent reason or for the third
+    /// time in a row, or its cursor cannot be read.
+    pub needs_operator: bool,
     /// Whether it is suspended after repeated failures: it is not tried before its next probe,
     /// unless it is the only stream.
     pub suspended: bool,
@@ -80,6 +83,7 @@ impl StreamStatus {
             last_success: number(item, attribute::LAST_SUCCESS_MS).ok().map(UtcTime),
             last_error: text(item, attribute::LAST_ERROR).ok().map(str::to_owned),
             failures: number(item, attribute::FAILURES).unwrap_or(0),
+            needs_operator: needs_operator(item),
             suspended: lease::is_suspended(item, now_ms),
             queued: lease::is_queued(item, now_ms),
             gaps: state.map_or(0, crate::cursor::ReadingState::gaps),
@@ -91,4 +95,10 @@ impl StreamStatus {
             entries: cursor.map(|cursor| cursor.seq),
         }
     }
+}
+
+fn needs_operator(item: &Item) -> bool {
+    number(item, attribute::FAILURES).is_ok_and(|failures| failures >= FAILURES_TOLERATED)
+        || item.contains_key(attribute::NEEDS_OPERATOR)
+        || (item.contains_key(attribute::SEQ) && Cursor::read(item).is_err())
 }

@@ -89,6 +89,9 @@ pub struct StreamReport {
     pub snapshot: Option<SnapshotReport>,
     /// Why the run failed.
     pub error: Option<String>,
+    /// Whether JumpCloud's hourly counts could not be had although they were to be compared.
+    #[serde(skip)]
+    pub has_no_counts: bool,
     /// The number of hours in which JumpCloud counts more events than it sends; `None` if the
     /// cursor was not read.
     #[serde(skip)]

@@ -58,6 +58,8 @@ pub struct Lane {
     pub end: UtcTime,
     /// What was done with the lane, or would be.
     pub state: LaneState,
+    /// Why it was left out or, in a plan, not counted.
+    pub error: Option<String>,
     /// Events that JumpCloud counts; only in a plan.
     pub events: Option<u64>,
 }
@@ -135,10 +137,30 @@ impl Backfill {
     #[must_use]
     pub fn failure(&self, tolerated: i64) -> Option<String> {
         let mut failed = self.refused.clone();
+        failed.extend(self.left_out());
         failed.extend(self.report.failure(tolerated));
         (!failed.is_empty()).then(|| failed.join("; "))
     }
+
+    /// How many lanes were left out, and why, lane by lane; `None` if there is none.
+    #[must_use]
+    pub fn left_out(&self) -> Option<String> {
+        let is_left = |lane: &&Lane| lane.state == LaneState::Left;
+        let left: Vec<_> = self.lanes.iter().filter(is_left).collect();
+        let named = left.iter().take(NAMED_MAX).map(|lane| {
+            format!("{}: {}", lane.stream, lane.error.as_deref().unwrap_or("not opened"))
+        });
+        let named = named.collect::<Vec<_>>().join("; ");
+        let more = if left.len() > NAMED_MAX { "; and more" } else { "" };
+        let (all, left) = (self.lanes.len(), left.len());
+        (left > 0).then(|| {
+            format!("{left} of {all} lanes were left out, ask for them again: {named}{more}")
+        })
+    }
 }
+
+/// Lanes that a message names.
+const NAMED_MAX: usize = 10;
 
 /// The live streams that were requested. Those that are not collected are added to `refused`.
 async fn organizations(
@@ -196,6 +218,7 @@ async fn lanes(
             start: UtcTime(day_ms),
             end: UtcTime(origin_ms.min(day_ms + DAY_MS)),
             state: LaneState::Left,
+            error: None,
             events: None,
         })
     };
@@ -207,15 +230,16 @@ async fn treat(engine: &Engine, lane: Lane, items: &Items, plan: bool, budget: B
     let item = items.get(&lane.stream);
     let is_born = item.is_some_and(|item| cursor::seq(item).is_some());
     let is_finished = item.is_some_and(|item| item.contains_key(attribute::FINISHED_MS));
+    let planned = match (is_born, is_finished) {
+        _ if !plan => LaneState::Left,
+        (_, true) => LaneState::Finished,
+        (true, false) => LaneState::Open,
+        (false, false) => LaneState::New,
+    };
     let result = if engine.clock.now_ms() >= budget.read_until_ms(0) {
         Err(RunError::transient("the time is over".to_owned()))
     } else if plan {
-        let state = match (is_born, is_finished) {
-            (_, true) => LaneState::Finished,
-            (true, false) => LaneState::Open,
-            (false, false) => LaneState::New,
-        };
-        count(engine, &lane, budget).await.map(|events| (state, Some(events)))
+        count(engine, &lane, budget).await.map(|events| (planned, Some(events)))
     } else {
         let opened = open_lane(engine, &lane.stream, is_born, is_finished, budget).await;
         opened.map(|state| (state, None))
@@ -224,7 +248,7 @@ async fn treat(engine: &Engine, lane: Lane, items: &Items, plan: bool, budget: B
         Ok((state, events)) => Lane { state, events, ..lane },
         Err(error) => {
             tracing::warn!(stream = %lane.stream, %error, "the lane was left out");
-            lane
+            Lane { state: planned, error: Some(error.to_string()), ..lane }
         }
     }
 }

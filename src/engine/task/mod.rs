@@ -35,6 +35,22 @@ pub enum Task {
     Audit(AuditRequest),
 }
 
+/// Why an event is refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum EventError {
+    /// It is none the function accepts.
+    #[error(transparent)]
+    Unknown(#[from] UnknownEvent),
+    /// It names a task, and what it says of it cannot be used.
+    #[error("`{task}`: {what}")]
+    Unusable {
+        /// The task.
+        task: String,
+        /// What is wrong, with the fields that the task has where one is unknown.
+        what: String,
+    },
+}
+
 /// The event is none the function accepts.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
@@ -79,22 +95,34 @@ enum Named {
     },
 }
 
+/// The names of the tasks.
+const NAMES: [&str; 5] = ["collect", "validate", "status", "backfill", "audit"];
+
 impl Task {
     /// Reads an event.
     ///
     /// # Errors
-    /// [`UnknownEvent`], which lists what is accepted.
-    pub fn of(event: &Value) -> Result<Self, UnknownEvent> {
+    /// [`EventError::Unknown`], which lists what is accepted; [`EventError::Unusable`] if a task
+    /// cannot be done with what the event says.
+    pub fn of(event: &Value) -> Result<Self, EventError> {
         let Value::Object(members) = event else {
-            return Err(UnknownEvent("the event is no JSON object".to_owned()));
+            return Err(UnknownEvent("the event is no JSON object".to_owned()).into());
         };
-        let task = match (members.get("Records"), members.contains_key("task")) {
+        let task = match (members.get("Records"), members.get("task")) {
             (Some(records), _) => messages(records).map(Self::HandleMessages),
-            (None, true) => Named::deserialize(event).map_err(|e| e.to_string()).and_then(named),
-            (None, false) if members.is_empty() || is_schedule(members) => Ok(Self::Collect),
-            (None, false) => Err("the event names no `task`".to_owned()),
+            (None, Some(task)) => {
+                let read = Named::deserialize(event).map_err(|e| e.to_string()).and_then(named);
+                return read.map_err(|what| {
+                    match task.as_str().filter(|name| NAMES.contains(name)) {
+                        Some(task) => EventError::Unusable { task: task.to_owned(), what },
+                        None => UnknownEvent(what).into(),
+                    }
+                });
+            }
+            (None, None) if members.is_empty() || is_schedule(members) => Ok(Self::Collect),
+            (None, None) => Err("the event names no `task`".to_owned()),
         };
-        task.map_err(UnknownEvent)
+        Ok(task.map_err(UnknownEvent)?)
     }
 }
 
@@ -129,7 +157,11 @@ fn named(event: Named) -> Result<Task, String> {
 
 fn window(start_ms: i64, end_ms: i64) -> Result<Window, String> {
     let window = Window::new(start_ms, end_ms);
-    if window.is_empty() { Err("`start` is not before `end`".to_owned()) } else { Ok(window) }
+    if window.is_empty() {
+        let [start, end] = [start_ms, end_ms].map(time::rfc3339);
+        return Err(format!("`start`, {start}, is not before `end`, {end}"));
+    }
+    Ok(window)
 }
 
 /// Parses a time in RFC 3339 or a UTC date to milliseconds.
@@ -224,22 +256,54 @@ mod tests {
             json!({"task": 1}),
             json!({"Records": []}),
             json!({"Records": [{"eventSource": "aws:s3", "messageId": "1", "body": ""}]}),
-            json!({"task": "backfill", "start": "2026-10-01"}),
-            json!({"task": "backfill", "start": "2026-10-01", "end": "2026-10-02", "organizations": []}),
-            json!({"task": "backfill", "start": "2026-10-01", "end": "2026-10-02", "organizations": ["provider-0123456789abcdef01234567"]}),
-            json!({"task": "backfill", "start": "2026-10-01", "end": "2026-10-02", "plan": 1}),
-            json!({"task": "audit"}),
-            json!({"task": "backfill", "start": "2026-01-01", "end": "2026-10-01"}),
-            json!({"task": "collect", "stream": "self"}),
-            json!({"task": "status", "afer": "self"}),
-            json!({"task": "backfill", "start": "2026-10-01", "end": "2026-10-02", "organisations": ["self"]}),
-            json!({"task": "audit", "start": "2026-11-20", "end": "2026-11-21", "byservice": true}),
-            json!({"task": "audit", "start": "2026-11-21", "end": "2026-11-20"}),
-            json!({"task": "audit", "start": "2026-11-20", "end": "2026-11-21", "repair": "yes"}),
             json!({"source": "aws.s3", "detail-type": "Object Created"}),
         ] {
             let error = Task::of(&event).unwrap_err().to_string();
             assert!(error.contains("accepted are"), "{error}");
+        }
+    }
+
+    /// The other tasks are none of the caller's concern then.
+    #[test]
+    fn a_task_whose_values_are_wrong_is_no_unknown_task() {
+        for (event, what) in [
+            (
+                json!({"task": "audit", "start": "2026-11-21", "end": "2026-11-20"}),
+                "`audit`: `start`, 2026-11-21T00:00:00.000Z, is not before `end`, 2026-11-20T00:00:00.000Z",
+            ),
+            (
+                json!({"task": "backfill", "start": "2026-10-01", "end": "2026-10-01"}),
+                "`backfill`: `start`, 2026-10-01T00:00:00.000Z, is not before `end`, 2026-10-01T00:00:00.000Z",
+            ),
+            (
+                json!({"task": "audit", "start": "yesterday", "end": "2026-11-20"}),
+                "`audit`: `yesterday` is no time like 2026-11-21T08:00:00Z",
+            ),
+            (json!({"task": "audit"}), "`audit`: missing field `start`"),
+            (
+                json!({"task": "backfill", "start": "2026-01-01", "end": "2026-10-01"}),
+                "`backfill`: the range has 273 days, at most 100 may be asked for",
+            ),
+            (
+                json!({"task": "validate", "quick": true}),
+                "`validate`: unknown field `quick`, there are no fields",
+            ),
+        ] {
+            assert_eq!(Task::of(&event).unwrap_err().to_string(), what);
+        }
+        for event in [
+            json!({"task": "backfill", "start": "2026-10-01"}),
+            json!({"task": "backfill", "start": "2026-10-01", "end": "2026-10-02", "organizations": []}),
+            json!({"task": "backfill", "start": "2026-10-01", "end": "2026-10-02", "organizations": ["provider-0123456789abcdef01234567"]}),
+            json!({"task": "backfill", "start": "2026-10-01", "end": "2026-10-02", "plan": 1}),
+            json!({"task": "collect", "stream": "self"}),
+            json!({"task": "status", "afer": "self"}),
+            json!({"task": "backfill", "start": "2026-10-01", "end": "2026-10-02", "organisations": ["self"]}),
+            json!({"task": "audit", "start": "2026-11-20", "end": "2026-11-21", "byservice": true}),
+            json!({"task": "audit", "start": "2026-11-20", "end": "2026-11-21", "repair": "yes"}),
+        ] {
+            let error = Task::of(&event).unwrap_err();
+            assert!(matches!(error, EventError::Unusable { .. }), "{error}");
         }
     }
 
@@ -249,7 +313,7 @@ mod tests {
             json!({"task": "audit", "start": "2026-11-20", "end": "2026-11-21", "fix": true});
         let error = Task::of(&event).unwrap_err().to_string();
         assert!(
-            error.starts_with("unknown field `fix`, expected one of `start`, `end`"),
+            error.starts_with("`audit`: unknown field `fix`, expected one of `start`, `end`"),
             "{error}"
         );
     }
