@@ -37,7 +37,7 @@ pub use generate::{Generator, MadeUpEvent, Service, Settings};
 pub use server::{Clock, MockServer};
 pub use wire::{Answer, Delivery, Request};
 pub use world::World;
-pub use world::behaviour::{Behaviours, EmptyPageToken, HeaderSpelling};
+pub use world::behaviour::{Behaviours, DistinctForm, EmptyPageToken, HeaderSpelling};
 pub use world::credentials::{CredentialKind, Key};
 pub use world::discipline::{Violation, ViolationKind};
 pub use world::fault::{Fault, RetryAfter, Rule, When};

@@ -1,4 +1,4 @@
-//! `/events/count` and `/events/interval`.
+//! `/events/count`, `/events/interval` and `/events/distinct`.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::events::{Selection, lied};
 use crate::time::to_millisecond;
 use crate::wire::{Answer, Refusal};
+use crate::world::behaviour::DistinctForm;
 use crate::world::fault::Fault;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -51,6 +52,36 @@ pub(crate) fn interval(
         })
         .collect();
     Ok(Answer::json(200, json!({ "buckets": buckets }).to_string()))
+}
+
+/// Answers `/events/distinct`: how many rows each service has, the most frequent first.
+///
+/// # Errors
+///
+/// 400 for any other field, which the mock does not play.
+pub(crate) fn distinct(selection: &Selection<'_>) -> Result<Answer, Refusal> {
+    let Some(field) = selection.query.field.as_deref().filter(|field| *field == "service") else {
+        return Err(Refusal::new(400, "field must be service"));
+    };
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for (_, event) in selection.all() {
+        *counts.entry(event.service.to_lowercase()).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
+    let left_out = counts.split_off(counts.len().min(selection.ways.distinct_max));
+    let buckets: Vec<Value> =
+        counts.into_iter().map(|(key, count)| json!({ "key": key, "doc_count": count })).collect();
+    let name = match selection.ways.distinct {
+        DistinctForm::Buckets => "buckets",
+        DistinctForm::FieldNamed => field,
+    };
+    let answer = json!({
+        name: buckets,
+        "doc_count_error_upper_bound": 0,
+        "sum_other_doc_count": left_out.iter().map(|(_, count)| count).sum::<usize>(),
+    });
+    Ok(Answer::json(200, answer.to_string()))
 }
 
 fn count_error(fault: Option<&Fault>) -> i64 {
@@ -106,5 +137,22 @@ mod tests {
         assert_eq!(ask(&mut world, "/count", json!({})), json!({"count":7}));
         let daily = json!({"interval_unit":"d","interval_value":"1"});
         assert!(ask(&mut world, "/interval", daily)["message"].is_string());
+    }
+
+    /// Both forms of the answer, since description and observation differ, and an answer that
+    /// leaves services out.
+    #[test]
+    fn services_are_counted_in_either_form() {
+        let mut world = loaded();
+        let by_service = json!({"field":"service"});
+        let answer = ask(&mut world, "/distinct", by_service.clone());
+        assert_eq!(answer["service"], json!([{"key":"sso","doc_count":4}]));
+        world.behaviours.distinct = DistinctForm::Buckets;
+        world.behaviours.distinct_max = 0;
+        let answer = ask(&mut world, "/distinct", by_service);
+        assert_eq!((&answer["buckets"], &answer["sum_other_doc_count"]), (&json!([]), &json!(4)));
+        for other in [json!({}), json!({"field":"event_type"})] {
+            assert!(ask(&mut world, "/distinct", other)["message"].is_string());
+        }
     }
 }

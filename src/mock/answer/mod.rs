@@ -77,6 +77,7 @@ fn insights(
         "/events" => Ok(events::answer(&selection, fault, &request_id)),
         "/events/count" => Ok(counts::count(&selection, fault)),
         "/events/interval" => counts::interval(&selection, fault),
+        "/events/distinct" => counts::distinct(&selection),
         _ => Err(Refusal::new(404, "Not Found")),
     }
 }

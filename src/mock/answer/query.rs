@@ -28,6 +28,7 @@ struct Body {
     search_after: Option<Value>,
     interval_unit: Option<String>,
     interval_value: Option<String>,
+    field: Option<String>,
 }
 
 /// A parsed request for events.
@@ -46,6 +47,8 @@ pub(crate) struct Query {
     pub(crate) after_text: Option<String>,
     /// Whether an interval of one hour is requested.
     pub(crate) is_hourly: bool,
+    /// The field whose values are asked for.
+    pub(crate) field: Option<String>,
 }
 
 impl Query {
@@ -74,6 +77,7 @@ impl Query {
             after: body.search_after.as_ref().map(read_after).transpose()?,
             after_text: body.search_after.as_ref().map(Value::to_string),
             is_hourly: interval == (Some("h"), Some("1")),
+            field: body.field,
         })
     }
 

@@ -24,7 +24,7 @@ fn rules_act_when_they_are_due() {
     assert_eq!(statuses(&mut world, 5), [500, 503, 500, 200, 200]);
 }
 
-/// A fault for one endpoint or organization leaves the others alone.
+/// A fault for one endpoint, organization or service leaves the others alone.
 #[test]
 fn rules_are_meant_for_some_requests() {
     let mut world = world();
@@ -36,6 +36,11 @@ fn rules_are_meant_for_some_requests() {
     assert_eq!(ask(&mut world, &body).status, 200);
     let named = request(EVENTS, &body).with_header("x-org-id", ORGANIZATION);
     assert_eq!(respond(&mut world, NOW_MS, &named).status, 404);
+    world.clear_faults();
+    world.add_fault(Rule::new(Fault::error(403, ""), When::Always).for_service("ldap"));
+    for (services, status) in [(["sso", "ldap"], 403), (["sso", "radius"], 200)] {
+        assert_eq!(ask(&mut world, &query(json!({"service": services}))).status, status);
+    }
 }
 
 /// The simulation obeys the same instructions as the server.

@@ -39,6 +39,10 @@ pub struct Behaviours {
     pub full_precision_bounds: bool,
     /// The value of `X-Search_after` on an empty page.
     pub empty_page_token: EmptyPageToken,
+    /// Under which name `/events/distinct` gives its counts.
+    pub distinct: DistinctForm,
+    /// How many services such an answer names at most; the rows of the others are only summed up.
+    pub distinct_max: usize,
     /// Whether bodies are compressed for those who offer `Accept-Encoding: gzip`.
     pub gzip: bool,
     /// Whether bodies are sent in chunks instead of with a `Content-Length`.
@@ -69,6 +73,8 @@ impl Default for Behaviours {
             end_inclusive: true,
             full_precision_bounds: false,
             empty_page_token: EmptyPageToken::Absent,
+            distinct: DistinctForm::FieldNamed,
+            distinct_max: usize::MAX,
             gzip: false,
             chunked: false,
             header_spelling: HeaderSpelling::Documented,
@@ -93,6 +99,15 @@ pub enum EmptyPageToken {
     Null,
     /// What the request sent as `search_after`; absent if it sent none.
     Echo,
+}
+
+/// The shape of an answer of `/events/distinct`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DistinctForm {
+    /// `{"buckets":[…]}`, as the API description has it.
+    Buckets,
+    /// `{"<field>":[…]}`, as it was observed.
+    FieldNamed,
 }
 
 /// How header names are spelled.

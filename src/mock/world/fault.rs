@@ -204,13 +204,14 @@ pub struct Rule {
     when: When,
     path_end: Option<String>,
     organization: Option<String>,
+    service: Option<String>,
     seen: u64,
 }
 
 impl Rule {
     /// A rule for every request to any path.
     pub fn new(fault: Fault, when: When) -> Self {
-        Self { fault, when, path_end: None, organization: None, seen: 0 }
+        Self { fault, when, path_end: None, organization: None, service: None, seen: 0 }
     }
 
     /// The same rule for paths that end so, such as `/events`.
@@ -227,6 +228,13 @@ impl Rule {
         self
     }
 
+    /// The same rule for requests whose service list has this name in it.
+    #[must_use]
+    pub fn for_service(mut self, name: &str) -> Self {
+        self.service = Some(name.to_owned());
+        self
+    }
+
     /// Counts a request if the rule is meant for it, and gives the fault if it is due.
     pub(crate) fn meets(&mut self, request: &Request) -> Option<&Fault> {
         let is_path = self.path_end.as_ref().is_none_or(|end| request.route().ends_with(end));
@@ -234,7 +242,8 @@ impl Rule {
             .organization
             .as_ref()
             .is_none_or(|id| request.header_values("x-org-id").any(|asked| asked == id));
-        if !(is_path && is_organization) {
+        let is_service = self.service.as_ref().is_none_or(|name| names_service(request, name));
+        if !(is_path && is_organization && is_service) {
             return None;
         }
         self.seen += 1;
@@ -245,4 +254,10 @@ impl Rule {
         };
         is_due.then_some(&self.fault)
     }
+}
+
+/// Whether a request asks for events of the service.
+fn names_service(request: &Request, name: &str) -> bool {
+    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    body["service"].as_array().is_some_and(|names| names.iter().any(|asked| asked == name))
 }
