@@ -2,7 +2,9 @@
 
 use super::reader::Reader;
 use engine::archive::{CustomFields, Ecs, Filter, Format, KeyLayout, Output};
-use engine::limits::{DAY_MS, PAGE_LIMIT_MAX, READ_BACK_MS_MAX, RETENTION_MS_MAX};
+use engine::limits::{
+    DAY_MS, LATE_HORIZON_MS_MAX, PAGE_LIMIT_MAX, READ_BACK_MS_MAX, RETENTION_MS_MAX,
+};
 use engine::page::Query;
 use engine::report::Metrics;
 use engine::settings::Settings;
@@ -10,7 +12,7 @@ use engine::users::{Fields, Projection, snapshot};
 
 impl Reader<'_> {
     pub(super) fn settings(&mut self, archive_bucket: String, state_bucket: String) -> Settings {
-        Settings {
+        let settings = Settings {
             archive_bucket,
             state_bucket,
             archive_prefix: self.archive_prefix(),
@@ -22,13 +24,20 @@ impl Reader<'_> {
             retention_ms: self.retention_ms(),
             start_lookback_ms: self.duration("START_LOOKBACK", "24h", 1_000..=90 * DAY_MS),
             settle_lag_ms: self.duration("SETTLE_LAG", "10s", 0..=DAY_MS),
-            overlap_ms: self.duration("OVERLAP", "15m", 0..=90 * DAY_MS),
-            late_horizon_ms: self.duration("LATE_HORIZON", "24h", 1_000..=90 * DAY_MS),
-            sweep_every_ms: self.duration("SWEEP_EVERY", "1h", 1_000..=90 * DAY_MS),
+            overlap_ms: self.duration("OVERLAP", "15m", 0..=LATE_HORIZON_MS_MAX),
+            late_horizon_ms: self.duration("LATE_HORIZON", "24h", 1_000..=LATE_HORIZON_MS_MAX),
+            sweep_every_ms: self.duration("SWEEP_EVERY", "1h", 1_000..=LATE_HORIZON_MS_MAX),
             page_limit: self.number("PAGE_LIMIT", 10_000, 1..=PAGE_LIMIT_MAX),
             pages_per_run: self.number("MAX_PAGES_PER_RUN", 100, 1..=1_000_000),
             compression_level: self.number("COMPRESSION_LEVEL", 6, 1..=12),
+        };
+        if settings.overlap_ms > settings.late_horizon_ms {
+            self.problem("OVERLAP", "is longer than LATE_HORIZON");
         }
+        if settings.sweep_every_ms > settings.late_horizon_ms / 2 {
+            self.problem("SWEEP_EVERY", "is longer than half of LATE_HORIZON");
+        }
+        settings
     }
 
     /// The settings of metrics. A stream is stale after half an hour, or after three schedule

@@ -39,6 +39,27 @@ pub enum RunError {
     /// The next run tries again.
     #[error(transparent)]
     Transient(Cause),
+    /// Only one query failed: others of the stream can be read.
+    #[error(transparent)]
+    Query(QueryError),
+}
+
+/// Why one query of a stream failed.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// JumpCloud refuses it, or sends what it cannot be read through. It is asked again in every run,
+    /// and an alarm says so.
+    #[error("{cause}")]
+    Refused {
+        /// The status of JumpCloud's answer; none if that is not why.
+        status: Option<u16>,
+        /// Why.
+        #[source]
+        cause: Cause,
+    },
+    /// The next run tries again.
+    #[error(transparent)]
+    Unavailable(Cause),
 }
 
 impl RunError {
@@ -60,6 +81,11 @@ impl RunError {
     /// An error after which the next run tries again.
     pub fn transient(cause: impl Into<Cause>) -> Self {
         Self::Transient(cause.into())
+    }
+
+    /// A query that cannot be read before an operator or JumpCloud changes something.
+    pub fn refused_query(cause: impl Into<Cause>) -> Self {
+        Self::Query(QueryError::Refused { status: None, cause: cause.into() })
     }
 
     /// An entry that cannot be used.
@@ -86,7 +112,7 @@ impl RunError {
     /// is raised.
     #[must_use]
     pub fn needs_operator(&self) -> bool {
-        !matches!(self, Self::Transient(_))
+        !matches!(self, Self::Transient(_) | Self::Query(QueryError::Unavailable(_)))
     }
 }
 
@@ -109,10 +135,14 @@ impl From<InsightsError> for RunError {
     fn from(error: InsightsError) -> Self {
         match error {
             InsightsError::Credential(cause) => Self::Credential(cause),
-            InsightsError::Refused(cause) => Self::Refused(cause),
-            InsightsError::Unavailable(cause) => Self::Transient(cause),
+            InsightsError::Refused { status, cause } => {
+                Self::Query(QueryError::Refused { status: Some(status), cause })
+            }
+            InsightsError::Redirected(cause) => Self::Refused(cause),
+            InsightsError::Throttled(cause) => Self::Transient(cause),
+            InsightsError::Unavailable(cause) => Self::Query(QueryError::Unavailable(cause)),
             InsightsError::OutOfTime | InsightsError::TooLarge { .. } => {
-                Self::Transient(Cause::of(error))
+                Self::Query(QueryError::Unavailable(Cause::of(error)))
             }
         }
     }
@@ -121,8 +151,8 @@ impl From<InsightsError> for RunError {
 impl From<WalkError> for RunError {
     fn from(error: WalkError) -> Self {
         match error {
-            WalkError::Dense(_) | WalkError::Stuck(_) => Self::Refused(Cause::of(error)),
-            WalkError::Short { .. } => Self::Transient(Cause::of(error)),
+            WalkError::Dense(_) | WalkError::Stuck(_) => Self::refused_query(Cause::of(error)),
+            WalkError::Short { .. } => Self::Query(QueryError::Unavailable(Cause::of(error))),
         }
     }
 }

@@ -58,6 +58,12 @@ pub const RETENTION_MS_MAX: i64 = 730 * DAY_MS;
 /// How far back a live stream may read, in milliseconds: the index of earlier events may have
 /// expired.
 pub const READ_BACK_MS_MAX: i64 = 100 * DAY_MS;
+/// How far ahead of now events are read, in milliseconds.
+pub const FUTURE_MS: i64 = 19 * DAY_MS;
+/// Such a reading begins this long before now: JumpCloud refuses a start in its future.
+pub const FUTURE_START_MS: i64 = 1_000;
+/// The latest late horizon, in milliseconds: one and a half of it are read back, and what waits.
+pub const LATE_HORIZON_MS_MAX: i64 = 60 * DAY_MS;
 
 /// Tries of one create-only write without a clear answer, each with the SDK's own retries.
 pub const CREATE_TRIES_MAX: u32 = 3;
@@ -114,6 +120,7 @@ const _: () = assert!(
     "the next scheduled run comes after the last run has ended"
 );
 const _: () = assert!(UNPLACED_DAYS as i64 * DAY_MS > RETENTION_MS, "identities outlive events");
+const _: () = assert!(LATE_HORIZON_MS_MAX / 2 * 3 <= READ_BACK_MS_MAX, "a sweep is never cut");
 const _: () = assert!(PAGE_WIRE_BYTES_MAX <= PAGE_INFLATED_BYTES_MAX);
 const _: () = assert!(LINE_BYTES_MAX < BATCH_BYTES_MAX, "any line fits an empty batch");
 const _: () = assert!(PAGE_INFLATED_BYTES_MAX <= u32::MAX as usize, "rows are addressed by u32");

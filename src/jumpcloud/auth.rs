@@ -239,10 +239,8 @@ fn token_error(error: &HttpError, state: &State, now_ms: i64) -> TryError {
             let said = answer.said(redaction);
             if is_transient(answer.status) {
                 let wait_ms = wait_ms(&answer.headers, now_ms);
-                return TryError::Transient {
-                    message: format!("{endpoint} answers {said}"),
-                    wait_ms,
-                };
+                let message = format!("{endpoint} answers {said}");
+                return TryError::status(answer.status, message, wait_ms);
             }
             let message = format!("{endpoint}: {} ({said})", refusal::of_token(answer));
             TryError::Unauthorized { generation: state.generation, message }

@@ -88,7 +88,7 @@ impl Requester {
     ) -> Result<T, InsightsError> {
         let (mut tried, mut is_renewed) = (0, false);
         loop {
-            let (message, wait_ms) = match self.in_time(request, &mut read).await {
+            let (message, wait_ms, is_throttled) = match self.in_time(request, &mut read).await {
                 Ok(answer) => return Ok(answer),
                 Err(TryError::Permanent(error)) => return Err(error),
                 Err(TryError::Unauthorized { message, .. }) if is_renewed => {
@@ -99,12 +99,17 @@ impl Requester {
                     self.auth.renew(generation).await;
                     continue;
                 }
-                Err(TryError::Transient { message, wait_ms }) => (message, wait_ms),
+                Err(TryError::Transient { message, wait_ms, is_throttled }) => {
+                    (message, wait_ms, is_throttled)
+                }
+            };
+            let given_up = |text: String| match is_throttled {
+                true => InsightsError::Throttled(text.into()),
+                false => InsightsError::Unavailable(text.into()),
             };
             tried += 1;
             if tried >= TRIES_MAX {
-                let text = format!("{message}; tried {tried} times");
-                return Err(InsightsError::Unavailable(text.into()));
+                return Err(given_up(format!("{message}; tried {tried} times")));
             }
             let backoff_ms = || retry::backoff_ms(tried, self.clock.random());
             let wait_ms = wait_ms.unwrap_or_else(backoff_ms);
@@ -115,7 +120,7 @@ impl Requester {
             } else {
                 let seconds = wait_ms / 1_000;
                 let text = format!("{message}; to be asked again in {seconds} s, beyond this run");
-                return Err(InsightsError::Unavailable(text.into()));
+                return Err(given_up(text));
             }
         }
     }
@@ -214,13 +219,14 @@ impl Requester {
         let said = answer.said(&auth.redaction);
         if retry::is_transient(answer.status) {
             let wait_ms = wait_ms(&answer.headers, self.clock.now_ms());
-            return TryError::Transient { message: format!("JumpCloud answers {said}"), wait_ms };
+            let message = format!("JumpCloud answers {said}");
+            return TryError::status(answer.status, message, wait_ms);
         }
         let message = refusal::of_api(answer, &said, meaning);
         if answer.status == StatusCode::UNAUTHORIZED {
             TryError::Unauthorized { generation: auth.generation, message }
         } else {
-            TryError::refused(message)
+            TryError::refused(answer.status, message)
         }
     }
 

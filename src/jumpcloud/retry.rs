@@ -24,12 +24,18 @@ pub enum TryError {
         message: String,
         /// The wait in milliseconds that JumpCloud asked for, if it did.
         wait_ms: Option<u64>,
+        /// JumpCloud wants fewer requests, whatever they ask for: 429, or a wait that it asks for.
+        is_throttled: bool,
     },
 }
 
 impl TryError {
-    pub(super) fn refused(cause: impl Into<Cause>) -> Self {
-        Self::Permanent(InsightsError::Refused(cause.into()))
+    pub(super) fn refused(status: StatusCode, cause: impl Into<Cause>) -> Self {
+        let (status, cause) = (status.as_u16(), cause.into());
+        Self::Permanent(match status {
+            300..=399 => InsightsError::Redirected(cause),
+            _ => InsightsError::Refused { status, cause },
+        })
     }
 
     pub(super) fn credential(cause: impl Into<Cause>) -> Self {
@@ -37,7 +43,13 @@ impl TryError {
     }
 
     pub(super) fn transient(message: impl Into<String>) -> Self {
-        Self::Transient { message: message.into(), wait_ms: None }
+        Self::Transient { message: message.into(), wait_ms: None, is_throttled: false }
+    }
+
+    /// A status that another try may be answered differently from, with the wait JumpCloud asks for.
+    pub(super) fn status(status: StatusCode, message: String, wait_ms: Option<u64>) -> Self {
+        let is_throttled = status == StatusCode::TOO_MANY_REQUESTS || wait_ms.is_some();
+        Self::Transient { message, wait_ms, is_throttled }
     }
 }
 

@@ -53,7 +53,7 @@ pub async fn an_item_comes_back_whole(cursors: &Subject) {
         ("fence", Value::N(-1)),
         ("frontier_ms", Value::N(BEYOND_FLOATS)),
         ("origin_ms", Value::N(i64::MAX)),
-        ("read_at_ms", Value::N(i64::MIN)),
+        ("compared_at_ms", Value::N(i64::MIN)),
         ("reading", text(r#"{"query":["all"],"at":"\"quoted\" \\ and / \u0000"}"#)),
         ("last_error", text("it's “Ünïcode” — 😀\n\ttabbed, `ticked`, #hashed :colon")),
         ("head_hash", text("")),

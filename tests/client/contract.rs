@@ -211,7 +211,9 @@ pub(crate) async fn headers_come_before_the_page_and_are_the_same(insights: &dyn
 pub(crate) async fn a_window_in_the_future_is_refused(insights: &dyn Insights) {
     let window = Window::new(NOW_MS + 2 * HOUR_MS, NOW_MS + 3 * HOUR_MS);
     let answer = insights.page(request(window, 1, None, ALL)).await;
-    let Err(InsightsError::Refused(why)) = answer else { panic!("it was served") };
+    let Err(InsightsError::Refused { status: 400, cause: why }) = answer else {
+        panic!("it was served")
+    };
     assert!(why.text().contains("in the future"), "{why}");
 }
 

@@ -251,7 +251,11 @@ pub fn rows(page: &Page) -> Vec<Vec<u8>> {
 /// The text of a refusal.
 pub fn refused<T>(answer: Result<T, InsightsError>) -> String {
     match answer {
-        Err(InsightsError::Refused(cause) | InsightsError::Credential(cause)) => cause.to_string(),
+        Err(
+            InsightsError::Refused { cause, .. }
+            | InsightsError::Redirected(cause)
+            | InsightsError::Credential(cause),
+        ) => cause.to_string(),
         Err(other) => panic!("expected a refusal: {other}"),
         Ok(_) => panic!("expected a refusal, not an answer"),
     }
@@ -260,7 +264,9 @@ pub fn refused<T>(answer: Result<T, InsightsError>) -> String {
 /// The text of a failure that may pass.
 pub fn unavailable<T>(answer: Result<T, InsightsError>) -> String {
     match answer {
-        Err(InsightsError::Unavailable(cause)) => cause.to_string(),
+        Err(InsightsError::Unavailable(cause) | InsightsError::Throttled(cause)) => {
+            cause.to_string()
+        }
         Err(other) => panic!("expected a passing failure: {other}"),
         Ok(_) => panic!("expected a passing failure, not an answer"),
     }

@@ -60,7 +60,9 @@ async fn a_wait_beyond_the_run_is_not_begun() {
     for seconds in [patience_s, year_s, u64::MAX] {
         let environment = Environment::start().await;
         environment.fail(Fault::too_many_requests(RetryAfter::Seconds(seconds)), When::Always);
-        let text = unavailable(environment.page().await);
+        let answer = environment.page().await;
+        assert!(matches!(answer, Err(InsightsError::Throttled(_))), "it is about all queries");
+        let text = unavailable(answer);
         assert!(text.contains("429") && text.contains("beyond this run"), "{text}");
         assert_eq!(environment.answered(Host::Insights), [429]);
         assert!(environment.clock.slept_ms().is_empty(), "{:?}", environment.clock.slept_ms());

@@ -60,7 +60,7 @@ async fn run_with_faults(seed: u64) -> usize {
             0 => environment.aws.table.empty(),
             1 | 2 => {
                 let back_ms = now_ms() - chance.i64(HOUR_MS..30 * HOUR_MS);
-                environment.aws.table.set_number(STREAM, "sweep_mark_ms", back_ms);
+                environment.aws.table.set_swept(STREAM, back_ms);
             }
             _ => {}
         }
@@ -81,7 +81,7 @@ async fn run_with_faults(seed: u64) -> usize {
     // What came within the last hours is found by a comparison or a sweep.
     let function = Function::spawn(&environment, &SETTINGS).await;
     function.run("{}").await;
-    environment.aws.table.set_number(STREAM, "sweep_mark_ms", now_ms() - 13 * HOUR_MS);
+    environment.aws.table.set_swept(STREAM, now_ms() - 13 * HOUR_MS);
     let report = function.run("{}").await;
     assert_eq!(only_stream(&report)["outcome"], "ok", "{seed}: {report}");
     environment.archive().await.assert_holds(&events);

@@ -47,27 +47,10 @@ async fn the_sweep_finds_what_came_later_than_the_overlap() {
     let late = series(1_000, 40, now_ms() - 9 * HOUR_MS, MINUTE_MS);
     environment.load(&late);
     events.extend(late);
-    environment.aws.table.set_number(STREAM, "sweep_mark_ms", now_ms() - 13 * HOUR_MS);
+    environment.aws.table.set_swept(STREAM, now_ms() - 13 * HOUR_MS);
     for _ in 0..4 {
         function.run("{}").await;
     }
-    environment.archive().await.assert_holds(&events);
-    environment.assert_disciplined();
-}
-
-/// An event dated an hour ahead is not read before its time, and takes the frontier nowhere.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_event_of_the_future_moves_no_frontier() {
-    let environment = Environment::start().await;
-    let events = spread(10);
-    environment.load(&events);
-    environment.load(&[event(1_000, "sso", now_ms() + HOUR_MS)]);
-    let function = Function::spawn(&environment, &[]).await;
-    for _ in 0..2 {
-        assert_eq!(only_stream(&function.run("{}").await)["outcome"], "ok");
-    }
-    let frontier_ms = environment.aws.table.number(STREAM, "frontier_ms");
-    assert!(frontier_ms.is_some_and(|ms| ms <= now_ms()), "{frontier_ms:?}");
     environment.archive().await.assert_holds(&events);
     environment.assert_disciplined();
 }

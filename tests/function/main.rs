@@ -32,6 +32,7 @@ mod output;
 mod permissions;
 mod process;
 mod proxy;
+mod queries;
 mod reading;
 mod secret;
 mod users;

@@ -20,10 +20,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "sweep from now minus horizon",
         edits: &[(
             "src/engine/read/sweep.rs",
-            "    let from_ms = sweep_from_ms(cursor, settings);
-    let kept",
-            "    let from_ms = (now_ms - settings.late_horizon_ms).max(cursor.origin_ms);
-    let kept",
+            "let from_ms = sweep_from_ms(cursor, query, settings).max(earliest_ms);",
+            "let from_ms = (now_ms - settings.late_horizon_ms).max(earliest_ms);",
         )],
     },
     Mutant {
@@ -108,19 +106,15 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         edits: &[
             (
                 "src/engine/read/window.rs",
-                "state.read_to_ms.min(state.read_at_ms - settings.overlap_ms).max(cursor.origin_ms),",
-                "state.read_to_ms.min(state.read_at_ms - settings.overlap_ms),",
+                "None => cursor.origin_ms.max(now_ms - READ_BACK_MS_MAX),",
+                "None => now_ms - READ_BACK_MS_MAX,",
             ),
             (
                 "src/engine/read/sweep.rs",
-                "(cursor.state.sweep_mark_ms - settings.late_horizon_ms).max(cursor.origin_ms)",
-                "cursor.state.sweep_mark_ms - settings.late_horizon_ms",
+                "(query.sweep_mark_ms - settings.late_horizon_ms).max(cursor.origin_ms)",
+                "query.sweep_mark_ms - settings.late_horizon_ms",
             ),
-            (
-                "src/engine/collect/admit.rs",
-                "if ms < self.writer.cursor.origin_ms || ms >= reading.window.end_ms {",
-                "if ms >= reading.window.end_ms {",
-            ),
+            ("src/engine/collect/admit.rs", "_ => cursor.origin_ms,", "_ => i64::MIN,"),
         ],
     },
     Mutant {
@@ -128,14 +122,14 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         edits: &[
             (
                 "src/engine/collect/read.rs",
-                "let kept_ms = if is_more_due { (end_ms - local_ms).max(0) / 4 } else { 0 };",
-                "let kept_ms = if is_more_due { (end_ms - local_ms).max(0) / 4_000 } else { 0 };",
+                "end_ms - if is_more_due { left_ms / 4 } else { 0 }",
+                "end_ms - if is_more_due { left_ms / 4_000 } else { 0 }",
             ),
             (
                 "src/engine/collect/read.rs",
                 "            let urgency = self.compare(counted).await?;",
-                "            if self.report.pages >= u64::from(engine.settings.pages_per_run) {
-                return Ok(head);
+                "            if self.report.pages >= self.pages_per_run() {
+                return Ok(turns.ended()?);
             }
             let urgency = self.compare(counted).await?;",
             ),
@@ -154,12 +148,41 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         )],
     },
     Mutant {
-        name: "a sweep that forgets its query",
+        name: "a query's progress shared",
         edits: &[(
-            "src/engine/read/sweep.rs",
-            "        return Some(sweep.clone());",
-            "        let query = settings.queries.last()?.clone();
-        return Some(Reading { query, ..sweep.clone() });",
+            "src/engine/read/window.rs",
+            "            if let Some(query) = state.query_mut(&reading.query) {
+                query.read_at_ms",
+            "            for query in &mut state.queries {
+                query.read_at_ms",
+        )],
+    },
+    Mutant {
+        name: "a query's refusal ends the run",
+        edits: &[(
+            "src/engine/collect/heads.rs",
+            "                Err(Stop::Failed(RunError::Query(error))) => error,",
+            "                Err(Stop::Failed(RunError::Query(error))) if turns.is_empty() => error,",
+        )],
+    },
+    Mutant {
+        name: "the higher position counts where queries join",
+        edits: &[(
+            "src/engine/read/queries.rs",
+            "query.read_at_ms = query.read_at_ms.min(other.read_at_ms);
+            query.read_to_ms = query.read_to_ms.min(other.read_to_ms);",
+            "query.read_at_ms = query.read_at_ms.max(other.read_at_ms);
+            query.read_to_ms = query.read_to_ms.max(other.read_to_ms);",
+        )],
+    },
+    Mutant {
+        name: "new names without a past",
+        edits: &[(
+            "src/engine/read/queries.rs",
+            "let unread_before_ms = (!is_lane).then_some(from_ms);
+            let new = QueryProgress::new(names, from_ms, swept_ms);",
+            "let unread_before_ms = None;
+            let new = QueryProgress::new(names, from_ms, now_ms.max(swept_ms));",
         )],
     },
     Mutant {

@@ -6,6 +6,7 @@ use std::ops::Range;
 use base64::Engine as _;
 use engine::identity::Slot;
 use engine::journal::{SlotIds, slot_prefix};
+use engine::page::Query;
 use engine::stream::{Scope, StreamId};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -208,10 +209,14 @@ fn against_truth(world: &World, schedule: &Schedule, contents: &Contents) -> Vec
             continue;
         };
         let scope = stream.scope();
-        let queries = &schedule.settings.queries;
-        let is_asked_for =
-            queries.iter().any(|query| world.truth.is_asked_for(event, &scope, query));
-        if is_asked_for && !event.is_giant && birth.promises(schedule, event) {
+        let is_in = |queries: &[Query]| {
+            queries.iter().any(|query| world.truth.is_asked_for(event, &scope, query))
+        };
+        // Of services that were added later, what had appeared by then is promised, too.
+        let was_added = !is_in(&schedule.settings.queries);
+        let since_ms = world.reconfigured_ms.filter(|_| was_added).unwrap_or(birth.born_ms);
+        let is_asked_for = is_in(schedule.queries()) && !event.is_giant;
+        if is_asked_for && birth.promises(schedule, event, since_ms) {
             *promised = Some(event);
         }
     }
@@ -235,11 +240,11 @@ impl Birth {
         self.owned.contains(&event.place_ms)
     }
 
-    /// Whether an event that the stream asks for must be in the archive.
-    fn promises(&self, schedule: &Schedule, event: &Event) -> bool {
+    /// Whether an event that the stream asks for since `since_ms` must be in the archive.
+    fn promises(&self, schedule: &Schedule, event: &Event, since_ms: i64) -> bool {
         let lateness_ms = event.visible_ms - event.place_ms;
         let in_time =
-            lateness_ms <= schedule.promised_lateness_ms() || event.visible_ms <= self.born_ms;
+            lateness_ms <= schedule.promised_lateness_ms() || event.visible_ms <= since_ms;
         in_time && self.owns(event)
     }
 }
@@ -258,7 +263,7 @@ fn positions(world: &World, schedule: &Schedule, contents: &Contents) -> Vec<Str
                 let (all, promised) =
                     rows.entry((stream.clone(), query.join(","), time)).or_default();
                 *all += usize::from(birth.owns(event));
-                *promised += usize::from(birth.promises(schedule, event));
+                *promised += usize::from(birth.promises(schedule, event, birth.born_ms));
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use engine::limits::LEASE_MS_MAX;
+use engine::page::Query;
 use engine::ports::InsightsError;
 
 use crate::request::{Answer, Request};
@@ -89,7 +90,7 @@ impl Simulation {
         self.restart(at);
     }
 
-    fn restart(&mut self, at: usize) {
+    pub(crate) fn restart(&mut self, at: usize) {
         lock(&self.world).locals[at].measured_skew_ms = None;
         self.workers[at].engine = self.engine(at);
         self.workers[at].resume_ms = 0;
@@ -210,5 +211,22 @@ impl Simulation {
             world.say(|| format!("--  {fault:?} (worker {worker}, {stream}, {asleep_ms} ms)"));
         }
         asleep_ms
+    }
+
+    /// Configures other services where the schedule says so: from the next invocation of a process on.
+    pub(crate) fn reconfigure(&mut self, scheduled_run: u32) {
+        let other = self.schedule.reconfigured.as_ref();
+        if other.is_some_and(|other| other.scheduled_run == scheduled_run) {
+            let mut world = lock(&self.world);
+            world.reconfigured_ms = Some(world.now_ms);
+        }
+    }
+
+    /// The queries that are configured now.
+    pub(crate) fn queries(&self) -> &[Query] {
+        match lock(&self.world).reconfigured_ms {
+            Some(_) => self.schedule.queries(),
+            None => &self.schedule.settings.queries,
+        }
     }
 }

@@ -35,6 +35,10 @@ pub(crate) struct Schedule {
     pub(crate) events: usize,
     pub(crate) streams: Vec<StreamId>,
     pub(crate) settings: Settings,
+    /// From then on other services are configured.
+    pub(crate) reconfigured: Option<Reconfigured>,
+    /// What JumpCloud refuses for a while.
+    pub(crate) refusals: Vec<Refusal>,
     pub(crate) batch_limits: BatchLimits,
     /// A larger page cannot be fetched; where there is a limit, some rows alone are larger.
     pub(crate) page_bytes: Option<usize>,
@@ -55,6 +59,21 @@ pub(crate) struct Schedule {
     pub(crate) surroundings: u64,
 }
 
+/// Other services are asked for from an invocation on.
+#[derive(Clone, Debug)]
+pub(crate) struct Reconfigured {
+    pub(crate) scheduled_run: u32,
+    pub(crate) queries: Vec<Query>,
+}
+
+/// A service that JumpCloud refuses for a while, and whatever names it.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) name: String,
+    pub(crate) time_ms: Range<i64>,
+    pub(crate) status: u16,
+}
+
 impl Schedule {
     pub(crate) fn draw(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
@@ -68,13 +87,30 @@ impl Schedule {
             let day_ms = start_ms - settings.start_lookback_ms - SKEW_MS_MAX - 1;
             streams.extend(streams[0].lane(day_ms));
         }
+        // Drawn apart, so that whether there is any moves no other draw.
+        let mut other = Chance::new(seed ^ 0x00e1_f0e5);
+        let scheduled_runs = 12 + chance.below(14) as u32;
+        let page_bytes = if chance.percent(20) { Some(*chance.pick(&[900, 2_500])) } else { None };
+        let has_lane = streams.iter().any(StreamId::is_lane);
+        let span_ms = start_ms..start_ms + i64::from(scheduled_runs) * schedule_interval_ms;
+        // Positions of rows that cannot be fetched are kept by query.
+        let refusals = match page_bytes {
+            None if other.percent(40) => refusals(&mut other, &settings.queries, &span_ms),
+            _ => Vec::new(),
+        };
+        let reconfigured = (page_bytes.is_none() && !has_lane && other.percent(20)).then(|| {
+            let scheduled_run = other.below(u64::from(scheduled_runs)) as u32;
+            Reconfigured { scheduled_run, queries: queries(&mut other) }
+        });
         Self {
             seed,
             events: 200 + chance.below(60) as usize,
             streams,
             settings,
+            reconfigured,
+            refusals,
             batch_limits: batch_limits(&mut chance),
-            page_bytes: if chance.percent(20) { Some(*chance.pick(&[900, 2_500])) } else { None },
+            page_bytes,
             ways: Ways {
                 end_inclusive: chance.percent(50),
                 all_excludes_pam: chance.percent(50),
@@ -82,7 +118,7 @@ impl Schedule {
             },
             start_ms,
             schedule_interval_ms,
-            scheduled_runs: 12 + chance.below(14) as u32,
+            scheduled_runs,
             run_ms: *chance.pick(&[15 * SECOND, MINUTE, 5 * MINUTE, 15 * MINUTE]),
             skewed: chance.percent(60),
             faults: *chance.pick(&[5, 15, 40, 80]),
@@ -103,6 +139,12 @@ impl Schedule {
     /// The streams that are no lanes.
     pub(crate) fn live(&self) -> usize {
         self.streams.iter().filter(|stream| !stream.is_lane()).count()
+    }
+
+    /// The queries that are configured in the end.
+    pub(crate) fn queries(&self) -> &[Query] {
+        let last = self.reconfigured.as_ref().map(|reconfigured| &reconfigured.queries);
+        last.unwrap_or(&self.settings.queries)
     }
 
     /// An event that appears this late is archived for certain.
@@ -155,11 +197,26 @@ fn batch_limits(chance: &mut Chance) -> BatchLimits {
     }
 }
 
+/// One name or more, each for a while of its own, which may last from before the first invocation.
+fn refusals(chance: &mut Chance, queries: &[Query], span_ms: &Range<i64>) -> Vec<Refusal> {
+    let names: Vec<&String> = queries.iter().flatten().collect();
+    let count = 1 + chance.below(names.len() as u64 + 1);
+    let refusal = |_| {
+        let from_ms =
+            chance.between(span_ms.start - (span_ms.end - span_ms.start) / 4, span_ms.end);
+        let longest_ms = span_ms.end - from_ms + 1;
+        let time_ms = from_ms..from_ms + chance.between(1, longest_ms);
+        let status = *chance.pick(&[400, 402, 403, 403, 404]);
+        Refusal { name: (*chance.pick(&names)).clone(), time_ms, status }
+    };
+    (0..count).map(refusal).collect()
+}
+
 fn queries(chance: &mut Chance) -> Vec<Query> {
     let query = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Query>();
     match chance.below(10) {
-        0..6 => vec![query(&["all"])],
-        6..9 => vec![query(&["all"]), query(&["pam", "ldap"])],
+        0..4 => vec![query(&["all"])],
+        4..7 => vec![query(&["all"]), query(&["pam", "ldap"])],
         _ => vec![query(&["sso", "directory", "pam"])],
     }
 }

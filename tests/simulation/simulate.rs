@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
 use engine::collect::{Engine, RunPurpose};
+use engine::cursor::{Cursor, QueryProgress};
 use engine::read::Budget;
 use engine::report::{Outcome, StreamReport};
+use engine::settings::Settings;
 use engine::stream::StreamId;
 use futures_util::future::LocalBoxFuture;
 
@@ -16,7 +18,7 @@ use crate::check;
 use crate::ports::Ports;
 use crate::request::Request;
 use crate::schedule::{SKEW_MS_MAX, Schedule};
-use crate::starved::Sweeps;
+use crate::starved::Starved;
 use crate::tally::{Fault, Step, Tally};
 use crate::world::{Call, Local, Shared, World, lock};
 
@@ -63,7 +65,7 @@ pub(crate) struct Simulation {
     script: Option<Script>,
     /// Effects so far: requests that leave something behind.
     pub(crate) effects: u64,
-    sweeps: Sweeps,
+    starved: Starved,
     last_outcomes: Vec<Outcome>,
 }
 
@@ -78,6 +80,8 @@ pub(crate) struct Script {
 pub(crate) struct Worker {
     pub(crate) engine: Arc<Engine>,
     pub(crate) run: Option<LocalBoxFuture<'static, Vec<StreamReport>>>,
+    /// When its invocation began, by the world's clock.
+    pub(crate) invoked_ms: i64,
     /// When it must have ended, by the world's clock; later, it has stood still.
     pub(crate) due_ms: i64,
     /// It is paused until then.
@@ -98,7 +102,7 @@ impl Simulation {
             stores_down_until_ms: 0,
             script: None,
             effects: 0,
-            sweeps: Sweeps::default(),
+            starved: Starved::default(),
             last_outcomes: Vec::new(),
         };
         (0..WORKERS).for_each(|_| simulation.add_worker());
@@ -135,6 +139,7 @@ impl Simulation {
                 && lock(&self.world).tally.faults() < FAULTS_MIN
                 && scheduled_run < 100)
         {
+            self.reconfigure(scheduled_run);
             scheduled_run += 1;
             let asleep_ms = self.surroundings();
             self.invoke(false);
@@ -156,6 +161,7 @@ impl Simulation {
             world.say(|| "from here on nothing goes wrong".to_owned());
             world.locals.iter_mut().for_each(|local| local.skew_ms = 0);
             world.orphans = false;
+            world.end_refusals();
         }
         (self.jumpcloud_down_until_ms, self.stores_down_until_ms) = (0, 0);
         let mut was_idle = false;
@@ -203,10 +209,14 @@ impl Simulation {
             if stream.is_lane() {
                 return world.is_finished(stream);
             }
-            let past =
-                |name, ms: i64| world.cursor_number(stream, name).is_some_and(|found| found > ms);
-            let swept = past("sweep_mark_ms", visible_ms);
-            past("read_at_ms", visible_ms) && past("read_to_ms", place_ms) && swept
+            let cursor = world.table.get(stream).and_then(|item| Cursor::read(item).ok());
+            cursor.is_some_and(|cursor| {
+                let is_read = |query: &QueryProgress| {
+                    let was_swept = query.sweep_mark_ms > visible_ms;
+                    query.read_at_ms > visible_ms && query.read_to_ms > place_ms && was_swept
+                };
+                cursor.state.queries.iter().all(is_read)
+            })
         });
         read && self.last_outcomes.iter().all(|outcome| *outcome == Outcome::Ok)
     }
@@ -216,20 +226,16 @@ impl Simulation {
         let skew_ms = if self.schedule.skewed && self.troubled { self.skew() } else { 0 };
         lock(&self.world).locals.push(Local { skew_ms, measured_skew_ms: None });
         let engine = self.engine(worker);
-        self.workers.push(Worker { engine, run: None, due_ms: 0, resume_ms: 0 });
+        self.workers.push(Worker { engine, run: None, invoked_ms: 0, due_ms: 0, resume_ms: 0 });
     }
 
     pub(crate) fn engine(&self, worker: usize) -> Arc<Engine> {
         let ports = Ports { world: Arc::clone(&self.world), worker };
         let ports = Arc::new(ports);
-        let mut engine = Engine::new(
-            ports.clone(),
-            ports.clone(),
-            ports.clone(),
-            ports.clone(),
-            ports,
-            self.schedule.settings.clone(),
-        );
+        let settings =
+            Settings { queries: self.queries().to_vec(), ..self.schedule.settings.clone() };
+        let (insights, console, objects) = (ports.clone(), ports.clone(), ports.clone());
+        let mut engine = Engine::new(insights, console, objects, ports.clone(), ports, settings);
         engine.batch_limits = self.schedule.batch_limits;
         Arc::new(engine)
     }
@@ -263,9 +269,13 @@ impl Simulation {
             return;
         }
         let at = *self.chance.pick(&idle);
+        if self.workers[at].engine.settings.queries != self.queries() {
+            self.restart(at);
+        }
         let started_ms = {
             let mut world = lock(&self.world);
             self.workers[at].due_ms = world.now_ms + self.schedule.run_ms;
+            self.workers[at].invoked_ms = world.now_ms;
             world.tally.runs += 1;
             world
                 .say(|| format!("w{at}  invoked{}", if recover_only { " to recover" } else { "" }));
@@ -311,7 +321,7 @@ impl Simulation {
         let has_stood_still = world.now_ms > self.workers[at].due_ms;
         for report in reports {
             if !has_stood_still {
-                self.sweeps.watch(&mut world, &self.schedule, &report);
+                self.starved.watch(&mut world, &self.schedule, &report);
             }
             world.tally.step(match report.outcome {
                 Outcome::Ok => Step::EndedOk,
@@ -322,6 +332,14 @@ impl Simulation {
             });
             let error = report.error.unwrap_or_default();
             world.say(|| format!("w{at}  ended {:?} {error}", report.outcome));
+            let since_ms = self.workers[at].invoked_ms;
+            let [first, last] = [&self.schedule.settings.queries, self.schedule.queries()];
+            if error.split("; ").all(|part| part.contains("JumpCloud refuses"))
+                && !world.were_refused(first, since_ms)
+                && !world.were_refused(last, since_ms)
+            {
+                world.wrong(format!("a query was not refused, and a run fails: {error}"));
+            }
             if error.contains("damaged") {
                 world.wrong(format!("nothing was damaged, and a run says: {error}"));
             }

@@ -1,31 +1,34 @@
-//! No starving: a full sweep that is due goes on in every run that reads, however much there is at
-//! the head.
+//! No starving: the head of every query, and its full sweep once that is due, make progress in the
+//! runs that read, however much there is elsewhere, and whatever else is refused.
 
 use std::collections::BTreeMap;
 
-use engine::cursor::{Cursor, Reading};
-use engine::read::{SweepUrgency, sweep};
+use engine::cursor::{Cursor, QueryProgress, Reading};
+use engine::page::Query;
+use engine::read::{Plan, SweepUrgency, sweep, window};
 use engine::report::{Outcome, StreamReport};
 use engine::stream::StreamId;
 
 use crate::schedule::{SKEW_MS_MAX, Schedule};
 use crate::world::World;
 
-/// Runs that may end without the sweep having got on. One slow answer may take a whole run.
-const RUNS_MAX: u32 = 6;
+/// Runs that may end without progress of a sweep. One slow answer may take a whole run.
+const SWEEP_RUNS_MAX: u32 = 6;
+/// The same of a head, whose query may fail for some runs by itself.
+const HEAD_RUNS_MAX: u32 = 8;
 
-/// Where each stream's sweep was, and for how many runs.
+/// Where each query's head and sweep were, and for how many runs.
 #[derive(Debug, Default)]
-pub(crate) struct Sweeps(BTreeMap<StreamId, Sweep>);
+pub(crate) struct Starved(BTreeMap<StreamId, BTreeMap<(Query, &'static str), Seen>>);
 
 #[derive(Debug)]
-struct Sweep {
+struct Seen {
     mark_ms: i64,
     reading: Option<Reading>,
     runs: u32,
 }
 
-impl Sweeps {
+impl Starved {
     /// Looks at a stream whose run has ended.
     pub(crate) fn watch(&mut self, world: &mut World, schedule: &Schedule, report: &StreamReport) {
         let stream = &report.stream;
@@ -37,15 +40,42 @@ impl Sweeps {
         let has_read = was_its_own && has_ended_well && report.pages > 0;
         // By any clock: one that is behind may not know yet.
         let now_ms = world.now_ms - if schedule.skewed { SKEW_MS_MAX } else { 0 };
-        let is_due =
-            sweep::sweep(&cursor, now_ms, &schedule.settings, SweepUrgency::Usual).is_some();
-        let (mark_ms, reading) = (cursor.state.sweep_mark_ms, cursor.state.sweep);
-        let before = self.0.remove(stream);
-        let stood = before.filter(|b| is_due && b.mark_ms == mark_ms && b.reading == reading);
-        let runs = stood.map_or(0, |before| before.runs + u32::from(has_read));
-        if runs == RUNS_MAX {
-            world.wrong(format!("the sweep of {stream} is due and stands still for {runs} runs"));
+        let mut before = self.0.remove(stream).unwrap_or_default();
+        let mut after = BTreeMap::new();
+        for query in cursor.state.accepted() {
+            for (what, is_due, runs_max, mark_ms, reading) in
+                readings(&cursor, query, now_ms, schedule)
+            {
+                let place = (query.names.clone(), what);
+                let seen = before
+                    .remove(&place)
+                    .filter(|seen| is_due && seen.mark_ms == mark_ms && seen.reading == reading);
+                let runs = seen.map_or(0, |seen| seen.runs + u32::from(has_read));
+                if runs == runs_max {
+                    let names = query.names.join(",");
+                    world.wrong(format!(
+                        "the {what} of {names} of {stream} made no progress in {runs} runs"
+                    ));
+                }
+                after.insert(place, Seen { mark_ms, reading, runs });
+            }
         }
-        self.0.insert(stream.clone(), Sweep { mark_ms, reading, runs });
+        self.0.insert(stream.clone(), after);
     }
+}
+
+/// Head and sweep of a query: whether it is due, in how many runs it may make none, and where it is.
+fn readings(
+    cursor: &Cursor,
+    query: &QueryProgress,
+    now_ms: i64,
+    schedule: &Schedule,
+) -> [(&'static str, bool, u32, i64, Option<Reading>); 2] {
+    let settings = &schedule.settings;
+    let is_read = matches!(window::head(cursor, query, now_ms, settings), Plan::Read(_));
+    let is_swept = sweep::sweep(cursor, query, now_ms, settings, SweepUrgency::Usual).is_some();
+    [
+        ("head", is_read, HEAD_RUNS_MAX, query.read_at_ms, query.reading.clone()),
+        ("sweep", is_swept, SWEEP_RUNS_MAX, query.sweep_mark_ms, query.sweep.clone()),
+    ]
 }

@@ -114,7 +114,8 @@ pub(crate) fn steps(update: &Update, allowed: bool) -> Vec<Step> {
     let sets = |name: &str| update.set.iter().find(|(set, _)| *set == name).map(|(_, value)| value);
     let or = |yes, no| if allowed { yes } else { no };
     let mut steps = Vec::new();
-    if sets("sweep").is_some() {
+    let is_swept = |value: &Value| matches!(value, Value::S(text) if text.contains(r#""sweep":{"#));
+    if sets("queries").is_some_and(is_swept) {
         steps.push(Step::Swept);
     }
     if sets("hours").is_some() {

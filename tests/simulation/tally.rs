@@ -33,6 +33,10 @@ counted! {
         FoundPublished,
         PageServed,
         SecondQueryRead,
+        /// A question is refused for a name in it.
+        QueryRefused,
+        /// What is dated ahead is read.
+        ReadAhead,
         Compared,
         Swept,
         HourReadAgain,
@@ -116,6 +120,10 @@ counted! {
         TwoStreams,
         TwoQueries,
         LaneBesideLive,
+        /// JumpCloud refuses a name for a while.
+        Refusals,
+        /// Other services are configured in the middle.
+        OtherServices,
         /// An event that appears later than it happened, as late as is promised.
         Late,
         /// Later than is promised: it may be archived, once.

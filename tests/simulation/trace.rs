@@ -110,15 +110,7 @@ struct Cursor<'a>(&'a Item);
 
 impl fmt::Display for Cursor<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = [
-            "seq",
-            "fence",
-            "frontier_ms",
-            "read_at_ms",
-            "read_to_ms",
-            "reading",
-            "lease_until_ms",
-        ];
+        let names = ["seq", "fence", "frontier_ms", "queries", "future", "lease_until_ms"];
         write!(f, "{{")?;
         for name in names {
             if let Some(value) = self.0.get(name) {

@@ -1,16 +1,17 @@
 //! Everything outside the engine: time, both stores, JumpCloud, and the requests under way.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use engine::cursor::{Update, lease, number};
-use engine::page::{Page, PageHeaders};
+use engine::page::{Page, PageHeaders, Query};
 use engine::ports::{InsightsError, PageRequest};
 use engine::stream::StreamId;
 
 use crate::chance::Chance;
 use crate::request::{Answer, Request};
-use crate::schedule::{DELAY_MS_MAX, SECOND, Schedule};
+use crate::schedule::{DAY, DELAY_MS_MAX, Refusal, SECOND, Schedule};
 use crate::store::Store;
 use crate::table::{self, Table};
 use crate::tally::{Circumstance, Fault, Step, Tally};
@@ -62,6 +63,10 @@ pub(crate) struct World {
     /// Requests of ended workers may still be made.
     pub(crate) orphans: bool,
     pub(crate) traced: bool,
+    /// When other services were configured.
+    pub(crate) reconfigured_ms: Option<i64>,
+    /// What JumpCloud refuses, and when.
+    pub(crate) refusals: Vec<Refusal>,
     page_limit: u32,
     next_call: u64,
     /// When the last page was served.
@@ -95,6 +100,8 @@ impl World {
             wrong: Vec::new(),
             orphans: true,
             traced,
+            reconfigured_ms: None,
+            refusals: schedule.refusals.clone(),
             page_limit: schedule.settings.page_limit,
             next_call: 0,
             paged_ms: schedule.start_ms,
@@ -224,17 +231,14 @@ impl World {
             Request::Body(_) => Answer::Body(Box::new(Ok(None))),
             Request::Count(asked) => {
                 self.tell_the_time(worker);
-                Answer::Count(Ok(self
-                    .truth
-                    .hourly(self.now_ms, asked)
-                    .values()
-                    .sum::<i64>()
-                    .unsigned_abs()))
+                let hours = self.refused(asked).map(|()| self.truth.hourly(self.now_ms, asked));
+                Answer::Count(hours.map(|hours| hours.values().sum::<i64>().unsigned_abs()))
             }
             Request::Hourly(asked) => {
                 self.tell_the_time(worker);
                 self.tally.step(Step::Compared);
-                Answer::Hourly(Ok(self.truth.hourly(self.now_ms, asked)))
+                let hours = self.refused(asked).map(|()| self.truth.hourly(self.now_ms, asked));
+                Answer::Hourly(hours)
             }
             Request::Sleep(ms) => {
                 self.now_ms += i64::try_from(*ms).unwrap_or(0);
@@ -272,6 +276,36 @@ impl World {
         }
     }
 
+    /// Whether JumpCloud refuses a question now, for a name in it.
+    fn refused(&mut self, request: &PageRequest) -> Result<(), InsightsError> {
+        let is_met = |refusal: &&Refusal| {
+            refusal.time_ms.contains(&self.now_ms) && request.query.contains(&refusal.name)
+        };
+        let Some(Refusal { name, status, .. }) = self.refusals.iter().find(is_met) else {
+            return Ok(());
+        };
+        let (status, cause) = (*status, format!("JumpCloud refuses {name}").into());
+        self.tally.step(Step::QueryRefused);
+        Err(InsightsError::Refused { status, cause })
+    }
+
+    /// From now on nothing is refused.
+    pub(crate) fn end_refusals(&mut self) {
+        for refusal in &mut self.refusals {
+            refusal.time_ms.end = refusal.time_ms.end.min(self.now_ms);
+        }
+    }
+
+    /// Whether a name of each list was refused at some time since `since_ms`.
+    pub(crate) fn were_refused(&self, queries: &[Query], since_ms: i64) -> bool {
+        let is_met = |name: &String, refusal: &Refusal| {
+            let Range { start, end } = refusal.time_ms;
+            refusal.name == *name && start <= self.now_ms && end > since_ms
+        };
+        let was_refused = |name| self.refusals.iter().any(|refusal| is_met(name, refusal));
+        queries.iter().all(|list| list.iter().any(was_refused))
+    }
+
     fn page(&mut self, request: &PageRequest, flaw: Flaw) -> Result<Page, InsightsError> {
         let ask = &request.ask;
         if ask.window.start_ms >= ask.window.end_ms {
@@ -281,9 +315,16 @@ impl World {
             self.wrong(format!("asked for {} rows, the limit is {}", ask.limit, self.page_limit));
         }
         if ask.window.start_ms > self.now_ms {
-            return Err(InsightsError::Refused("start_time is in the future".into()));
+            return Err(InsightsError::Refused {
+                status: 400,
+                cause: "start_time is in the future".into(),
+            });
         }
+        self.refused(request)?;
         self.tally.step(Step::PageServed);
+        if ask.window.end_ms > self.now_ms + DAY {
+            self.tally.step(Step::ReadAhead);
+        }
         if request.query.iter().any(|name| name == "ldap") {
             self.tally.step(Step::SecondQueryRead);
         }
@@ -322,7 +363,9 @@ impl World {
 
 /// Counts the properties of a schedule.
 fn circumstances(schedule: &Schedule, truth: &Truth, tally: &mut Tally) {
-    use Circumstance::{EndExclusive, EndInclusive, LaneBesideLive, TwoQueries, TwoStreams};
+    use Circumstance::{
+        EndExclusive, EndInclusive, LaneBesideLive, OtherServices, Refusals, TwoQueries, TwoStreams,
+    };
     tally.met(if truth.ways.end_inclusive { EndInclusive } else { EndExclusive });
     if schedule.live() > 1 {
         tally.met(TwoStreams);
@@ -332,6 +375,12 @@ fn circumstances(schedule: &Schedule, truth: &Truth, tally: &mut Tally) {
     }
     if schedule.settings.queries.len() > 1 {
         tally.met(TwoQueries);
+    }
+    if !schedule.refusals.is_empty() {
+        tally.met(Refusals);
+    }
+    if schedule.reconfigured.is_some() {
+        tally.met(OtherServices);
     }
     truth.kinds(schedule.promised_lateness_ms()).for_each(|kind| tally.met(kind));
 }

@@ -30,7 +30,7 @@ fn every_alarm_reaches_somebody_and_names_its_section_of_the_runbook() {
         let tells_of_silence = ["StreamsStaleAlarm", "NoRunAlarm"].contains(&&*id);
         assert_eq!(missing.as_str(), (!tells_of_silence).then_some("notBreaching"), "{id}");
     }
-    assert_eq!(alarms(&template).len(), 22);
+    assert_eq!(alarms(&template).len(), 24);
     let silence = properties(&template, "NoRunAlarm");
     assert_eq!(text(&silence["TreatMissingData"]), "(IsScheduled ? breaching : notBreaching)");
 }

@@ -160,7 +160,7 @@ async fn an_audit_finds_what_came_too_late_and_repairs_it() {
     let (mock, variables) = mock(60).await;
     let folder = tempfile::tempdir().unwrap();
     let to = argument(folder.path());
-    let variables = with(&variables, &[("JUMPCLOUD_API_KEY", API_KEY), ("SWEEP_EVERY", "90d")]);
+    let variables = with(&variables, &[("JUMPCLOUD_API_KEY", API_KEY), ("SWEEP_EVERY", "12h")]);
     assert!(collector(&["collect", "--to", to], &variables).status.success());
     let late_ms = load_late(&mock);
 
@@ -182,7 +182,7 @@ async fn an_audit_writes_a_page_that_needs_nothing_else() {
     let (mock, variables) = mock(400).await;
     let folder = tempfile::tempdir().unwrap();
     let (to, file) = (argument(folder.path()), folder.path().join("audit.html"));
-    let variables = with(&variables, &[("JUMPCLOUD_API_KEY", API_KEY), ("SWEEP_EVERY", "90d")]);
+    let variables = with(&variables, &[("JUMPCLOUD_API_KEY", API_KEY), ("SWEEP_EVERY", "12h")]);
     assert!(collector(&["collect", "--to", to], &variables).status.success());
     let late_ms = load_late(&mock);
     let day = |ms| engine::time::rfc3339(ms);

@@ -10,7 +10,7 @@ use crate::error::RunError;
 use crate::identity::{Identity, Slot};
 use crate::limits::LINE_BYTES_MAX;
 use crate::page::{Fields, Names, Page, Row, RowKind, service};
-use crate::read::{Positions, ReadingKind};
+use crate::read::{Positions, ReadingKind, future};
 use crate::report::lateness;
 use crate::settings::Settings;
 use crate::stream::{Scope, is_object_id};
@@ -28,16 +28,16 @@ impl Reader<'_> {
     ) -> Result<(), Stop> {
         let engine = self.engine;
         let Settings { layout, output, filter, .. } = &engine.settings;
-        let mut buffer = Vec::new();
-        let (scope, now_ms) = (self.stream.scope(), engine.now_ms());
+        let (scope, now_ms, mut buffer) = (self.stream.scope(), engine.now_ms(), Vec::new());
         let mut positions = Positions::of(page, before_ms);
         self.settle_border(&mut positions, page, reading).await?;
         let touched: BTreeSet<Slot> = page.rows().iter().map(slot_of).collect();
         self.writer.load(&touched).await?;
         self.report.read += page.rows().len() as u64;
+        let first_ms = self.first_ms(kind, reading);
         for (number, row) in page.rows().iter().enumerate() {
             let ms = positions.ms(number);
-            if ms < self.writer.cursor.origin_ms || ms >= reading.window.end_ms {
+            if ms < first_ms || ms >= reading.window.end_ms {
                 continue;
             }
             self.rows.add(ms);
@@ -86,12 +86,21 @@ impl Reader<'_> {
                 Fate::Filtered => self.tally.filtered += 1,
                 Fate::Archived(line) => {
                     self.tally.lone_surrogates += u64::from(line.has_lone_surrogate());
-                    self.count(row, &names, new_event.service, now_ms);
+                    self.count(row, &names, &reading.query, new_event.service);
                 }
             }
         }
         self.batch.leave(page);
         Ok(())
+    }
+
+    /// The first event time that the reading archives.
+    fn first_ms(&self, kind: ReadingKind, reading: &Reading) -> i64 {
+        let cursor = &self.writer.cursor;
+        match kind {
+            ReadingKind::Future => future::first_ms(cursor, reading, &self.engine.settings),
+            _ => cursor.origin_ms,
+        }
     }
 
     /// Decides a batch that is full at `at_ms`, where the next one begins.
@@ -103,11 +112,13 @@ impl Reader<'_> {
     ) -> Result<(), Stop> {
         let state = self.reached(kind, reading, at_ms);
         self.decide(&state).await?;
+        // What is dated ahead lies behind everything that the heads will touch.
+        let at_ms = at_ms.min(self.state.position_ms());
         self.writer.slots.drop_before(at_ms - self.engine.settings.overlap_ms);
         Ok(())
     }
 
-    fn count(&mut self, row: &Row, names: &Names<'_>, service: &str, now_ms: i64) {
+    fn count(&mut self, row: &Row, names: &Names<'_>, query: &[String], service: &str) {
         let Some(fields) = fields(row) else { return };
         self.tally.written += 1;
         self.tally.without_id += u64::from(names.id.is_none());
@@ -115,11 +126,11 @@ impl Reader<'_> {
             self.tally.without_timestamp += 1;
             return;
         };
-        let state = &self.writer.cursor.state;
-        self.tally.late += u64::from(ms < state.read_to_ms);
+        let Some(query) = self.state.query(query) else { return };
+        self.tally.late += u64::from(query.is_late(ms));
         // A lane reads what is long past.
-        let measured = lateness::measured_ms(state, ms, now_ms).filter(|_| !self.stream.is_lane());
-        if let Some(late_ms) = measured {
+        let measured = lateness::measured_ms(query, ms, self.engine.now_ms());
+        if let Some(late_ms) = measured.filter(|_| !self.stream.is_lane()) {
             self.tally.lateness.add(service, late_ms);
         }
     }

@@ -13,7 +13,7 @@ use crate::journal::certificate::{self, Certificate, certificate_key};
 use crate::journal::{Entry, entry_key, journal_prefix, seq_of};
 use crate::limits::{DAY_MS, RETENTION_MS};
 use crate::page::Ask;
-use crate::ports::{InsightsError, Meter, ObjectMeta, PageRequest, PutResult, StoreError};
+use crate::ports::{Meter, ObjectMeta, PageRequest, PutResult, StoreError};
 use crate::read::Budget;
 use crate::stream::StreamId;
 use crate::time::Window;
@@ -111,13 +111,16 @@ impl Engine {
     ) -> Result<Cursor, RunError> {
         let bucket = &self.settings.state_bucket;
         let entries = self.objects.list(bucket, &journal_prefix(stream), "", usize::MAX).await?;
+        // Users are read from the console.
+        let queries: &[_] = if stream.is_users() { &[] } else { &self.settings.queries };
         let newborn = Cursor {
             epoch: certificate.epoch.clone(),
             seq: 0,
             head_hash: hex::encode(Sha256::digest(bytes)),
             origin_ms: certificate.origin_ms,
             end_ms: certificate.end_ms,
-            state: ReadingState::at_birth(certificate.origin_ms, certificate.born_ms),
+            born_ms: certificate.born_ms,
+            state: ReadingState::at_birth(certificate.origin_ms, certificate.born_ms, queries),
         };
         let Some((seq, key)) = entries.iter().filter_map(|key| Some((seq_of(key)?, key))).max()
         else {
@@ -153,28 +156,31 @@ impl Engine {
         }
     }
 
-    /// Asks one row of JumpCloud, for the time that its answer tells.
+    /// Asks for one row, because every answer of JumpCloud has the time, also a refusal. If
+    /// there is none at all, the next query is asked.
     async fn measure_clock_skew_anew(
         &self,
         stream: &StreamId,
         meter: &Arc<Meter>,
         budget: &Budget,
     ) -> Result<(), RunError> {
-        let Some(query) = self.settings.queries.first() else { return Ok(()) };
-        let now_ms = self.clock.now_ms();
-        let ask = Ask { window: Window::new(now_ms - DAY_MS, now_ms), limit: 1, token: None };
-        let (deadline_ms, meter) = (budget.read_until_ms(0), Arc::clone(meter));
-        let request = PageRequest { meter, ..PageRequest::new(stream, query, ask, deadline_ms) };
-        match self.insights.page(request).await {
-            // A clock that is days ahead makes JumpCloud refuse the question, and tells by how much.
-            Err(_) if self.insights.clock_skew_ms().is_some_and(|skew_ms| skew_ms > DAY_MS) => {
-                Ok(())
+        let mut failed = None;
+        for query in &self.settings.queries {
+            let now_ms = self.clock.now_ms();
+            let ask = Ask { window: Window::new(now_ms - DAY_MS, now_ms), limit: 1, token: None };
+            let (deadline_ms, meter) = (budget.read_until_ms(0), Arc::clone(meter));
+            let request =
+                PageRequest { meter, ..PageRequest::new(stream, query, ask, deadline_ms) };
+            let answer = self.insights.page(request).await.map_err(RunError::from);
+            let has_answered = self.insights.clock_skew_ms().is_some();
+            match answer {
+                Ok(_) => return Ok(()),
+                Err(RunError::Query(_)) if has_answered => return Ok(()),
+                Err(error @ RunError::Query(_)) => failed = Some(error),
+                Err(error) => return Err(error),
             }
-            Err(InsightsError::TooLarge { .. }) if self.insights.clock_skew_ms().is_some() => {
-                Ok(())
-            }
-            answer => answer.map(|_| ()).map_err(RunError::from),
         }
+        failed.map_or(Ok(()), Err)
     }
 }
 

@@ -19,6 +19,7 @@ mod claim;
 mod counts;
 mod decide;
 mod engine;
+mod heads;
 mod pages;
 mod parts;
 mod publish;
@@ -30,6 +31,7 @@ mod run;
 mod slots;
 mod stop;
 mod turn;
+mod turns;
 mod users;
 mod writer;
 

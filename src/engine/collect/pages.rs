@@ -9,7 +9,7 @@ use super::read::ReadAllowance;
 use super::reader::Reader;
 use super::stop::{Progress, Stop};
 use crate::cursor::{Reading, ReadingState};
-use crate::error::RunError;
+use crate::error::{QueryError, RunError};
 use crate::limits::PAGE_AHEAD_BYTES_MAX;
 use crate::page::Ask;
 use crate::ports::{Incoming, InsightsError, PageRequest};
@@ -45,7 +45,7 @@ impl Reader<'_> {
         let window = Window::new(reading.at_ms, reading.window.end_ms);
         let mut walk = Walk::new(window, self.engine.settings.page_limit);
         let mut at_ms = reading.at_ms;
-        self.rows = RowCount::resumed(window::rows_before_resume(&self.writer.cursor.state, kind));
+        self.rows = RowCount::resumed(window::rows_before_resume(&self.state, kind));
         let mut next = self.ask(&walk, reading);
         loop {
             let foreseen = self.foresee(&mut next, &walk, reading, allowance).await;
@@ -60,8 +60,7 @@ impl Reader<'_> {
                     continue;
                 }
                 Err(InsightsError::OutOfTime) if at_ms > reading.at_ms => {
-                    let state = self.reached(kind, reading, at_ms);
-                    self.decide_or_keep(&state).await?;
+                    self.state = self.reached(kind, reading, at_ms);
                     return Ok(Progress::Interrupted);
                 }
                 Err(error) => return self.end_with(kind, reading, at_ms, error.into()).await,
@@ -87,8 +86,8 @@ impl Reader<'_> {
                     return self.end_with(kind, reading, at_ms, error.into()).await;
                 }
                 (Ok(Step::End), _) => {
-                    self.writer.cursor.state = window::query_read(
-                        &self.writer.cursor.state,
+                    self.state = window::query_read(
+                        &self.state,
                         kind,
                         reading.window.end_ms,
                         self.rows.all(),
@@ -96,13 +95,14 @@ impl Reader<'_> {
                     return Ok(Progress::Complete);
                 }
                 (Ok(Step::Next), PageBudget::None) => {
-                    let state = self.reached(kind, reading, at_ms);
-                    self.decide_or_keep(&state).await?;
+                    self.state = self.reached(kind, reading, at_ms);
                     return Ok(Progress::Interrupted);
                 }
                 (Ok(Step::Next), PageBudget::Dense) => {
                     let text = format!("millisecond {at_ms} holds more events than a run can read");
-                    return self.end_with(kind, reading, at_ms, RunError::refused(text)).await;
+                    return self
+                        .end_with(kind, reading, at_ms, RunError::refused_query(text))
+                        .await;
                 }
                 (Ok(Step::Next), PageBudget::ForMore) => {}
             }
@@ -112,10 +112,11 @@ impl Reader<'_> {
 
     /// The reading state after everything before `at_ms` is decided.
     pub(super) fn reached(&self, kind: ReadingKind, reading: &Reading, at_ms: i64) -> ReadingState {
-        window::reached(&self.writer.cursor.state, kind, reading, at_ms, self.rows.before(at_ms))
+        window::reached(&self.state, kind, reading, at_ms, self.rows.before(at_ms))
     }
 
-    /// The reading failed. What came whole is decided all the same.
+    /// The reading failed. What came whole is decided all the same: where only this query failed,
+    /// together with what the others bring.
     async fn end_with(
         &mut self,
         kind: ReadingKind,
@@ -123,8 +124,14 @@ impl Reader<'_> {
         at_ms: i64,
         error: RunError,
     ) -> Result<Progress, Stop> {
-        let state = self.reached(kind, reading, at_ms);
-        self.decide_or_keep(&state).await?;
+        let is_refused = matches!(error, RunError::Query(QueryError::Refused { .. }));
+        // A reading that is refused from its beginning has not begun.
+        if !is_refused || at_ms > reading.at_ms {
+            self.state = self.reached(kind, reading, at_ms);
+        }
+        if !matches!(error, RunError::Query(_)) {
+            self.flush().await?;
+        }
         Err(error.into())
     }
 
@@ -175,7 +182,7 @@ impl Reader<'_> {
             scope: self.stream.scope(),
             query: reading.query.clone(),
             ask: walk.ask(),
-            deadline_ms: self.budget.read_until_ms(self.batch.bytes()),
+            deadline_ms: self.budget.read_until_ms(self.batch.bytes()).min(self.requests_until_ms),
             meter: Arc::clone(&self.meter),
         })
     }

@@ -1,5 +1,5 @@
-//! Read: what a run asks JumpCloud for, and in which order: the head, a comparison of counts, the
-//! full sweep, hours whose counts differ.
+//! Read: what a run asks JumpCloud for, and in which order: the heads, a comparison of counts, the
+//! full sweeps, hours whose counts differ, what is dated ahead.
 
 use std::sync::Arc;
 
@@ -8,12 +8,14 @@ use futures_util::future;
 use super::counts::Counts;
 use super::reader::Reader;
 use super::stop::{Progress, Stop};
-use crate::archive::Batch;
+use super::turns::Turns;
 use crate::cursor::Reading;
-use crate::error::RunError;
+use crate::error::{QueryError, RunError};
 use crate::limits::HOUR_MS;
+use crate::page::Query;
 use crate::ports::InsightsError;
-use crate::read::{Plan, ReadingKind, SweepUrgency, comparison, sweep, window};
+use crate::read::future::future as reading_ahead;
+use crate::read::{ReadingKind, SweepUrgency, comparison, queries, sweep, window};
 use crate::time::Window;
 
 /// The part of a run that one kind of reading may use.
@@ -29,83 +31,184 @@ pub(super) struct ReadAllowance {
 type Counted = Result<Counts, InsightsError>;
 
 impl<'e> Reader<'e> {
-    /// Reads what is due. The sweep has its own share of the run, so that neither starves the
-    /// other.
+    /// Reads what is due. Sweeps have their own share of the run, so that neither they nor the heads
+    /// starve.
     pub(super) async fn read(&mut self) -> Result<Progress, Stop> {
         let engine = self.engine;
-        self.batch = Batch::default();
+        self.begin();
         if self.is_out_of_time() {
             return Ok(Progress::Interrupted);
         }
         engine.measure_clock_skew(self.stream, &self.meter, &self.budget).await?;
+        if window::is_expired(&self.writer.cursor, engine.now_ms()) {
+            return Ok(Progress::Complete);
+        }
+        self.follow_configuration();
         let ahead = self.counts_ahead();
-        let (head, counted) = future::join(self.read_head(), ahead).await;
-        let head = head?;
+        let (turns, counted) = future::join(self.read_heads(), ahead).await;
+        let mut turns = turns?;
         if !self.stream.is_lane() {
             let urgency = self.compare(counted).await?;
-            self.read_again(urgency).await?;
+            self.read_again(urgency, &mut turns).await?;
         }
-        Ok(head)
+        Ok(turns.ended()?)
     }
 
-    /// The head: an interrupted reading first, and then, in the same run, what is new since.
-    async fn read_head(&mut self) -> Result<Progress, Stop> {
+    /// Gives the stream the queries that are configured, as far as they are not refused.
+    fn follow_configuration(&mut self) {
         let settings = &self.engine.settings;
-        loop {
-            let now_ms = self.engine.now_ms();
-            let was_interrupted = self.writer.cursor.state.reading.is_some();
-            let Plan::Read(reading) = window::head(&self.writer.cursor, now_ms, settings) else {
-                return Ok(Progress::Waiting);
-            };
-            match self.read_through(ReadingKind::Head, reading, self.head_share(now_ms)).await? {
-                // A lane's next reading would be of the same range: that is the next run's.
-                Progress::Complete
-                    if was_interrupted
-                        && self.writer.cursor.end_ms.is_none()
-                        && !self.is_out_of_time() => {}
-                progress => return Ok(progress),
-            }
-        }
-    }
-
-    /// All of the run, but for a quarter of the time where a sweep or an hour is due.
-    fn head_share(&self, now_ms: i64) -> ReadAllowance {
-        let settings = &self.engine.settings;
-        let local_ms = self.engine.clock.now_ms();
-        let end_ms = self.budget.read_until_ms(0);
-        let is_more_due = !self.stream.is_lane()
-            && (sweep::sweep(&self.writer.cursor, now_ms, settings, SweepUrgency::Usual).is_some()
-                || comparison::hour(&self.writer.cursor, settings).is_some());
-        let kept_ms = if is_more_due { (end_ms - local_ms).max(0) / 4 } else { 0 };
-        ReadAllowance { until_ms: end_ms - kept_ms, pages: u64::from(settings.pages_per_run) }
-    }
-
-    /// What is left of the run: its time, and the pages the head left, but at least a quarter of
-    /// them.
-    fn rest_share(&self) -> ReadAllowance {
-        let pages = u64::from(self.engine.settings.pages_per_run);
-        let own = self.report.pages + (pages / 4).max(1);
-        ReadAllowance { until_ms: self.budget.read_until_ms(0), pages: own.max(pages) }
-    }
-
-    /// The full sweep and the hours that are due.
-    async fn read_again(&mut self, urgency: SweepUrgency) -> Result<Progress, Stop> {
-        let settings = &self.engine.settings;
-        let share = self.rest_share();
         let now_ms = self.engine.now_ms();
-        if let Some(reading) = sweep::sweep(&self.writer.cursor, now_ms, settings, urgency) {
-            let progress = self.read_through(ReadingKind::Sweep, reading, share).await?;
-            if progress != Progress::Complete {
-                return Ok(progress);
+        queries::configure(&mut self.state, &self.writer.cursor, settings, now_ms);
+        queries::join(&mut self.state, &settings.queries);
+        if self.state != self.writer.cursor.state {
+            self.writer.keep_state(&self.state);
+        }
+    }
+
+    /// An equal share, for one of `left` readings, of the time until `until_ms` and of the pages that
+    /// are left of `pages`; a page at least.
+    pub(super) fn share(&self, until_ms: i64, pages: u64, left: usize) -> ReadAllowance {
+        let (now_ms, used) = (self.engine.clock.now_ms(), self.report.pages);
+        let left = u32::try_from(left).unwrap_or(u32::MAX).max(1);
+        ReadAllowance {
+            until_ms: now_ms + (until_ms - now_ms).max(0) / i64::from(left),
+            pages: used + (pages.saturating_sub(used) / u64::from(left)).max(1),
+        }
+    }
+
+    /// Whether there is any time until `until_ms` and any page of `pages`.
+    pub(super) fn has_more(&self, until_ms: i64, pages: u64) -> bool {
+        self.engine.clock.now_ms() < until_ms && self.report.pages < pages
+    }
+
+    pub(super) fn pages_per_run(&self) -> u64 {
+        u64::from(self.engine.settings.pages_per_run)
+    }
+
+    /// Until when the heads are read, on the local clock: all of the run, but for a quarter of the
+    /// time where anything else is due.
+    pub(super) fn heads_until_ms(&self) -> i64 {
+        let settings = &self.engine.settings;
+        let (cursor, now_ms) = (&self.writer.cursor, self.engine.now_ms());
+        let is_swept = |query| sweep::sweep(cursor, query, now_ms, settings, SweepUrgency::Usual);
+        let is_more_due = !self.stream.is_lane()
+            && (cursor.state.accepted().any(|query| is_swept(query).is_some())
+                || self.is_more_than_sweeps_due());
+        self.until_ms(is_more_due)
+    }
+
+    /// The end of the time for reading, on the local clock, or a quarter of what is left before it.
+    fn until_ms(&self, is_more_due: bool) -> i64 {
+        let end_ms = self.budget.read_until_ms(0);
+        let left_ms = (end_ms - self.engine.clock.now_ms()).max(0);
+        end_ms - if is_more_due { left_ms / 4 } else { 0 }
+    }
+
+    fn is_more_than_sweeps_due(&self) -> bool {
+        let (cursor, settings) = (&self.writer.cursor, &self.engine.settings);
+        let names: Vec<Query> = cursor.state.accepted().map(|query| query.names.clone()).collect();
+        comparison::hour(cursor).is_some()
+            || reading_ahead(cursor, self.engine.now_ms(), settings, &names).is_some()
+    }
+
+    /// The queries that are not refused and have not failed in this run, in an order that stays.
+    fn readable(&self, turns: &Turns) -> Vec<Query> {
+        let names = self.state.accepted().map(|query| query.names.clone());
+        names.filter(|names| !turns.has_failed(names)).collect()
+    }
+
+    /// The full sweeps, the hours and the reading ahead that are due: with the time that is left, and
+    /// the pages that the heads left, but at least a quarter of them.
+    async fn read_again(&mut self, urgency: SweepUrgency, turns: &mut Turns) -> Result<(), Stop> {
+        let pages = self.pages_per_run();
+        let pages = pages.max(self.report.pages + (pages / 4).max(1));
+        self.read_sweeps(urgency, pages, turns).await?;
+        self.read_hours(pages, turns).await?;
+        self.read_ahead(pages, turns).await
+    }
+
+    async fn read_sweeps(
+        &mut self,
+        urgency: SweepUrgency,
+        pages: u64,
+        turns: &mut Turns,
+    ) -> Result<(), Stop> {
+        let (cursor, settings) = (&self.writer.cursor, &self.engine.settings);
+        let (now_ms, until_ms) =
+            (self.engine.now_ms(), self.until_ms(self.is_more_than_sweeps_due()));
+        let readable = self.readable(turns);
+        let in_turn = queries::turns(&self.state).into_iter().filter(|q| readable.contains(q));
+        let due = in_turn.filter_map(|names| {
+            sweep::sweep(cursor, self.state.query(&names)?, now_ms, settings, urgency)
+        });
+        let due: Vec<Reading> = due.collect();
+        let count = due.len();
+        for (done, mut reading) in due.into_iter().enumerate() {
+            let allowance = self.share(until_ms, pages, count - done);
+            let swept = self.read_through(ReadingKind::Sweep, &mut reading, &[], allowance).await;
+            self.unless_failed(swept, &reading, turns)?;
+        }
+        self.flush().await
+    }
+
+    async fn read_hours(&mut self, pages: u64, turns: &mut Turns) -> Result<(), Stop> {
+        let allowance = self.share(self.budget.read_until_ms(0), pages, 1);
+        while let Some((hour, mut reading)) = comparison::hour(&self.writer.cursor) {
+            let queries = self.readable(turns);
+            // An hour is read through every query that was counted, or it would seem a gap.
+            if self.is_out_of_time() || queries.len() < self.state.accepted().count() {
+                break;
+            }
+            let read = self.read_through(hour, &mut reading, &queries, allowance).await;
+            let progress = self.unless_failed(read, &reading, turns)?;
+            self.flush().await?;
+            if progress != Some(Progress::Complete) {
+                break;
             }
         }
-        while let Some((hour, reading)) = comparison::hour(&self.writer.cursor, settings) {
-            let progress = self.read_through(hour, reading, share).await?;
-            if progress != Progress::Complete {
-                return Ok(progress);
+        Ok(())
+    }
+
+    /// What is dated ahead, of every query that can be read.
+    async fn read_ahead(&mut self, pages: u64, turns: &mut Turns) -> Result<(), Stop> {
+        let (now_ms, settings) = (self.engine.now_ms(), &self.engine.settings);
+        loop {
+            let queries = self.readable(turns);
+            let reading = reading_ahead(&self.writer.cursor, now_ms, settings, &queries);
+            let Some(mut reading) = reading.filter(|_| !self.is_out_of_time()) else { break };
+            let allowance = self.share(self.budget.read_until_ms(0), pages, 1);
+            let read =
+                self.read_through(ReadingKind::Future, &mut reading, &queries, allowance).await;
+            let progress = self.unless_failed(read, &reading, turns)?;
+            self.flush().await?;
+            if progress.is_some() {
+                break;
             }
         }
-        Ok(Progress::Complete)
+        Ok(())
+    }
+
+    /// How a reading ended; none if its query failed, which is noted and ends no other's.
+    fn unless_failed(
+        &mut self,
+        ended: Result<Progress, Stop>,
+        reading: &Reading,
+        turns: &mut Turns,
+    ) -> Result<Option<Progress>, Stop> {
+        match ended {
+            Ok(progress) => Ok(Some(progress)),
+            // That the run has no time left is no failure of the query's.
+            Err(Stop::Failed(RunError::Query(QueryError::Unavailable(_))))
+                if self.is_out_of_time() =>
+            {
+                Ok(Some(Progress::Interrupted))
+            }
+            Err(Stop::Failed(RunError::Query(error))) => {
+                self.fail_query(reading.query.clone(), error, turns);
+                Ok(None)
+            }
+            Err(stop) => Err(stop),
+        }
     }
 
     /// Requests hourly counts while the head is being read, if they are to be compared afterwards.
@@ -115,9 +218,11 @@ impl<'e> Reader<'e> {
         let now_ms = self.engine.now_ms();
         let mut read = self.writer.cursor.clone();
         let is_wanted = self.is_comparison_due(now_ms)
-            && read.state.reading.is_none()
+            && read.state.accepted().all(|query| query.reading.is_none())
             && !self.stream.is_lane();
-        read.state.read_to_ms = now_ms - self.engine.settings.settle_lag_ms;
+        for query in &mut read.state.queries {
+            query.read_to_ms = now_ms - self.engine.settings.settle_lag_ms;
+        }
         let range = comparison::comparable(&read, &self.engine.settings).filter(|_| is_wanted);
         let counted = range.map(|range| self.counted(range));
         async { Some(counted?.await) }
@@ -126,7 +231,8 @@ impl<'e> Reader<'e> {
     fn counted(&self, hours: Window) -> impl Future<Output = Counted> + use<'e> {
         let (engine, stream, meter) = (self.engine, self.stream, Arc::clone(&self.meter));
         let deadline_ms = self.budget.read_until_ms(0);
-        async move { engine.counted(stream, hours, deadline_ms, &meter).await }
+        let queries: Vec<Query> = self.state.accepted().map(|query| query.names.clone()).collect();
+        async move { engine.counted_by(&queries, stream, hours, deadline_ms, &meter).await }
     }
 
     fn is_comparison_due(&self, now_ms: i64) -> bool {
@@ -162,54 +268,56 @@ impl<'e> Reader<'e> {
         let ours = self.engine.indexed(self.stream, self.writer.cursor.seq, hours.start_ms).await?;
         let compared = comparison::compare(&self.writer.cursor, now_ms, settings, &theirs, &ours);
         self.writer.keep_state(&compared.state);
+        self.state = self.writer.cursor.state.clone();
         Ok(compared.urgency)
     }
 
     /// Reads the hours that begin at `hours_ms` again, cut at the origin, and reads nothing else.
     pub(super) async fn repair(&mut self, hours_ms: &[i64]) -> Result<Progress, Stop> {
-        self.batch = Batch::default();
+        self.begin();
         self.engine.measure_clock_skew(self.stream, &self.meter, &self.budget).await?;
+        self.follow_configuration();
         let share = ReadAllowance { until_ms: self.budget.read_until_ms(0), pages: u64::MAX };
+        let queries = self.readable(&Turns::default());
         for &from_ms in hours_ms {
             let started_ms = self.engine.now_ms();
-            let Some(query) = self.engine.settings.queries.first().cloned() else { break };
-            let end_ms = (from_ms + HOUR_MS).min(self.writer.cursor.state.read_to_ms);
+            let Some(query) = queries.first().cloned() else { break };
+            let end_ms = (from_ms + HOUR_MS).min(self.state.read_to_ms());
             let window = Window::new(from_ms, end_ms);
-            let reading = Reading { window, started_ms, query, at_ms: from_ms, limit: None };
-            match self.read_through(ReadingKind::Hour(from_ms), reading, share).await? {
-                Progress::Complete => {}
-                progress => return Ok(progress),
+            let mut reading = Reading { window, started_ms, query, at_ms: from_ms, limit: None };
+            let progress = self
+                .read_through(ReadingKind::Hour(from_ms), &mut reading, &queries, share)
+                .await?;
+            self.flush().await?;
+            if progress != Progress::Complete {
+                return Ok(progress);
             }
         }
         Ok(Progress::Complete)
     }
 
-    /// Reads every query of a window, one after the other.
-    async fn read_through(
+    /// Reads a window through the query that the reading is in and those behind it in `queries`.
+    pub(super) async fn read_through(
         &mut self,
         kind: ReadingKind,
-        mut reading: Reading,
+        reading: &mut Reading,
+        queries: &[Query],
         share: ReadAllowance,
     ) -> Result<Progress, Stop> {
         loop {
             if reading.at_ms < reading.window.end_ms {
-                let progress = self.read_query(kind, &mut reading, share).await?;
+                let progress = self.read_query(kind, reading, share).await?;
                 if progress != Progress::Complete {
                     return Ok(progress);
                 }
             }
-            match window::next_query(&reading, &self.engine.settings.queries) {
-                Some(next) => reading = next,
-                None => {
-                    let state = window::completed(&self.writer.cursor.state, kind, &reading);
-                    self.decide_or_keep(&state).await?;
-                    return Ok(Progress::Complete);
-                }
-            }
+            let Some(next) = window::next_query(reading, queries) else {
+                self.state = window::completed(&self.state, kind, reading);
+                return Ok(Progress::Complete);
+            };
+            *reading = next;
             if self.report.pages >= share.pages {
-                let state =
-                    window::reached(&self.writer.cursor.state, kind, &reading, reading.at_ms, 0);
-                self.decide_or_keep(&state).await?;
+                self.state = window::reached(&self.state, kind, reading, reading.at_ms, 0);
                 return Ok(Progress::Interrupted);
             }
         }

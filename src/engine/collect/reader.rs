@@ -20,7 +20,13 @@ pub(super) struct Reader<'e> {
     pub(super) stream: &'e StreamId,
     pub(super) writer: Writer<'e>,
     pub(super) budget: Budget,
+    /// Requests end here at the latest, on the local clock: a query that is not answered leaves time
+    /// for the others.
+    pub(super) requests_until_ms: i64,
     pub(super) batch: Batch,
+    /// Where reading is once the batch is decided. It goes ahead of the writer's cursor as long as
+    /// the batch holds anything.
+    pub(super) state: ReadingState,
     /// What the batch holds.
     pub(super) tally: Tally,
     /// Rows of the query that is read.
@@ -32,13 +38,15 @@ pub(super) struct Reader<'e> {
 impl<'e> Reader<'e> {
     /// Creates a reader with an empty batch.
     pub(super) fn new(writer: Writer<'e>, budget: Budget, meter: Arc<Meter>) -> Self {
-        let (engine, stream) = (writer.engine, writer.stream);
+        let (engine, stream, state) = (writer.engine, writer.stream, writer.cursor.state.clone());
         Self {
             engine,
             stream,
             writer,
             budget,
+            requests_until_ms: i64::MAX,
             batch: Batch::default(),
+            state,
             tally: Tally::default(),
             rows: RowCount::default(),
             meter,
@@ -46,12 +54,26 @@ impl<'e> Reader<'e> {
         }
     }
 
+    /// Begins from where the cursor is, with nothing held.
+    pub(super) fn begin(&mut self) {
+        self.batch = Batch::default();
+        self.tally = Tally::default();
+        self.state = self.writer.cursor.state.clone();
+    }
+
     /// Decides the batch together with `state`; it is empty then, whatever came of it.
     pub(super) async fn decide(&mut self, state: &ReadingState) -> Result<(), Stop> {
         let tally = std::mem::take(&mut self.tally);
         self.writer.decide(&mut self.batch, state).await?;
         self.report.tally.add(&tally);
+        self.state = self.writer.cursor.state.clone();
         Ok(())
+    }
+
+    /// Decides what is held together with where reading is, that is with the states of all queries.
+    pub(super) async fn flush(&mut self) -> Result<(), Stop> {
+        let state = self.state.clone();
+        self.decide_or_keep(&state).await
     }
 
     /// Decides what is held together with `state`. Without anything new no entry is needed, but
@@ -60,6 +82,7 @@ impl<'e> Reader<'e> {
         let entry_age_ms = self.engine.now_ms() - state.last_entry_ms;
         if self.batch.is_empty() && entry_age_ms < ENTRY_INTERVAL_MS_MAX {
             self.writer.keep_state(state);
+            self.state = self.writer.cursor.state.clone();
             return Ok(());
         }
         self.decide(state).await

@@ -28,3 +28,14 @@ pub(super) enum Progress {
     /// Nothing can be requested yet.
     Waiting,
 }
+
+impl Progress {
+    /// That of two queries: what is left of one is left of both, and only both can be waiting.
+    pub(super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Interrupted, _) | (_, Self::Interrupted) => Self::Interrupted,
+            (Self::Waiting, Self::Waiting) => Self::Waiting,
+            _ => Self::Complete,
+        }
+    }
+}

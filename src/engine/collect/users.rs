@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::reader::Reader;
 use super::stop::{Progress, Stop};
-use crate::archive::{Addition, Batch, NewEvent, NewLine, Output, quarantine_line};
+use crate::archive::{Addition, NewEvent, NewLine, Output, quarantine_line};
 use crate::cursor::ReadingState;
 use crate::identity::{Identity, Slot};
 use crate::page::{Row, RowKind};
@@ -21,7 +21,7 @@ impl Reader<'_> {
     /// Reads what is due of the day's snapshot. At the end its completion record is decided in an
     /// entry of its own, so that it is published after all parts.
     pub(super) async fn snapshot(&mut self) -> Result<Progress, Stop> {
-        self.batch = Batch::default();
+        self.begin();
         let Some(mut snapshot) = self.due_snapshot() else { return Ok(Progress::Waiting) };
         let mut is_first = self.engine.insights.clock_skew_ms().is_none();
         while snapshot.ended.is_none() {

@@ -252,7 +252,7 @@ mod tests {
 
     fn born() -> Item {
         let mut item = Item::new();
-        cursor(ReadingState::at_birth(1_000, 3_000)).create().apply(&mut item);
+        cursor(ReadingState::at_birth(1_000, 3_000, &[])).create().apply(&mut item);
         item
     }
 

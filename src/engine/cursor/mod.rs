@@ -5,11 +5,13 @@
 pub mod attribute;
 pub mod item;
 pub mod lease;
+pub mod query;
 pub mod state;
 
 pub use self::item::{Condition, Item, Items, Unreadable, Update, Value, number, text};
 pub use self::lease::{LeaseToken, Release, RunResult};
-pub use self::state::{Hour, PageLimit, Reading, ReadingState};
+pub use self::query::{PageLimit, QueryProgress, Reading, Refusal};
+pub use self::state::{Future, Hour, ReadingState};
 
 use crate::cursor::attribute::SCHEMA_VERSION;
 use crate::cursor::state::optional;
@@ -27,6 +29,8 @@ pub struct Cursor {
     pub origin_ms: i64,
     /// Event time at which a lane ends, exclusive, UTC milliseconds; `None` for every other stream.
     pub end_ms: Option<i64>,
+    /// When it was created.
+    pub born_ms: i64,
     /// Where its reading stands.
     pub state: ReadingState,
 }
@@ -58,6 +62,7 @@ impl Cursor {
             head_hash: text(item, attribute::HEAD_HASH)?.to_owned(),
             origin_ms: number(item, attribute::ORIGIN_MS)?,
             end_ms: optional(item, attribute::END_MS)?,
+            born_ms: number(item, attribute::BORN_MS)?,
             state: ReadingState::read(item)?,
         })
     }
@@ -74,6 +79,7 @@ impl Cursor {
                 (attribute::SEQ, seq_value(self.seq)),
                 (attribute::HEAD_HASH, Value::S(self.head_hash.clone())),
                 (attribute::ORIGIN_MS, Value::N(self.origin_ms)),
+                (attribute::BORN_MS, Value::N(self.born_ms)),
             ],
             ..Update::default()
         };
@@ -139,7 +145,7 @@ fn seq_value(seq: u64) -> Value {
 #[expect(clippy::unwrap_used, reason = "tests")]
 pub(crate) mod tests {
     use super::*;
-    use crate::cursor::{PageLimit, Reading, lease};
+    use crate::cursor::lease;
     use crate::time::Window;
     use crate::users::Snapshot;
 
@@ -150,6 +156,7 @@ pub(crate) mod tests {
             head_hash: String::new(),
             origin_ms: 0,
             end_ms: None,
+            born_ms: 0,
             state,
         }
     }
@@ -161,17 +168,34 @@ pub(crate) mod tests {
             head_hash: "ff".to_owned(),
             origin_ms: 1_000,
             end_ms: Some(9_000),
+            born_ms: 3_000,
             state: ReadingState {
-                reading: Some(Reading {
-                    window: Window::new(1_000, 5_000),
-                    started_ms: 6_000,
-                    query: vec!["all".to_owned()],
-                    at_ms: 2_000,
-                    limit: Some(PageLimit { rows: 5_000, failed: 1 }),
-                }),
-                ..ReadingState::at_birth(1_000, 3_000)
+                queries: vec![
+                    QueryProgress { reading: Some(reading()), ..query("all") },
+                    QueryProgress { refused: Some(refusal()), ..query("pam") },
+                ],
+                future: Some(Future { started_ms: 4_000, reading: Some(reading()) }),
+                ..ReadingState::at_birth(1_000, 3_000, &[])
             },
         }
+    }
+
+    fn query(name: &str) -> QueryProgress {
+        QueryProgress::new(vec![name.to_owned()], 1_000, 3_000)
+    }
+
+    fn reading() -> Reading {
+        Reading {
+            window: Window::new(1_000, 5_000),
+            started_ms: 6_000,
+            query: vec!["all".to_owned()],
+            at_ms: 2_000,
+            limit: Some(PageLimit { rows: 5_000, failed: 1 }),
+        }
+    }
+
+    fn refusal() -> Refusal {
+        Refusal { since_ms: 5_000, reason: "it is not known".to_owned() }
     }
 
     fn born() -> Item {
@@ -208,12 +232,12 @@ pub(crate) mod tests {
     #[test]
     fn advancing_needs_the_seq_and_never_lowers_the_frontier() {
         let mut item = born();
-        let state = ReadingState { frontier_ms: 500, reading: None, ..cursor().state };
+        let state = ReadingState { frontier_ms: 500, future: None, ..cursor().state };
         let advance = cursor().advance("aa", &state);
         assert!(advance.allows(&item));
         advance.apply(&mut item);
         assert_eq!((seq(&item), number(&item, "frontier_ms")), (Some(5), Ok(1_000)));
-        assert!(!item.contains_key("reading"));
+        assert!(!item.contains_key("future"));
         assert!(!advance.allows(&item));
     }
 

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cursor::query::{QueryProgress, Reading};
 use crate::cursor::{Item, Unreadable, Update, Value, attribute, number, text};
 use crate::json;
-use crate::time::Window;
+use crate::page::Query;
 use crate::users::Snapshot;
 
 /// What a stream has read, and the readings that are unfinished. Times are UTC milliseconds.
@@ -12,51 +13,24 @@ use crate::users::Snapshot;
 pub struct ReadingState {
     /// F: event time up to which the furthest query of the head has read.
     pub frontier_ms: i64,
-    /// T: when the last complete head reading began.
-    pub read_at_ms: i64,
-    /// E: where it ended, exclusive.
-    pub read_to_ms: i64,
-    /// The head reading under way.
-    pub reading: Option<Reading>,
-    /// M: when the last full sweep began; at first, the birth.
-    pub sweep_mark_ms: i64,
-    /// The full sweep under way.
-    pub sweep: Option<Reading>,
+    /// The stream's queries, each with its own progress.
+    pub queries: Vec<QueryProgress>,
+    /// When names changed or a refusal ended for the last time: counts of hours before are not
+    /// those of the queries as they are now. None if that never happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queries_changed_ms: Option<i64>,
     /// When hourly counts were last compared.
     pub compared_at_ms: Option<i64>,
     /// Hours whose counts differed, with the result of reading them again.
     pub hours: Vec<Hour>,
+    /// The reading of what is dated ahead; none before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub future: Option<Future>,
     /// When the last entry was decided; at first, the birth.
     pub last_entry_ms: i64,
     /// The last snapshot that was begun; only a stream of users has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Snapshot>,
-}
-
-/// A reading that several runs may share.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reading {
-    /// What is read.
-    #[serde(flatten)]
-    pub window: Window,
-    /// When the reading began.
-    pub started_ms: i64,
-    /// The service list of the query it is in.
-    pub query: Vec<String>,
-    /// Where it goes on.
-    pub at_ms: i64,
-    /// How many rows it asks for at once, where that is not the configured number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<PageLimit>,
-}
-
-/// The page size of a reading that met a page which could not be fetched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PageLimit {
-    /// Rows asked for at once.
-    pub rows: u32,
-    /// Tries at this size that have failed since the last page.
-    pub failed: u32,
 }
 
 /// An hour whose counts differed.
@@ -75,6 +49,15 @@ pub struct Hour {
     pub reading: Option<Reading>,
 }
 
+/// A reading of events that are dated ahead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Future {
+    /// When the last one began.
+    pub started_ms: i64,
+    /// The one under way; none once it is complete.
+    pub reading: Option<Reading>,
+}
+
 impl Hour {
     /// Whether JumpCloud counts more events than it sends, which only JumpCloud can explain.
     #[must_use]
@@ -84,21 +67,56 @@ impl Hour {
 }
 
 impl ReadingState {
-    /// The state of a stream that was just born.
+    /// The state of a stream that was just created, with the queries that are configured.
     #[must_use]
-    pub fn at_birth(origin_ms: i64, born_ms: i64) -> Self {
+    pub fn at_birth(origin_ms: i64, born_ms: i64, queries: &[Query]) -> Self {
+        let query = |names: &Query| QueryProgress::new(names.clone(), origin_ms, born_ms);
         Self {
             frontier_ms: origin_ms,
-            read_at_ms: origin_ms,
-            read_to_ms: origin_ms,
-            reading: None,
-            sweep_mark_ms: born_ms,
-            sweep: None,
+            queries: queries.iter().map(query).collect(),
+            queries_changed_ms: None,
             compared_at_ms: None,
             hours: Vec::new(),
+            future: None,
             last_entry_ms: born_ms,
             snapshot: None,
         }
+    }
+
+    /// The query with these names.
+    #[must_use]
+    pub fn query(&self, names: &[String]) -> Option<&QueryProgress> {
+        self.queries.iter().find(|query| query.names == names)
+    }
+
+    /// The same, to be changed.
+    pub fn query_mut(&mut self, names: &[String]) -> Option<&mut QueryProgress> {
+        self.queries.iter_mut().find(|query| query.names == names)
+    }
+
+    /// The queries that are not refused.
+    pub fn accepted(&self) -> impl Iterator<Item = &QueryProgress> {
+        self.queries.iter().filter(|query| query.refused.is_none())
+    }
+
+    /// Event time up to which every query that is not refused has been read for good; of a stream
+    /// all of whose queries are refused, every query.
+    #[must_use]
+    pub fn read_to_ms(&self) -> i64 {
+        self.least(|query| query.read_to_ms)
+    }
+
+    /// Event time up to which the query furthest behind has read, of those that are not refused.
+    #[must_use]
+    pub fn position_ms(&self) -> i64 {
+        self.least(QueryProgress::position_ms)
+    }
+
+    /// The least of the queries that are not refused, or of all where all are; the frontier of a
+    /// stream that has none.
+    fn least(&self, of: impl Fn(&QueryProgress) -> i64) -> i64 {
+        let accepted = self.accepted().map(&of).min();
+        accepted.or_else(|| self.queries.iter().map(&of).min()).unwrap_or(self.frontier_ms)
     }
 
     /// Hours in which JumpCloud counts more events than it sends.
@@ -111,31 +129,27 @@ impl ReadingState {
     pub(crate) fn write(&self, update: &mut Update) {
         let numbers = [
             (attribute::FRONTIER_MS, Some(self.frontier_ms)),
-            (attribute::READ_AT_MS, Some(self.read_at_ms)),
-            (attribute::READ_TO_MS, Some(self.read_to_ms)),
-            (attribute::SWEEP_MARK_MS, Some(self.sweep_mark_ms)),
+            (attribute::QUERIES_CHANGED_MS, self.queries_changed_ms),
             (attribute::COMPARED_AT_MS, self.compared_at_ms),
             (attribute::LAST_ENTRY_MS, Some(self.last_entry_ms)),
         ];
         for (name, value) in numbers {
             update.put(name, value.map(Value::N));
         }
-        update.put(attribute::READING, self.reading.as_ref().map(as_json));
-        update.put(attribute::SWEEP, self.sweep.as_ref().map(as_json));
+        update.put(attribute::QUERIES, Some(as_json(&self.queries)));
         update.put(attribute::HOURS, (!self.hours.is_empty()).then(|| as_json(&self.hours)));
+        update.put(attribute::FUTURE, self.future.as_ref().map(as_json));
         update.put(attribute::SNAPSHOT, self.snapshot.as_ref().map(as_json));
     }
 
     pub(crate) fn read(item: &Item) -> Result<Self, Unreadable> {
         Ok(Self {
             frontier_ms: number(item, attribute::FRONTIER_MS)?,
-            read_at_ms: number(item, attribute::READ_AT_MS)?,
-            read_to_ms: number(item, attribute::READ_TO_MS)?,
-            reading: from_json(item, attribute::READING)?,
-            sweep_mark_ms: number(item, attribute::SWEEP_MARK_MS)?,
-            sweep: from_json(item, attribute::SWEEP)?,
+            queries: from_json(item, attribute::QUERIES)?.ok_or(Unreadable(attribute::QUERIES))?,
+            queries_changed_ms: optional(item, attribute::QUERIES_CHANGED_MS)?,
             compared_at_ms: optional(item, attribute::COMPARED_AT_MS)?,
             hours: from_json(item, attribute::HOURS)?.unwrap_or_default(),
+            future: from_json(item, attribute::FUTURE)?,
             last_entry_ms: number(item, attribute::LAST_ENTRY_MS)?,
             snapshot: from_json(item, attribute::SNAPSHOT)?,
         })

@@ -11,10 +11,22 @@ pub enum InsightsError {
     /// JumpCloud refuses the credential (401), or the secret contains none that can be used.
     #[error(transparent)]
     Credential(Cause),
-    /// It refuses what is asked for: 400, 402, 403, 404, a redirect. The message is in plain words.
+    /// It refuses what this query asks for: 400, 402, 403, 404. The message is in plain words.
+    #[error("{cause}")]
+    Refused {
+        /// The status of its answer.
+        status: u16,
+        /// What it said.
+        #[source]
+        cause: Cause,
+    },
+    /// It redirects to another address, which is not followed: all queries fail the same way.
     #[error(transparent)]
-    Refused(Cause),
-    /// It may answer next time: 429, 5xx, a broken answer, no answer.
+    Redirected(Cause),
+    /// It asks to wait longer than the request may take (429 or `Retry-After`): with every query.
+    #[error(transparent)]
+    Throttled(Cause),
+    /// It may answer next time: 5xx, a broken answer, no answer.
     #[error(transparent)]
     Unavailable(Cause),
     /// The request's deadline came first.

@@ -11,17 +11,13 @@ use crate::time::{self, Window};
 
 /// The hour whose re-reading is to be resumed or begun, if there is one.
 #[must_use]
-pub fn hour(cursor: &Cursor, settings: &Settings) -> Option<(ReadingKind, Reading)> {
+pub fn hour(cursor: &Cursor) -> Option<(ReadingKind, Reading)> {
     cursor.state.hours.iter().find_map(|hour| {
         let reading = hour.reading.clone()?;
-        let first = settings.queries.first()?;
-        let is_kept = settings.queries.contains(&reading.query);
-        let anew = Reading {
-            query: first.clone(),
-            at_ms: reading.window.start_ms,
-            limit: None,
-            ..reading.clone()
-        };
+        let first = cursor.state.accepted().next()?.names.clone();
+        let is_kept = cursor.state.accepted().any(|query| query.names == reading.query);
+        let at_ms = reading.window.start_ms;
+        let anew = Reading { query: first, at_ms, limit: None, ..reading.clone() };
         Some((ReadingKind::Hour(hour.start_ms), if is_kept { reading } else { anew }))
     })
 }
@@ -40,10 +36,16 @@ pub struct Compared {
 #[must_use]
 pub fn comparable(cursor: &Cursor, settings: &Settings) -> Option<Window> {
     let hours = Window::new(
-        time::ceil_hour_ms(sweep_from_ms(cursor, settings)),
-        time::floor_hour_ms(cursor.state.read_to_ms - settings.overlap_ms),
+        time::ceil_hour_ms(from_ms(cursor, settings)),
+        time::floor_hour_ms(cursor.state.read_to_ms() - settings.overlap_ms),
     );
     (!hours.is_empty()).then_some(hours)
+}
+
+/// The latest start of a full sweep of any query, and not before names changed or a refusal ended.
+fn from_ms(cursor: &Cursor, settings: &Settings) -> i64 {
+    let starts = cursor.state.accepted().map(|query| sweep_from_ms(cursor, query, settings));
+    starts.chain(cursor.state.queries_changed_ms).max().unwrap_or(cursor.origin_ms)
 }
 
 /// Takes JumpCloud's counts (the largest of any query, by the hour's first millisecond) and the
@@ -57,7 +59,7 @@ pub fn compare(
     ours: &BTreeMap<i64, i64>,
 ) -> Compared {
     let mut state = ReadingState { compared_at_ms: Some(now_ms), ..cursor.state.clone() };
-    let from_ms = sweep_from_ms(cursor, settings);
+    let from_ms = from_ms(cursor, settings);
     state.hours.retain(|hour| hour.start_ms >= from_ms);
     let mut urgency = SweepUrgency::Usual;
     for (&hour_ms, &counted) in theirs {
@@ -68,11 +70,11 @@ pub fn compare(
         if known.is_some_and(|at| state.hours[at].counted == counted) {
             continue;
         }
-        let Some(query) = settings.queries.first() else { continue };
+        let Some(query) = cursor.state.accepted().next() else { continue };
         let reading = Reading {
             window: Window::new(hour_ms, hour_ms + HOUR_MS),
             started_ms: now_ms,
-            query: query.clone(),
+            query: query.names.clone(),
             at_ms: hour_ms,
             limit: None,
         };
@@ -115,9 +117,7 @@ mod tests {
         );
         assert_eq!(compared.urgency, SweepUrgency::Usual);
         cursor.state = compared.state;
-        let Some((kind, reading)) = hour(&cursor, &settings()) else {
-            unreachable!("one hour differs")
-        };
+        let Some((kind, reading)) = hour(&cursor) else { unreachable!("one hour differs") };
         assert_eq!((kind, reading.window.end_ms), (ReadingKind::Hour(50 * HOUR_MS), 51 * HOUR_MS));
 
         cursor.state = reached(&cursor.state, kind, &reading, reading.window.start_ms + 5, 2);

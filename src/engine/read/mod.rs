@@ -1,10 +1,12 @@
-//! What to ask JumpCloud for: windows, sweeps, paging, places of rows, and how much time there is. Pure.
+//! What to ask JumpCloud for: windows, sweeps, paging, positions of rows, and how much time there is. Pure.
 
 pub mod budget;
 pub mod comparison;
+pub mod future;
 pub mod page_size;
 pub mod paging;
 pub mod position;
+pub mod queries;
 pub mod rows;
 pub mod sweep;
 pub mod window;

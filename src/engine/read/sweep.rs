@@ -1,29 +1,28 @@
-//! What to read again: the full sweep of the late horizon.
+//! What to read again: the full sweep of the late horizon, query by query.
 
-use crate::cursor::{Cursor, Reading};
+use crate::cursor::{Cursor, QueryProgress, Reading};
+use crate::read::window::{cut, earliest_ms};
 use crate::settings::Settings;
 use crate::time::Window;
 
-/// The full sweep to begin or to go on with, if one is due.
+/// The full sweep of a query to begin or to resume, if one is due.
 ///
-/// It covers `[M - late_horizon, F)`, cut at the origin; never from now: after an outage that would
-/// lose late events. One whose `from` is later than that begins again. It is due every half late
-/// horizon, and every `SWEEP_EVERY` while counts cannot be compared.
+/// It covers `[M - late_horizon, max(E, at))` of the query, cut at the earliest time that may be
+/// read; never from now: after an outage that would lose late events. One that begins later than
+/// that begins again. It is due every half late horizon, every `SWEEP_EVERY` while counts cannot be
+/// compared, and at once where the query has not read what lies before its names were added.
 #[must_use]
 pub fn sweep(
     cursor: &Cursor,
+    query: &QueryProgress,
     now_ms: i64,
     settings: &Settings,
     urgency: SweepUrgency,
 ) -> Option<Reading> {
-    let state = &cursor.state;
-    let from_ms = sweep_from_ms(cursor, settings);
-    let kept = state
-        .sweep
-        .as_ref()
-        .filter(|s| settings.queries.contains(&s.query) && s.window.start_ms <= from_ms);
-    if let Some(sweep) = kept {
-        return Some(sweep.clone());
+    let earliest_ms = earliest_ms(cursor, now_ms);
+    let from_ms = sweep_from_ms(cursor, query, settings).max(earliest_ms);
+    if let Some(kept) = query.sweep.as_ref().filter(|kept| kept.window.start_ms <= from_ms) {
+        return Some(cut(kept, &query.names, earliest_ms));
     }
     let half_ms = settings.late_horizon_ms / 2;
     let every_ms = match urgency {
@@ -31,10 +30,16 @@ pub fn sweep(
         SweepUrgency::Often => half_ms.min(settings.sweep_every_ms),
         SweepUrgency::Now => i64::MIN,
     };
-    let is_due = state.sweep.is_some() || now_ms - state.sweep_mark_ms >= every_ms;
-    let query = settings.queries.first().filter(|_| is_due)?.clone();
-    let window = Window::new(from_ms, state.frontier_ms);
-    Some(Reading { window, started_ms: now_ms, query, at_ms: from_ms, limit: None })
+    let is_due = query.sweep.is_some()
+        || query.unread_before_ms.is_some()
+        || now_ms - query.sweep_mark_ms >= every_ms;
+    is_due.then(|| Reading {
+        window: Window::new(from_ms, query.position_ms()),
+        started_ms: now_ms,
+        query: query.names.clone(),
+        at_ms: from_ms,
+        limit: None,
+    })
 }
 
 /// How soon a full sweep is due.
@@ -48,10 +53,10 @@ pub enum SweepUrgency {
     Now,
 }
 
-/// Where a full sweep must begin.
+/// Where a full sweep of a query must begin.
 #[must_use]
-pub fn sweep_from_ms(cursor: &Cursor, settings: &Settings) -> i64 {
-    (cursor.state.sweep_mark_ms - settings.late_horizon_ms).max(cursor.origin_ms)
+pub fn sweep_from_ms(cursor: &Cursor, query: &QueryProgress, settings: &Settings) -> i64 {
+    (query.sweep_mark_ms - settings.late_horizon_ms).max(cursor.origin_ms)
 }
 
 #[cfg(test)]
@@ -66,48 +71,62 @@ pub(crate) mod tests {
 
     /// A cursor that has read up to hour 100, born in hour 10.
     pub(crate) fn settled() -> Cursor {
-        let state = ReadingState {
-            frontier_ms: 100 * HOUR_MS,
-            read_at_ms: 100 * HOUR_MS,
-            read_to_ms: 100 * HOUR_MS,
-            ..ReadingState::at_birth(10 * HOUR_MS, 34 * HOUR_MS)
-        };
+        let mut state = ReadingState::at_birth(10 * HOUR_MS, 34 * HOUR_MS, &settings().queries);
+        state.frontier_ms = 100 * HOUR_MS;
+        for query in &mut state.queries {
+            (query.read_at_ms, query.read_to_ms) = (100 * HOUR_MS, 100 * HOUR_MS);
+        }
         Cursor { origin_ms: 10 * HOUR_MS, ..cursor(state) }
+    }
+
+    fn due(cursor: &Cursor, now_hours: i64, urgency: SweepUrgency) -> Option<Reading> {
+        sweep(cursor, &cursor.state.queries[0], now_hours * HOUR_MS, &settings(), urgency)
     }
 
     #[test]
     fn a_sweep_covers_the_horizon_before_the_last_one_began() {
-        let due =
-            |now_hours: i64, urgency| sweep(&settled(), now_hours * HOUR_MS, &settings(), urgency);
-        assert_eq!(due(45, SweepUrgency::Usual), None, "half a horizon has not passed");
-        assert!(due(46, SweepUrgency::Usual).is_some());
-        assert!(due(35, SweepUrgency::Often).is_some() && due(34, SweepUrgency::Often).is_none());
-        assert!(due(34, SweepUrgency::Now).is_some());
-        let Some(sweep) = due(200, SweepUrgency::Usual) else { unreachable!("due") };
-        assert_eq!(
-            (sweep.window.start_ms, sweep.window.end_ms),
-            (10 * HOUR_MS, 100 * HOUR_MS),
-            "not from now"
-        );
-        let state = completed(&settled().state, ReadingKind::Sweep, &sweep);
-        assert_eq!((state.sweep_mark_ms, state.sweep), (200 * HOUR_MS, None));
-        assert_eq!(state.frontier_ms, 100 * HOUR_MS);
+        use SweepUrgency::{Now, Often, Usual};
+        let mut cursor = settled();
+        assert_eq!(due(&cursor, 45, Usual), None, "half a horizon has not passed");
+        assert!(due(&cursor, 46, Usual).is_some());
+        assert!(due(&cursor, 35, Often).is_some() && due(&cursor, 34, Often).is_none());
+        assert!(due(&cursor, 34, Now).is_some());
+        let Some(sweep) = due(&cursor, 200, Usual) else { unreachable!("due") };
+        assert_eq!(sweep.window, Window::new(10 * HOUR_MS, 100 * HOUR_MS), "not from now");
+        let other = cursor.state.queries[1].clone();
+        cursor.state = completed(&cursor.state, ReadingKind::Sweep, &sweep);
+        let swept = &cursor.state.queries[0];
+        assert_eq!((swept.sweep_mark_ms, &swept.sweep), (200 * HOUR_MS, &None));
+        assert_eq!(cursor.state.queries[1], other, "the mark of one query is no other's");
+        assert_eq!(cursor.state.frontier_ms, 100 * HOUR_MS);
     }
 
     #[test]
-    fn a_sweep_continues_in_its_query_unless_it_begins_too_late() {
+    fn a_sweep_continues_unless_it_begins_too_late() {
         let mut cursor = settled();
-        let Some(sweep) = sweep(&cursor, 60 * HOUR_MS, &settings(), SweepUrgency::Usual) else {
-            unreachable!("due")
-        };
-        let second = Reading { query: settings().queries[1].clone(), ..sweep };
-        cursor.state = reached(&cursor.state, ReadingKind::Sweep, &second, 30 * HOUR_MS, 0);
-        let kept = super::sweep(&cursor, 61 * HOUR_MS, &settings(), SweepUrgency::Usual);
-        assert_eq!(kept.map(|s| (s.query, s.at_ms)), Some((second.query.clone(), 30 * HOUR_MS)));
+        let Some(sweep) = due(&cursor, 60, SweepUrgency::Usual) else { unreachable!("due") };
+        cursor.state = reached(&cursor.state, ReadingKind::Sweep, &sweep, 30 * HOUR_MS, 0);
+        let kept = due(&cursor, 61, SweepUrgency::Usual);
+        assert_eq!(kept.map(|s| (s.window, s.at_ms)), Some((sweep.window, 30 * HOUR_MS)));
         // A mark that was set back asks for more than the sweep under way covers.
         cursor.origin_ms = 0;
-        cursor.state.sweep_mark_ms = 30 * HOUR_MS;
-        let anew = super::sweep(&cursor, 61 * HOUR_MS, &settings(), SweepUrgency::Usual);
+        cursor.state.queries[0].sweep_mark_ms = 30 * HOUR_MS;
+        let anew = due(&cursor, 61, SweepUrgency::Usual);
         assert_eq!(anew.map(|s| (s.window.start_ms, s.at_ms)), Some((6 * HOUR_MS, 6 * HOUR_MS)));
+    }
+
+    #[test]
+    fn a_sweep_reads_nothing_that_may_have_left_the_index() {
+        let mut cursor = settled();
+        let hundred_days = 2_400;
+        let Some(sweep) = due(&cursor, hundred_days + 50, SweepUrgency::Usual) else {
+            unreachable!("due")
+        };
+        assert_eq!(sweep.window, Window::new(50 * HOUR_MS, 100 * HOUR_MS));
+        cursor.state = reached(&cursor.state, ReadingKind::Sweep, &sweep, 60 * HOUR_MS, 0);
+        let kept = due(&cursor, hundred_days + 70, SweepUrgency::Usual);
+        assert_eq!(kept.map(|s| s.at_ms), Some(70 * HOUR_MS), "it continues");
+        let over = due(&cursor, hundred_days + 120, SweepUrgency::Usual);
+        assert!(over.is_some_and(|s| s.at_ms >= s.window.end_ms), "complete");
     }
 }

@@ -1,6 +1,7 @@
-//! What to read next at the head, and how a reading moves through its queries to its end.
+//! What to read next at the head of a query, and what becomes of a reading.
 
-use crate::cursor::{Cursor, Reading, ReadingState};
+use crate::cursor::{Cursor, Future, QueryProgress, Reading, ReadingState};
+use crate::limits::READ_BACK_MS_MAX;
 use crate::page::Query;
 use crate::settings::Settings;
 use crate::time::Window;
@@ -14,50 +15,88 @@ pub enum Plan {
     Wait,
 }
 
-/// The head reading to begin or to go on with.
-///
-/// A new one covers `[min(E, T - overlap), now - settle_lag)`, cut at the origin. One that was
-/// interrupted goes on, unless the service list it was in is no longer configured. A new one of a
-/// lane covers the lane whole.
+/// The earliest event time that may be read at `now_ms`: the origin, or as far back as the index
+/// certainly reaches. A lane is read whole or, once it has expired, not at all.
 #[must_use]
-pub fn head(cursor: &Cursor, now_ms: i64, settings: &Settings) -> Plan {
-    let kept =
-        cursor.state.reading.as_ref().filter(|reading| settings.queries.contains(&reading.query));
-    if let Some(reading) = kept {
-        return if reading.at_ms < now_ms { Plan::Read(reading.clone()) } else { Plan::Wait };
-    }
-    let state = &cursor.state;
-    let (from_ms, end_ms) = match cursor.end_ms {
-        Some(end_ms) => (cursor.origin_ms, if cursor.origin_ms < now_ms { end_ms } else { 0 }),
-        None => (
-            state.read_to_ms.min(state.read_at_ms - settings.overlap_ms).max(cursor.origin_ms),
-            now_ms - settings.settle_lag_ms,
-        ),
-    };
-    match settings.queries.first() {
-        Some(query) if from_ms < end_ms => Plan::Read(Reading {
-            window: Window::new(from_ms, end_ms),
-            started_ms: now_ms,
-            query: query.clone(),
-            at_ms: from_ms,
-            limit: None,
-        }),
-        _ => Plan::Wait,
+pub fn earliest_ms(cursor: &Cursor, now_ms: i64) -> i64 {
+    match cursor.end_ms {
+        Some(_) => cursor.origin_ms,
+        None => cursor.origin_ms.max(now_ms - READ_BACK_MS_MAX),
     }
 }
 
-/// Whether a lane is finished: read whole by a reading that began a late horizon after its end.
+/// Whether a lane may not be read any more: it was created so long ago that the index may not know
+/// what was archived.
 #[must_use]
-pub fn is_finished(cursor: &Cursor, late_horizon_ms: i64) -> bool {
-    let state = &cursor.state;
-    cursor.end_ms.is_some_and(|end_ms| {
-        state.reading.is_none()
-            && state.read_to_ms == end_ms
-            && state.read_at_ms >= end_ms + late_horizon_ms
+pub fn is_expired(cursor: &Cursor, now_ms: i64) -> bool {
+    cursor.end_ms.is_some() && now_ms - cursor.born_ms > READ_BACK_MS_MAX
+}
+
+/// The reading of a query as it is begun or resumed where nothing before `earliest_ms` may be read.
+/// One that ends before that has nothing left to read.
+#[must_use]
+pub fn cut(reading: &Reading, names: &[String], earliest_ms: i64) -> Reading {
+    let start_ms = reading.window.start_ms.max(earliest_ms);
+    Reading {
+        window: Window::new(start_ms, reading.window.end_ms),
+        query: names.to_vec(),
+        at_ms: reading.at_ms.max(start_ms),
+        ..reading.clone()
+    }
+}
+
+/// The head reading of a query to begin or to resume.
+///
+/// A new one covers `[min(E, T - overlap), now - settle_lag)`, cut at the earliest time that may be
+/// read. One that was interrupted is resumed. A new one of a lane covers the lane whole.
+#[must_use]
+pub fn head(cursor: &Cursor, query: &QueryProgress, now_ms: i64, settings: &Settings) -> Plan {
+    let earliest_ms = earliest_ms(cursor, now_ms);
+    if let Some(kept) = &query.reading {
+        let reading = cut(kept, &query.names, earliest_ms);
+        return if reading.at_ms < now_ms { Plan::Read(reading) } else { Plan::Wait };
+    }
+    let overlapped_ms = query.read_to_ms.min(query.read_at_ms - settings.overlap_ms);
+    let (from_ms, end_ms) = match cursor.end_ms {
+        Some(end_ms) => (cursor.origin_ms, if cursor.origin_ms < now_ms { end_ms } else { 0 }),
+        None => (overlapped_ms.max(earliest_ms), now_ms - settings.settle_lag_ms),
+    };
+    if from_ms >= end_ms {
+        return Plan::Wait;
+    }
+    Plan::Read(Reading {
+        window: Window::new(from_ms, end_ms),
+        started_ms: now_ms,
+        query: query.names.clone(),
+        at_ms: from_ms,
+        limit: None,
     })
 }
 
-/// The reading at the beginning of its next query; `None` if it was in the last one.
+/// What the head of a query skips unread, because nothing so early may be read any more; none if it
+/// skips nothing.
+#[must_use]
+pub fn lost(cursor: &Cursor, query: &QueryProgress, now_ms: i64) -> Option<Window> {
+    let skipped = Window::new(query.position_ms(), earliest_ms(cursor, now_ms));
+    (!skipped.is_empty()).then_some(skipped)
+}
+
+/// Whether a lane is finished: read whole, for every query, by a reading that began a late horizon
+/// after its end.
+#[must_use]
+pub fn is_finished(cursor: &Cursor, late_horizon_ms: i64) -> bool {
+    let queries = &cursor.state.queries;
+    cursor.end_ms.is_some_and(|end_ms| {
+        let is_finished = |query: &QueryProgress| {
+            query.reading.is_none()
+                && query.read_to_ms == end_ms
+                && query.read_at_ms >= end_ms + late_horizon_ms
+        };
+        !queries.is_empty() && queries.iter().all(is_finished)
+    })
+}
+
+/// The reading at the beginning of the next of `queries`; `None` if it was in the last one.
 #[must_use]
 pub fn next_query(reading: &Reading, queries: &[Query]) -> Option<Reading> {
     let at = queries.iter().position(|query| *query == reading.query)?;
@@ -75,6 +114,8 @@ pub enum ReadingKind {
     Sweep,
     /// Reads one hour again because its counts differ. The value is the hour's first millisecond.
     Hour(i64),
+    /// Reads what is dated ahead.
+    Future,
 }
 
 /// The state of an unfinished reading that has decided every row before `at_ms` of its query;
@@ -95,9 +136,18 @@ pub fn reached(
     match kind {
         ReadingKind::Head => {
             state.frontier_ms = state.frontier_ms.max(at_ms.min(reading.window.end_ms));
-            state.reading = Some(reading);
+            if let Some(query) = state.query_mut(&reading.query) {
+                query.reading = Some(reading);
+            }
         }
-        ReadingKind::Sweep => state.sweep = Some(reading),
+        ReadingKind::Sweep => {
+            if let Some(query) = state.query_mut(&reading.query) {
+                query.sweep = Some(reading);
+            }
+        }
+        ReadingKind::Future => {
+            state.future = Some(Future { started_ms: reading.started_ms, reading: Some(reading) });
+        }
         ReadingKind::Hour(from_ms) => {
             for hour in state.hours.iter_mut().filter(|hour| hour.start_ms == from_ms) {
                 hour.rows_before_resume = rows;
@@ -142,13 +192,21 @@ pub fn completed(state: &ReadingState, kind: ReadingKind, reading: &Reading) -> 
     match kind {
         ReadingKind::Head => {
             state.frontier_ms = state.frontier_ms.max(reading.window.end_ms);
-            state.read_at_ms = reading.started_ms;
-            state.read_to_ms = reading.window.end_ms;
-            state.reading = None;
+            if let Some(query) = state.query_mut(&reading.query) {
+                query.read_at_ms = reading.started_ms;
+                query.read_to_ms = reading.window.end_ms;
+                query.reading = None;
+            }
         }
         ReadingKind::Sweep => {
-            state.sweep_mark_ms = reading.started_ms;
-            state.sweep = None;
+            if let Some(query) = state.query_mut(&reading.query) {
+                query.sweep_mark_ms = reading.started_ms;
+                query.sweep = None;
+                query.unread_before_ms = None;
+            }
+        }
+        ReadingKind::Future => {
+            state.future = Some(Future { started_ms: reading.started_ms, reading: None });
         }
         ReadingKind::Hour(from_ms) => {
             for hour in state.hours.iter_mut().filter(|hour| hour.start_ms == from_ms) {
@@ -163,103 +221,133 @@ pub fn completed(state: &ReadingState, kind: ReadingKind, reading: &Reading) -> 
 mod tests {
     use super::*;
     use crate::cursor::tests::cursor_at as cursor;
+    use crate::limits::DAY_MS;
     use crate::settings::tests::settings;
 
     const MINUTE: i64 = 60_000;
 
-    fn read(plan: Plan) -> Reading {
-        match plan {
+    /// A stream that was created at `created_ms` and reads from `origin_ms` on.
+    fn newborn(origin_ms: i64, created_ms: i64) -> Cursor {
+        let state = ReadingState::at_birth(origin_ms, created_ms, &settings().queries);
+        Cursor { origin_ms, born_ms: created_ms, ..cursor(state) }
+    }
+
+    /// The plan for the head of the first query.
+    fn plan(cursor: &Cursor, now_ms: i64, settings: &Settings) -> Plan {
+        head(cursor, &cursor.state.queries[0], now_ms, settings)
+    }
+
+    fn read(cursor: &Cursor, now_ms: i64) -> Reading {
+        match plan(cursor, now_ms, &settings()) {
             Plan::Read(reading) => reading,
             Plan::Wait => unreachable!("something to read"),
         }
     }
 
+    fn complete(cursor: &mut Cursor, reading: &Reading) {
+        cursor.state = completed(&cursor.state, ReadingKind::Head, reading);
+    }
+
     #[test]
     fn the_first_reading_begins_at_the_origin() {
-        let cursor = cursor(ReadingState::at_birth(0, 60 * MINUTE));
-        let reading = read(head(&cursor, 60 * MINUTE, &settings()));
-        assert_eq!((reading.window.start_ms, reading.window.end_ms), (0, 60 * MINUTE - 10_000));
+        let reading = read(&newborn(0, 60 * MINUTE), 60 * MINUTE);
+        assert_eq!(reading.window, Window::new(0, 60 * MINUTE - 10_000));
         assert_eq!(reading.started_ms, 60 * MINUTE);
     }
 
     #[test]
     fn the_next_one_goes_back_by_the_overlap_from_where_the_last_began() {
-        let state = ReadingState::at_birth(0, 60 * MINUTE);
-        let first = read(head(&cursor(state.clone()), 60 * MINUTE, &settings()));
-        let state = completed(&state, ReadingKind::Head, &first);
-        let second = read(head(&cursor(state.clone()), 65 * MINUTE, &settings()));
-        assert_eq!(
-            (second.window.start_ms, second.window.end_ms),
-            (45 * MINUTE, 65 * MINUTE - 10_000)
-        );
+        let mut cursor = newborn(0, 60 * MINUTE);
+        let first = read(&cursor, 60 * MINUTE);
+        complete(&mut cursor, &first);
+        let second = read(&cursor, 65 * MINUTE);
+        assert_eq!(second.window, Window::new(45 * MINUTE, 65 * MINUTE - 10_000));
         let none = Settings { overlap_ms: 0, ..settings() };
-        let second = read(head(&cursor(state), 65 * MINUTE, &none));
-        assert_eq!(
-            second.window.start_ms, first.window.end_ms,
-            "never a hole where there is no overlap"
-        );
+        let Plan::Read(second) = plan(&cursor, 65 * MINUTE, &none) else {
+            unreachable!("something to read")
+        };
+        assert_eq!(second.window.start_ms, first.window.end_ms, "no hole without an overlap");
     }
 
     #[test]
     fn a_clock_set_back_waits() {
-        let state = ReadingState {
-            read_at_ms: 60 * MINUTE,
-            read_to_ms: 60 * MINUTE,
-            ..ReadingState::at_birth(0, 0)
-        };
-        assert_eq!(head(&cursor(state), 40 * MINUTE, &settings()), Plan::Wait);
-        assert_eq!(
-            head(
-                &Cursor { origin_ms: MINUTE, ..cursor(ReadingState::at_birth(MINUTE, 0)) },
-                MINUTE + 10_000,
-                &settings()
-            ),
-            Plan::Wait
-        );
+        let mut cursor = newborn(0, 0);
+        let reading = read(&cursor, 60 * MINUTE);
+        complete(&mut cursor, &reading);
+        assert_eq!(plan(&cursor, 40 * MINUTE, &settings()), Plan::Wait);
+        let newborn = newborn(MINUTE, 0);
+        assert_eq!(plan(&newborn, MINUTE + 10_000, &settings()), Plan::Wait);
     }
 
     #[test]
-    fn a_lane_is_read_whole_until_the_late_horizon_has_passed() {
-        let (day, hour) = (24 * 60 * MINUTE, 60 * MINUTE);
-        let lane = |state| Cursor { origin_ms: day, end_ms: Some(2 * day), ..cursor(state) };
-        let state = ReadingState::at_birth(day, 3 * day);
-        let first = read(head(&lane(state.clone()), 3 * day - hour, &settings()));
-        assert_eq!((first.window.start_ms, first.window.end_ms, first.at_ms), (day, 2 * day, day));
-        assert_eq!(head(&lane(state.clone()), day, &settings()), Plan::Wait, "it has not begun");
-        assert!(!is_finished(&lane(state.clone()), day));
-        let state = completed(&state, ReadingKind::Head, &first);
-        assert!(!is_finished(&lane(state.clone()), day), "what is late may still come");
-        let again = read(head(&lane(state.clone()), 3 * day, &settings()));
-        assert_eq!((again.window.start_ms, again.window.end_ms), (day, 2 * day));
-        assert!(is_finished(&lane(completed(&state, ReadingKind::Head, &again)), day));
+    fn a_lane_is_finished_when_every_query_has_read_it_whole_after_the_late_horizon() {
+        let (day, hour) = (DAY_MS, 60 * MINUTE);
+        let mut lane = Cursor { end_ms: Some(2 * day), ..newborn(day, 3 * day) };
+        let first = read(&lane, 3 * day - hour);
+        assert_eq!((first.window, first.at_ms), (Window::new(day, 2 * day), day));
+        assert_eq!(plan(&lane, day, &settings()), Plan::Wait, "it has not begun");
+        assert!(!is_finished(&lane, day));
+        complete(&mut lane, &first);
+        assert!(!is_finished(&lane, day), "what is late may still come");
+        let again = read(&lane, 3 * day);
+        assert_eq!(again.window, Window::new(day, 2 * day));
+        complete(&mut lane, &again);
+        assert!(!is_finished(&lane, day), "the second query was not read");
+        complete(&mut lane, &Reading { query: settings().queries[1].clone(), ..again });
+        assert!(is_finished(&lane, day));
+        assert!(!is_expired(&lane, 103 * day) && is_expired(&lane, 103 * day + 1));
     }
 
     #[test]
-    fn an_interrupted_reading_continues_unless_its_query_is_gone() {
-        let state = ReadingState::at_birth(0, 60 * MINUTE);
-        let first = read(head(&cursor(state.clone()), 60 * MINUTE, &settings()));
-        let state = reached(&state, ReadingKind::Head, &first, 20 * MINUTE, 0);
-        assert_eq!(state.frontier_ms, 20 * MINUTE);
-        let resumed = read(head(&cursor(state.clone()), 70 * MINUTE, &settings()));
+    fn an_interrupted_reading_is_resumed_and_moves_no_other_query() {
+        let mut cursor = newborn(0, 60 * MINUTE);
+        let first = read(&cursor, 60 * MINUTE);
+        let second = cursor.state.queries[1].clone();
+        cursor.state = reached(&cursor.state, ReadingKind::Head, &first, 20 * MINUTE, 0);
+        assert_eq!(cursor.state.frontier_ms, 20 * MINUTE);
+        assert_eq!(cursor.state.queries[1], second);
+        assert_eq!(cursor.state.position_ms(), 0, "that of the query furthest behind");
+        let resumed = read(&cursor, 70 * MINUTE);
         assert_eq!((resumed.at_ms, resumed.window.end_ms), (20 * MINUTE, first.window.end_ms));
-        assert_eq!(head(&cursor(state.clone()), 20 * MINUTE, &settings()), Plan::Wait);
-        let other = Settings { queries: vec![vec!["sso".to_owned()]], ..settings() };
-        let anew = read(head(&cursor(state), 70 * MINUTE, &other));
-        assert_eq!((anew.at_ms, anew.window.end_ms), (0, 70 * MINUTE - 10_000));
+        assert_eq!(plan(&cursor, 20 * MINUTE, &settings()), Plan::Wait);
+        cursor.state =
+            reached(&cursor.state, ReadingKind::Head, &first, first.window.end_ms + 5, 0);
+        assert_eq!(cursor.state.frontier_ms, first.window.end_ms, "never beyond the window");
+    }
+
+    /// What was archived earlier may have left the index.
+    #[test]
+    fn nothing_older_than_a_hundred_days_is_read() {
+        let mut cursor = newborn(0, 0);
+        let first = read(&cursor, DAY_MS);
+        assert_eq!(lost(&cursor, &cursor.state.queries[0], 100 * DAY_MS), None);
+        let late_ms = 101 * DAY_MS;
+        let skipped = lost(&cursor, &cursor.state.queries[0], late_ms);
+        assert_eq!(skipped, Some(Window::new(0, DAY_MS)));
+        assert_eq!(read(&cursor, late_ms).window.start_ms, DAY_MS);
+        // Under way: from where nothing is forgotten, and not at all if it ends before that.
+        cursor.state = reached(&cursor.state, ReadingKind::Head, &first, 5, 0);
+        let resumed = read(&cursor, 100 * DAY_MS + 60 * MINUTE);
+        assert_eq!((resumed.window.start_ms, resumed.at_ms), (60 * MINUTE, 60 * MINUTE));
+        let over = read(&cursor, late_ms);
+        assert!(over.at_ms >= over.window.end_ms, "complete");
+        complete(&mut cursor, &over);
+        assert_eq!(
+            lost(&cursor, &cursor.state.queries[0], late_ms),
+            Some(Window::new(first.window.end_ms, DAY_MS))
+        );
+        let again = read(&cursor, late_ms);
+        complete(&mut cursor, &again);
+        assert_eq!(lost(&cursor, &cursor.state.queries[0], late_ms), None, "reported once");
     }
 
     #[test]
-    fn queries_are_read_one_after_the_other_and_the_frontier_stays() {
-        let state = ReadingState::at_birth(0, 60 * MINUTE);
-        let first = read(head(&cursor(state.clone()), 60 * MINUTE, &settings()));
-        let state = reached(&state, ReadingKind::Head, &first, first.window.end_ms + 5, 0);
-        assert_eq!(state.frontier_ms, first.window.end_ms, "never beyond the window");
+    fn some_readings_go_through_several_queries() {
+        let first = read(&newborn(0, 60 * MINUTE), 60 * MINUTE);
         let Some(second) = next_query(&first, &settings().queries) else {
             unreachable!("two queries")
         };
         assert_eq!((second.query.as_slice(), second.at_ms), (&["pam".to_owned()][..], 0));
-        let state = reached(&state, ReadingKind::Head, &second, MINUTE, 0);
-        assert_eq!(state.frontier_ms, first.window.end_ms, "never lowered");
         assert_eq!(next_query(&second, &settings().queries), None);
     }
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use crate::cursor::{Item, ReadingState, Update, Value, attribute, text};
+use crate::cursor::{Item, QueryProgress, Update, Value, attribute, text};
 use crate::limits::{LATENESS_LIVE_WINDOW_MS, LATENESS_SERVICES_MAX};
 use crate::page::service::OTHER;
 
@@ -55,12 +55,13 @@ pub struct Summary {
 /// How late an event with this timestamp is, in milliseconds; `None` if it is not measured, see the
 /// module.
 ///
-/// `state` is the reading state before the reading that found it, `now_ms` the time of the page.
+/// `query` is the progress of its query before the reading that found it, `now_ms` the time of the
+/// page. What lies before names were added was not late either.
 #[must_use]
-pub fn measured_ms(state: &ReadingState, timestamp_ms: i64, now_ms: i64) -> Option<i64> {
-    let is_late = timestamp_ms < state.read_to_ms;
-    let is_live = now_ms - state.read_at_ms <= LATENESS_LIVE_WINDOW_MS;
-    (is_late || is_live).then(|| (now_ms - timestamp_ms).max(0))
+pub fn measured_ms(query: &QueryProgress, timestamp_ms: i64, now_ms: i64) -> Option<i64> {
+    let is_live =
+        now_ms - query.read_at_ms <= LATENESS_LIVE_WINDOW_MS && timestamp_ms >= query.read_to_ms;
+    (query.is_late(timestamp_ms) || is_live).then(|| (now_ms - timestamp_ms).max(0))
 }
 
 /// The histograms in the cursor; empty if there are none or they cannot be read.
@@ -225,10 +226,10 @@ mod tests {
 
     #[test]
     fn only_what_arrives_while_the_stream_is_live_is_measured() {
-        let born = ReadingState::at_birth(0, 24 * HOUR_MS);
+        let born = QueryProgress::new(vec!["all".to_owned()], 0, 24 * HOUR_MS);
         assert_eq!(measured_ms(&born, HOUR_MS, 24 * HOUR_MS), None, "the first look-back");
         let read_ms = 24 * HOUR_MS;
-        let live = ReadingState { read_at_ms: read_ms, read_to_ms: read_ms - 10_000, ..born };
+        let live = QueryProgress { read_at_ms: read_ms, read_to_ms: read_ms - 10_000, ..born };
         let now_ms = read_ms + 5 * MINUTE_MS;
         assert_eq!(measured_ms(&live, now_ms - 20_000, now_ms), Some(20_000), "on time");
         assert_eq!(measured_ms(&live, 4 * HOUR_MS, now_ms), Some(20 * HOUR_MS + 5 * MINUTE_MS));
@@ -236,6 +237,8 @@ mod tests {
         let after_ms = read_ms + 6 * HOUR_MS;
         assert_eq!(measured_ms(&live, read_ms + HOUR_MS, after_ms), None, "an outage of ours");
         assert_eq!(measured_ms(&live, read_ms - HOUR_MS, after_ms), Some(7 * HOUR_MS), "late");
+        let added = QueryProgress { unread_before_ms: Some(read_ms - 10_000), ..live };
+        assert_eq!(measured_ms(&added, 4 * HOUR_MS, now_ms), None, "read for the first time");
     }
 
     #[test]

@@ -42,6 +42,7 @@ struct StreamHealth {
     last_success_ms: Option<i64>,
     is_failing: bool,
     gaps: usize,
+    refused: usize,
     /// Its lag is the age of the last whole snapshot.
     is_users: bool,
 }
@@ -98,6 +99,7 @@ impl Values {
                 sum(|run| run.tally.written) - sum_events(|run| run.tally.written),
             );
         }
+        self.count("RangesLost", sum(|run| run.lost.len() as u64));
         self.count("PagesFetched", sum(|run| run.pages));
         self.count("CountsFailed", sum(|run| u64::from(run.has_no_counts)));
         self.count("UpstreamRequests", sum(|run| run.costs.requests));
@@ -128,6 +130,7 @@ impl Values {
         };
         self.count("Streams", fleet.len() as u64);
         self.count("StreamsStale", number(&is_stale));
+        self.count("QueriesRefused", fleet.values().map(|stream| stream.refused as u64).sum());
         self.count("ReconcileGap", fleet.values().map(|stream| stream.gaps as u64).sum());
         let lag_seconds = |is_users| {
             let streams = fleet.values().filter(|stream| stream.is_users == is_users);
@@ -200,6 +203,7 @@ impl StreamHealth {
             last_success_ms: line.last_success.map(|time| time.0),
             is_failing: line.failures > 0,
             gaps: line.gaps,
+            refused: line.refused.len(),
             is_users: line.stream.is_users(),
         }
     }
@@ -221,6 +225,9 @@ impl StreamHealth {
         }
         self.lag_seconds = run.lag_seconds.or(self.lag_seconds);
         self.gaps = run.gaps.unwrap_or(self.gaps);
+        if run.frontier.is_some() {
+            self.refused = run.refused.len();
+        }
     }
 }
 

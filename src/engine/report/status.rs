@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cursor::{Cursor, Item, attribute, lease, number, text};
 use crate::limits::{DAY_MS, FAILURES_TOLERATED};
-use crate::report::{Lateness, SnapshotReport, lateness};
+use crate::report::{Lateness, RefusedQuery, SnapshotReport, lateness};
 use crate::stream::StreamId;
 use crate::time::UtcTime;
 
@@ -17,8 +17,12 @@ pub struct StreamStatus {
     pub configured: bool,
     /// Event time up to which the head has read; `None` before the birth.
     pub frontier: Option<UtcTime>,
-    /// How far that is behind now, in seconds; none for a lane.
+    /// How far the query furthest behind is behind now, in seconds, where refused ones do not count;
+    /// none for a lane.
     pub lag_seconds: Option<i64>,
+    /// The queries that are refused.
+    #[serde(default)]
+    pub refused: Vec<RefusedQuery>,
     /// Event time at which the stream's ownership begins.
     pub origin: Option<UtcTime>,
     /// Lanes only: event time at which it ends, exclusive.
@@ -68,14 +72,17 @@ impl StreamStatus {
         let cursor = cursor.as_ref();
         let state = cursor.map(|cursor| &cursor.state);
         let lane_end_ms = cursor.and_then(|cursor| cursor.end_ms);
-        let behind_ms = state.map(|state| (now_ms - state.frontier_ms).max(0));
-        let is_read = lane_end_ms.zip(state).map(|(end_ms, state)| state.read_to_ms == end_ms);
+        let behind_ms = state.map(|state| (now_ms - state.position_ms()).max(0));
+        let is_read = lane_end_ms
+            .zip(state)
+            .map(|(end_ms, state)| state.queries.iter().all(|query| query.read_to_ms == end_ms));
         let is_users = stream.is_users();
         Self {
             stream,
             configured,
             frontier: state.map(|state| UtcTime(state.frontier_ms)),
             lag_seconds: behind_ms.filter(|_| lane_end_ms.is_none()).map(|ms| ms / 1_000),
+            refused: state.map(RefusedQuery::of).unwrap_or_default(),
             origin: cursor.map(|cursor| UtcTime(cursor.origin_ms)),
             end: lane_end_ms.map(UtcTime),
             read_whole: is_read,

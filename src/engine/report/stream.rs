@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::cursor::Cursor;
 use crate::error::RunError;
 use crate::ports::Costs;
-use crate::report::{Lateness, SnapshotReport, StreamStatus};
+use crate::report::{Lateness, Lost, RefusedQuery, SnapshotReport, StreamStatus};
 use crate::stream::StreamId;
 use crate::time::UtcTime;
 
@@ -82,8 +82,14 @@ pub struct StreamReport {
     pub objects: u64,
     /// Event time up to which the head has read; `None` before the birth.
     pub frontier: Option<UtcTime>,
-    /// How far that is behind now, in seconds.
+    /// How far the query furthest behind is behind now, in seconds; refused ones do not count.
     pub lag_seconds: Option<i64>,
+    /// The queries that are refused. The others are read.
+    #[serde(default)]
+    pub refused: Vec<RefusedQuery>,
+    /// What this run skipped unread, because nothing so early may be read any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<Lost>,
     /// The last snapshot begun; none for a stream of events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotReport>,
@@ -176,14 +182,24 @@ impl StreamReport {
         report
     }
 
-    /// Says where the stream is: its frontier, how far that is behind `now_ms`, and its snapshot.
+    /// Says where the stream is: its frontier, how far its queries are behind `now_ms`, which of them
+    /// are refused, and its snapshot.
     pub fn set_position(&mut self, cursor: &Cursor, now_ms: i64) {
-        let frontier_ms = cursor.state.frontier_ms;
-        self.frontier = Some(UtcTime(frontier_ms));
+        self.frontier = Some(UtcTime(cursor.state.frontier_ms));
         // A lane ends in the past: how far that is says nothing.
         let is_lane = cursor.end_ms.is_some();
-        self.lag_seconds = (!is_lane).then(|| (now_ms - frontier_ms).max(0) / 1_000);
+        let position_ms = cursor.state.position_ms();
+        self.lag_seconds = (!is_lane).then(|| (now_ms - position_ms).max(0) / 1_000);
+        self.refused = RefusedQuery::of(&cursor.state);
         self.snapshot = cursor.state.snapshot.as_ref().map(SnapshotReport::of);
+    }
+
+    /// A query skips a range unread. It is reported once, however often the run begins again.
+    pub fn lose(&mut self, lost: Lost) {
+        if !self.lost.contains(&lost) {
+            tracing::error!(stream = %self.stream, ?lost, "skipped unread");
+            self.lost.push(lost);
+        }
     }
 
     /// The run has failed.

@@ -157,7 +157,7 @@ impl StreamAudit {
         let cursor = Cursor::read(&item)?;
         let hours = Window::new(
             time::ceil_hour_ms(request.window.start_ms.max(cursor.origin_ms)),
-            time::floor_hour_ms(request.window.end_ms.min(cursor.state.read_to_ms)),
+            time::floor_hour_ms(request.window.end_ms.min(cursor.state.read_to_ms())),
         );
         if hours.is_empty() {
             return Ok(());

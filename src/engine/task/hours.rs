@@ -169,7 +169,7 @@ impl Engine {
 
 #[expect(clippy::needless_pass_by_value, reason = "an entry is large: it ends here")]
 fn read_to(entry: Entry) -> i64 {
-    entry.header.state.read_to_ms
+    entry.header.state.read_to_ms()
 }
 
 /// Counts the lines of an entry's parts whose time is in `window`.
