@@ -39,6 +39,8 @@ pub const CUSTOM_FIELDS_BYTES_MAX: usize = 4 * 1024;
 /// Parts of one day's snapshot of users: their numbers have three digits.
 pub const SNAPSHOT_PARTS_MAX: usize = 1_000;
 
+/// Hourly counts are asked for in windows of this length.
+pub const COUNTED_AT_ONCE_MS_MAX: i64 = 14 * DAY_MS;
 /// Hours kept in a cursor because their counts differed; if more differ, a full sweep is due.
 pub const HOURS_KEPT_MAX: usize = 16;
 /// Longest time between two journal entries of a stream, also if it has no new events.
@@ -48,9 +50,14 @@ pub const ENTRY_INTERVAL_MS_MAX: i64 = 7 * DAY_MS;
 pub const LATENESS_LIVE_WINDOW_MS: i64 = HOUR_MS;
 /// Services with a histogram of lateness of their own; all others share one.
 pub const LATENESS_SERVICES_MAX: usize = 24;
-/// Identities of events without a readable timestamp are kept this many days: longer than
-/// JumpCloud can return the event.
-pub const UNPLACED_DAYS: u32 = 100;
+/// How long S3 keeps journal and index (the template's rules of expiry for the state bucket).
+pub const STATE_KEPT_MS: i64 = 120 * DAY_MS;
+/// What was decided at least this long ago may have expired: an entry may be as much older than the
+/// next one as entries of a stream may be apart.
+pub const EXPIRED_AGE_MS_MIN: i64 = STATE_KEPT_MS - ENTRY_INTERVAL_MS_MAX;
+/// Identities of events without a readable timestamp are kept this many days: as long as those of
+/// all others.
+pub const UNPLACED_DAYS: u32 = 120;
 /// JumpCloud's usual retention, in milliseconds (its API description: 90 days).
 pub const RETENTION_MS: i64 = 90 * DAY_MS;
 /// JumpCloud's longest retention, of its highest plans, in milliseconds.
@@ -98,8 +105,15 @@ pub const QUEUE_BATCH_MAX: usize = 10;
 pub const QUEUE_REQUESTS_AT_ONCE: usize = 16;
 /// How long a stream counts as queued. After this its message is considered lost.
 pub const QUEUED_MS_MAX: i64 = 15 * MINUTE_MS;
+/// Identities that a run holds beside those that a page and its batch need: with more, slots are
+/// dropped before the next page.
+pub const SLOT_BYTES_MAX: usize = 32 * MIB;
 /// Identities kept in memory between runs, over all streams.
 pub const WARM_IDENTITY_BYTES_MAX: usize = 32 * MIB;
+/// Identities that a verification holds at once.
+pub const VERIFIED_IDENTITY_BYTES_MAX: usize = 32 * MIB;
+/// Keys of the archive that a verification holds at once.
+pub const KEYS_LISTED_AT_ONCE: usize = 10_000;
 /// Days one backfill may ask for: longer than JumpCloud keeps events.
 pub const BACKFILL_DAYS_MAX: i64 = 100;
 /// Lanes opened, or counted for a plan, at the same time.
@@ -119,8 +133,10 @@ const _: () = assert!(
     LANE_RECOVERY_MS >= 2 * LEASE_MS_MAX,
     "the next scheduled run comes after the last run has ended"
 );
-const _: () = assert!(UNPLACED_DAYS as i64 * DAY_MS > RETENTION_MS, "identities outlive events");
 const _: () = assert!(LATE_HORIZON_MS_MAX / 2 * 3 <= READ_BACK_MS_MAX, "a sweep is never cut");
+const _: () =
+    assert!(UNPLACED_DAYS as i64 * DAY_MS == STATE_KEPT_MS, "all identities live as long");
+const _: () = assert!(READ_BACK_MS_MAX < EXPIRED_AGE_MS_MIN, "identities outlive readings");
 const _: () = assert!(PAGE_WIRE_BYTES_MAX <= PAGE_INFLATED_BYTES_MAX);
 const _: () = assert!(LINE_BYTES_MAX < BATCH_BYTES_MAX, "any line fits an empty batch");
 const _: () = assert!(PAGE_INFLATED_BYTES_MAX <= u32::MAX as usize, "rows are addressed by u32");

@@ -69,6 +69,12 @@ impl Window {
         let first_ms = ceil_hour_ms(self.start_ms);
         (first_ms..self.end_ms).step_by(HOUR_MS.unsigned_abs() as usize)
     }
+
+    /// The window in pieces of `length_ms`, ascending; the last may be shorter.
+    pub fn pieces(self, length_ms: i64) -> impl Iterator<Item = Self> {
+        let starts = (self.start_ms..self.end_ms).step_by(length_ms.max(1).unsigned_abs() as usize);
+        starts.map(move |ms| Self::new(ms, ms.saturating_add(length_ms).min(self.end_ms)))
+    }
 }
 
 /// The first millisecond of the hour that contains `ms`.
@@ -200,6 +206,13 @@ mod tests {
         assert_eq!(floor_ms(-1), -1);
         assert_eq!(date(-1).to_string(), "1969-12-31");
         assert_eq!(hour_of(-1), -1);
+    }
+
+    #[test]
+    fn windows_are_cut_into_pieces() {
+        let pieces: Vec<_> = Window::new(5, 12).pieces(3).collect();
+        assert_eq!(pieces, [Window::new(5, 8), Window::new(8, 11), Window::new(11, 12)]);
+        assert_eq!(Window::new(5, 5).pieces(3).count(), 0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The Directory Insights client: the real [`Insights`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -13,10 +13,10 @@ use super::headers::page_headers;
 use super::http::{Answer, BodyLimits, Http};
 use super::refusal::Refused;
 use super::requester::{ApiRequest, Requester, spawn};
-use crate::limits::ANSWER_BYTES_MAX;
+use crate::limits::COUNTS_BYTES_MAX;
 use engine::limits::{PAGE_INFLATED_BYTES_MAX, PAGE_WIRE_BYTES_MAX};
 use engine::page::{Page, Token};
-use engine::ports::{Clock, Incoming, Insights, InsightsError, PageRequest};
+use engine::ports::{Clock, Incoming, Insights, InsightsError, PageRequest, Services};
 use engine::stream::Scope;
 use engine::time;
 
@@ -28,8 +28,8 @@ pub struct Client {
     insights_url: Arc<str>,
 }
 
-/// For answers that hold numbers.
-const COUNT_LIMITS: BodyLimits = BodyLimits::same(ANSWER_BYTES_MAX);
+/// For answers that hold counts.
+const COUNT_LIMITS: BodyLimits = BodyLimits::same(COUNTS_BYTES_MAX);
 
 /// The body of a request, as JumpCloud's API description has it.
 #[derive(Default, Serialize)]
@@ -47,6 +47,8 @@ struct Body<'a> {
     interval_unit: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     interval_value: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
 }
 
 impl<'a> Body<'a> {
@@ -66,9 +68,26 @@ impl<'a> Body<'a> {
             "/events/interval" => {
                 Self { interval_unit: Some("h"), interval_value: Some("1"), ..window }
             }
+            "/events/distinct" => Self { field: Some("service"), ..window },
             _ => window,
         }
     }
+}
+
+/// The values of the field `service` and how many events have them, in either of the forms that
+/// JumpCloud's API description and its own client know.
+#[derive(Deserialize)]
+struct DistinctServices {
+    #[serde(alias = "service")]
+    buckets: Vec<DistinctService>,
+    /// Events with a value that is not in the list.
+    #[serde(default)]
+    sum_other_doc_count: i64,
+}
+
+#[derive(Deserialize)]
+struct DistinctService {
+    key: String,
 }
 
 impl Client {
@@ -167,6 +186,18 @@ impl Insights for Client {
                 Ok(buckets.into_iter().map(|bucket| (bucket.key, bucket.doc_count)).collect())
             };
             client.answer(&request, "/events/interval", COUNT_LIMITS, None, read).await
+        })
+    }
+
+    fn services(&self, request: PageRequest) -> BoxFuture<'static, Services> {
+        let client = self.clone();
+        spawn(async move {
+            let read = |answer: Answer| {
+                let DistinctServices { buckets, sum_other_doc_count } = answer.json("buckets")?;
+                let names: BTreeSet<_> = buckets.into_iter().map(|bucket| bucket.key).collect();
+                Ok((sum_other_doc_count == 0).then_some(names))
+            };
+            client.answer(&request, "/events/distinct", COUNT_LIMITS, None, read).await
         })
     }
 

@@ -23,6 +23,7 @@ use engine::limits::HOUR_MS;
 use engine::page::{Page, PageHeaders, Token};
 use engine::ports::{
     Clock as _, Console, Incoming, Insights, InsightsError, ListPage, ListRequest, PageRequest,
+    Services,
 };
 use engine::read::Budget;
 use engine::report::{Outcome, StreamReport};
@@ -91,6 +92,10 @@ impl Insights for Pages {
         &self,
         _: PageRequest,
     ) -> BoxFuture<'static, Result<BTreeMap<i64, i64>, InsightsError>> {
+        ready(Err(InsightsError::Unavailable("no counts".into()))).boxed()
+    }
+
+    fn services(&self, _: PageRequest) -> BoxFuture<'static, Services> {
         ready(Err(InsightsError::Unavailable("no counts".into()))).boxed()
     }
 

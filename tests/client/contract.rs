@@ -27,6 +27,7 @@ macro_rules! behaviours {
             a_window_in_the_future_is_refused,
             the_count_is_that_of_the_rows,
             hours_are_counted_by_their_first_millisecond,
+            services_are_those_of_the_rows,
             every_answer_tells_the_time,
         }
     };
@@ -234,6 +235,19 @@ pub(crate) async fn hours_are_counted_by_their_first_millisecond(insights: &dyn 
     let (first_ms, second_ms) = (WINDOW.start_ms, NOW_MS - HOUR_MS);
     let expected = [(first_ms - HOUR_MS, 1), (first_ms, 3), (second_ms, 7)];
     assert_eq!(hours.into_iter().collect::<Vec<_>>(), expected);
+}
+
+pub(crate) async fn services_are_those_of_the_rows(insights: &dyn Insights) {
+    let hour = Window::new(WINDOW.start_ms, NOW_MS - HOUR_MS - 1);
+    for (window, asked, expected) in [
+        (WINDOW, ALL, &["directory", "ldap", "sso"][..]),
+        (hour, ALL, &["directory", "sso"]),
+        (WINDOW, &["ldap", "mdm"], &["ldap"]),
+        (WINDOW, &["mdm"], &[]),
+    ] {
+        let services = insights.services(request(window, 1, None, asked)).await.unwrap().unwrap();
+        assert_eq!(services.into_iter().collect::<Vec<_>>(), expected, "{window:?} {asked:?}");
+    }
 }
 
 pub(crate) async fn every_answer_tells_the_time(insights: &dyn Insights) {

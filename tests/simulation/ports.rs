@@ -13,7 +13,7 @@ use engine::cursor::{Item, Update};
 use engine::page::{Page, PageHeaders};
 use engine::ports::{
     Clock, Console, Cursors, Incoming, Insights, InsightsError, ListPage, ListRequest,
-    NoRandomness, ObjectMeta, Objects, PageRequest, PutResult, StoreError,
+    NoRandomness, ObjectMeta, Objects, PageRequest, PutResult, Services, StoreError,
 };
 use engine::stream::StreamId;
 use futures_util::future::BoxFuture;
@@ -180,6 +180,11 @@ impl Insights for Ports {
     ) -> BoxFuture<'static, Result<BTreeMap<i64, i64>, InsightsError>> {
         let reply = self.ask(Request::Hourly(request));
         Box::pin(async move { answered!(Hourly, reply.await) })
+    }
+
+    fn services(&self, request: PageRequest) -> BoxFuture<'static, Services> {
+        let reply = self.ask(Request::Services(request));
+        Box::pin(async move { answered!(Services, reply.await) })
     }
 
     fn clock_skew_ms(&self) -> Option<i64> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use engine::cursor::{Item, Update};
 use engine::page::Page;
-use engine::ports::{InsightsError, PageRequest, PutResult, StoreError};
+use engine::ports::{InsightsError, PageRequest, PutResult, Services, StoreError};
 use engine::stream::StreamId;
 
 /// What the engine asks of the world.
@@ -44,6 +44,7 @@ pub(crate) enum Request {
     Body(PageRequest),
     Count(PageRequest),
     Hourly(PageRequest),
+    Services(PageRequest),
     Sleep(u64),
 }
 
@@ -60,6 +61,7 @@ pub(crate) enum Answer {
     Body(Box<Result<Option<Page>, InsightsError>>),
     Count(Result<u64, InsightsError>),
     Hourly(Result<BTreeMap<i64, i64>, InsightsError>),
+    Services(Services),
     Slept,
 }
 
@@ -78,7 +80,10 @@ impl Request {
     }
 
     pub(crate) fn is_for_jumpcloud(&self) -> bool {
-        matches!(self, Self::Page(_) | Self::Body(_) | Self::Count(_) | Self::Hourly(_))
+        matches!(
+            self,
+            Self::Page(_) | Self::Body(_) | Self::Count(_) | Self::Hourly(_) | Self::Services(_)
+        )
     }
 
     /// The answer that leaves everything open.
@@ -95,6 +100,7 @@ impl Request {
             Self::Body(_) => Answer::Body(Box::new(Err(unavailable()))),
             Self::Count(_) => Answer::Count(Err(unavailable())),
             Self::Hourly(_) => Answer::Hourly(Err(unavailable())),
+            Self::Services(_) => Answer::Services(Err(unavailable())),
             Self::Sleep(_) => Answer::Slept,
         }
     }

@@ -26,6 +26,7 @@ impl fmt::Display for Request {
             Self::Body(request) => write!(f, "body {}", RequestText(request)),
             Self::Count(request) => write!(f, "count {}", RequestText(request)),
             Self::Hourly(request) => write!(f, "hourly counts {}", RequestText(request)),
+            Self::Services(request) => write!(f, "services {}", RequestText(request)),
             Self::Sleep(ms) => write!(f, "sleep {ms} ms"),
         }
     }
@@ -65,13 +66,16 @@ impl fmt::Display for Answer {
             },
             Self::Count(Ok(count)) => write!(f, "{count}"),
             Self::Hourly(Ok(counts)) => write!(f, "{:?}", counts.values().collect::<Vec<_>>()),
+            Self::Services(Ok(names)) => write!(f, "{names:?}"),
             Self::Slept => write!(f, "slept"),
             Self::Created(Err(e))
             | Self::Bytes(Err(e))
             | Self::Sha256(Err(e))
             | Self::Keys(Err(e))
             | Self::Item(Err(e)) => write!(f, "error: {e}"),
-            Self::Count(Err(e)) | Self::Hourly(Err(e)) => write!(f, "error: {e}"),
+            Self::Count(Err(e)) | Self::Hourly(Err(e)) | Self::Services(Err(e)) => {
+                write!(f, "error: {e}")
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What happened at JumpCloud, and how it answers questions about it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 use engine::page::{Page, PageHeaders, Token};
@@ -194,17 +194,26 @@ impl Truth {
 
     /// How many rows each hour of a window holds.
     pub(crate) fn hourly(&self, now_ms: i64, request: &PageRequest) -> BTreeMap<i64, i64> {
-        let window = request.ask.window.start_ms..request.ask.window.end_ms;
         let mut hours = BTreeMap::new();
-        for event in &self.events {
-            if window.contains(&event.place_ms)
-                && event.visible_ms <= now_ms
-                && self.is_asked_for(event, &request.scope, &request.query)
-            {
-                *hours.entry(event.place_ms.div_euclid(HOUR) * HOUR).or_default() += 1;
-            }
+        for event in self.selected(now_ms, request) {
+            *hours.entry(event.place_ms.div_euclid(HOUR) * HOUR).or_default() += 1;
         }
         hours
+    }
+
+    /// The services of a window's rows.
+    pub(crate) fn services(&self, now_ms: i64, request: &PageRequest) -> BTreeSet<String> {
+        self.selected(now_ms, request).map(|event| event.service.to_owned()).collect()
+    }
+
+    /// The rows of a window that are there now.
+    fn selected(&self, now_ms: i64, request: &PageRequest) -> impl Iterator<Item = &Event> {
+        let window = request.ask.window;
+        self.events.iter().filter(move |event| {
+            window.contains(event.place_ms)
+                && event.visible_ms <= now_ms
+                && self.is_asked_for(event, &request.scope, &request.query)
+        })
     }
 
     /// Rows by the bytes they stand in the archive as.

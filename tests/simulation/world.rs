@@ -240,6 +240,10 @@ impl World {
                 let hours = self.refused(asked).map(|()| self.truth.hourly(self.now_ms, asked));
                 Answer::Hourly(hours)
             }
+            Request::Services(asked) => {
+                self.tell_the_time(worker);
+                Answer::Services(Ok(Some(self.truth.services(self.now_ms, asked))))
+            }
             Request::Sleep(ms) => {
                 self.now_ms += i64::try_from(*ms).unwrap_or(0);
                 Answer::Slept

@@ -14,7 +14,7 @@ use engine::fleet::queue;
 use engine::limits::{DAY_MS, MINUTE_MS};
 use engine::ports::{
     Console, Incoming, Insights, InsightsError, ListPage, ListRequest, ObjectMeta, Objects,
-    PageRequest, PutResult, StoreError, WorkQueue,
+    PageRequest, PutResult, Services, StoreError, WorkQueue,
 };
 use engine::read::Budget;
 use engine::report::{Metrics, Report, View};
@@ -56,6 +56,10 @@ impl Insights for WithoutCounts {
         _: PageRequest,
     ) -> BoxFuture<'static, Result<BTreeMap<i64, i64>, InsightsError>> {
         Box::pin(ready(Err(InsightsError::Unavailable("JumpCloud answers 503".into()))))
+    }
+
+    fn services(&self, request: PageRequest) -> BoxFuture<'static, Services> {
+        self.0.services(request)
     }
 
     fn clock_skew_ms(&self) -> Option<i64> {

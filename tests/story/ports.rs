@@ -12,7 +12,7 @@ use engine::cause::Cause;
 use engine::page::{Page, PageHeaders};
 use engine::ports::{
     Clock, Console, Incoming, Insights, InsightsError, ListPage, ListRequest, NoRandomness,
-    ObjectMeta, Objects, PageRequest, PutResult, StoreError,
+    ObjectMeta, Objects, PageRequest, PutResult, Services, StoreError,
 };
 use fixtures::memory::MemoryObjects;
 use futures_util::future::BoxFuture;
@@ -48,6 +48,10 @@ impl Insights for JumpCloud {
             *hours.entry(engine::time::floor_hour_ms(*ms)).or_default() += 1;
         }
         Box::pin(ready(Ok(hours)))
+    }
+
+    fn services(&self, _: PageRequest) -> BoxFuture<'static, Services> {
+        unreachable!("there is one query")
     }
 
     fn clock_skew_ms(&self) -> Option<i64> {

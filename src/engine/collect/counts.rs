@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Engine;
 use crate::identity::Slot;
 use crate::journal::index;
+use crate::limits::COUNTED_AT_ONCE_MS_MAX;
 use crate::page::{Ask, Query};
 use crate::ports::{InsightsError, Meter, PageRequest, StoreError};
 use crate::stream::StreamId;
@@ -15,8 +16,8 @@ use crate::time::{self, Window};
 pub(crate) type Counts = BTreeMap<i64, i64>;
 
 impl Engine {
-    /// JumpCloud's counts of the whole hours in `hours`, the most of any query: one
-    /// call a query.
+    /// JumpCloud's counts of the whole hours in `hours`, the most of any query: a call per query and
+    /// two weeks.
     pub(crate) async fn counted(
         &self,
         stream: &StreamId,
@@ -38,14 +39,16 @@ impl Engine {
     ) -> Result<Counts, InsightsError> {
         let mut most = Counts::new();
         for query in queries {
-            let ask = Ask { window: hours, limit: self.settings.page_limit, token: None };
-            let meter = Arc::clone(meter);
-            let request =
-                PageRequest { meter, ..PageRequest::new(stream, query, ask, deadline_ms) };
-            let counts = self.insights.hourly(request).await?;
-            for (hour_ms, count) in counts.into_iter().filter(|(ms, _)| hours.contains(*ms)) {
-                let known = most.entry(hour_ms).or_default();
-                *known = count.max(*known);
+            for window in hours.pieces(COUNTED_AT_ONCE_MS_MAX) {
+                let ask = Ask { window, limit: self.settings.page_limit, token: None };
+                let meter = Arc::clone(meter);
+                let request =
+                    PageRequest { meter, ..PageRequest::new(stream, query, ask, deadline_ms) };
+                let counts = self.insights.hourly(request).await?;
+                for (hour_ms, count) in counts.into_iter().filter(|(ms, _)| window.contains(*ms)) {
+                    let known = most.entry(hour_ms).or_default();
+                    *known = count.max(*known);
+                }
             }
         }
         Ok(most)

@@ -9,7 +9,7 @@ pub use self::error::{InsightsError, NoRandomness, StoreError, is_denied};
 pub use self::incoming::Incoming;
 pub use self::meter::{Costs, Meter};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -33,16 +33,23 @@ pub trait Insights: Send + Sync {
     fn count(&self, request: PageRequest) -> BoxFuture<'static, Result<u64, InsightsError>>;
 
     /// Counts the events of each hour of a window, by the hour's first UTC millisecond. An hour
-    /// without events may be absent.
+    /// without events may be absent. A window is at most
+    /// [`COUNTED_AT_ONCE_MS_MAX`](crate::limits::COUNTED_AT_ONCE_MS_MAX) long.
     fn hourly(
         &self,
         request: PageRequest,
     ) -> BoxFuture<'static, Result<BTreeMap<i64, i64>, InsightsError>>;
 
+    /// The services of the events of a window; `None` where JumpCloud does not list all of them.
+    fn services(&self, request: PageRequest) -> BoxFuture<'static, Services>;
+
     /// How far the local clock was ahead of the `Date` of the last answer, in milliseconds, never
     /// below 0; `None` before the first answer of this process.
     fn clock_skew_ms(&self) -> Option<i64>;
 }
+
+/// The services of a window's events, if JumpCloud lists all of them.
+pub type Services = Result<Option<BTreeSet<String>>, InsightsError>;
 
 /// One question to JumpCloud.
 #[derive(Clone, Debug)]
