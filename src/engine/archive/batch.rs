@@ -130,6 +130,12 @@ impl Batch {
         self.bytes
     }
 
+    /// Whether an event of this slot is in the batch.
+    #[must_use]
+    pub fn touches(&self, slot: Slot) -> bool {
+        self.identities.contains_key(&slot)
+    }
+
     /// Whether this identity is in the batch already.
     #[must_use]
     pub fn contains(&self, identity: &Identity) -> bool {

@@ -8,7 +8,7 @@ use crate::archive::{Addition, NewEvent, NewLine, quarantine_line};
 use crate::cursor::Reading;
 use crate::error::RunError;
 use crate::identity::{Identity, Slot};
-use crate::limits::LINE_BYTES_MAX;
+use crate::limits::{LINE_BYTES_MAX, SLOT_BYTES_MAX};
 use crate::page::{Fields, Names, Page, Row, RowKind, service};
 use crate::read::{Positions, ReadingKind, future};
 use crate::report::lateness;
@@ -32,7 +32,7 @@ impl Reader<'_> {
         let mut positions = Positions::of(page, before_ms);
         self.settle_border(&mut positions, page, reading).await?;
         let touched: BTreeSet<Slot> = page.rows().iter().map(slot_of).collect();
-        self.writer.load(&touched).await?;
+        self.load_slots(&touched, kind, reading, before_ms).await?;
         self.report.read += page.rows().len() as u64;
         let first_ms = self.first_ms(kind, reading);
         for (number, row) in page.rows().iter().enumerate() {
@@ -101,6 +101,26 @@ impl Reader<'_> {
             ReadingKind::Future => future::first_ms(cursor, reading, &self.engine.settings),
             _ => cursor.origin_ms,
         }
+    }
+
+    /// Loads the slots that a page touches, and drops others where those that are held have become
+    /// too many. A batch that needs too many of them is decided: it ends before the page.
+    async fn load_slots(
+        &mut self,
+        touched: &BTreeSet<Slot>,
+        kind: ReadingKind,
+        reading: &Reading,
+        before_ms: i64,
+    ) -> Result<(), Stop> {
+        if self.writer.slots.bytes() > SLOT_BYTES_MAX {
+            let batch = &self.batch;
+            self.writer.slots.drop_others(|slot| touched.contains(&slot) || batch.touches(slot));
+        }
+        if self.writer.slots.bytes() > SLOT_BYTES_MAX && !self.batch.is_empty() {
+            self.close_batch(kind, reading, before_ms).await?;
+            self.writer.slots.drop_others(|slot| touched.contains(&slot));
+        }
+        Ok(self.writer.load(touched).await?)
     }
 
     /// Decides a batch that is full at `at_ms`, where the next one begins.

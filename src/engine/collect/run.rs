@@ -92,7 +92,9 @@ impl Engine {
             Err(error) => report.fail(&error),
         }
         let has_unstored = writer.has_unstored();
-        let Writer { cursor, slots, objects, bytes_out, .. } = writer;
+        let Writer { cursor, mut slots, objects, bytes_out, .. } = writer;
+        // What a sweep has loaded is not needed before the next one.
+        slots.drop_before(cursor.state.frontier_ms - self.settings.overlap_ms);
         (report.objects, report.bytes_out) = (objects, bytes_out);
         report.gaps = Some(cursor.state.gaps());
         report.set_position(&cursor, self.now_ms());

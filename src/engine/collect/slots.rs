@@ -56,8 +56,13 @@ impl Slots {
     }
 
     /// What the slots hold, and about what each costs besides.
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.loaded.values().map(|slot| slot.ids.bytes().len() + 256).sum::<usize>() + 256
+    }
+
+    /// Drops the slots that are not needed.
+    pub(super) fn drop_others(&mut self, is_needed: impl Fn(Slot) -> bool) {
+        self.loaded.retain(|slot, _| is_needed(*slot));
     }
 
     /// Drops the slots before `ms`, which no reading will touch soon.
@@ -84,9 +89,13 @@ impl Warm {
         Some(slots)
     }
 
-    /// Keeps a stream's slots, and drops those used longest ago until all fit.
-    pub(super) fn keep(&mut self, stream: &StreamId, slots: Slots) {
+    /// Keeps a stream's slots, and drops those used longest ago until all fit. Of one stream whose
+    /// slots do not fit by themselves, the head alone is kept.
+    pub(super) fn keep(&mut self, stream: &StreamId, mut slots: Slots) {
         self.take(stream);
+        if slots.bytes() > WARM_IDENTITY_BYTES_MAX {
+            slots.forget();
+        }
         self.turn += 1;
         self.bytes += slots.bytes();
         self.kept.insert(stream.clone(), (self.turn, slots));
@@ -103,9 +112,12 @@ impl Warm {
 mod tests {
     use super::*;
 
-    /// Slots that hold about a third of what is kept.
+    /// Slots that hold two fifths of what is kept at most.
     fn large() -> Slots {
-        let count = WARM_IDENTITY_BYTES_MAX / 16 / 5 * 2;
+        slots(WARM_IDENTITY_BYTES_MAX / 16 / 5 * 2)
+    }
+
+    fn slots(count: usize) -> Slots {
         let ids: Vec<_> = (0..count as u128).map(|n| Identity(n.to_be_bytes())).collect();
         let mut slots = Slots::default();
         let empty = SlotIds::empty(Slot::Hour(1));
@@ -124,5 +136,13 @@ mod tests {
         warm.keep(&c, large());
         assert!(warm.take(&b).is_none() && warm.take(&a).is_some() && warm.take(&c).is_some());
         assert_eq!(warm.bytes, 0);
+    }
+
+    #[test]
+    fn slots_of_one_stream_that_do_not_fit_are_not_kept() {
+        let mut warm = Warm::default();
+        warm.keep(&StreamId::own(), slots(WARM_IDENTITY_BYTES_MAX / 16 + 1));
+        assert!(warm.bytes <= WARM_IDENTITY_BYTES_MAX, "{} bytes are kept", warm.bytes);
+        assert!(warm.take(&StreamId::own()).is_some(), "the head is known");
     }
 }
