@@ -100,15 +100,26 @@ impl SlotIds {
         }
     }
 
-    /// The slot with `new` identities added on `day`. Records of the `unplaced` slot that are
-    /// older than [`UNPLACED_DAYS`] are left out: JumpCloud cannot return their events any more.
+    /// The newest day that a record carries; 0 where none does.
+    fn newest_day(&self) -> u32 {
+        match self.slot {
+            Slot::Hour(_) => 0,
+            Slot::Unplaced => {
+                let records = self.records.as_chunks::<RECORD_BYTES>().0;
+                records.iter().map(day_of).max().unwrap_or(0)
+            }
+        }
+    }
+
+    /// The slot with `new` identities added on `day`, or on the newest day of a record where a clock
+    /// was set back behind that. Records of the `unplaced` slot that are older than
+    /// [`UNPLACED_DAYS`] are left out: nothing is read any more where their events lie.
     #[must_use]
     pub fn with(&self, new: &[Identity], day: u32) -> Self {
         let width = width(self.slot);
+        let day = day.max(self.newest_day());
         let fresh = |record: &[u8; RECORD_BYTES]| {
-            let [.., a, b, c, d] = *record;
-            width == ID_BYTES
-                || u32::from_be_bytes([a, b, c, d]).saturating_add(UNPLACED_DAYS) >= day
+            width == ID_BYTES || day_of(record).saturating_add(UNPLACED_DAYS) >= day
         };
         let old = self.records.chunks_exact(width).map(padded).filter(fresh);
         let new = new.iter().map(|identity| {
@@ -126,7 +137,13 @@ impl SlotIds {
     }
 }
 
-/// The day that records of the `unplaced` slot carry.
+/// The day that a record of the `unplaced` slot carries.
+fn day_of(record: &[u8; RECORD_BYTES]) -> u32 {
+    let [.., a, b, c, d] = *record;
+    u32::from_be_bytes([a, b, c, d])
+}
+
+/// The day that new records of the `unplaced` slot carry.
 pub(crate) fn unplaced_day(decided_ms: i64) -> u32 {
     u32::try_from(time::day_of(decided_ms)).unwrap_or(0)
 }
@@ -180,6 +197,12 @@ pub fn entries_of(stream: &StreamId, keys: &[String], window: Window) -> impl It
     })
 }
 
+/// The number of the entry that resulted in the slot object at `key`.
+#[must_use]
+pub fn seq_of_slot(key: &str) -> Option<u64> {
+    named(key).map(|(seq, _)| seq)
+}
+
 /// The number and the count that a slot object's key names.
 fn named(key: &str) -> Option<(u64, i64)> {
     let (seq, count) = key.rsplit_once('/')?.1.strip_suffix(".ids")?.split_once('-')?;
@@ -221,6 +244,15 @@ mod tests {
         let kept = slot.with(&[id(2)], 1_000 + UNPLACED_DAYS);
         assert!(kept.contains(&id(1)) && kept.contains(&id(2)));
         assert!(!kept.with(&[], 1_001 + UNPLACED_DAYS).contains(&id(1)));
+    }
+
+    /// A record that carried the day of the clock that was set back would be left out as many days
+    /// too early.
+    #[test]
+    fn unplaced_records_are_never_of_a_day_before_the_newest_one() {
+        let slot = SlotIds::empty(Slot::Unplaced).with(&[id(1)], 1_000).with(&[id(2)], 900);
+        let later = slot.with(&[id(3)], 1_000 + UNPLACED_DAYS);
+        assert!(later.contains(&id(1)) && later.contains(&id(2)));
     }
 
     #[test]

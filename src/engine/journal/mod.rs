@@ -8,5 +8,6 @@ pub use self::entry::{
     Entry, EntryError, Header, PartRecord, SlotRecord, entry_key, journal_prefix, seq_of,
 };
 pub use self::index::{
-    NotRecords, SlotIds, entries_of, hourly_counts, index_prefix, object_at, slot_key, slot_prefix,
+    NotRecords, SlotIds, entries_of, hourly_counts, index_prefix, object_at, seq_of_slot, slot_key,
+    slot_prefix,
 };
