@@ -35,6 +35,10 @@ pub struct Hours {
     pub archived: Vec<i64>,
     /// One line per service, sorted by name.
     pub services: Vec<ServiceHours>,
+    /// Lines of the entries that were read which are in no hour of these lists: they have no time
+    /// that can be read, or are quarantined.
+    #[serde(default)]
+    pub without_hour: usize,
     /// How late events arrived since the stream's birth.
     pub lateness: Vec<ServiceLateness>,
 }
@@ -63,8 +67,14 @@ pub struct ServiceLateness {
     pub max_seconds: i64,
 }
 
-/// Archived and late, by service label and hour.
-type Found = BTreeMap<String, BTreeMap<i64, (i64, i64)>>;
+/// What the entries hold.
+#[derive(Default)]
+struct Found {
+    /// Archived and late, by service label and hour.
+    services: BTreeMap<String, BTreeMap<i64, (i64, i64)>>,
+    /// Lines without an hour.
+    without_hour: usize,
+}
 
 /// The stream and the hours of an audit.
 #[derive(Clone, Copy)]
@@ -91,7 +101,8 @@ impl Engine {
             hours.hours().map(|ms| counts.get(&ms).copied().unwrap_or(0)).collect()
         };
         let mut services = Vec::new();
-        for (service, found) in self.found(audited).await? {
+        let Found { services: found, without_hour } = self.found(audited).await?;
+        for (service, found) in found {
             let pick = |pick: fn(&(i64, i64)) -> i64| {
                 row(&found.iter().map(|(ms, counts)| (*ms, pick(counts))).collect())
             };
@@ -115,6 +126,7 @@ impl Engine {
             counted,
             archived,
             services,
+            without_hour,
             lateness: lateness.collect(),
         })
     }
@@ -142,7 +154,7 @@ impl Engine {
             self.objects.list(bucket, &index::index_prefix(stream), &after, usize::MAX).await?;
         let seqs: BTreeSet<u64> =
             index::entries_of(stream, &keys, hours).filter(|seq| *seq <= cursor.seq).collect();
-        let mut found = Found::new();
+        let mut found = Found::default();
         let mut before: Option<(u64, i64)> = Some((0, cursor.origin_ms));
         for seq in seqs {
             if self.clock.now_ms() >= budget.read_until_ms(0) {
@@ -175,13 +187,19 @@ fn read_to(entry: Entry) -> i64 {
 /// Counts the lines of an entry's parts whose time is in `window`.
 fn count(entry: &Entry, window: Window, read_to_ms: i64, found: &mut Found) {
     for part in &entry.header.parts {
-        let Some(lines) = gunzip(&entry.part(part)) else { continue };
-        for line in lines.split(|byte| *byte == b'\n') {
-            let Some((service, ms)) = place(part, line) else { continue };
+        let Some(lines) = gunzip(&entry.part(part)) else {
+            found.without_hour += part.events;
+            continue;
+        };
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let Some((service, ms)) = place(part, line) else {
+                found.without_hour += 1;
+                continue;
+            };
             if window.contains(ms) {
                 let hour_ms = time::floor_hour_ms(ms);
                 let (archived, late) =
-                    found.entry(service).or_default().entry(hour_ms).or_default();
+                    found.services.entry(service).or_default().entry(hour_ms).or_default();
                 *archived += 1;
                 *late += i64::from(ms < read_to_ms);
             }
