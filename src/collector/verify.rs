@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use engine::ports::Objects;
+use engine::ports::{Clock as _, Objects};
 use engine::task::verify::{Buckets, Verdict, verify};
 use jumpcloud_collector::aws;
 use jumpcloud_collector::aws::s3::S3;
+use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::config::Terminal;
 use jumpcloud_collector::local::{self, FolderObjects};
 
@@ -51,15 +52,15 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
         bar.set_message(format!("{} entries, {} events", verdict.entries, verdict.events));
         bar.tick();
     };
-    let verdict = verify(buckets, &mut progress).await?;
+    let verdict = verify(buckets, SystemClock.now_ms(), &mut progress).await?;
     bar.finish_and_clear();
     show::value(options.json, &verdict, print)?;
     Ok(verdict.problems.is_empty())
 }
 
 fn print(verdict: &Verdict) {
-    let Verdict { streams, entries, parts, part_bytes, events, identities, slots, problems } =
-        verdict;
+    let Verdict { streams, entries, parts, part_bytes, events, identities, slots, .. } = verdict;
+    let Verdict { older_than_journal, problems, .. } = verdict;
     println!("streams     {streams:>12}");
     println!("entries     {entries:>12}  each with its own SHA-256 and that of the entry before");
     println!(
@@ -68,6 +69,9 @@ fn print(verdict: &Verdict) {
     println!("events      {events:>12}");
     println!("identities  {identities:>12}  none in two entries");
     println!("slots       {slots:>12}  each what the journal's identities fold to");
+    println!(
+        "older       {older_than_journal:>12}  objects of the archive than the journal, which says nothing of them"
+    );
     for problem in problems {
         println!("PROBLEM     {problem}");
     }

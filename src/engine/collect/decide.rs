@@ -81,6 +81,7 @@ impl Writer<'_> {
             previous: self.cursor.head_hash.clone(),
             nonce: hex::encode(self.engine.clock.nonce()?),
             decided_ms,
+            previous_decided_ms: self.cursor.state.last_entry_ms,
             state,
             bucket: settings.archive_bucket.clone(),
             parts,

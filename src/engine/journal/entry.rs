@@ -45,6 +45,9 @@ pub struct Header {
     pub nonce: String,
     /// When it was decided, UTC milliseconds.
     pub decided_ms: i64,
+    /// When the entry before was decided, UTC milliseconds; the stream's birth for entry 1. It tells
+    /// an entry that has expired from one that was deleted.
+    pub previous_decided_ms: i64,
     /// The complete reading state once it is published.
     pub state: ReadingState,
     /// The bucket of its parts.
@@ -335,6 +338,7 @@ mod tests {
             previous: "00".repeat(32),
             nonce: "11".repeat(16),
             decided_ms: 1_795_168_800_000,
+            previous_decided_ms: 1_795_082_400_000,
             state: state(),
             bucket: "archive".to_owned(),
             parts: vec![part("a", &parts[0]), part("b", &parts[1])],
@@ -361,29 +365,29 @@ mod tests {
     const HEADER: &str = concat!(
         r#"{"stream":"self","epoch":"0a1b2c3d","seq":1,"previous":"000000000000000000000000"#,
         r#"0000000000000000000000000000000000000000","nonce":"11111111111111111111111111111"#,
-        r#"111","decided_ms":1795168800000,"state":{"frontier_ms":1795082400000,"queries":["#,
-        r#"{"names":["ldap","sso"],"read_at_ms":1795082400000,"read_to_ms":1795082400000,"r"#,
-        r#"eading":{"start_ms":1795164000000,"end_ms":1795167700000,"started_ms":1795168000"#,
-        r#"000,"query":["ldap","sso"],"at_ms":1795164000000},"sweep_mark_ms":1795168800000,"#,
-        r#""sweep":{"start_ms":1794996000000,"end_ms":1795164600000,"started_ms":1795168000"#,
-        r#"000,"query":["ldap","sso"],"at_ms":1794996000000},"last_turn_ms":1795168000000,""#,
-        r#"unread_before_ms":1795160000000,"refused":{"since_ms":1795168100000,"reason":"un"#,
-        r#"known"}}],"queries_changed_ms":1795168200000,"compared_at_ms":1795165200000,"hou"#,
-        r#"rs":[{"start_ms":1795161600000,"counted":3,"rows_received":2,"rows_before_resume"#,
-        r#"":1,"reading":{"start_ms":1795161600000,"end_ms":1795165200000,"started_ms":1795"#,
-        r#"168000000,"query":["ldap","sso"],"at_ms":1795161600000}}],"future":{"started_ms""#,
-        r#":1795168000000,"reading":{"start_ms":1795167999000,"end_ms":1796809600000,"start"#,
-        r#"ed_ms":1795168000000,"query":["ldap","sso"],"at_ms":1795167999000}},"last_entry_"#,
-        r#"ms":1795168800000},"bucket":"archive","parts":[{"key":"a","offset":48,"length":5"#,
-        r#","sha256":"a7937b64b8caa58f03721bb6bacf5c78cb235febe0e70b1b84cd99541461a08e","ev"#,
-        r#"ents":1,"first_timestamp":"2026-11-21T08:00:00Z","last_timestamp":"2026-11-21T08"#,
-        r#":00:00Z"},{"key":"b","offset":53,"length":6,"sha256":"16367aacb67a4a017c8da8ab95"#,
-        r#"682ccb390863780f7114dda0a0e0c55644c7c4","events":1,"first_timestamp":"2026-11-21"#,
-        r#"T08:00:00Z","last_timestamp":"2026-11-21T08:00:00Z"}],"slots":[{"slot":"1970-01-"#,
-        r#"01T00","base":null,"key":"index/1970-01-01T00","sha256":"22222222222222222222222"#,
-        r#"22222222222222222222222222222222222222222","added":2},{"slot":"unplaced","base":"#,
-        r#"null,"key":"index/unplaced","sha256":"222222222222222222222222222222222222222222"#,
-        r#"2222222222222222222222","added":1}]}"#,
+        r#"111","decided_ms":1795168800000,"previous_decided_ms":1795082400000,"state":{"fr"#,
+        r#"ontier_ms":1795082400000,"queries":[{"names":["ldap","sso"],"read_at_ms":1795082"#,
+        r#"400000,"read_to_ms":1795082400000,"reading":{"start_ms":1795164000000,"end_ms":1"#,
+        r#"795167700000,"started_ms":1795168000000,"query":["ldap","sso"],"at_ms":179516400"#,
+        r#"0000},"sweep_mark_ms":1795168800000,"sweep":{"start_ms":1794996000000,"end_ms":1"#,
+        r#"795164600000,"started_ms":1795168000000,"query":["ldap","sso"],"at_ms":179499600"#,
+        r#"0000},"last_turn_ms":1795168000000,"unread_before_ms":1795160000000,"refused":{""#,
+        r#"since_ms":1795168100000,"reason":"unknown"}}],"queries_changed_ms":1795168200000"#,
+        r#","compared_at_ms":1795165200000,"hours":[{"start_ms":1795161600000,"counted":3,""#,
+        r#"rows_received":2,"rows_before_resume":1,"reading":{"start_ms":1795161600000,"end"#,
+        r#"_ms":1795165200000,"started_ms":1795168000000,"query":["ldap","sso"],"at_ms":179"#,
+        r#"5161600000}}],"future":{"started_ms":1795168000000,"reading":{"start_ms":1795167"#,
+        r#"999000,"end_ms":1796809600000,"started_ms":1795168000000,"query":["ldap","sso"],"#,
+        r#""at_ms":1795167999000}},"last_entry_ms":1795168800000},"bucket":"archive","parts"#,
+        r#"":[{"key":"a","offset":48,"length":5,"sha256":"a7937b64b8caa58f03721bb6bacf5c78c"#,
+        r#"b235febe0e70b1b84cd99541461a08e","events":1,"first_timestamp":"2026-11-21T08:00:"#,
+        r#"00Z","last_timestamp":"2026-11-21T08:00:00Z"},{"key":"b","offset":53,"length":6,"#,
+        r#""sha256":"16367aacb67a4a017c8da8ab95682ccb390863780f7114dda0a0e0c55644c7c4","eve"#,
+        r#"nts":1,"first_timestamp":"2026-11-21T08:00:00Z","last_timestamp":"2026-11-21T08:"#,
+        r#"00:00Z"}],"slots":[{"slot":"1970-01-01T00","base":null,"key":"index/1970-01-01T0"#,
+        r#"0","sha256":"2222222222222222222222222222222222222222222222222222222222222222",""#,
+        r#"added":2},{"slot":"unplaced","base":null,"key":"index/unplaced","sha256":"222222"#,
+        r#"2222222222222222222222222222222222222222222222222222222222","added":1}]}"#,
     );
 
     /// Pins format 1: entries written today must be read for as long as journals are kept.
@@ -391,7 +395,7 @@ mod tests {
     fn test_vector() {
         assert_eq!(
             entry().hash(),
-            "9922709bfb16ea860ab43a8d5508da639931b4f16542094edd02f09046ffd75b"
+            "502da35c572502e8535148fde4cd307a6759589a5127f7e569fb83f8370203d4"
         );
         let text = String::from_utf8_lossy(entry().bytes()).into_owned();
         let lines: Vec<_> = text.splitn(3, '\n').collect();

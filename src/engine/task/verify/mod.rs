@@ -1,0 +1,59 @@
+//! `verify`: proves to an auditor that the archive is what the journal says. It only reads, and
+//! only from the two buckets.
+//!
+//! Journal and index expire by age, and the archive outlives them. So what is missing because it has
+//! expired is told from what was deleted: entries are missing only before the first one that is
+//! kept, and only where the one before that was old enough; a slot object that an entry builds on
+//! is missing only where an entry that has expired resulted in it.
+
+mod archive;
+mod journal;
+mod slots;
+mod verdict;
+
+pub use self::verdict::{Buckets, Verdict};
+
+use self::archive::Archive;
+use self::journal::Journal;
+use crate::journal::certificate::{self, Certificate};
+use crate::ports::StoreError;
+
+/// Checks every stream that was ever created, as of `now_ms`. `tell` is called after each entry.
+/// Where no stream was, there is nothing to verify, and that is a problem.
+///
+/// # Errors
+/// [`StoreError`] if a bucket cannot be read. A missing or wrong object is a problem, not an error.
+pub async fn verify(
+    buckets: Buckets<'_>,
+    now_ms: i64,
+    tell: &mut dyn FnMut(&Verdict),
+) -> Result<Verdict, StoreError> {
+    let mut verdict = Verdict::default();
+    let mut archive = Archive::default();
+    let births = buckets.objects.list(buckets.state, certificate::PREFIX, "", usize::MAX).await?;
+    for key in &births {
+        let Some(stream) = certificate::stream_of(key) else {
+            verdict.problem(key, "its name is no stream's");
+            continue;
+        };
+        // Certificates never expire: one that was listed is there.
+        let bytes = buckets.objects.get(buckets.state, key).await?.unwrap_or_default();
+        let certificate = Certificate::of(&stream, &bytes);
+        let certificate = certificate.inspect_err(|error| verdict.problem(key, error)).ok();
+        verdict.streams += 1;
+        let journal = Journal {
+            buckets,
+            stream,
+            certificate: certificate.map(|certificate| (certificate, bytes)),
+            now_ms,
+        };
+        let kept = journal.check(&mut archive, &mut verdict, tell).await?;
+        archive.keep(journal.stream, kept);
+    }
+    if verdict.streams == 0 {
+        let what = "there is nothing to verify: no stream was ever created here";
+        verdict.problem(certificate::PREFIX, what);
+    }
+    archive.check(buckets, &mut verdict).await?;
+    Ok(verdict)
+}

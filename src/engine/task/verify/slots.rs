@@ -1,0 +1,168 @@
+//! The index as the journal has it: per slot, what its identities fold to.
+//!
+//! Of each slot the key and the SHA-256 of its latest object are held, and the identities of as many
+//! slots as fit: those of any other are read from its object, which must have that SHA-256. An
+//! event's slot is a part of what its identity is made from, so an identity that was decided twice
+//! is found within one slot.
+
+use std::collections::{BTreeMap, HashSet};
+
+use sha2::{Digest as _, Sha256};
+
+use super::verdict::{Buckets, Verdict};
+use crate::identity::{Identity, Slot};
+use crate::journal::index::{seq_of_slot, unplaced_day};
+use crate::journal::{Entry, SlotIds, SlotRecord, entry_key};
+use crate::limits::VERIFIED_IDENTITY_BYTES_MAX;
+use crate::ports::StoreError;
+
+/// What the entries so far fold to.
+#[derive(Default)]
+pub(super) struct Slots {
+    latest: BTreeMap<Slot, Latest>,
+    /// The slots used last, the latest at the end.
+    held: Vec<(Slot, SlotIds)>,
+}
+
+/// A slot's latest object.
+struct Latest {
+    key: String,
+    sha256: [u8; 32],
+}
+
+impl Slots {
+    /// Adds the identities of an entry, of a journal that is kept from entry `first` on.
+    pub(super) async fn add(
+        &mut self,
+        buckets: Buckets<'_>,
+        entry: &Entry,
+        first: u64,
+        verdict: &mut Verdict,
+    ) -> Result<(), StoreError> {
+        let key = entry_key(&entry.header.stream, entry.header.seq);
+        for (record, slot, new) in entry.slots() {
+            verdict.identities += new.len();
+            let ids = match self.base(buckets, record, slot, first, verdict).await? {
+                Some(base) => {
+                    let mut own = HashSet::new();
+                    for identity in new.iter().filter(|id| base.contains(id) || !own.insert(**id)) {
+                        let identity = hex::encode(identity.0);
+                        verdict.problem(&key, format!("identity {identity} was decided before"));
+                    }
+                    base.with(&new, unplaced_day(entry.header.decided_ms))
+                }
+                None => resulting(buckets, record, slot, &new).await?,
+            };
+            let sha256 = ids.sha256();
+            if sha256 != record.sha256 {
+                verdict.problem(&record.key, "it is not what the journal's identities fold to");
+            }
+            self.latest.insert(slot, Latest { key: record.key.clone(), sha256 });
+            self.hold(slot, ids);
+        }
+        Ok(())
+    }
+
+    /// What an entry's slot builds on; none if that has expired.
+    async fn base(
+        &mut self,
+        buckets: Buckets<'_>,
+        record: &SlotRecord,
+        slot: Slot,
+        first: u64,
+        verdict: &mut Verdict,
+    ) -> Result<Option<SlotIds>, StoreError> {
+        let Some(latest) = self.latest.get(&slot) else {
+            let Some(key) = &record.base else { return Ok(Some(SlotIds::empty(slot))) };
+            let is_kept = seq_of_slot(key).is_none_or(|seq| seq >= first);
+            if is_kept {
+                verdict.problem(
+                    key,
+                    format!("{} builds on it, and no entry results in it", record.key),
+                );
+            }
+            let Some(bytes) = buckets.objects.get(buckets.state, key).await? else {
+                return Ok(None);
+            };
+            let ids = SlotIds::parse(slot, &bytes);
+            return Ok(ids.inspect_err(|error| verdict.problem(key, error)).ok());
+        };
+        if record.base.as_ref() != Some(&latest.key) {
+            let base = record.base.as_deref().unwrap_or("nothing");
+            verdict.problem(&latest.key, format!("the next entry builds on {base} instead"));
+        }
+        if let Some(at) = self.held.iter().position(|(held, _)| *held == slot) {
+            return Ok(Some(self.held.remove(at).1));
+        }
+        let found = buckets.objects.get(buckets.state, &latest.key).await?;
+        let ids = found.filter(|bytes| *Sha256::digest(bytes) == latest.sha256);
+        let ids = ids.and_then(|bytes| SlotIds::parse(slot, &bytes).ok());
+        if ids.is_none() {
+            verdict.problem(&latest.key, "it is absent, or not what the journal folds to");
+        }
+        Ok(ids)
+    }
+
+    /// Holds a slot, and drops those used longest ago until all fit.
+    fn hold(&mut self, slot: Slot, ids: SlotIds) {
+        self.held.push((slot, ids));
+        let bytes = |held: &[(Slot, SlotIds)]| -> usize {
+            held.iter().map(|(_, ids)| ids.bytes().len()).sum()
+        };
+        while self.held.len() > 1 && bytes(&self.held) > VERIFIED_IDENTITY_BYTES_MAX {
+            self.held.remove(0);
+        }
+    }
+
+    /// Checks the latest object of every slot, as it lies in the state bucket.
+    pub(super) async fn check(
+        &self,
+        buckets: Buckets<'_>,
+        verdict: &mut Verdict,
+    ) -> Result<(), StoreError> {
+        for Latest { key, sha256 } in self.latest.values() {
+            verdict.slots += 1;
+            match buckets.objects.get(buckets.state, key).await? {
+                None => verdict.problem(key, "the journal results in it, and it is not there"),
+                Some(bytes) if *Sha256::digest(&bytes) != *sha256 => {
+                    verdict.problem(key, "it is not what the journal folds to");
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an entry's slot results in, where what it builds on has expired: its object, if that holds
+/// the entry's identities.
+async fn resulting(
+    buckets: Buckets<'_>,
+    record: &SlotRecord,
+    slot: Slot,
+    new: &[Identity],
+) -> Result<SlotIds, StoreError> {
+    let bytes = buckets.objects.get(buckets.state, &record.key).await?.unwrap_or_default();
+    let ids = SlotIds::parse(slot, &bytes).ok();
+    let ids = ids.filter(|ids| new.iter().all(|identity| ids.contains(identity)));
+    Ok(ids.unwrap_or_else(|| SlotIds::empty(slot)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three slots of 20 MiB are never held together.
+    #[test]
+    fn a_verification_holds_a_bounded_number_of_identities() {
+        let count = VERIFIED_IDENTITY_BYTES_MAX as u128 / 16 * 5 / 8;
+        let ids: Vec<_> = (0..count).map(|n| Identity(n.to_be_bytes())).collect();
+        let mut slots = Slots::default();
+        for hour in [1, 2, 3] {
+            let slot = Slot::Hour(hour);
+            slots.hold(slot, SlotIds::empty(slot).with(&ids, 0));
+            let held: Vec<_> = slots.held.iter().map(|(slot, _)| *slot).collect();
+            assert_eq!(held, [slot], "the slot used last");
+        }
+    }
+}

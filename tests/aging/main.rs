@@ -1,0 +1,9 @@
+//! What happens when time passes, as S3 and JumpCloud make it pass: journal and index expire after
+//! 120 days, JumpCloud forgets events, clocks are set, and counts differ for as long as they like.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod counts;
+mod expiry;
+mod ports;
+mod world;

@@ -1,0 +1,335 @@
+//! The world that ages: a JumpCloud that forgets, buckets whose objects expire, and a time that is
+//! moved by hand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::ready;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use engine::cause::Cause;
+use engine::cursor::{Item, Update};
+use engine::limits::{DAY_MS, STATE_KEPT_MS};
+use engine::page::{Page, PageHeaders};
+use engine::ports::{
+    Clock, Console, Cursors, Incoming, Insights, InsightsError, List, ListPage, ListRequest,
+    NoRandomness, ObjectMeta, Objects, PageRequest, PutResult, Services, StoreError,
+};
+use engine::stream::StreamId;
+use engine::time::{floor_hour_ms, rfc3339};
+use futures_util::future::BoxFuture;
+
+/// The time, and how far this machine's clock is from it.
+#[derive(Default)]
+pub(crate) struct Time {
+    now_ms: AtomicI64,
+    skew_ms: AtomicI64,
+    draws: AtomicU64,
+}
+
+impl Time {
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.now_ms.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, now_ms: i64) {
+        self.now_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// Sets the local clock forth, or back, by this much.
+    pub(crate) fn skew(&self, skew_ms: i64) {
+        self.skew_ms.store(skew_ms, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Clock for Time {
+    fn now_ms(&self) -> i64 {
+        self.now_ms() + self.skew_ms.load(Ordering::Relaxed)
+    }
+
+    async fn sleep(&self, ms: u64) {
+        self.now_ms.fetch_add(ms.cast_signed(), Ordering::Relaxed);
+    }
+
+    fn random(&self) -> [u8; 16] {
+        (u128::from(self.draws.fetch_add(1, Ordering::Relaxed)) << 96 | 1).to_be_bytes()
+    }
+
+    fn nonce(&self) -> Result<[u8; 16], NoRandomness> {
+        Ok(self.random())
+    }
+}
+
+/// One event.
+#[derive(Clone)]
+struct Event {
+    ms: i64,
+    visible_ms: i64,
+    service: &'static str,
+    raw: String,
+}
+
+/// A JumpCloud that keeps events for [`JumpCloud::retention_ms`].
+pub(crate) struct JumpCloud {
+    time: Arc<Time>,
+    pub(crate) retention_ms: i64,
+    /// A service that `all` leaves out.
+    pub(crate) not_in_all: &'static str,
+    /// It does not list the services of a window's events.
+    pub(crate) lists_services: bool,
+    events: Mutex<Vec<Event>>,
+    /// What it counts beyond the events it sends, by the hour's first millisecond.
+    surplus: Mutex<BTreeMap<i64, i64>>,
+    rows_sent: AtomicU64,
+}
+
+impl JumpCloud {
+    pub(crate) fn new(time: Arc<Time>) -> Self {
+        Self {
+            time,
+            retention_ms: 90 * DAY_MS,
+            not_in_all: "",
+            lists_services: true,
+            events: Mutex::default(),
+            surplus: Mutex::default(),
+            rows_sent: AtomicU64::new(0),
+        }
+    }
+
+    /// Loads an event that is there from `visible_ms` on.
+    pub(crate) fn load(&self, ms: i64, visible_ms: i64, service: &'static str) {
+        let mut events = lock(&self.events);
+        let (id, time) = (events.len(), rfc3339(ms));
+        let raw = format!(r#"{{"id":"{id:024x}","service":"{service}","timestamp":"{time}"}}"#);
+        events.push(Event { ms, visible_ms, service, raw });
+    }
+
+    /// Loads an event without a timestamp, which lies at `ms`.
+    pub(crate) fn load_unplaced(&self, ms: i64) {
+        let mut events = lock(&self.events);
+        let raw = format!(r#"{{"id":"{:024x}","service":"sso"}}"#, events.len());
+        events.push(Event { ms, visible_ms: ms, service: "sso", raw });
+    }
+
+    /// Counts this many events more in an hour than it sends.
+    pub(crate) fn count_more(&self, hour_ms: i64, more: i64) {
+        lock(&self.surplus).insert(hour_ms, more);
+    }
+
+    /// How many rows were sent since this was asked last.
+    pub(crate) fn rows_sent(&self) -> u64 {
+        self.rows_sent.swap(0, Ordering::Relaxed)
+    }
+
+    /// The events of a window that are there now.
+    fn selected(&self, request: &PageRequest) -> Vec<Event> {
+        let now_ms = self.time.now_ms();
+        let is_asked_for = |service: &str| match request.query.iter().any(|name| name == "all") {
+            true => service != self.not_in_all,
+            false => request.query.iter().any(|name| name == service),
+        };
+        let mut events = lock(&self.events).clone();
+        events.retain(|event| {
+            request.ask.window.contains(event.ms)
+                && (now_ms - self.retention_ms..).contains(&event.ms)
+                && event.visible_ms <= now_ms
+                && is_asked_for(event.service)
+        });
+        events.sort_by_key(|event| event.ms);
+        events
+    }
+}
+
+impl Insights for JumpCloud {
+    /// All events of the window on one page.
+    fn page(&self, request: PageRequest) -> Incoming {
+        let asked = request.ask.limit as usize;
+        let mut rows = self.selected(&request);
+        assert!(asked == 1 || rows.len() < asked, "the events of a test fit one page");
+        rows.truncate(asked);
+        let rows: Vec<_> = rows.into_iter().map(|event| event.raw).collect();
+        let count = rows.len() as u64;
+        self.rows_sent.fetch_add(count, Ordering::Relaxed);
+        let limit = Some(u64::from(request.ask.limit));
+        let headers = PageHeaders { limit, count: Some(count), token: None };
+        let page = Page::parse(format!("[{}]", rows.join(",")).into_bytes(), headers.clone());
+        let page = page.map_err(|error| InsightsError::Unavailable(Cause::of(error)));
+        Incoming::new(Box::pin(ready(Some(headers))), Box::pin(ready(page)), || {})
+    }
+
+    fn count(&self, request: PageRequest) -> BoxFuture<'static, Result<u64, InsightsError>> {
+        Box::pin(ready(Ok(self.selected(&request).len() as u64)))
+    }
+
+    /// Every hour of the window, as long as the answer fits the 64 KiB that the client once read.
+    fn hourly(
+        &self,
+        request: PageRequest,
+    ) -> BoxFuture<'static, Result<BTreeMap<i64, i64>, InsightsError>> {
+        const LIMIT_BYTES: usize = 64 * 1024;
+        const HOUR_BYTES: usize =
+            r#"{"key":1795222800000,"key_as_string":"2026-11-21T01:00:00.000Z","doc_count":12},"#
+                .len();
+        let window = request.ask.window;
+        if window.hours().count() * HOUR_BYTES > LIMIT_BYTES {
+            let error = InsightsError::TooLarge { limit_bytes: LIMIT_BYTES, token: None };
+            return Box::pin(ready(Err(error)));
+        }
+        let mut hours: BTreeMap<i64, i64> = window.hours().map(|hour_ms| (hour_ms, 0)).collect();
+        for event in self.selected(&request) {
+            *hours.entry(floor_hour_ms(event.ms)).or_default() += 1;
+        }
+        for (hour_ms, more) in lock(&self.surplus).iter().filter(|(ms, _)| window.contains(**ms)) {
+            *hours.entry(*hour_ms).or_default() += more;
+        }
+        Box::pin(ready(Ok(hours)))
+    }
+
+    fn services(&self, request: PageRequest) -> BoxFuture<'static, Services> {
+        let events = self.selected(&request);
+        let names: BTreeSet<_> = events.iter().map(|event| event.service.to_owned()).collect();
+        Box::pin(ready(Ok(self.lists_services.then_some(names))))
+    }
+
+    fn clock_skew_ms(&self) -> Option<i64> {
+        Some((Clock::now_ms(&*self.time) - self.time.now_ms()).max(0))
+    }
+}
+
+/// Two users; the stream is named, so no organization is listed.
+impl Console for JumpCloud {
+    fn list(&self, request: ListRequest) -> BoxFuture<'static, Result<ListPage, InsightsError>> {
+        assert!(matches!(request.list, List::Users(_)), "{request:?}");
+        let rows = [r#"{"_id":"a"}"#, r#"{"_id":"b"}"#];
+        let rows = &rows[usize::try_from(request.skip).unwrap().min(2)..];
+        let body = format!("[{}]", rows.join(",")).into_bytes();
+        let rows = Page::parse(body, PageHeaders::default()).unwrap();
+        Box::pin(ready(Ok(ListPage { total: 2, rows })))
+    }
+}
+
+/// An object, and when it was created.
+struct Object {
+    body: Bytes,
+    sha256: [u8; 32],
+    created_ms: i64,
+}
+
+/// Both buckets. Journal and index expire by whole days, as S3's lifecycle has it.
+pub(crate) struct Store {
+    time: Arc<Time>,
+    objects: Mutex<BTreeMap<(String, String), Object>>,
+    reads: Mutex<Vec<String>>,
+}
+
+impl Store {
+    pub(crate) fn new(time: Arc<Time>) -> Self {
+        Self { time, objects: Mutex::default(), reads: Mutex::default() }
+    }
+
+    /// Deletes what has expired by now.
+    pub(crate) fn expire(&self) {
+        let day = |ms: i64| ms.div_euclid(DAY_MS);
+        let today = day(self.time.now_ms());
+        lock(&self.objects).retain(|(_, key), object| {
+            let expires = key.starts_with("journal/") || key.starts_with("index/");
+            !expires || day(object.created_ms + STATE_KEPT_MS) >= today
+        });
+    }
+
+    /// The keys of a bucket below a prefix, ascending.
+    pub(crate) fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
+        let objects = lock(&self.objects);
+        let keys = objects.keys().filter(|(place, key)| place == bucket && key.starts_with(prefix));
+        keys.map(|(_, key)| key.clone()).collect()
+    }
+
+    /// Somebody deletes an object.
+    pub(crate) fn delete(&self, bucket: &str, key: &str) {
+        lock(&self.objects).remove(&(bucket.to_owned(), key.to_owned()));
+    }
+
+    /// How many objects below a prefix were read since this was asked last.
+    pub(crate) fn reads(&self, prefix: &str) -> usize {
+        let reads = std::mem::take(&mut *lock(&self.reads));
+        reads.iter().filter(|key| key.starts_with(prefix)).count()
+    }
+}
+
+#[async_trait]
+impl Objects for Store {
+    async fn create(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: Bytes,
+        about: &ObjectMeta,
+    ) -> Result<PutResult, StoreError> {
+        let mut objects = lock(&self.objects);
+        let place = (bucket.to_owned(), key.to_owned());
+        if objects.contains_key(&place) {
+            return Ok(PutResult::AlreadyExists);
+        }
+        let created_ms = self.time.now_ms();
+        objects.insert(place, Object { body, sha256: about.sha256, created_ms });
+        Ok(PutResult::Created)
+    }
+
+    async fn refuses_overwrite(&self, _: &str, _: &str) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, StoreError> {
+        lock(&self.reads).push(key.to_owned());
+        let objects = lock(&self.objects);
+        let found = objects.get(&(bucket.to_owned(), key.to_owned()));
+        Ok(found.map(|object| object.body.clone()))
+    }
+
+    async fn sha256(&self, bucket: &str, key: &str) -> Result<Option<String>, StoreError> {
+        let objects = lock(&self.objects);
+        let found = objects.get(&(bucket.to_owned(), key.to_owned()));
+        Ok(found.map(|object| hex::encode(object.sha256)))
+    }
+
+    async fn list(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: &str,
+        most: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut keys = self.keys(bucket, prefix);
+        keys.retain(|key| key.as_str() > after);
+        keys.truncate(most);
+        Ok(keys)
+    }
+}
+
+/// The table of cursors.
+#[derive(Default)]
+pub(crate) struct Table(Mutex<BTreeMap<StreamId, Item>>);
+
+#[async_trait]
+impl Cursors for Table {
+    async fn get(&self, stream: &StreamId) -> Result<Option<Item>, StoreError> {
+        Ok(lock(&self.0).get(stream).cloned())
+    }
+
+    async fn update(&self, stream: &StreamId, update: &Update) -> Result<Option<Item>, StoreError> {
+        let mut items = lock(&self.0);
+        let mut item = items.get(stream).cloned().unwrap_or_default();
+        if !update.allows(&item) {
+            return Ok(None);
+        }
+        update.apply(&mut item);
+        items.insert(stream.clone(), item.clone());
+        Ok(Some(item))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,197 @@
+//! One stream in a world that ages, and what a person or a schedule asks of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::archive::{KeyLayout, Output};
+use engine::collect::{Engine, RunPurpose};
+use engine::fleet::discover::OrganizationSource;
+use engine::fleet::dispatch::Fleet;
+use engine::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
+use engine::ports::Objects as _;
+use engine::read::Budget;
+use engine::report::{Outcome, StreamReport, StreamStatus};
+use engine::settings::Settings;
+use engine::stream::StreamId;
+use engine::task::audit::{AuditRequest, StreamAudit, audit};
+use engine::task::backfill::{Backfill, BackfillRequest, backfill};
+use engine::task::status::status;
+use engine::task::verify::{Buckets, Verdict, verify};
+use engine::time::Window;
+use libdeflater::Decompressor;
+
+use crate::ports::{JumpCloud, Store, Table, Time};
+
+/// 2026-11-21T08:30:00Z
+pub(crate) const START_MS: i64 = 1_795_249_800_000;
+
+pub(crate) struct World {
+    pub(crate) time: Arc<Time>,
+    pub(crate) jumpcloud: Arc<JumpCloud>,
+    pub(crate) store: Arc<Store>,
+    cursors: Arc<Table>,
+    settings: Settings,
+    /// The process.
+    fleet: Fleet,
+}
+
+impl World {
+    /// A world with the usual settings, at [`START_MS`].
+    pub(crate) fn new() -> Self {
+        Self::with(settings(), |_| {})
+    }
+
+    /// A world with these settings, whose JumpCloud is changed beforehand.
+    pub(crate) fn with(settings: Settings, change: impl FnOnce(&mut JumpCloud)) -> Self {
+        let time = Arc::new(Time::default());
+        time.set(START_MS);
+        let mut jumpcloud = JumpCloud::new(Arc::clone(&time));
+        change(&mut jumpcloud);
+        let jumpcloud = Arc::new(jumpcloud);
+        let store = Arc::new(Store::new(Arc::clone(&time)));
+        let cursors = Arc::default();
+        let fleet = process(&time, &jumpcloud, &store, &cursors, &settings);
+        Self { time, jumpcloud, store, cursors, settings, fleet }
+    }
+
+    /// A new process, which holds nothing in memory.
+    pub(crate) fn restart(&mut self) {
+        let Self { time, jumpcloud, store, cursors, settings, .. } = self;
+        self.fleet = process(time, jumpcloud, store, cursors, settings);
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.time.now_ms()
+    }
+
+    /// Lets time pass: what has expired is deleted.
+    pub(crate) fn pass(&self, ms: i64) {
+        self.time.set(self.now_ms() + ms);
+        self.store.expire();
+    }
+
+    /// A minute from now, on the local clock.
+    fn budget(&self) -> Budget {
+        let started_ms = self.fleet.engine.clock.now_ms();
+        Budget { started_ms, deadline_ms: started_ms + MINUTE_MS }
+    }
+
+    /// One run of the live stream; it must succeed.
+    pub(crate) async fn collect(&self) -> StreamReport {
+        let report = self.run(&StreamId::own(), RunPurpose::Collect).await;
+        assert_eq!((report.outcome, &report.error), (Outcome::Ok, &None));
+        report
+    }
+
+    pub(crate) async fn run(&self, stream: &StreamId, purpose: RunPurpose<'_>) -> StreamReport {
+        self.fleet.engine.run(stream, purpose, self.budget()).await
+    }
+
+    /// One run an `every_ms`, until `days` have passed.
+    pub(crate) async fn collect_for(&self, days: i64, every_ms: i64) {
+        let end_ms = self.now_ms() + days * DAY_MS;
+        while self.now_ms() < end_ms {
+            self.pass(every_ms);
+            self.collect().await;
+        }
+    }
+
+    pub(crate) async fn verify(&self) -> Verdict {
+        let buckets = Buckets { objects: &*self.store, archive: "archive", state: "state" };
+        verify(buckets, self.now_ms(), &mut |_| {}).await.unwrap()
+    }
+
+    /// Everything is as the journal says.
+    pub(crate) async fn assert_verified(&self) {
+        let verdict = self.verify().await;
+        assert_eq!(verdict.problems, Vec::<String>::new(), "{verdict:?}");
+    }
+
+    /// The audit of one stream.
+    pub(crate) async fn audit(&self, window: Window, repair: bool) -> (StreamAudit, bool) {
+        let request = AuditRequest { window, repair, by_service: false };
+        let audit = audit(&self.fleet.engine, &self.fleet.organizations, request, self.budget())
+            .await
+            .unwrap();
+        let is_clean = audit.is_clean();
+        (audit.streams.into_iter().next().unwrap(), is_clean)
+    }
+
+    pub(crate) async fn backfill(&self, window: Window) -> Backfill {
+        let request = BackfillRequest { window, organizations: None, plan: false };
+        backfill(&self.fleet, &request, self.budget()).await.unwrap()
+    }
+
+    pub(crate) async fn status(&self) -> Vec<StreamStatus> {
+        status(&self.fleet.engine, &self.fleet.organizations, self.budget()).await.unwrap().streams
+    }
+
+    /// Every event's line in the archive, with how often it is there.
+    pub(crate) async fn archived(&self) -> BTreeMap<String, usize> {
+        let mut lines = BTreeMap::new();
+        let keys = self.store.keys("archive", "events/");
+        for key in keys.into_iter().filter(|key| !key.contains(".users-")) {
+            let object = self.store.get("archive", &key).await.unwrap().unwrap();
+            for line in lines_of(&object) {
+                *lines.entry(line).or_default() += 1;
+            }
+        }
+        lines
+    }
+
+    /// How many events are in the archive; none is there twice.
+    pub(crate) async fn archived_once(&self) -> usize {
+        let lines = self.archived().await;
+        let twice: Vec<_> = lines.iter().filter(|(_, times)| **times > 1).collect();
+        assert!(twice.is_empty(), "archived more than once: {twice:?}");
+        lines.len()
+    }
+}
+
+/// The lines of an archive object.
+fn lines_of(gzip: &[u8]) -> Vec<String> {
+    let length = u32::from_le_bytes(*gzip.last_chunk().unwrap());
+    let mut lines = vec![0; length as usize];
+    Decompressor::new().gzip_decompress(gzip, &mut lines).unwrap();
+    String::from_utf8(lines).unwrap().lines().map(str::to_owned).collect()
+}
+
+fn process(
+    time: &Arc<Time>,
+    jumpcloud: &Arc<JumpCloud>,
+    store: &Arc<Store>,
+    cursors: &Arc<Table>,
+    settings: &Settings,
+) -> Fleet {
+    let engine = Engine::new(
+        Arc::clone(jumpcloud) as _,
+        Arc::clone(jumpcloud) as _,
+        Arc::clone(store) as _,
+        Arc::clone(cursors) as _,
+        Arc::clone(time) as _,
+        settings.clone(),
+    );
+    Fleet { engine, queue: None, organizations: OrganizationSource::Named(vec![StreamId::own()]) }
+}
+
+pub(crate) fn settings() -> Settings {
+    Settings {
+        archive_bucket: "archive".to_owned(),
+        state_bucket: "state".to_owned(),
+        archive_prefix: "events/".to_owned(),
+        layout: KeyLayout::default(),
+        filter: None,
+        output: Output::default(),
+        system_users: None,
+        queries: vec![vec!["all".to_owned()]],
+        retention_ms: 90 * DAY_MS,
+        start_lookback_ms: 24 * HOUR_MS,
+        settle_lag_ms: 0,
+        overlap_ms: HOUR_MS,
+        late_horizon_ms: 24 * HOUR_MS,
+        sweep_every_ms: HOUR_MS,
+        page_limit: 10_000,
+        pages_per_run: 100,
+        compression_level: 1,
+    }
+}
