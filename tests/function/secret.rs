@@ -176,7 +176,7 @@ async fn assert_never_shown(secret: &str, answers: Vec<Option<Fault>>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_secret_shows_up_nowhere() {
-    for secret in [API_KEY.to_owned(), json!({"api_key": API_KEY}).to_string(), service_account()] {
+    for secret in [json!({"api_key": API_KEY}).to_string(), service_account()] {
         assert_never_shown(&secret, answers()).await;
     }
 }
