@@ -277,7 +277,7 @@ mod tests {
             ),
             (
                 json!({"task": "audit", "start": "yesterday", "end": "2026-11-20"}),
-                "`audit`: `yesterday` is no time like 2026-11-21T08:00:00Z",
+                "`audit`: `yesterday` is not a time like 2026-11-21T08:00:00Z",
             ),
             (json!({"task": "audit"}), "`audit`: missing field `start`"),
             (

@@ -88,7 +88,7 @@ fn malformed_rows_are_named_and_do_not_block_others() {
         (json!("5f"), "no object with an id"),
         (json!({"_id": 7}), "no object with an id"),
         (json!({"displayName": "nameless"}), "without an id"),
-        (json!({"_id": "../../x"}), "`../../x`"),
+        (json!({"_id": "../../x"}), "an id of 7 characters"),
         (json!({"_id": "0123456789ABCDEF01234567"}), "24 lower-case hex digits"),
     ] {
         let (count, error, _) = found(vec![(3, vec![row(1), malformed, row(2)])]);
