@@ -21,7 +21,7 @@ use engine::task::validate::Failure;
 /// what is deployed, answers S3 and nobody else.
 const ANSWERS_LOOPBACK: bool = cfg!(debug_assertions);
 
-/// What CloudFormation asks of a custom resource. Its fields are AWS's "Custom resource request
+/// CloudFormation's request to a custom resource, with the fields of AWS's "Custom resource request
 /// objects".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {

@@ -16,7 +16,8 @@ pub enum InvocationError {
     /// The event is none the function accepts, or what it says of its task cannot be used.
     #[error(transparent)]
     Event(#[from] EventError),
-    /// Streams failed for a reason a person must mend, or for the third time in a row.
+    /// Streams failed because of something an operator must correct, or for the third time in a
+    /// row.
     #[error("streams failed: {0}")]
     StreamsFailed(String),
     /// A check of `validate` failed.

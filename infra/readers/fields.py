@@ -19,7 +19,7 @@ def documented_types():
 
 
 def paths(value, prefix=""):
-    """The members of an event in dot notation, those of listed objects as if they stood alone."""
+    """The members of an event in dot notation, those of objects in a list as if there were only one."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield f"{prefix}{name}"

@@ -66,7 +66,7 @@ pub(crate) async fn run(options: &Options, target: &Target) -> anyhow::Result<bo
         show::value(json, &status, |_| progress.show(&lanes))?;
         if let Some(failed) = lanes.iter().find(|lane| lane.failures >= FAILURES_TOLERATED) {
             let error = failed.last_error.as_deref().unwrap_or("failed");
-            anyhow::bail!("{}: {error}; run the same command again to go on", failed.stream);
+            anyhow::bail!("{}: {error}; run the same command again to continue", failed.stream);
         }
         match (lanes.iter().find(|lane| lane.read_whole != Some(true)), target) {
             (None, _) => {
@@ -169,7 +169,7 @@ impl Estimate {
     }
 }
 
-/// A bar a lane under way and one in all; a line a look where nobody watches.
+/// One bar per unfinished lane and one for all; without a terminal, one line per look.
 struct Progress<'a> {
     wanted: &'a BTreeMap<StreamId, u64>,
     bars: MultiProgress,

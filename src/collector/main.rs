@@ -69,9 +69,11 @@ enum Command {
         args: TargetArgs,
     },
     /// Archive past days: first the plan and what it costs, then with --yes the work
-    #[command(after_help = "One lane an organization and UTC day, beside what is collected live. \
+    #[command(
+        after_help = "One lane per organization and UTC day, beside what is collected live. \
         Each event is archived once, whatever is asked for how often; a lane that is interrupted \
-        goes on with the next call and with every `collect`.")]
+        continues with the next call and with every `collect`."
+    )]
     Backfill(backfill::Options),
     /// Compare JumpCloud's hourly counts with the archive's, and read hours again that differ
     Audit {

@@ -33,7 +33,7 @@ pub(crate) fn write(
         "late_horizon_seconds": settings.late_horizon_ms / 1_000,
         "streams": audit.streams,
     });
-    // Inside a script element only `<` could end it; in JSON it stands only in texts.
+    // Within a script element only `<` could end it, and JSON has it only in texts.
     let data = data.to_string().replace('<', "\\u003c");
     fs::write(file, PAGE.replacen(PLACE, &data, 1))
         .with_context(|| format!("write {}", file.display()))

@@ -130,7 +130,7 @@ fn time_or_dash(time: Option<UtcTime>) -> String {
     time.map_or_else(|| "-".to_owned(), |time| time.to_string())
 }
 
-/// How late events arrived, a line a stream and service.
+/// How late events arrived, one line per stream and service.
 fn lateness(status: &Status) {
     let columns = ["stream", "service", "events measured", "half by", "99 in 100 by", "latest"];
     let mut rows = Vec::new();

@@ -34,7 +34,7 @@ impl FolderCursors {
         let Some(bytes) = files::read(files::above(&self.folder), &self.path(stream))? else {
             return Ok(None);
         };
-        // Also where it ends too early: the file will not get better by itself.
+        // Also if the file is too short: a retry cannot repair it.
         let item = serde_json::from_slice(&bytes);
         item.map(Some).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
     }

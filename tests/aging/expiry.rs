@@ -70,9 +70,9 @@ async fn a_healthy_stack_is_verified_at_any_age() {
     assert!(world.archived_once().await > archived);
 }
 
-/// A stream that stood still for weeks: its entries are further apart than those of one that runs.
+/// A stream that was paused for weeks: its entries are further apart than those of one that runs.
 #[tokio::test]
-async fn a_stack_that_stood_still_is_verified_too() {
+async fn a_stack_that_was_paused_is_verified_too() {
     let world = World::new();
     load(&world, -1..140);
     world.collect_for(10, 6 * HOUR_MS).await;

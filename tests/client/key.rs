@@ -112,7 +112,7 @@ async fn a_secret_that_cannot_be_had_is_refused_or_waited_for() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_no_credential_is_refused_before_anything_is_sent() {
+async fn an_invalid_secret_is_refused_before_anything_is_sent() {
     for secret in [
         " ",
         "''",

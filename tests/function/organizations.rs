@@ -94,14 +94,16 @@ async fn without_discovery_the_known_organizations_are_collected_and_the_report_
     portal(&environment, 3);
     let function = Function::spawn(&environment, &OF_PROVIDER).await;
     function.run("{}").await;
-    for (fault, is_mend) in [(Fault::error(403, "Forbidden"), true), (Fault::html(502), false)] {
+    for (fault, needs_operator) in
+        [(Fault::error(403, "Forbidden"), true), (Fault::html(502), false)]
+    {
         environment.jumpcloud.world().clear_faults();
         environment
             .jumpcloud
             .world()
             .add_fault(Rule::new(fault, When::Always).on("/organizations"));
         let before = environment.event_requests();
-        if is_mend {
+        if needs_operator {
             let message = function.fail("{}").await;
             assert!(message.contains("discovery") && message.contains("403"), "{message}");
         } else {

@@ -25,7 +25,7 @@ fn refused(line: &Value) -> Vec<&str> {
 /// Whatever one query is answered, and for however long: the next run archives what is new in the
 /// other.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_query_that_fails_holds_up_no_other() {
+async fn a_query_that_fails_delays_no_other() {
     let scenarios = [400, 402, 403, 404, 500].map(|status| async move {
         let environment = Environment::start().await;
         let mut events = series(1, 20, now_ms() - HOUR_MS, MINUTE_MS);

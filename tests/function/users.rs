@@ -233,7 +233,7 @@ async fn users_that_cannot_be_read_do_not_block_events() {
     environment.archive().await.assert_holds(&events_of(&environment));
 }
 
-/// What is not UTF-8 and what is no object is put aside, counted, and keeps no other user away.
+/// A row that is not UTF-8 or not an object is quarantined and counted, and does not affect other users.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_that_cannot_be_read_takes_no_other_along() {
     let environment = environment(0).await;

@@ -136,7 +136,7 @@ impl Schedule {
             ..self.start_ms + i64::from(self.scheduled_runs) * self.schedule_interval_ms
     }
 
-    /// The streams that are no lanes.
+    /// The streams that are not lanes.
     pub(crate) fn live(&self) -> usize {
         self.streams.iter().filter(|stream| !stream.is_lane()).count()
     }

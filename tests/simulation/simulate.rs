@@ -29,7 +29,7 @@ const WORKERS_MAX: usize = 6;
 /// Faults that every schedule has.
 const FAULTS_MIN: u64 = 5;
 /// Invocations without faults in which every stream must get to now.
-const QUIET_TICKS_MAX: usize = 400;
+const QUIET_RUNS_MAX: usize = 400;
 /// More requests than any schedule needs.
 const REQUESTS_MAX: u64 = 200_000;
 
@@ -82,7 +82,7 @@ pub(crate) struct Worker {
     pub(crate) run: Option<LocalBoxFuture<'static, Vec<StreamReport>>>,
     /// When its invocation began, by the world's clock.
     pub(crate) invoked_ms: i64,
-    /// When it must have ended, by the world's clock; later, it has stood still.
+    /// When it must have ended, by the world's clock; later, it was paused.
     pub(crate) due_ms: i64,
     /// It is paused until then.
     pub(crate) resume_ms: i64,
@@ -165,7 +165,7 @@ impl Simulation {
         }
         (self.jumpcloud_down_until_ms, self.stores_down_until_ms) = (0, 0);
         let mut was_idle = false;
-        for _ in 0..QUIET_TICKS_MAX {
+        for _ in 0..QUIET_RUNS_MAX {
             // What the last crash, or the last run that was overtaken, left is found by the next.
             let is_idle = self.is_idle();
             if was_idle && is_idle && self.is_settled() {
@@ -318,9 +318,9 @@ impl Simulation {
         self.workers[at].run = None;
         let mut world = lock(&self.world);
         self.last_outcomes = reports.iter().map(|report| report.outcome).collect();
-        let has_stood_still = world.now_ms > self.workers[at].due_ms;
+        let has_paused = world.now_ms > self.workers[at].due_ms;
         for report in reports {
-            if !has_stood_still {
+            if !has_paused {
                 self.starved.watch(&mut world, &self.schedule, &report);
             }
             world.tally.step(match report.outcome {

@@ -216,7 +216,7 @@ impl Truth {
         })
     }
 
-    /// Rows by the bytes they stand in the archive as.
+    /// Rows by their bytes in the archive.
     pub(crate) fn by_line(&self) -> HashMap<Vec<u8>, Vec<usize>> {
         let mut lines: HashMap<Vec<u8>, Vec<usize>> = HashMap::with_capacity(self.events.len());
         for (at, event) in self.events.iter().enumerate() {

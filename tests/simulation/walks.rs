@@ -18,7 +18,7 @@ impl Walks {
         if token.is_none() || *token == last {
             return Ok(());
         }
-        Err(format!("w{worker} goes on behind {token:?}, the last page ended at {last:?}"))
+        Err(format!("w{worker} continues after {token:?}, the last page ended at {last:?}"))
     }
 
     /// A page has come.

@@ -153,7 +153,7 @@ impl World {
         failed.map(|line| line.stream.to_string()).collect()
     }
 
-    /// Something stands where a stream's next entry would, and is none.
+    /// An object that is not an entry exists under the key of a stream's next entry.
     async fn damage(&self, stream: &StreamId, next: u64) {
         let key = format!("journal/v1/{stream}/{next:020}");
         let body = Bytes::from_static(b"no entry");

@@ -7,6 +7,7 @@ mod modules;
 mod pages;
 mod paths;
 mod source;
+mod words;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -19,10 +20,10 @@ use source::{ALL, Source, root};
 const FILE_LINES_MAX: usize = 400;
 
 /// Words with too many meanings, or with the wrong ones.
-const NOT_OURS: [&str; 8] =
-    ["checkpoint", "watermark", "offset", "sink", "sync", "manager", "util", "utils"];
+const NOT_OURS: [&str; 9] =
+    ["checkpoint", "watermark", "offset", "sink", "sync", "manager", "util", "utils", "process"];
 
-/// Names given by others that hold one of these words; `offset` is a part's place in its entry.
+/// Names given by others that have one of these words; `offset` is a part's place in its entry.
 const GIVEN: [&str; 6] =
     ["Sync", "sync_all", "SecretsManager", "PasswordManager", "password_manager", "byte_offset"];
 const GIVEN_IN: [(&str, &str); 2] =

@@ -227,7 +227,7 @@ fn slot_of(row: &Row) -> Slot {
     Slot::of(timestamp_ns(row))
 }
 
-/// The organization as it may stand in keys.
+/// The organization as it is written in keys.
 fn label(organization: Option<&[u8]>) -> Option<&str> {
     std::str::from_utf8(organization?).ok().filter(|name| is_object_id(name))
 }

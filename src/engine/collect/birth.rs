@@ -44,7 +44,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Event time at which the stream's ownership begins; none before its birth.
+    /// Event time at which the stream's ownership begins, UTC milliseconds; `None` if the stream
+    /// was not created yet.
     ///
     /// # Errors
     /// [`RunError`] if the birth certificate exists but cannot be read.

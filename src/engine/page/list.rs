@@ -1,4 +1,4 @@
-//! Paging through a console's list by number of rows. Pure.
+//! Paging through a list of the console API by number of rows. Pure.
 //!
 //! Any page may be short, and rows may move between pages while the list changes. So only the total
 //! shows where the list ends, and a row that was received before does not end it.

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_is_none() {
+    fn a_body_that_is_not_a_list_is_none() {
         for body in [
             "",
             "null",

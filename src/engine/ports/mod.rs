@@ -115,7 +115,7 @@ pub struct ListRequest {
 pub struct ListPage {
     /// Number of rows of the whole list at the time of the request.
     pub total: u64,
-    /// The page's rows, as sent, also those that are no objects or not UTF-8.
+    /// The page's rows, as sent, also those that are not objects or not UTF-8.
     pub rows: Page,
 }
 

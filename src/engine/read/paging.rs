@@ -63,7 +63,7 @@ pub enum Step {
 pub enum OversizeStep {
     /// Ask again, for fewer rows.
     RequestFewer,
-    /// A single row is too large: its position is quarantined, and the walk goes on behind it.
+    /// A single row is too large: its position is quarantined, and the walk continues after it.
     SkipRow {
         /// The row's millisecond.
         ms: i64,

@@ -49,7 +49,7 @@ pub struct Discovery {
     /// Why the list may be incomplete. Organizations that were collected before are collected all
     /// the same.
     pub error: Option<String>,
-    /// Whether a person must mend it.
+    /// Whether an operator must correct it.
     #[serde(skip)]
     pub needs_operator: bool,
     /// Whether the error is that AWS denies the function access to its secret.
@@ -108,7 +108,7 @@ pub struct StreamReport {
     /// Failures in a row, including this one.
     #[serde(skip)]
     pub failures: i64,
-    /// Whether a person must mend it.
+    /// Whether an operator must correct it.
     #[serde(skip)]
     pub needs_operator: bool,
 }

@@ -184,8 +184,9 @@ fn organization(row: &[u8]) -> Result<StreamId, String> {
         own_id: Option<String>,
         id: Option<String>,
     }
-    let row: Row = serde_json::from_slice(row)
-        .map_err(|_| "JumpCloud lists an organization that is no object with an id".to_owned())?;
+    let row: Row = serde_json::from_slice(row).map_err(|_| {
+        "JumpCloud lists an organization that is not an object with an id".to_owned()
+    })?;
     let id = row.own_id.or(row.id).ok_or("JumpCloud lists an organization without an id")?;
     // What is there instead is not quoted: this crate knows no secret that it could remove from it.
     StreamId::of_organization(&id).ok_or_else(|| {

@@ -85,8 +85,8 @@ fn what_was_found_before_a_failure_is_kept() {
 #[test]
 fn malformed_rows_are_named_and_do_not_block_others() {
     for (malformed, told) in [
-        (json!("5f"), "no object with an id"),
-        (json!({"_id": 7}), "no object with an id"),
+        (json!("5f"), "not an object with an id"),
+        (json!({"_id": 7}), "not an object with an id"),
         (json!({"displayName": "nameless"}), "without an id"),
         (json!({"_id": "../../x"}), "an id of 7 characters"),
         (json!({"_id": "0123456789ABCDEF01234567"}), "24 lower-case hex digits"),
