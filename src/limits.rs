@@ -5,7 +5,7 @@ use engine::limits::{MIB, MINUTE_MS};
 
 /// An answer that holds counts: two weeks of hours take some 30 KiB.
 pub const COUNTS_BYTES_MAX: usize = 4 * MIB;
-/// An error or token answer is read up to here; nothing longer is worth keeping.
+/// Largest error or token answer in bytes.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Largest part of an error message of JumpCloud that is kept, in characters.
 pub const QUOTED_CHARS_MAX: usize = 128;

@@ -88,7 +88,7 @@ impl RunError {
         Self::Query(QueryError::Refused { status: None, cause: cause.into() })
     }
 
-    /// An entry that cannot be used.
+    /// The error for an entry that cannot be used.
     #[must_use]
     pub fn of_entry(key: &str, error: EntryError) -> Self {
         match error {

@@ -108,13 +108,13 @@ pub const QUEUED_MS_MAX: i64 = 15 * MINUTE_MS;
 /// Identities that a run holds beside those that a page and its batch need: with more, slots are
 /// dropped before the next page.
 pub const SLOT_BYTES_MAX: usize = 32 * MIB;
-/// Identities kept in memory between runs, over all streams.
+/// Bytes of identities kept in memory between runs, over all streams.
 pub const WARM_IDENTITY_BYTES_MAX: usize = 32 * MIB;
 /// Identities that a verification holds at once.
 pub const VERIFIED_IDENTITY_BYTES_MAX: usize = 32 * MIB;
 /// Keys of the archive that a verification holds at once.
 pub const KEYS_LISTED_AT_ONCE: usize = 10_000;
-/// Days one backfill may ask for: longer than JumpCloud keeps events.
+/// Largest number of days of one backfill: more than JumpCloud keeps events by default.
 pub const BACKFILL_DAYS_MAX: i64 = 100;
 /// Lanes opened, or counted for a plan, at the same time.
 pub const LANES_OPENED_AT_ONCE: usize = 8;

@@ -123,7 +123,7 @@ impl Reader<'_> {
         Ok(self.writer.load(touched).await?)
     }
 
-    /// Decides a batch that is full at `at_ms`, where the next one begins.
+    /// Decides a full batch. `at_ms` is where the reading resumes after it.
     async fn close_batch(
         &mut self,
         kind: ReadingKind,
@@ -148,7 +148,7 @@ impl Reader<'_> {
         };
         let Some(query) = self.state.query(query) else { return };
         self.tally.late += u64::from(query.is_late(ms));
-        // A lane reads what is long past.
+        // A lane reads events that are long past: how late they are says nothing.
         let measured = lateness::measured_ms(query, ms, self.engine.now_ms());
         if let Some(late_ms) = measured.filter(|_| !self.stream.is_lane()) {
             self.tally.lateness.add(service, late_ms);

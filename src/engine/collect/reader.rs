@@ -61,7 +61,7 @@ impl<'e> Reader<'e> {
         self.state = self.writer.cursor.state.clone();
     }
 
-    /// Decides the batch together with `state`; it is empty then, whatever came of it.
+    /// Decides the batch together with `state`. Afterwards the batch is empty, also if that failed.
     pub(super) async fn decide(&mut self, state: &ReadingState) -> Result<(), Stop> {
         let tally = std::mem::take(&mut self.tally);
         self.writer.decide(&mut self.batch, state).await?;
@@ -76,8 +76,9 @@ impl<'e> Reader<'e> {
         self.decide_or_keep(&state).await
     }
 
-    /// Decides what is held together with `state`. Without anything new no entry is needed, but
-    /// the journal always holds a recent cursor.
+    /// Decides the batch together with `state`. If the batch is empty, no entry is needed and
+    /// `state` is kept for the release, unless the last entry is too old: the journal must always
+    /// hold a recent state.
     pub(super) async fn decide_or_keep(&mut self, state: &ReadingState) -> Result<(), Stop> {
         let entry_age_ms = self.engine.now_ms() - state.last_entry_ms;
         if self.batch.is_empty() && entry_age_ms < ENTRY_INTERVAL_MS_MAX {

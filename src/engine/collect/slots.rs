@@ -55,7 +55,7 @@ impl Slots {
         self.loaded.clear();
     }
 
-    /// What the slots hold, and about what each costs besides.
+    /// Bytes of the identities, plus an estimate of the other memory of each slot.
     pub(super) fn bytes(&self) -> usize {
         self.loaded.values().map(|slot| slot.ids.bytes().len() + 256).sum::<usize>() + 256
     }
@@ -65,7 +65,7 @@ impl Slots {
         self.loaded.retain(|slot, _| is_needed(*slot));
     }
 
-    /// Drops the slots before `ms`, which no reading will touch soon.
+    /// Drops the slots of hours before the hour of `ms`, which no reading will need soon.
     pub(super) fn drop_before(&mut self, ms: i64) {
         self.loaded.retain(|slot, _| match slot {
             Slot::Hour(hour) => *hour >= time::hour_of(ms),
@@ -89,8 +89,8 @@ impl Warm {
         Some(slots)
     }
 
-    /// Keeps a stream's slots, and drops those used longest ago until all fit. Of one stream whose
-    /// slots do not fit by themselves, the head alone is kept.
+    /// Keeps a stream's slots, and drops the least recently used ones until all fit. Of one stream
+    /// whose slots do not fit by themselves, the head alone is kept.
     pub(super) fn keep(&mut self, stream: &StreamId, mut slots: Slots) {
         self.take(stream);
         if slots.bytes() > WARM_IDENTITY_BYTES_MAX {

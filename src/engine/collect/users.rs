@@ -182,7 +182,7 @@ fn user<'a>(row: &Row, bytes: &'a [u8]) -> Result<&'a str, &'static str> {
 
 /// Who a row is on a day: by organization and `_id`, over its bytes where it has none or is no user.
 fn identity(organization: &str, user: Result<&str, &str>, bytes: &[u8], day_ms: i64) -> Identity {
-    // The last of several counts.
+    // If a key appears several times, the last one counts.
     let mut id = None;
     json::for_each_member(user.unwrap_or("{}"), &mut |key, value| {
         if *json::key(key) == *b"_id" {

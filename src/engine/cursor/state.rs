@@ -26,7 +26,7 @@ pub struct ReadingState {
     /// The reading of what is dated ahead; none before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub future: Option<Future>,
-    /// When the last entry was decided; at first, the birth.
+    /// When the last entry was decided; at first, the time of birth.
     pub last_entry_ms: i64,
     /// The last snapshot that was begun; only a stream of users has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,7 +119,7 @@ impl ReadingState {
         accepted.or_else(|| self.queries.iter().map(&of).min()).unwrap_or(self.frontier_ms)
     }
 
-    /// Hours in which JumpCloud counts more events than it sends.
+    /// The number of hours in which JumpCloud counts more events than it sends.
     #[must_use]
     pub fn gaps(&self) -> usize {
         self.hours.iter().filter(|hour| hour.is_gap()).count()

@@ -48,7 +48,7 @@ pub struct Header {
     /// When the entry before was decided, UTC milliseconds; the stream's birth for entry 1. It tells
     /// an entry that has expired from one that was deleted.
     pub previous_decided_ms: i64,
-    /// The complete reading state once it is published.
+    /// The complete reading state after this entry.
     pub state: ReadingState,
     /// The bucket of its parts.
     pub bucket: String,

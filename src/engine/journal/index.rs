@@ -203,7 +203,7 @@ pub fn seq_of_slot(key: &str) -> Option<u64> {
     named(key).map(|(seq, _)| seq)
 }
 
-/// The number and the count that a slot object's key names.
+/// The entry's number and the count in the key of a slot object.
 fn named(key: &str) -> Option<(u64, i64)> {
     let (seq, count) = key.rsplit_once('/')?.1.strip_suffix(".ids")?.split_once('-')?;
     let whole = seq.len() == 20 && count.len() == 20;

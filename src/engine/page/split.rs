@@ -127,7 +127,7 @@ fn fields(text: &str, body: &[u8]) -> Option<(usize, Fields)> {
     Some((length, fields))
 }
 
-/// Length of the JSON value at the front of `bytes`, whose strings need not be UTF-8.
+/// Length of the JSON value at the beginning of `bytes`, whose strings need not be UTF-8.
 pub(super) fn json_length(bytes: &[u8]) -> Option<usize> {
     let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<IgnoredAny>();
     values.next()?.ok()?;

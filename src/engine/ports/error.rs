@@ -63,7 +63,7 @@ pub enum StoreError {
 #[error("the operating system gave no randomness: {0}")]
 pub struct NoRandomness(#[source] pub Cause);
 
-/// Whether `error`, or one it came from, is a store's [`StoreError::Denied`].
+/// Whether `error`, or one of its sources, is [`StoreError::Denied`].
 pub fn is_denied(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {

@@ -51,7 +51,7 @@ pub trait Insights: Send + Sync {
 /// The services of a window's events, if JumpCloud lists all of them.
 pub type Services = Result<Option<BTreeSet<String>>, InsightsError>;
 
-/// One question to JumpCloud.
+/// One request to JumpCloud.
 #[derive(Clone, Debug)]
 pub struct PageRequest {
     /// Whose events are requested.

@@ -58,16 +58,16 @@ pub enum Step {
     End,
 }
 
-/// What comes after a page that was too large.
+/// What to do after a page that was too large to fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OversizeStep {
-    /// Ask again, for fewer rows.
+    /// Request the page again, with fewer rows.
     RequestFewer,
     /// A single row is too large: its position is quarantined, and the walk continues after it.
     SkipRow {
         /// The row's millisecond.
         ms: i64,
-        /// Which one given up in that millisecond, from 0.
+        /// How many rows of that millisecond were skipped before this one.
         ordinal: u32,
     },
 }

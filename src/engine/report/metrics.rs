@@ -43,7 +43,7 @@ struct StreamHealth {
     is_failing: bool,
     gaps: usize,
     refused: usize,
-    /// Its lag is the age of the last whole snapshot.
+    /// Whether it is a stream of users, whose lag is the age of the last complete snapshot.
     is_users: bool,
 }
 

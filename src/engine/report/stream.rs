@@ -90,7 +90,7 @@ pub struct StreamReport {
     /// What this run skipped unread, because nothing so early may be read any more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<Lost>,
-    /// The last snapshot begun; none for a stream of events.
+    /// Streams of users only: the last snapshot that was begun.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotReport>,
     /// Why the run failed.
@@ -186,7 +186,7 @@ impl StreamReport {
     /// are refused, and its snapshot.
     pub fn set_position(&mut self, cursor: &Cursor, now_ms: i64) {
         self.frontier = Some(UtcTime(cursor.state.frontier_ms));
-        // A lane ends in the past: how far that is says nothing.
+        // A lane ends in the past, so it has no lag.
         let is_lane = cursor.end_ms.is_some();
         let position_ms = cursor.state.position_ms();
         self.lag_seconds = (!is_lane).then(|| (now_ms - position_ms).max(0) / 1_000);
@@ -202,7 +202,7 @@ impl StreamReport {
         }
     }
 
-    /// The run has failed.
+    /// Records that the run failed.
     pub fn fail(&mut self, error: &RunError) {
         self.outcome = Outcome::Failed;
         self.error = Some(error.to_string());

@@ -39,7 +39,7 @@ pub struct Hours {
     /// that can be read, or are quarantined.
     #[serde(default)]
     pub without_hour: usize,
-    /// How late events arrived since the stream's birth.
+    /// How late events were since the stream's birth.
     pub lateness: Vec<ServiceLateness>,
 }
 
@@ -70,7 +70,7 @@ pub struct ServiceLateness {
 /// What the entries hold.
 #[derive(Default)]
 struct Found {
-    /// Archived and late, by service label and hour.
+    /// Number of archived and of late events, by service label and hour.
     services: BTreeMap<String, BTreeMap<i64, (i64, i64)>>,
     /// Lines without an hour.
     without_hour: usize,

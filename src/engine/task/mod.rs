@@ -51,7 +51,7 @@ pub enum EventError {
     },
 }
 
-/// The event is none the function accepts.
+/// The event is not one that the function accepts.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "{0}; accepted are: an EventBridge schedule's or rule's event, messages of the work queue, \

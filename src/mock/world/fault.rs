@@ -235,7 +235,7 @@ impl Rule {
         self
     }
 
-    /// Counts a request if the rule is meant for it, and gives the fault if it is due.
+    /// Counts a request if the rule matches it, and returns the fault if it is due.
     pub(crate) fn meets(&mut self, request: &Request) -> Option<&Fault> {
         let is_path = self.path_end.as_ref().is_none_or(|end| request.route().ends_with(end));
         let is_organization = self

@@ -176,7 +176,8 @@ async fn pass(
     }
 }
 
-/// The organization a row names: the administrator's list calls it `_id`, a provider's `id`.
+/// The organization that a row names, as `_id` in the administrator's list and as `id` in a
+/// provider's.
 fn organization(row: &[u8]) -> Result<StreamId, String> {
     #[derive(Deserialize)]
     struct Row {
