@@ -5,30 +5,30 @@ use std::time::Duration;
 
 use clap::Args;
 use engine::fleet::dispatch;
-use engine::report::Outcome;
+use engine::report::{Outcome, Report, StreamReport};
 use jumpcloud_collector::config::Terminal;
 
 use crate::folder::{self, budget};
 use crate::show;
 
-/// Where to collect to, and as whom.
+/// Where to collect to, and as target.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The folder to collect into; it is made if it is not there
+    /// Folder to collect into; it is made if it is not there
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
-    /// A file that holds the API key, as text or as JSON with `api_key`, or with `client_id` and
-    /// `client_secret`
-    #[arg(long, value_name = "FILE")]
-    key_file: Option<PathBuf>,
-    /// Print JSON, for programs
+    #[command(flatten)]
+    key: folder::KeyFile,
+    /// Print each report as a line of JSON, for programs
     #[arg(long)]
     json: bool,
 }
 
-/// Runs over all streams until each is up to date. `false` if one failed.
+/// Runs over all streams until each is up to date. `false` if one failed or could not be read whole,
+/// or if it could not be told which there are.
 pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Result<bool> {
-    let fleet = folder::fleet(&options.to, options.key_file.as_ref(), terminal)?;
+    let key = options.key.source(terminal)?;
+    let fleet = folder::fleet(&options.to, key, terminal)?;
     let bar = show::spinner().with_message("asking JumpCloud");
     bar.enable_steady_tick(Duration::from_millis(120));
     loop {
@@ -41,12 +41,22 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
                 bar.suspend(|| println!("{line}"));
             }
         }
+        let discovery = report.discovery.as_ref().and_then(|discovery| discovery.error.as_ref());
         if options.json {
-            show::json(&report)?;
+            show::json(&report);
+        } else if let Some(error) = discovery {
+            bar.suspend(|| println!("discovery: failed: {error}"));
         }
         if report.streams.iter().all(|stream| stream.outcome != Outcome::Behind) {
             bar.finish_and_clear();
-            return Ok(report.streams.iter().all(|stream| stream.outcome != Outcome::Failed));
+            return Ok(discovery.is_none() && all_went_well(&report));
         }
     }
+}
+
+fn all_went_well(report: &Report) -> bool {
+    let went_well = |stream: &StreamReport| {
+        stream.outcome != Outcome::Failed && stream.refused.is_empty() && stream.lost.is_empty()
+    };
+    report.streams.iter().all(went_well)
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::Context as _;
 use bytes::Bytes;
 use clap::Args;
 use engine::collect::{Engine, RunPurpose};
@@ -20,18 +20,19 @@ use jumpcloud_collector::local::{self, FolderObjects, KeySource};
 use mock::{Generator, Key, MockServer, World};
 
 use crate::folder::{budget, engine};
-use crate::show;
+use crate::show::{self, counted};
+use crate::usage::UsageError;
 
 /// The demo's options.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The folder to collect into; a new one in the system's temporary folder if it is not given
+    /// Folder to collect into, a new or an empty one [default: a new one for temporary files]
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
-    /// How many events the mock makes up
+    /// How many events the mock makes up, 100 to 1000000
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     events: u32,
-    /// The same seed makes up the same events
+    /// Number from which events are made up: the same number, the same events
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -49,19 +50,24 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
     let engine = demo_engine(&mock, &folder, terminal)?;
 
     println!("The mock of JumpCloud serves made-up events of the last 24 hours, and users.\n");
-    collect(&engine).await?;
+    if !collect(&engine).await {
+        return Ok(false);
+    }
     let first = archive(&folder).await?;
     println!("\nObjects below {}:", folder.join(local::ARCHIVE).display());
     objects(&first, &[]);
     println!("\nEvents per service, and the day's snapshot of users:");
     per_service(&first);
 
-    println!("\nNow {} late events appear, minutes after their time.\n", late.len());
+    let appear = counted(late.len(), "late event appears", "late events appear");
+    println!("\nNow {appear}, minutes after their time.\n");
     let now_ms = SystemClock.now_ms();
     for raw in late {
         mock.world().load(raw, now_ms)?;
     }
-    collect(&engine).await?;
+    if !collect(&engine).await {
+        return Ok(false);
+    }
     let second = archive(&folder).await?;
     println!("\nOnly the late events came, in objects of their own:");
     objects(&second, &first);
@@ -73,8 +79,11 @@ fn folder(options: &Options) -> anyhow::Result<PathBuf> {
     let name = format!("jumpcloud-demo-{}-{}", SystemClock.now_ms(), std::process::id());
     let folder = options.to.clone().unwrap_or_else(|| std::env::temp_dir().join(name));
     fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-    let is_empty = fs::read_dir(&folder)?.next().is_none();
-    ensure!(is_empty, "{} is not empty: the demo wants a folder of its own", folder.display());
+    if fs::read_dir(&folder)?.next().is_some() {
+        let wrong = format!("--to {}: the folder is not empty", folder.display());
+        let right = "name a new or an empty folder, or leave --to out";
+        return Err(UsageError::new(wrong, right).into());
+    }
     Ok(folder)
 }
 
@@ -115,14 +124,11 @@ fn demo_engine(mock: &MockServer, folder: &Path, terminal: &Terminal) -> anyhow:
     engine(folder, KeySource::Environment(API_KEY.into()), &source, settings)
 }
 
-async fn collect(engine: &Engine) -> anyhow::Result<()> {
-    for report in engine.turn(&StreamId::own(), RunPurpose::Collect, budget(), false).await {
-        println!("{}", show::run_line(&report));
-        if let Some(error) = report.error {
-            bail!("{error}");
-        }
-    }
-    Ok(())
+/// Collects, and shows how each run went. `false` if one failed.
+async fn collect(engine: &Engine) -> bool {
+    let reports = engine.turn(&StreamId::own(), RunPurpose::Collect, budget(), false).await;
+    reports.iter().for_each(|report| println!("{}", show::run_line(report)));
+    reports.iter().all(|report| report.error.is_none())
 }
 
 /// An object of the archive and its lines.
@@ -198,9 +204,9 @@ fn compare(
         served += 1;
         if archived.remove(line.as_slice()) != Some(1) {
             missing += 1;
-            tracing::warn!(ms = row.sort_ms, "an event is not in the archive exactly once");
         }
     }
-    println!("\nServed {served} events: {} archived once, {missing} not.", served - missing);
+    let events = counted(served, "event", "events");
+    println!("\nServed {events}: {} archived once, {missing} not.", served - missing);
     Ok(missing == 0)
 }

@@ -1,9 +1,11 @@
 //! The engine on a folder.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use clap::Args;
 use engine::collect::Engine;
 use engine::fleet::dispatch::Fleet;
 use engine::ports::Clock as _;
@@ -14,20 +16,57 @@ use jumpcloud_collector::config::{Source, Terminal};
 use jumpcloud_collector::jumpcloud::{Auth, Client, ConsoleClient, Http};
 use jumpcloud_collector::local::{FolderCursors, FolderObjects, KeySource};
 
+use crate::usage::UsageError;
+
 /// Time a run at a terminal has before it is followed by the next. Its lease lasts a minute more.
 const RUN_MS: i64 = 4 * 60_000;
 
-/// The streams that are collected into a folder, with the API key of a file or the environment.
-pub(crate) fn fleet(
-    folder: &Path,
-    key_file: Option<&PathBuf>,
-    terminal: &Terminal,
-) -> anyhow::Result<Fleet> {
-    let key = match (key_file, &terminal.api_key) {
-        (Some(file), _) => KeySource::File(file.clone()),
-        (None, Some(key)) => KeySource::Environment(key.clone()),
-        (None, None) => KeySource::None,
-    };
+/// Where the API key is.
+#[derive(Args)]
+pub(crate) struct KeyFile {
+    /// File with the API key or `clientId:clientSecret`, as text, or JSON with `api_key`, or with
+    /// `client_id` and `client_secret`; without it, the key is read from JUMPCLOUD_API_KEY
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+impl KeyFile {
+    /// Where the API key is, if there is one.
+    pub(crate) fn source(&self, terminal: &Terminal) -> Result<KeySource, UsageError> {
+        let source = self.source_if_any(terminal)?;
+        source.ok_or_else(|| {
+            let right = "set JUMPCLOUD_API_KEY, or name a file that holds the key with --key-file";
+            UsageError::new("no API key was given", right)
+        })
+    }
+
+    /// Where the API key is; `None` if none was given.
+    pub(crate) fn source_if_any(
+        &self,
+        terminal: &Terminal,
+    ) -> Result<Option<KeySource>, UsageError> {
+        let Some(file) = &self.key_file else {
+            return Ok(terminal.api_key.clone().map(KeySource::Environment));
+        };
+        File::open(file).map_err(|error| {
+            let wrong = format!("--key-file {}: {error}", file.display());
+            UsageError::new(wrong, "name a file that holds the API key and that you may read")
+        })?;
+        Ok(Some(KeySource::File(file.clone())))
+    }
+}
+
+/// Refuses a folder that is not there: a misspelt name must not look like an empty archive.
+pub(crate) fn must_exist(folder: &Path) -> Result<(), UsageError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let wrong = format!("--to {}: there is no such folder", folder.display());
+    Err(UsageError::new(wrong, "name the folder that `collector collect --to` writes to"))
+}
+
+/// The streams that are collected into a folder.
+pub(crate) fn fleet(folder: &Path, key: KeySource, terminal: &Terminal) -> anyhow::Result<Fleet> {
     let engine = engine(folder, key, &terminal.source, terminal.settings.clone())?;
     Ok(Fleet { engine, queue: None, organizations: terminal.source.organizations.clone() })
 }

@@ -1,104 +1,104 @@
 //! `collector`: the same engine as the function, for a person at a terminal.
 #![expect(clippy::print_stdout, reason = "a terminal program prints what it found")]
 
+mod audit;
+mod aws;
 mod backfill;
 mod collect;
 mod demo;
 mod folder;
 mod page;
+mod plan;
+mod progress;
+mod range;
 mod serve;
 mod show;
 mod stack;
 mod target;
+mod usage;
 mod verify;
 
 use std::error::Error;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use engine::error::RunError;
 use engine::ports::{InsightsError, StoreError};
-use engine::task::Task;
-use engine::task::audit::Audit;
 use engine::task::status::Status;
 use engine::task::validate::Preflight;
 use jumpcloud_collector::config::Terminal;
 use jumpcloud_collector::{local, telemetry};
 use serde_json::json;
-use target::TargetArgs;
+use target::{Needs, TargetArgs};
+use usage::UsageError;
 
-/// Every JumpCloud Directory Insights event, once, as the bytes JumpCloud sent.
+/// Archives every JumpCloud Directory Insights event once, as the bytes JumpCloud sent.
 #[derive(Parser)]
-#[command(version, after_help = AFTER_HELP)]
+#[command(name = "collector", version, after_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
 const AFTER_HELP: &str = "\
-Begin with `collector demo`: it needs no JumpCloud, no AWS and no settings.
+Begin with `collector demo`: it needs no JumpCloud account, no AWS and no settings.
 
 Settings are environment variables, the same as the function's: JUMPCLOUD_REGION,
-JUMPCLOUD_ORG_IDS, JUMPCLOUD_SERVICES, START_LOOKBACK, OVERLAP and others; docs/settings.md lists
-them.
-The API key is read from JUMPCLOUD_API_KEY or from the file that --key-file names, never from an
-argument: every process of this machine may read those.
+JUMPCLOUD_ORG_IDS, JUMPCLOUD_SERVICES, START_LOOKBACK and others; docs/settings.md lists them with
+their defaults. The API key is read from JUMPCLOUD_API_KEY or from the file that --key-file names,
+never from an argument, which every process of this machine may read.
 
-Exit codes: 0 everything there was is archived; 1 something failed, and its reason was printed;
-2 the command line or the settings cannot be used.";
+Days and times are UTC. Errors are written to standard error; a log is written there, too, if
+LOG_LEVEL is set to error, warn, info, debug or trace.
+
+Exit codes: 0, done, and nothing is missing; 1, something failed, differs or was left out, and the
+reason was printed; 2, the command line or the settings cannot be used.";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Collect from a built-in mock of JumpCloud into a folder, and show what came
+    /// Collect from a built-in mock of JumpCloud into a folder, and show what was archived
     #[command(after_help = "Events of one day are made up, collected and shown; then late events \
-        appear, a second run collects them, and everything is compared with what was served.")]
+        appear, a second run collects them, and the archive is compared with what was served.")]
     Demo(demo::Options),
     /// Serve the built-in mock of JumpCloud on a loopback port, until standard input ends
+    #[command(after_help = "Prints one line of JSON: the values of JUMPCLOUD_INSIGHTS_URL, \
+        JUMPCLOUD_CONSOLE_URL and JUMPCLOUD_TOKEN_URL that lead to it, an API key, and how many \
+        events it serves to that key.")]
     Mock(serve::Options),
     /// Collect from JumpCloud into a folder, from where the last run ended
     #[command(
         after_help = "Example:\n  JUMPCLOUD_API_KEY=… collector collect --to ./jumpcloud\n\n\
-        The first run goes back by START_LOOKBACK (24h). Run it as often as you like, from cron for \
-        example: each run adds what is new, a killed one is finished by the next."
+        The first run goes back by START_LOOKBACK (24h). Run it as often as you like, from cron \
+        for example: each run adds what is new, and finishes what an interrupted one had begun."
     )]
     Collect(collect::Options),
-    /// Check the settings, the API key, JumpCloud's answer and the folder, without pulling events
+    /// Check settings, API key, JumpCloud's answers, and the folder or stack; collect nothing
     Validate {
         #[command(flatten)]
         args: TargetArgs,
     },
-    /// Archive past days: first the plan and what it costs, then with --yes the work
-    #[command(
-        after_help = "One lane per organization and UTC day, beside what is collected live. \
-        Each event is archived once, whatever is asked for how often; a lane that is interrupted \
-        continues with the next call and with every `collect`."
-    )]
+    /// Archive past days: show the plan and its cost, and with --yes carry it out
+    #[command(after_help = "Each organization and UTC day is archived by itself, beside what is \
+        collected live. However often a day is asked for, each of its events is archived once. \
+        What is interrupted is continued by the next call, and by every `collect` or scheduled \
+        run.")]
     Backfill(backfill::Options),
-    /// Compare JumpCloud's hourly counts with the archive's, and read hours again that differ
-    Audit {
-        #[command(flatten)]
-        args: TargetArgs,
-        /// First day, or time in RFC 3339
-        #[arg(long, value_name = "TIME")]
-        start: String,
-        /// Day or time at which to end, exclusive
-        #[arg(long, value_name = "TIME")]
-        end: String,
-        /// Read hours again in which JumpCloud counts more
-        #[arg(long)]
-        repair: bool,
-        /// Write a page with every hour, service by service, and how late events came
-        #[arg(long, value_name = "FILE")]
-        html: Option<PathBuf>,
-    },
-    /// Prove, offline, that the archive is what the journal says: nothing missing, nothing twice
-    #[command(after_help = "Checks the journal's chain of hashes, each entry's and each part's \
-        SHA-256, that each part is in one entry and no identity in two, that the index is what the \
-        journal's identities fold to, and that no other object lies among the events. It reads \
-        only, and asks nobody but the folder or the buckets. Exit code 0: all is as it should be.")]
+    /// Compare JumpCloud's hourly counts of events with the archive's
+    #[command(after_help = "Exit code 0: no hour differs. Hours that JumpCloud may still add to \
+        (the last OVERLAP, 15m) are not compared.")]
+    Audit(audit::Options),
+    /// Check offline that the archive is what the journal says: nothing missing, nothing twice
+    #[command(after_help = "Checks the chain of hashes of the journal, each entry's and each \
+        part's SHA-256, that each part is in one entry and no identity in two, that the index \
+        follows from the journal, and that no other object is among the events. It reads only the \
+        folder or the two buckets. Exit code 0: all is as it should be.")]
     Verify(verify::Options),
-    /// Show where every stream stands: how far it has read, its last success and last error
+    /// Show how far each stream has been read, its last success and its last error
+    #[command(
+        after_help = "Columns: `read up to`, event time; `lag`, how far that is behind now; \
+        `gaps`, hours in which JumpCloud counts more events than it sends; `days until loss`, until \
+        JumpCloud deletes events that were not read. Exit code 0: no stream's last run failed."
+    )]
     Status {
         #[command(flatten)]
         args: TargetArgs,
@@ -107,23 +107,40 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => match UsageError::of(&error) {
+            Some(error) => return unusable(&error),
+            None => error.exit(),
+        },
+    };
     let terminal = match Terminal::from_env(local::ARCHIVE, local::STATE) {
         Ok(terminal) => terminal,
         Err(error) => {
-            complain(&error);
-            return ExitCode::from(2);
+            let right = "docs/settings.md says what each variable may be";
+            return unusable(&UsageError::new(error.to_string(), right));
         }
     };
-    telemetry::plain(terminal.source.log_level.min(tracing::Level::WARN));
+    // Each command prints why it failed. A log beside it would say it twice.
+    if let Some(level) = terminal.log_level {
+        telemetry::plain(level);
+    }
     match run(cli.command, terminal).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            complain(&with_causes(&error));
-            ExitCode::from(1)
-        }
+        Err(error) => match error.downcast_ref::<UsageError>() {
+            Some(error) => unusable(error),
+            None => {
+                complain(&with_causes(&error));
+                ExitCode::from(1)
+            }
+        },
     }
+}
+
+fn unusable(error: &UsageError) -> ExitCode {
+    complain(error);
+    ExitCode::from(2)
 }
 
 /// An error and what it came from. The text of an error of ours says all that may be shown: below it
@@ -147,40 +164,26 @@ fn complain(error: &impl std::fmt::Display) {
     eprintln!("collector: {error}");
 }
 
+/// Carries a command out. `false` if it printed that something failed, differs or was left out.
 async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
     match command {
         Command::Demo(options) => demo::run(&options, &terminal).await,
         Command::Mock(options) => serve::run(&options).await,
         Command::Collect(options) => collect::run(&options, &terminal).await,
         Command::Validate { args } => {
-            let target = args.target(&terminal).await?;
-            let preflight: Preflight = target.ask(&json!({ "task": "validate" })).await?;
-            show::value(args.json, &preflight, show::preflight)?;
-            Ok(preflight.ok)
+            let target = args.target(&terminal, Needs::Key).await?;
+            let preflight = target.ask::<Preflight>(&json!({ "task": "validate" })).await?;
+            preflight.show(args.json, show::preflight);
+            Ok(preflight.of.ok)
         }
-        Command::Backfill(options) => {
-            let target = options.args.target(&terminal).await?;
-            backfill::run(&options, &target).await
-        }
-        Command::Audit { args, start, end, repair, html } => {
-            let event = json!({
-                "task": "audit", "start": start, "end": end, "repair": repair,
-                "by_service": html.is_some(),
-            });
-            let Task::Audit(range) = Task::of(&event)? else { anyhow::bail!("not an audit") };
-            let audit: Audit = args.target(&terminal).await?.ask(&event).await?;
-            if let Some(file) = &html {
-                page::write(file, &audit, range.window, &terminal.settings)?;
-            }
-            show::value(args.json, &audit, show::audit)?;
-            Ok(audit.is_clean())
-        }
+        Command::Backfill(options) => backfill::run(&options, &terminal).await,
+        Command::Audit(options) => audit::run(&options, &terminal).await,
         Command::Verify(options) => verify::run(&options, &terminal).await,
         Command::Status { args } => {
-            let target = args.target(&terminal).await?;
-            let status: Status = target.ask(&json!({ "task": "status" })).await?;
-            show::value(args.json, &status, show::status)?;
-            Ok(status.streams.iter().all(|stream| stream.last_error.is_none()))
+            let target = args.target(&terminal, Needs::Archive).await?;
+            let status = target.ask::<Status>(&json!({ "task": "status" })).await?;
+            status.show(args.json, show::status);
+            Ok(status.of.streams.iter().all(|stream| stream.last_error.is_none()))
         }
     }
 }

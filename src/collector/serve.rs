@@ -15,16 +15,18 @@ use mock::{Generator, Key, MockServer, Organization, World};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::usage::UsageError;
+
 /// The server's options.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// How many events it makes up, over the last 23 hours
+    /// How many events the mock makes up, 1 to 1000000, over the last 23 hours
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     events: u32,
-    /// The same seed makes up the same events
+    /// Number from which events are made up: the same number, the same events
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// A file of events it serves besides: JSON objects, one after the other
+    /// File of more events to serve: JSON objects, one after the other
     #[arg(long, value_name = "FILE")]
     with: Option<PathBuf>,
 }
@@ -81,7 +83,10 @@ fn organization(mock: &MockServer, options: &Options) -> anyhow::Result<usize> {
 /// Loads a file's events, byte for byte. One that does not say where it belongs is served as if it
 /// were two hours old.
 fn load_from(file: &Path, world: &mut World, now_ms: i64) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        let wrong = format!("--with {}: {error}", file.display());
+        UsageError::new(wrong, "name a file of events: JSON objects, one after the other")
+    })?;
     let events = serde_json::Deserializer::from_str(&text).into_iter::<Box<RawValue>>();
     for (event, nth) in events.zip(1..) {
         let event = event.with_context(|| format!("event {nth} of {}", file.display()))?;

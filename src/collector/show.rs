@@ -1,6 +1,8 @@
 //! What the commands print.
 
-use engine::report::{Outcome, SnapshotReport, StreamReport, StreamStatus, Summary};
+use std::fmt::Display;
+
+use engine::report::{Outcome, RefusedQuery, SnapshotReport, StreamReport, StreamStatus, Summary};
 use engine::task::audit::{Audit, StreamAudit};
 use engine::task::status::Status;
 use engine::task::validate::Preflight;
@@ -8,24 +10,17 @@ use engine::time::UtcTime;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
 use serde::Serialize;
+use serde_json::json;
 
 /// One value as JSON, on a line.
-pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string(value)?);
-    Ok(())
+pub(crate) fn json(value: &impl Serialize) {
+    println!("{}", json!(value));
 }
 
-/// One value as JSON for programs, or `plain` for people.
-pub(crate) fn value<T: Serialize>(
-    is_json: bool,
-    value: &T,
-    plain: impl FnOnce(&T),
-) -> anyhow::Result<()> {
-    if is_json {
-        return json(value);
-    }
-    plain(value);
-    Ok(())
+/// A number of things: `1 event`, `2 events`.
+pub(crate) fn counted(number: impl Display, one: &str, more: &str) -> String {
+    let number = number.to_string();
+    format!("{number} {}", if number == "1" { one } else { more })
 }
 
 /// A moving line on a terminal; it is hidden elsewhere.
@@ -40,29 +35,45 @@ pub(crate) fn spinner() -> ProgressBar {
 /// One run, in a line.
 pub(crate) fn run_line(stream: &StreamReport) -> String {
     let name = &stream.stream;
-    let frontier = stream.frontier.map_or_else(|| "nothing yet".to_owned(), |t| t.to_string());
+    let frontier = stream.frontier;
+    let frontier =
+        frontier.map_or_else(|| "nothing read yet".to_owned(), |t| format!("read up to {t}"));
     if let (Some(snapshot), None) = (&stream.snapshot, &stream.error) {
         let SnapshotReport { day, users, total_count, complete, .. } = snapshot;
         let total = total_count.map_or_else(|| "?".to_owned(), |total| total.to_string());
         let state = match complete {
             Some(true) => "complete",
-            Some(false) => "the directory changed meanwhile",
+            Some(false) => "incomplete, because the directory changed meanwhile",
             None => "more to come",
         };
-        return format!("{name}: {users} of {total} users of {day}, {state}");
+        return format!("{name}: {users} of {total} users on {day}, {state}");
     }
     let counts = format!(
-        "{} new events in {} objects, {} seen before, {} pages; read up to {frontier}",
-        stream.tally.written, stream.objects, stream.seen, stream.pages
+        "{} in {}, {} archived before, {}; {frontier}",
+        counted(stream.tally.written, "new event", "new events"),
+        counted(stream.objects, "object", "objects"),
+        stream.seen,
+        counted(stream.pages, "page", "pages")
     );
+    let counts = counts + &left_out(stream);
     match (&stream.error, stream.outcome) {
         (Some(error), _) => format!("{name}: failed: {error} ({counts})"),
         (None, Outcome::Ok) => format!("{name}: {counts}"),
         (None, Outcome::Behind) => format!("{name}: {counts}, more to come"),
         (None, Outcome::Waiting) => format!("{name}: nothing to ask for yet"),
-        (None, Outcome::Busy) => format!("{name}: another run is at it"),
+        (None, Outcome::Busy) => format!("{name}: another run has it"),
         (None, Outcome::Failed) => format!("{name}: failed ({counts})"),
     }
+}
+
+/// What a run could not read, though it did not fail.
+fn left_out(stream: &StreamReport) -> String {
+    let refused = stream.refused.iter().map(|it| format!("; refused: {}: {}", it.query, it.reason));
+    let lost = stream
+        .lost
+        .iter()
+        .map(|it| format!("; too old to be read: {} from {} to {}", it.query, it.from, it.to));
+    refused.chain(lost).collect()
 }
 
 /// The checks, a line each.
@@ -77,10 +88,10 @@ pub(crate) fn preflight(preflight: &Preflight) {
 pub(crate) fn audit(audit: &Audit) {
     for line in &audit.streams {
         let [from, to] = [line.from, line.to].map(time_or_dash);
-        let StreamAudit { stream, counted, archived, differing, .. } = line;
-        let hours = differing.len();
+        let StreamAudit { stream, counted: at_jumpcloud, archived, differing, .. } = line;
+        let hours = counted(differing.len(), "hour differs", "hours differ");
         println!(
-            "{stream}: {from} to {to}: JumpCloud counts {counted}, archived {archived}, {hours} hours differ"
+            "{stream}: {from} to {to}: JumpCloud counts {at_jumpcloud}, archived {archived}, {hours}"
         );
         for hour in differing {
             println!(
@@ -123,6 +134,11 @@ pub(crate) fn status(status: &Status) {
         ]
     });
     table(columns, rows);
+    for stream in &status.streams {
+        for RefusedQuery { query, since, reason } in &stream.refused {
+            println!("{}: {query} is refused since {since}: {reason}", stream.stream);
+        }
+    }
     lateness(status);
 }
 
@@ -130,20 +146,21 @@ fn time_or_dash(time: Option<UtcTime>) -> String {
     time.map_or_else(|| "-".to_owned(), |time| time.to_string())
 }
 
-/// How late events arrived, one line per stream and service.
+/// How late events arrived, a line for each stream and service.
 fn lateness(status: &Status) {
-    let columns = ["stream", "service", "events measured", "half by", "99 in 100 by", "latest"];
+    let columns =
+        ["stream", "service", "events measured", "half within", "99 % within", "all within"];
     let mut rows = Vec::new();
     for stream in &status.streams {
-        rows.extend(stream.lateness.services().map(|(service, histogram)| {
-            let Summary { count, p50_seconds, p99_seconds, max_seconds } = histogram.summary();
+        rows.extend(stream.lateness.iter().map(|(service, summary)| {
+            let Summary { count, p50_seconds, p99_seconds, max_seconds } = *summary;
             let [half, most, all] = [p50_seconds, p99_seconds, max_seconds]
                 .map(|s| format!("{:#}", SignedDuration::from_secs(s)));
-            [stream.stream.to_string(), service.to_owned(), count.to_string(), half, most, all]
+            [stream.stream.to_string(), service.clone(), count.to_string(), half, most, all]
         }));
     }
     if !rows.is_empty() {
-        println!("\nhow late events were seen, to choose LATE_HORIZON from:");
+        println!("\nHow late events were seen after their time, to choose LATE_HORIZON from:");
         table(columns, rows);
     }
 }

@@ -9,8 +9,10 @@ use aws_sdk_lambda::types::{InvocationType, LogType};
 use serde_json::Value;
 
 use engine::limits::RUN_MS_MAX;
-use jumpcloud_collector::aws::{self, store_error};
+use jumpcloud_collector::aws::{loader, store_error};
 use jumpcloud_collector::proxy::Proxy;
+
+use crate::aws;
 
 /// The function's name in the template.
 const FUNCTION: &str = "Collector";
@@ -31,14 +33,14 @@ impl Stack {
         region: Option<&String>,
         proxy: Option<&Proxy>,
     ) -> anyhow::Result<Self> {
-        let mut loader = aws::loader(proxy, Duration::from_millis(RUN_MS_MAX.unsigned_abs()));
+        let mut loader = loader(proxy, Duration::from_millis(RUN_MS_MAX.unsigned_abs()));
         if let Some(profile) = profile {
             loader = loader.profile_name(profile);
         }
         if let Some(region) = region {
             loader = loader.region(Region::new(region.clone()));
         }
-        let config = loader.load().await;
+        let config = aws::ready(loader.load().await).await?;
         let answer = aws_sdk_cloudformation::Client::new(&config)
             .describe_stack_resource()
             .stack_name(name)
@@ -48,7 +50,7 @@ impl Stack {
             .map_err(|error| store_error(&format!("find the function of stack {name}"), error))?;
         let resource = answer.stack_resource_detail.and_then(|found| found.physical_resource_id);
         let function = resource.with_context(|| {
-            format!("stack {name} has no function {FUNCTION}: is it this collector's stack?")
+            format!("stack {name} has no function {FUNCTION}: it is not a stack of this collector")
         })?;
         // An invocation is asked for once: a second try would run the task again.
         let once = aws_config::retry::RetryConfig::disabled();

@@ -1,43 +1,56 @@
-//! Whom a command asks: the engine on a folder, or the function of a deployed stack.
+//! What a command asks: the engine on a folder, or the function of a deployed stack.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{ArgGroup, Args};
+use engine::fleet::discover::OrganizationSource;
 use engine::fleet::dispatch::Fleet;
 use engine::task::{Task, audit, backfill, status, validate};
 use jumpcloud_collector::config::Terminal;
+use jumpcloud_collector::local::KeySource;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::folder::{self, budget};
+use crate::show;
 use crate::stack::Stack;
 
 /// Where the archive is.
 #[derive(Args)]
+#[command(group(ArgGroup::new("target").required(true).args(["to", "stack"])))]
 pub(crate) struct TargetArgs {
-    /// The folder that `collect` writes to
-    #[arg(long, value_name = "DIR", required_unless_present = "stack")]
+    /// Folder that `collector collect --to` writes to
+    #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
-    /// A deployed stack: its function is asked, with credentials as in other AWS tools
-    #[arg(long, value_name = "NAME", conflicts_with = "to")]
+    /// Deployed stack, whose function is asked; credentials are found as by the AWS CLI
+    #[arg(long, value_name = "NAME", conflicts_with = "key_file")]
     stack: Option<String>,
-    /// A profile of the AWS configuration files
-    #[arg(long, value_name = "NAME", requires = "stack")]
+    /// Profile of the AWS configuration files, with --stack [default: AWS_PROFILE, or `default`]
+    #[arg(long, value_name = "NAME", requires = "stack", conflicts_with = "to")]
     profile: Option<String>,
-    /// The stack's AWS Region
-    #[arg(long, value_name = "REGION", requires = "stack")]
+    /// AWS Region, with --stack [default: AWS_REGION, or the profile's]
+    #[arg(long, value_name = "REGION", requires = "stack", conflicts_with = "to")]
     region: Option<String>,
-    /// A file that holds the API key or `clientId:clientSecret`, as text, or JSON with `api_key`, or
-    /// with `client_id` and `client_secret`
-    #[arg(long, value_name = "FILE", conflicts_with = "stack")]
-    key_file: Option<PathBuf>,
-    /// Print JSON, for programs
+    #[command(flatten)]
+    key: folder::KeyFile,
+    /// Print the answer as JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Whoever is asked.
+/// What a command needs of a folder before it begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// That it is there; and an API key only to find out which organizations there are.
+    Archive,
+    /// An API key.
+    Key,
+    /// Both.
+    ArchiveAndKey,
+}
+
+/// What is asked.
 pub(crate) enum Target {
     /// The engine in this process.
     Folder(Box<Fleet>),
@@ -45,28 +58,61 @@ pub(crate) enum Target {
     Stack(Stack),
 }
 
+/// An answer, as it came and in its type.
+pub(crate) struct Answer<T> {
+    raw: Value,
+    pub(crate) of: T,
+}
+
+impl<T> Answer<T> {
+    /// Prints the answer as it came, for programs, or `plain` for people.
+    pub(crate) fn show(&self, is_json: bool, plain: impl FnOnce(&T)) {
+        if is_json {
+            show::json(&self.raw);
+        } else {
+            plain(&self.of);
+        }
+    }
+}
+
 impl TargetArgs {
-    /// Finds whom to ask.
-    pub(crate) async fn target(&self, terminal: &Terminal) -> anyhow::Result<Target> {
+    /// Finds what to ask.
+    pub(crate) async fn target(&self, terminal: &Terminal, needs: Needs) -> anyhow::Result<Target> {
         match (&self.stack, &self.to) {
             (Some(name), _) => {
                 let (profile, region) = (self.profile.as_ref(), self.region.as_ref());
                 let proxy = terminal.source.proxy.as_ref();
                 Ok(Target::Stack(Stack::find(name, profile, region, proxy).await?))
             }
-            (None, Some(folder)) => {
-                let fleet = folder::fleet(folder, self.key_file.as_ref(), terminal)?;
-                Ok(Target::Folder(Box::new(fleet)))
-            }
+            (None, Some(folder)) => self.folder(folder, terminal, needs),
             (None, None) => anyhow::bail!("neither --to nor --stack was given"),
         }
+    }
+
+    fn folder(&self, folder: &Path, terminal: &Terminal, needs: Needs) -> anyhow::Result<Target> {
+        if needs != Needs::Key {
+            folder::must_exist(folder)?;
+        }
+        let asks_jumpcloud = needs != Needs::Archive
+            || !matches!(terminal.source.organizations, OrganizationSource::Named(_));
+        let key = if asks_jumpcloud {
+            self.key.source(terminal)?
+        } else {
+            self.key.source_if_any(terminal)?.unwrap_or(KeySource::None)
+        };
+        Ok(Target::Folder(Box::new(folder::fleet(folder, key, terminal)?)))
     }
 }
 
 impl Target {
-    /// The answer to an event, in its type.
-    pub(crate) async fn ask<T: DeserializeOwned>(&self, event: &Value) -> anyhow::Result<T> {
-        serde_json::from_value(self.answer(event).await?).context("read the answer")
+    /// The answer to an event.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        event: &Value,
+    ) -> anyhow::Result<Answer<T>> {
+        let raw = self.answer(event).await?;
+        let of = T::deserialize(&raw).context("read the answer")?;
+        Ok(Answer { raw, of })
     }
 
     /// The answer to an event, as the function gives it. A folder's lanes are opened and not run.

@@ -2,33 +2,32 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use engine::ports::{Clock as _, Objects};
 use engine::task::verify::{Buckets, Verdict, verify};
-use jumpcloud_collector::aws;
-use jumpcloud_collector::aws::s3::S3;
+use jumpcloud_collector::aws::{load, s3::S3};
 use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::config::Terminal;
 use jumpcloud_collector::local::{self, FolderObjects};
 
-use crate::show;
+use crate::show::counted;
+use crate::{aws, folder, show};
 
 /// What to verify.
 #[derive(Args)]
+#[command(group(ArgGroup::new("target").required(true).args(["to", "archive_bucket"])))]
 pub(crate) struct Options {
-    /// The folder that `collect` writes to
-    #[arg(long, value_name = "DIR", required_unless_present = "archive_bucket")]
+    /// Folder that `collector collect --to` writes to
+    #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
-    /// The archive's bucket, with --state-bucket; credentials as in other AWS tools
-    #[arg(long, value_name = "BUCKET", requires = "state_bucket", conflicts_with = "to")]
+    /// Bucket of the archive, the stack's output ArchiveBucketName; credentials and Region are found
+    /// as by the AWS CLI
+    #[arg(long, value_name = "BUCKET", requires = "state_bucket")]
     archive_bucket: Option<String>,
-    /// The state's bucket
-    #[arg(long, value_name = "BUCKET")]
+    /// Bucket of journal and index, the stack's output StateBucketName
+    #[arg(long, value_name = "BUCKET", requires = "archive_bucket")]
     state_bucket: Option<String>,
-    /// Address S3 in path style, for stores other than AWS
-    #[arg(long)]
-    path_style: bool,
-    /// Print JSON, for programs
+    /// Print the verdict as JSON, for programs
     #[arg(long)]
     json: bool,
 }
@@ -36,10 +35,13 @@ pub(crate) struct Options {
 /// Verifies. `false` if anything is not as it should be.
 pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Result<bool> {
     let objects: Box<dyn Objects> = match &options.to {
-        Some(folder) => Box::new(FolderObjects::new(folder.clone())),
+        Some(folder) => {
+            folder::must_exist(folder)?;
+            Box::new(FolderObjects::new(folder.clone()))
+        }
         None => {
-            let config = aws::load(terminal.source.proxy.as_ref()).await;
-            Box::new(S3::new(&config, options.path_style))
+            let config = aws::ready(load(terminal.source.proxy.as_ref()).await).await?;
+            Box::new(S3::new(&config, terminal.s3_path_style))
         }
     };
     let buckets = Buckets {
@@ -49,12 +51,17 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
     };
     let bar = show::spinner();
     let mut progress = |verdict: &Verdict| {
-        bar.set_message(format!("{} entries, {} events", verdict.entries, verdict.events));
+        let entries = counted(verdict.entries, "entry", "entries");
+        bar.set_message(format!("{entries}, {}", counted(verdict.events, "event", "events")));
         bar.tick();
     };
     let verdict = verify(buckets, SystemClock.now_ms(), &mut progress).await?;
     bar.finish_and_clear();
-    show::value(options.json, &verdict, print)?;
+    if options.json {
+        show::json(&verdict);
+    } else {
+        print(&verdict);
+    }
     Ok(verdict.problems.is_empty())
 }
 
@@ -68,7 +75,7 @@ fn print(verdict: &Verdict) {
     );
     println!("events      {events:>12}");
     println!("identities  {identities:>12}  none in two entries");
-    println!("slots       {slots:>12}  each what the journal's identities fold to");
+    println!("slots       {slots:>12}  each what the journal's identities result in");
     println!(
         "older       {older_than_journal:>12}  objects of the archive than the journal, which says nothing of them"
     );
@@ -77,6 +84,6 @@ fn print(verdict: &Verdict) {
     }
     match problems.len() {
         0 => println!("verified: the archive is what the journal says"),
-        n => println!("not verified: {n} problems"),
+        n => println!("not verified: {}", counted(n, "problem", "problems")),
     }
 }

@@ -80,10 +80,7 @@ impl Config {
             metrics: reader.metrics(settings.retention_ms),
             settings,
             source: reader.source(),
-            s3_path_style: reader
-                .text("AWS_ENDPOINT_URL_S3")
-                .or(reader.text("AWS_ENDPOINT_URL"))
-                .is_some(),
+            s3_path_style: reader.has_s3_endpoint(),
         };
         reader.done(config)
     }
@@ -106,6 +103,10 @@ pub struct Terminal {
     pub settings: Settings,
     /// The API key, if it is in the environment.
     pub api_key: Option<SecretString>,
+    /// How much is logged, if that is set: a person reads what a command prints.
+    pub log_level: Option<tracing::Level>,
+    /// Whether S3 is somewhere else than at AWS, where buckets are folders.
+    pub s3_path_style: bool,
 }
 
 impl Terminal {
@@ -118,9 +119,12 @@ impl Terminal {
     pub fn from_env(archive: &str, state: &str) -> Result<Self, ConfigError> {
         let lookup = |name: &str| std::env::var(name).ok();
         let mut reader = Reader::new(&lookup);
+        let source = reader.source();
         let terminal = Self {
-            source: reader.source(),
+            log_level: reader.text("LOG_LEVEL").map(|_| source.log_level),
+            source,
             settings: reader.settings(archive.to_owned(), state.to_owned()),
+            s3_path_style: reader.has_s3_endpoint(),
             api_key: reader.text("JUMPCLOUD_API_KEY").map(SecretString::from),
         };
         reader.done(terminal)

@@ -119,6 +119,11 @@ impl Reader<'_> {
         text.trim_end_matches('/').to_owned()
     }
 
+    pub(super) fn has_s3_endpoint(&self) -> bool {
+        let names = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
+        names.into_iter().any(|name| self.text(name).is_some())
+    }
+
     fn log_level(&mut self) -> tracing::Level {
         let text = self.text("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
         tracing::Level::from_str(&text).unwrap_or_else(|_| {

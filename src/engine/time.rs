@@ -102,6 +102,13 @@ pub fn parse_ns(text: &str) -> Option<i128> {
     (ns >= YEAR_0_NS).then_some(ns)
 }
 
+/// Reads an RFC 3339 timestamp, or a UTC date as the first millisecond of its day, in milliseconds
+/// since the epoch.
+#[must_use]
+pub fn parse_time_or_day_ms(text: &str) -> Option<i64> {
+    parse_ns(text).or_else(|| parse_ns(&format!("{text}T00:00:00Z"))).map(floor_ms)
+}
+
 /// 0000-01-01T00:00:00Z.
 const YEAR_0_NS: i128 = -62_167_219_200 * 1_000_000_000;
 
@@ -197,6 +204,15 @@ mod tests {
             "2023-06-15T15:16:41.1234567890Z",
         ] {
             assert_eq!(parse_ns(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_its_first_millisecond() {
+        assert_eq!(parse_time_or_day_ms("1970-01-02"), Some(DAY_MS));
+        assert_eq!(parse_time_or_day_ms("1970-01-02T00:00:00.001Z"), Some(DAY_MS + 1));
+        for text in ["", "1970-1-2", "1970-02-30", "1970-01-02T"] {
+            assert_eq!(parse_time_or_day_ms(text), None, "{text}");
         }
     }
 

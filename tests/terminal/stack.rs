@@ -85,7 +85,7 @@ fn line(stream: &str, more: &Value) -> Value {
         "stream": stream, "configured": true, "frontier": "2026-10-01T12:00:00.000Z",
         "lag_seconds": null, "origin": "2026-10-01T00:00:00.000Z",
         "end": "2026-10-02T00:00:00.000Z", "read_whole": false, "finished": null,
-        "last_success": null, "last_error": null, "failures": 0, "suspended": false,
+        "last_success": null, "last_error": null, "failures": 0, "needs_operator": false, "suspended": false,
         "queued": false, "gaps": 0, "days_until_loss": 36, "lateness": {}, "entries": 1,
     });
     for (name, value) in more.as_object().unwrap() {
@@ -106,12 +106,15 @@ fn lanes(state: &str, events: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_of_a_stack_is_a_table_or_json() {
-    let live = json!({"lag_seconds": 42, "end": null, "read_whole": null});
+    let lateness =
+        json!({"sso": {"count": 55, "p50_seconds": 300, "p99_seconds": 600, "max_seconds": 2712}});
+    let live = json!({"lag_seconds": 42, "end": null, "read_whole": null, "lateness": lateness});
     let status = json!({"streams": [line("self", &live), line(LANE, &json!({}))]});
     let account = Account::start(vec![Ok(status)]).await;
     let (code, text) = account.run(&["status", "--stack", "audit-trail"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("42 s") && text.contains(LANE), "{text}");
+    assert!(text.contains("sso") && text.contains("99 % within"), "how late events were: {text}");
     let (_, text) = account.run(&["status", "--stack", "audit-trail", "--json"]);
     let parsed: Value = serde_json::from_str(text.trim()).unwrap();
     assert_eq!(parsed["streams"][0]["lag_seconds"], 42);
@@ -162,6 +165,7 @@ async fn a_backfill_of_a_stack_is_planned_first() {
     let answers = vec![
         Ok(lanes("new", &json!(1200))),
         Ok(lanes("new", &json!(1200))),
+        Ok(status(&json!({}))),
         Ok(lanes("opened", &Value::Null)),
         Ok(status(&json!({"read_whole": true}))),
     ];
@@ -173,8 +177,27 @@ async fn a_backfill_of_a_stack_is_planned_first() {
     assert!(text.contains("1200") && text.contains("Add --yes"), "{text}");
     let (code, text) = account.run(&[&plan[..], &["--yes"]].concat());
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("1 of 1 days, 1200 of 1200 events"), "{text}");
+    assert!(text.contains("1 of 1 day, 1200 of 1200 events"), "{text}");
     let asked = account.events.lock().unwrap();
     let plans: Vec<_> = asked.iter().map(|event| event["plan"].as_bool()).collect();
-    assert_eq!(plans, [Some(true), Some(true), Some(false), None]);
+    assert_eq!(plans, [Some(true), Some(true), None, Some(false), None]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_that_leaves_a_day_out_says_so() {
+    let none = json!({"streams": []});
+    let answers = vec![
+        Ok(lanes("new", &json!(7))),
+        Ok(none.clone()),
+        Ok(lanes("left", &Value::Null)),
+        Ok(none),
+    ];
+    let account = Account::start(answers).await;
+    let range = ["--start", "2026-10-01", "--end", "2026-10-02", "--yes"];
+    let (code, text) = account.run(&[&["backfill", "--stack", "audit-trail"], &range[..]].concat());
+    assert_eq!(code, Some(1), "{text}");
+    assert!(
+        text.contains("1 day was left out; run the same command again: self.backfill-2026-10-01"),
+        "{text}"
+    );
 }

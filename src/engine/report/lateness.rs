@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::cursor::{Item, QueryProgress, Update, Value, attribute, text};
 use crate::limits::{LATENESS_LIVE_WINDOW_MS, LATENESS_SERVICES_MAX};
@@ -38,7 +38,7 @@ pub struct Histogram {
 }
 
 /// A histogram in four numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// The number of events that were measured.
     pub count: u64,
@@ -105,6 +105,12 @@ impl Lateness {
     /// The services, by name.
     pub fn services(&self) -> impl Iterator<Item = (&str, &Histogram)> {
         self.services.iter().map(|(service, histogram)| (service.as_str(), histogram))
+    }
+
+    /// Each service's histogram in four numbers.
+    #[must_use]
+    pub fn summaries(&self) -> BTreeMap<String, Summary> {
+        self.services().map(|(name, histogram)| (name.to_owned(), histogram.summary())).collect()
     }
 
     /// All services together.
@@ -205,7 +211,7 @@ impl Histogram {
 /// Serialized as an object with a [`Summary`] per service.
 impl Serialize for Lateness {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.services().map(|(name, histogram)| (name, histogram.summary())))
+        self.summaries().serialize(serializer)
     }
 }
 

@@ -1,10 +1,12 @@
 //! The status of one stream, read from its cursor's item.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::{Cursor, Item, attribute, lease, number, text};
 use crate::limits::{DAY_MS, FAILURES_TOLERATED};
-use crate::report::{Lateness, RefusedQuery, SnapshotReport, lateness};
+use crate::report::{RefusedQuery, SnapshotReport, Summary, lateness};
 use crate::stream::StreamId;
 use crate::time::UtcTime;
 
@@ -29,6 +31,10 @@ pub struct StreamStatus {
     pub end: Option<UtcTime>,
     /// Lanes only: whether it was read to its end at least once.
     pub read_whole: Option<bool>,
+    /// When the last complete reading began, of the query that was read longest ago; the origin
+    /// before the first.
+    #[serde(default)]
+    pub last_reading: Option<UtcTime>,
     /// When a lane was finished: nothing of it can appear any more.
     pub finished: Option<UtcTime>,
     /// When a run last succeeded.
@@ -50,8 +56,8 @@ pub struct StreamStatus {
     /// Days until JumpCloud begins to delete events that were not read yet.
     pub days_until_loss: Option<i64>,
     /// How late events arrived so far, a service: what to choose `LATE_HORIZON` from.
-    #[serde(skip_deserializing)]
-    pub lateness: Lateness,
+    #[serde(default)]
+    pub lateness: BTreeMap<String, Summary>,
     /// The last snapshot begun, of a stream of users.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotReport>,
@@ -76,6 +82,8 @@ impl StreamStatus {
         let is_read = lane_end_ms
             .zip(state)
             .map(|(end_ms, state)| state.queries.iter().all(|query| query.read_to_ms == end_ms));
+        let queries = state.map(|state| state.queries.as_slice()).unwrap_or_default();
+        let readings = queries.iter().map(|query| query.read_at_ms);
         let is_users = stream.is_users();
         Self {
             stream,
@@ -86,6 +94,7 @@ impl StreamStatus {
             origin: cursor.map(|cursor| UtcTime(cursor.origin_ms)),
             end: lane_end_ms.map(UtcTime),
             read_whole: is_read,
+            last_reading: readings.min().map(UtcTime),
             finished: number(item, attribute::FINISHED_MS).ok().map(UtcTime),
             last_success: number(item, attribute::LAST_SUCCESS_MS).ok().map(UtcTime),
             last_error: text(item, attribute::LAST_ERROR).ok().map(str::to_owned),
@@ -97,7 +106,7 @@ impl StreamStatus {
             days_until_loss: behind_ms
                 .filter(|_| is_read != Some(true) && !is_users)
                 .map(|behind_ms| (retention_ms - behind_ms) / DAY_MS),
-            lateness: lateness::stored(item),
+            lateness: lateness::stored(item).summaries(),
             snapshot: state.and_then(|state| state.snapshot.as_ref()).map(SnapshotReport::of),
             entries: cursor.map(|cursor| cursor.seq),
         }

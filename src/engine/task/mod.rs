@@ -167,12 +167,11 @@ fn window(start_ms: i64, end_ms: i64) -> Result<Window, String> {
 /// Parses a time in RFC 3339 or a UTC date to milliseconds.
 fn time_or_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let ns = time::parse_ns(&text).or_else(|| time::parse_ns(&format!("{text}T00:00:00Z")));
     let wrong = || {
         let text = text.escape_debug();
         de::Error::custom(format!("`{text}` is not a time like 2026-11-21T08:00:00Z"))
     };
-    ns.map(time::floor_ms).ok_or_else(wrong)
+    time::parse_time_or_day_ms(&text).ok_or_else(wrong)
 }
 
 /// The messages of an event from SQS.
