@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from deployment import siem
+from deployment import pages, siem
 from deployment.emulator import Emulator, answers, free_port, running, wait_for, with_variables
 from deployment.failures import Failures
 from deployment.proxy import Proxy
@@ -100,6 +100,7 @@ def check(emulator, built, jumpcloud, scratch, python):
     check_defaults(emulator, found, scratch, jumpcloud, python)
     siem.through_the_queue(emulator.client, found_fleet, fleet)
     check_sets(emulator, stacks, jumpcloud["events"])
+    pages.follow(emulator, found, jumpcloud["api_key"])
     inject(emulator, template, without_proxy, found, jumpcloud)
 
 

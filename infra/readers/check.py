@@ -6,7 +6,7 @@
 import sys
 from pathlib import Path
 
-from . import archive, ecs, mock, panther, read_back, splunk, views
+from . import archive, ecs, mock, pages, panther, read_back, splunk, views
 from .fields import Known, made_up
 
 EVENTS = 5000
@@ -32,6 +32,7 @@ def main(collector, scratch):
     views.for_duckdb(raw, len(served), known)
     views.for_athena(raw, len(served), known)
     views.for_clickhouse(known)
+    pages.check(raw, len(served))
     views.layouts(documents, layout)
     read_back.apart(read_back.everything(raw, served))
 

@@ -17,8 +17,6 @@
 )]
 
 mod measure;
-#[path = "../function/process.rs"]
-mod process;
 
 use std::time::{Duration, Instant};
 
@@ -27,10 +25,10 @@ use fixtures::aws::ARCHIVE;
 use fixtures::environment::{Environment, only_stream};
 use fixtures::event::{ORGANIZATION, now_ms};
 use fixtures::gzip::gunzip;
+use fixtures::process::{Function, Outcome};
 use libdeflater::{CompressionLvl, Compressor};
 use measure::median;
 use mock::Generator;
-use process::{Function, Outcome};
 
 const SPAN_MS: i64 = 23 * HOUR_MS;
 const EVENTS: usize = 200_000;

@@ -1,0 +1,208 @@
+//! An AWS account with one stack: its emulated services, the built function, and what the tools of
+//! AWS and the command line find there.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use fixtures::environment::{Environment, INVOCATION_LIMIT};
+use fixtures::http::{Answer, Server, answer};
+use fixtures::process::{Function, Outcome};
+use fixtures::sqs::QUEUE_URL;
+use hyper::Request;
+use serde_json::{Value, json};
+
+use crate::deployment::Deployed;
+
+/// The stack's function, as AWS would name it.
+const FUNCTION: &str = "jumpcloud-collector-Collector-a1b2c3";
+/// The stack's name in `samconfig.toml`.
+pub const STACK: &str = "jumpcloud-collector";
+
+/// See the module.
+pub struct Account {
+    pub environment: Environment,
+    deployed: Mutex<Deployed>,
+}
+
+/// An account that is reached through its address.
+pub struct Served {
+    pub account: Arc<Account>,
+    server: Server,
+    /// S3 as a person sees it, whom the policies of the function do not concern.
+    s3: Server,
+}
+
+impl Served {
+    /// An account without a stack.
+    pub async fn start() -> Self {
+        let environment = Environment::start().await;
+        let account = Arc::new(Account { environment, deployed: Mutex::default() });
+        let asked = Arc::clone(&account);
+        let server = Server::start(move |request| {
+            let account = Arc::clone(&asked);
+            async move { Some(account.serve(&request).await) }
+        })
+        .await;
+        let buckets = Arc::clone(&account.environment.aws.buckets);
+        let s3 = Server::start(move |request| {
+            let buckets = Arc::clone(&buckets);
+            async move { Some(buckets.serve(request).await) }
+        })
+        .await;
+        Self { account, server, s3 }
+    }
+
+    /// The variables by which a person's programs reach the account.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let own = [
+            ("ACCOUNT", self.server.address().to_owned()),
+            ("AWS_ENDPOINT_URL_LAMBDA", self.server.url()),
+            ("AWS_ENDPOINT_URL_CLOUDFORMATION", self.server.url()),
+        ];
+        let s3 = ("AWS_ENDPOINT_URL_S3".to_owned(), self.s3.url());
+        let mut variables = self.account.environment.aws.variables();
+        variables.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        // Of two, the later one counts.
+        variables.push(s3);
+        variables
+    }
+}
+
+impl Account {
+    async fn serve(&self, request: &Request<Bytes>) -> Answer {
+        let body = String::from_utf8_lossy(request.body()).into_owned();
+        let path = request.uri().path();
+        if path == "/tool" {
+            let words: Vec<_> = body.trim_end_matches('\u{1f}').split('\u{1f}').collect();
+            let (code, text) = match self.call(&words).await {
+                Ok(text) => (0, text),
+                Err(text) => (1, text),
+            };
+            return answer(200, "text/plain", format!("{code}\n{text}"));
+        }
+        if path == format!("/2015-03-31/functions/{FUNCTION}/invocations") {
+            return match self.invoke(&body).await {
+                Ok(value) => answer(200, "application/json", value.to_string()),
+                Err(error) => {
+                    let mut answer = answer(200, "application/json", error.to_string());
+                    let unhandled = "Unhandled".parse().unwrap();
+                    answer.headers_mut().insert("x-amz-function-error", unhandled);
+                    answer
+                }
+            };
+        }
+        assert!(body.contains("Action=DescribeStackResource"), "{path}: {body}");
+        assert!(body.contains(&format!("StackName={STACK}&")), "{body}");
+        let found = format!(
+            "<DescribeStackResourceResponse><DescribeStackResourceResult><StackResourceDetail>\
+             <PhysicalResourceId>{FUNCTION}</PhysicalResourceId></StackResourceDetail>\
+             </DescribeStackResourceResult></DescribeStackResourceResponse>"
+        );
+        answer(200, "text/xml", found)
+    }
+
+    /// What a tool does, by its name, its folder and its arguments: its output, or why it fails.
+    async fn call(&self, words: &[&str]) -> Result<String, String> {
+        let [tool, folder, arguments @ ..] = words else { return Err(format!("{words:?}")) };
+        let file = |name: &str| std::fs::read_to_string(format!("{folder}/{name}")).unwrap();
+        match (*tool, arguments) {
+            ("sam", ["build", rest @ ..]) => {
+                assert!(file("template.yaml").contains("AWS::Serverless") && rest.is_empty());
+                Ok("Build Succeeded".to_owned())
+            }
+            ("sam", ["deploy"]) => self.deploy("").await,
+            ("sam", ["deploy", "--parameter-overrides", rest @ ..]) => {
+                self.deploy(&rest.join(" ")).await
+            }
+            (
+                "sam",
+                ["remote", "invoke", "Collector", "--stack-name", STACK, "--event-file", name],
+            ) => {
+                let answered = self.invoke(&file(name)).await;
+                answered.map(|it| it.to_string()).map_err(|error| error.to_string())
+            }
+            ("sam", ["list", "stack-outputs", "--stack-name", STACK]) => {
+                Ok(self.deployed().outputs().to_string())
+            }
+            (
+                "aws",
+                [
+                    "secretsmanager",
+                    "put-secret-value",
+                    "--secret-id",
+                    arn,
+                    "--secret-string",
+                    value,
+                ],
+            ) => {
+                assert_eq!(*arn, fixtures::iam::stack::SECRET);
+                let value = value.strip_prefix("file://").map_or((*value).to_owned(), file);
+                self.environment.aws.secrets.set(&value);
+                Ok("{}".to_owned())
+            }
+            _ => Err(format!("nobody expects {words:?}")),
+        }
+    }
+
+    /// `sam deploy` with these overrides: the stack is updated, and the function checks it.
+    async fn deploy(&self, overrides: &str) -> Result<String, String> {
+        let (parameters, secret) = self.deployed().update(overrides)?;
+        if let Some(secret) = secret {
+            self.environment.aws.secrets.set(&secret);
+        }
+        let set: Vec<_> =
+            parameters.iter().map(|(name, it)| (name.as_str(), it.as_str())).collect();
+        self.environment.account().deploy(&set);
+        let validated = self.invoke(r#"{"task":"validate"}"#).await;
+        validated
+            .map(|_| format!("Successfully created/updated stack - {STACK}"))
+            .map_err(|error| error.to_string())
+    }
+
+    /// Invokes the function in a process of its own.
+    pub async fn invoke(&self, event: &str) -> Result<Value, Value> {
+        let variables = self.deployed().variables();
+        let own = self.environment.variables();
+        let is_own = |name: &str| own.iter().any(|(own, _)| own == name);
+        let overrides: BTreeMap<_, _> = variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            // Where the emulated account and JumpCloud are is not the template's.
+            .filter(|(name, _)| !is_own(name) && *name != "WORK_QUEUE_URL")
+            .chain([("WORK_QUEUE_URL", QUEUE_URL)])
+            .collect();
+        let overrides: Vec<_> = overrides.into_iter().collect();
+        let function = Function::spawn(&self.environment, &overrides).await;
+        match function.invoke(event, INVOCATION_LIMIT).await {
+            Outcome::Response(value) => Ok(value),
+            Outcome::Error(error) => Err(error),
+            other => panic!("{event} ended as {other:?}\n{}", function.output()),
+        }
+    }
+
+    /// Runs the schedule `times` times, each with new processes and until the work queue is empty. No
+    /// stream may fail.
+    pub async fn run_schedule(&self, times: usize) {
+        let event = std::fs::read_to_string(crate::commands::root().join("events/scheduler.json"));
+        let event = event.unwrap();
+        for _ in 0..times {
+            let report = self.invoke(&event).await.unwrap_or_else(|error| panic!("{error}"));
+            for line in report["streams"].as_array().unwrap() {
+                assert_eq!(line["outcome"], "ok", "{report}");
+            }
+            while let Some(messages) = self.environment.aws.queue.deliver(10) {
+                let answered = self.invoke(&messages).await;
+                assert_eq!(answered, Ok(json!({"batchItemFailures": []})));
+            }
+        }
+        let status = self.invoke(r#"{"task":"status"}"#).await.unwrap();
+        for line in status["streams"].as_array().unwrap() {
+            assert_eq!((&line["last_error"], &line["gaps"]), (&Value::Null, &json!(0)), "{status}");
+        }
+    }
+
+    fn deployed(&self) -> std::sync::MutexGuard<'_, Deployed> {
+        self.deployed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

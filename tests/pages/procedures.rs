@@ -1,0 +1,171 @@
+//! The procedures of the pages, followed step by step; after those that change a stack, the schedule
+//! runs three times, and every event must be in the archive once.
+
+use std::fs;
+use std::sync::Arc;
+
+use engine::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
+use fixtures::aws::{ARCHIVE, STATE};
+use fixtures::environment::API_KEY;
+use fixtures::event::{ORGANIZATION, now_ms, series};
+use fixtures::iam::stack::{FORMER_KEY, KEY, SECRET};
+use mock::{Generator, Key, MockServer, World};
+
+use crate::account::{STACK, Served};
+use crate::commands::Command;
+use crate::shell::{Ended, Shell};
+use crate::table::{Procedure, steps};
+
+/// Runs a step, which must succeed.
+#[track_caller]
+fn follow(shell: &Shell, step: &Command, filled: &[(&str, &str)], input: &str) -> Ended {
+    let ended = shell.run(&step.text, filled, input);
+    assert_eq!(ended.code, 0, "{}:{}: {}\n{}", step.page, step.line, step.text, ended.text);
+    ended
+}
+
+/// The demonstration of the README, and the commands at a terminal, in their order.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demonstration_and_the_commands_at_a_terminal_do_what_the_pages_say() {
+    let mut world = World::new(1);
+    world.add_key(API_KEY, Key::single("terminal", ORGANIZATION));
+    let now_ms = now_ms();
+    let range = now_ms - 20 * HOUR_MS..now_ms - HOUR_MS;
+    for event in Generator::new(1, ORGANIZATION).events(range, 60).collect::<Vec<_>>() {
+        world.load(event.raw, 0).unwrap();
+    }
+    let mock = MockServer::start(world, Arc::new(fixtures::event::now_ms)).await.unwrap();
+    let shell = Shell::new(vec![("JUMPCLOUD_INSIGHTS_URL".to_owned(), mock.insights_url())]);
+    for step in steps("README.md", Procedure::Terminal) {
+        let shown = follow(&shell, &step, &[], "").text;
+        assert!(shown.contains("Served 5000 events: 5000 archived once, 0 not."), "{shown}");
+    }
+    let script: Vec<_> =
+        steps("docs/tasks.md", Procedure::Terminal).into_iter().map(|step| step.text).collect();
+    // The days of the page, as they lie from today.
+    let day = |days: i64| engine::time::date(now_ms - days * DAY_MS).to_string();
+    let days = [day(3), day(2), day(1), day(-1)];
+    let filled = [
+        ("JUMPCLOUD_API_KEY=…", &*format!("JUMPCLOUD_API_KEY={API_KEY}")),
+        ("2026-10-01", &*days[0]),
+        ("--end 2026-11-01", &*format!("--end {}", days[1])),
+        ("2026-11-01", &*days[2]),
+        ("2026-11-21", &*days[3]),
+    ];
+    let ended = shell.run(&script.join("\n"), &filled, "");
+    assert_eq!(ended.code, 0, "{script:#?}\n{}", ended.text);
+    for told in ["60 new events in ", "Nothing was done. Add --yes", "0 hours differ", "verified: "]
+    {
+        assert!(ended.text.contains(told), "{told}: {}", ended.text);
+    }
+}
+
+/// The account after the README's first deployment, with a shell that knows the tools.
+async fn deployed() -> (Served, Shell) {
+    let served = Served::start().await;
+    let mut shell = Shell::new(served.variables());
+    let script: Vec<_> =
+        steps("README.md", Procedure::Deployment).into_iter().map(|step| step.text).collect();
+    let ended = shell.run(&script.join("\n"), &[], &format!("{API_KEY}\n"));
+    assert_eq!(ended.code, 0, "{script:#?}\n{}", ended.text);
+    assert!(ended.text.contains("Successfully created"), "{}", ended.text);
+    assert!(!ended.text.contains(API_KEY), "the key is shown: {}", ended.text);
+    shell.has_tools();
+    (served, shell)
+}
+
+/// Events that the tenant has, each of which must be in the archive once.
+#[derive(Default)]
+struct Events(Vec<Vec<u8>>);
+
+impl Events {
+    /// Gives the tenant some more, of the last minutes.
+    fn load(&mut self, served: &Served) {
+        let more = series(self.0.len() + 1, 30, now_ms() - 12 * MINUTE_MS, MINUTE_MS / 3);
+        served.account.environment.load(&more);
+        self.0.extend(more);
+    }
+
+    /// Runs the schedule three times, with new events before each.
+    async fn collect(&mut self, served: &Served) {
+        for _ in 0..3 {
+            self.load(served);
+            served.account.run_schedule(1).await;
+        }
+        served.account.environment.archive().await.assert_holds(&self.0);
+    }
+}
+
+/// The deployment, and every change of it that the pages name, one after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_is_deployed_and_changed_as_the_pages_say() {
+    let (served, shell) = deployed().await;
+    let mut events = Events::default();
+    events.collect(&served).await;
+    fs::write(
+        shell.folder().join("filter.json"),
+        "{\"drop\":[{\"event_type\":\n\"ldap_search\"}]}",
+    )
+    .unwrap();
+    for page in ["infra/README.md", "docs/operate.md"] {
+        for step in steps(page, Procedure::Deployment) {
+            // The key that is taken away is the one given a step before.
+            let is_taken_away = step.text.contains("KmsKeyArn=\"\"");
+            let old = if is_taken_away { KEY } else { FORMER_KEY };
+            let filled = [("<new key>", KEY), ("<old key>", old), ("\"$KEY\"", API_KEY)];
+            follow(&shell, &step, &filled, "");
+            events.collect(&served).await;
+        }
+    }
+}
+
+/// The key is rotated: the old one is refused from then on.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_is_rotated_as_the_page_says() {
+    const NEW_KEY: &str = "jca_r0t4tedKEYr0t4tedKEYr0t4tedKEY0002";
+    let (served, shell) = deployed().await;
+    let mut events = Events::default();
+    events.collect(&served).await;
+    served.account.environment.jumpcloud.world().rotate_key(API_KEY, NEW_KEY);
+    fs::write(shell.folder().join("key.txt"), NEW_KEY).unwrap();
+    for step in steps("docs/operate.md", Procedure::Rotation) {
+        follow(&shell, &step, &[("<SecretArn>", SECRET), ("<stack>", STACK)], "");
+    }
+    assert!(!shell.folder().join("key.txt").exists(), "the key is left in a file");
+    events.collect(&served).await;
+}
+
+/// The key's administrator may see two organizations, which are discovered.
+#[tokio::test(flavor = "multi_thread")]
+async fn organizations_are_discovered_as_the_page_says() {
+    let (served, shell) = deployed().await;
+    for step in steps("docs/organizations.md", Procedure::Deployment) {
+        follow(&shell, &step, &[], "");
+    }
+    Events::default().collect(&served).await;
+}
+
+/// What an operator and an auditor ask of a stack that collects.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_answers_what_the_pages_have_people_ask() {
+    let (served, shell) = deployed().await;
+    Events::default().collect(&served).await;
+    let day = |days: i64| engine::time::date(now_ms() + days * DAY_MS).to_string();
+    let days = [day(-1), day(1)];
+    let filled = [
+        ("<stack>", STACK),
+        ("NAME", STACK),
+        ("<ArchiveBucketName>", ARCHIVE),
+        ("<StateBucketName>", STATE),
+        ("--archive-bucket A", "--archive-bucket archive"),
+        ("--state-bucket S", "--state-bucket state"),
+        ("2026-11-01", &*days[0]),
+        ("2026-12-01", &*days[1]),
+    ];
+    for page in ["docs/runbook.md", "docs/operate.md", "docs/auditor.md"] {
+        for step in steps(page, Procedure::Operation) {
+            follow(&shell, &step, &filled, "");
+        }
+    }
+    assert!(fs::read_to_string(shell.folder().join("audit.html")).unwrap().contains("self"));
+}
