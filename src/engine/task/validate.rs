@@ -115,6 +115,9 @@ async fn with_trace(engine: &Engine) -> Vec<Check> {
     checks
 }
 
+/// Key of the object that the first check writes among the birth certificates.
+pub(super) const FIRST_IN_STATE: &str = "streams/v1/_written-by-validate";
+
 /// A bucket to check, and the statements of the template that allow the function to use it.
 struct BucketUnderTest<'a> {
     name: &'static str,
@@ -145,7 +148,7 @@ fn buckets_under_test(engine: &Engine) -> [BucketUnderTest<'_>; 2] {
         BucketUnderTest {
             name: "state bucket",
             bucket: &engine.settings.state_bucket,
-            first: "streams/v1/_written-by-validate",
+            first: FIRST_IN_STATE,
             folder: "journal/v1/_written-by-validate/",
             lists: "ListState",
             writes: "KeepState",
