@@ -11,8 +11,6 @@
     clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
-    unreachable_pub,
-    dead_code,
     reason = "a program for people, run by hand, on the tests' environment"
 )]
 

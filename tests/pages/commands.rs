@@ -68,7 +68,9 @@ pub fn commands_of(page: &str, text: &str) -> Vec<Command> {
             lines.by_ref().take_while(|(line, _)| !line.trim_start().starts_with("```")).collect();
         match language {
             "sh" | "bash" | "console" => {
-                joined(&block).into_iter().for_each(|(n, text)| add(n, text))
+                for (number, text) in joined(&block) {
+                    add(number, text);
+                }
             }
             language if LANGUAGES.contains(&language) => {
                 let text: Vec<_> = block.iter().map(|(line, _)| *line).collect();

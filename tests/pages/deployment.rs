@@ -90,12 +90,9 @@ fn check(parameter: &Value, value: &str) -> Result<(), String> {
     if parameter.is_null() {
         return Err("the template has no such parameter".to_owned());
     }
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let allowed = parameter.get("AllowedValues").and_then(Value::as_array);
-    let is_allowed = allowed.is_none_or(|allowed| {
-        allowed
-            .iter()
-            .any(|it| it.as_str().map_or_else(|| it.to_string() == value, |it| it == value))
-    });
+    let is_allowed = allowed.is_none_or(|allowed| allowed.iter().map(text).any(|it| it == value));
     let pattern = parameter.get("AllowedPattern").and_then(Value::as_str);
     let fits = pattern
         .is_none_or(|pattern| Regex::new(&format!("^(?:{pattern})$")).unwrap().is_match(value));
