@@ -13,6 +13,7 @@ use engine::users::{Fields, Projection, snapshot};
 impl Reader<'_> {
     pub(super) fn settings(&mut self, archive_bucket: String, state_bucket: String) -> Settings {
         let settings = Settings {
+            names_organizations: self.names_organizations(),
             archive_bucket,
             state_bucket,
             archive_prefix: self.archive_prefix(),

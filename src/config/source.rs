@@ -62,6 +62,12 @@ impl Reader<'_> {
         }
     }
 
+    /// Whether organizations are named or discovered, so that it is not the key's own one.
+    pub(super) fn names_organizations(&self) -> bool {
+        let variables = ["JUMPCLOUD_ORG_IDS", "JUMPCLOUD_PROVIDER_ID"];
+        variables.iter().any(|name| self.text(name).is_some())
+    }
+
     /// The stream of the provider's own trail.
     fn trail(&mut self) -> Option<StreamId> {
         let id = self.text("JUMPCLOUD_PROVIDER_ID")?;

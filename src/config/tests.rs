@@ -121,7 +121,10 @@ fn who_is_asked_follows_from_two_variables() {
             OrganizationSource::Named(vec![trail, stream(&one)]),
         ),
     ] {
-        assert_eq!(read(&variables).unwrap().source.organizations, organizations, "{variables:?}");
+        let config = read(&variables).unwrap();
+        let is_own = organizations == OrganizationSource::Named(vec![StreamId::own()]);
+        assert_eq!(config.source.organizations, organizations, "{variables:?}");
+        assert_eq!(config.settings.names_organizations, !is_own, "{variables:?}");
     }
 }
 

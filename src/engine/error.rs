@@ -3,6 +3,7 @@
 use crate::cause::Cause;
 use crate::cursor::{CursorError, Unreadable};
 use crate::journal::EntryError;
+use crate::journal::assignment::AssignmentError;
 use crate::journal::certificate::CertificateError;
 use crate::ports::{InsightsError, NoRandomness, StoreError};
 use crate::read::WalkError;
@@ -105,6 +106,17 @@ impl RunError {
             CertificateError::Unreadable(_) | CertificateError::OtherStream(_) => {
                 Self::damaged(key, Cause::of(error))
             }
+        }
+    }
+
+    /// An assignment of an organization that cannot be used.
+    #[must_use]
+    pub fn of_assignment(key: &str, error: AssignmentError) -> Self {
+        match error {
+            AssignmentError::Newer(_) => Self::newer(key, Cause::of(error)),
+            AssignmentError::Unreadable(_)
+            | AssignmentError::OtherOrganization(_)
+            | AssignmentError::OtherStream(_) => Self::damaged(key, Cause::of(error)),
         }
     }
 

@@ -76,6 +76,8 @@ pub const LATE_HORIZON_MS_MAX: i64 = 60 * DAY_MS;
 pub const CREATE_TRIES_MAX: u32 = 3;
 /// Objects written at the same time.
 pub const WRITES_AT_ONCE: usize = 8;
+/// Assignments of organizations read at the same time.
+pub const READS_AT_ONCE: usize = 16;
 
 /// The longest lease. A lease that ends later than now plus this was written by a wrong clock.
 pub const LEASE_MS_MAX: i64 = 16 * MINUTE_MS;

@@ -11,6 +11,8 @@ pub struct Settings {
     pub archive_bucket: String,
     /// Name of the bucket of birth certificates, journal and index.
     pub state_bucket: String,
+    /// Whether requests name their organization: organizations are configured by id, or discovered.
+    pub names_organizations: bool,
     /// Before the layout; empty or ending in `/`.
     pub archive_prefix: String,
     /// The folders between prefix and object name.
@@ -54,6 +56,7 @@ pub(crate) mod tests {
         Settings {
             archive_bucket: "archive".to_owned(),
             state_bucket: "state".to_owned(),
+            names_organizations: false,
             archive_prefix: "events/".to_owned(),
             layout: KeyLayout::default(),
             filter: None,

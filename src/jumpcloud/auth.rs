@@ -1,7 +1,7 @@
 //! The credential of a request: read from the secret, exchanged for a token if it is a service
 //! account, and renewed when JumpCloud refuses it.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -44,6 +44,14 @@ pub struct Auth {
     token_url: String,
     rate_limiter: RateLimiter,
     state: Mutex<State>,
+    last: std::sync::Mutex<LastKey>,
+}
+
+/// The API key of the last header, and how many different ones there were.
+#[derive(Default)]
+struct LastKey {
+    number: u64,
+    key: SecretString,
 }
 
 #[derive(Default)]
@@ -87,7 +95,21 @@ impl Auth {
         token_url: String,
     ) -> Self {
         let rate_limiter = RateLimiter::default();
-        Self { secrets, clock, http, token_url, rate_limiter, state: Mutex::default() }
+        let (state, last) = (Mutex::default(), std::sync::Mutex::default());
+        Self { secrets, clock, http, token_url, rate_limiter, state, last }
+    }
+
+    /// The number of the API key of the last header: another one for each key that was not the one
+    /// before, and 0 before the first.
+    pub(super) fn credential(&self) -> u64 {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).number
+    }
+
+    fn count(&self, key: &SecretString) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.key.expose_secret() != key.expose_secret() {
+            *last = LastKey { number: last.number + 1, key: key.clone() };
+        }
     }
 
     /// Limits the rate of all requests made with these credentials, those for tokens included.
@@ -125,7 +147,10 @@ impl Auth {
         scope: Option<&Scope>,
     ) -> Result<AuthHeader, TryError> {
         let (name, prefix, secret) = match credentials {
-            Credentials::ApiKey(key) => (HeaderName::from_static("x-api-key"), "", key.clone()),
+            Credentials::ApiKey(key) => {
+                self.count(key);
+                (HeaderName::from_static("x-api-key"), "", key.clone())
+            }
             Credentials::ServiceAccount { .. } if scope == Some(&Scope::Own) => {
                 return Err(TryError::credential(
                     "a service account must name its organization: set JUMPCLOUD_ORG_IDS or \

@@ -204,6 +204,10 @@ impl Insights for Client {
     fn clock_skew_ms(&self) -> Option<i64> {
         self.requester.clock_skew_ms()
     }
+
+    fn credential(&self) -> u64 {
+        self.requester.credential()
+    }
 }
 
 /// What it means that JumpCloud refuses to answer for `scope`, and what to do.

@@ -76,6 +76,11 @@ impl Requester {
         Some(self.clock_skew_ms.load(Ordering::Relaxed)).filter(|skew_ms| *skew_ms != NEVER)
     }
 
+    /// The number of the credential of the last request.
+    pub(super) fn credential(&self) -> u64 {
+        self.auth.credential()
+    }
+
     /// Makes a request until `read` has its answer: again after a transient failure or an answer
     /// that cannot be read, and once more with a new credential after a 401.
     ///

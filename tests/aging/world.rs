@@ -184,6 +184,7 @@ pub(crate) fn settings() -> Settings {
         output: Output::default(),
         system_users: None,
         queries: vec![vec!["all".to_owned()]],
+        names_organizations: false,
         retention_ms: 90 * DAY_MS,
         start_lookback_ms: 24 * HOUR_MS,
         settle_lag_ms: 0,

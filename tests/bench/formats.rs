@@ -75,6 +75,10 @@ impl Pages {
 
 impl Insights for Pages {
     fn page(&self, request: PageRequest) -> Incoming {
+        if request.ask.limit == 1 {
+            let empty = Page::parse(b"[]".to_vec(), PageHeaders::default()).unwrap();
+            return Incoming::new(ready(None).boxed(), ready(Ok(empty)).boxed(), || ());
+        }
         let token = request.ask.token;
         let at = token.and_then(|token| {
             self.0.iter().position(|(_, headers)| headers.token.as_ref() == Some(&token))

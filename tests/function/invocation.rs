@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::process::{Function, Outcome};
 use fixtures::aws::ARCHIVE;
 use fixtures::environment::{API_KEY, Environment, INVOCATION_LIMIT, STREAM, only_stream};
-use fixtures::event::{ORGANIZATION, now_ms, series};
+use fixtures::event::{now_ms, series};
 
 /// From the start of the process to its first request for work.
 const START_LIMIT: Duration = Duration::from_millis(100);
@@ -161,16 +161,6 @@ async fn wrong_settings_are_all_reported_by_name() {
         assert!(told.contains(variable), "{variable} is not named in {told}");
     }
     assert_eq!(environment.event_requests(), 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn explicit_organizations_are_refused_while_self_has_a_cursor() {
-    let environment = Environment::start().await;
-    let function = Function::spawn(&environment, &[]).await;
-    function.run("{}").await;
-    let function = Function::spawn(&environment, &[("JUMPCLOUD_ORG_IDS", ORGANIZATION)]).await;
-    let message = function.fail("{}").await;
-    assert!(message.contains(STREAM) && message.contains("JUMPCLOUD_ORG_IDS"), "{message}");
 }
 
 /// The best of a few: what else the machine does is no matter of the function's.

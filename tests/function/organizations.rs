@@ -152,3 +152,103 @@ async fn an_event_of_another_organization_is_quarantined_and_counted() {
     let line = streams(&report)[0];
     assert_eq!((&line["quarantined"], &line["foreign"]), (&1.into(), &1.into()), "{report}");
 }
+
+const BY_ID: [(&str, &str); 1] = [("JUMPCLOUD_ORG_IDS", ORGANIZATION)];
+
+/// The line of the live stream that reads, beside those that are recovered only.
+fn reading<'a>(report: &'a Value, stream: &str) -> &'a Value {
+    let lines = streams(report);
+    assert!(lines.iter().all(|line| line["outcome"] == "ok"), "{report}");
+    let reading: Vec<_> = lines.into_iter().filter(|line| line["pages"] != 0).collect();
+    assert_eq!(reading.len(), 1, "{report}");
+    assert_eq!(reading[0]["stream"], stream, "{report}");
+    reading[0]
+}
+
+/// Three runs each in a new process, there and back; then both in turn, as in the middle of a
+/// deployment.
+async fn assert_keeps(stream: &str, first: &[(&str, &str)], then: &[(&str, &str)]) {
+    let environment = Environment::start().await;
+    let mut events = fixtures::event::series(1, 20, now_ms() - 600_000, 1_000);
+    environment.load(&events);
+    let mut number = 100;
+    let mut happen = || {
+        number += 1;
+        let new = event(number, "sso", now_ms() - 60_000);
+        environment.load(std::slice::from_ref(&new));
+        new
+    };
+    for overrides in [first, then, first] {
+        let function = Function::spawn(&environment, overrides).await;
+        for _ in 0..3 {
+            events.push(happen());
+            assert_eq!(reading(&function.run("{}").await, stream)["foreign"], 0);
+        }
+        environment.archive().await.assert_holds(&events);
+    }
+    let old = Function::spawn(&environment, first).await;
+    let new = Function::spawn(&environment, then).await;
+    for function in [&old, &new, &old, &new, &old, &new] {
+        events.push(happen());
+        reading(&function.run("{}").await, stream);
+    }
+    let archive = environment.archive().await;
+    archive.assert_holds(&events);
+    assert!(archive.parts.iter().all(|part| part.name.stream == stream));
+    for function in [&old, &new] {
+        let status = function.run(r#"{"task":"status"}"#).await;
+        assert_eq!(streams(&status).len(), 1, "{status}");
+        assert_eq!(streams(&status)[0]["configured"], true, "{status}");
+        let validated = function.run(r#"{"task":"validate"}"#).await;
+        assert_eq!(validated["ok"], true, "{validated}");
+    }
+    environment.assert_disciplined();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keys_own_organization_keeps_its_stream_when_it_is_named() {
+    assert_keeps("self", &[], &BY_ID).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_organization_keeps_its_stream_when_it_is_no_longer_named() {
+    assert_keeps(ORGANIZATION, &BY_ID, &[]).await;
+}
+
+/// Nothing of it comes into the stream, whether the process has known another key or none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_another_tenant_stops_the_stream() {
+    const OTHER_KEY: &str = "jca_another_tenants_key";
+    let environment = Environment::start().await;
+    let events = fixtures::event::series(1, 20, now_ms() - 600_000, 1_000);
+    environment.load(&events);
+    let function = Function::spawn(&environment, &[]).await;
+    reading(&function.run("{}").await, "self");
+    {
+        let mut world = environment.jumpcloud.world();
+        world.add_organization(Organization::new(&id(9), "another tenant"));
+        world.add_key(OTHER_KEY, Key::single("another", &id(9)));
+        world.remove_key(API_KEY);
+        for number in 200..220 {
+            let raw = String::from_utf8(event(number, "sso", now_ms() - 300_000)).expect("text");
+            world.load(raw.replace(ORGANIZATION, &id(9)), i64::MIN).expect("it tells its place");
+        }
+    }
+    environment.aws.secrets.set(OTHER_KEY);
+    let later = Function::spawn(&environment, &[]).await;
+    for function in [&function, &later, &function, &later] {
+        let message = function.fail("{}").await;
+        assert!(message.contains(ORGANIZATION) && message.contains(&id(9)), "{message}");
+        let message = function.fail(r#"{"task":"validate"}"#).await;
+        assert!(message.contains(ORGANIZATION) && message.contains(&id(9)), "{message}");
+    }
+    environment.archive().await.assert_holds(&events);
+
+    environment.jumpcloud.world().add_key(API_KEY, Key::single("the key", ORGANIZATION));
+    environment.aws.secrets.set(API_KEY);
+    environment.jumpcloud.world().remove_key(OTHER_KEY);
+    for function in [&function, &later] {
+        reading(&function.run("{}").await, "self");
+    }
+    environment.archive().await.assert_holds(&events);
+}

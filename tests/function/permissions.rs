@@ -28,6 +28,7 @@ async fn a_stack_as_it_should_be_passes_every_check() {
         });
         insta::allow_duplicates! {
             insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"
+            JumpCloud, organization of the API key: is 5d0a1b2c3d4e5f60718293a4, collected as self
             JumpCloud, self, all: JumpCloud answers: 0 events in the last hour
             cursor table: may be written
             archive bucket, an absent key: is a 404

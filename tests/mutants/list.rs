@@ -97,8 +97,10 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "rebuild at the largest entry",
         edits: &[(
             "src/engine/collect/birth.rs",
-            "Ok(Cursor { seq: seq.saturating_sub(1), head_hash: entry.header.previous, ..newborn })",
-            "Ok(Cursor { seq, head_hash: entry.hash(), state: entry.header.state, ..newborn })",
+            "        let head_hash = entry.header.previous;
+        Ok(Some(Cursor { seq: seq.saturating_sub(1), head_hash, ..newborn }))",
+            "        let head_hash = entry.hash();
+        Ok(Some(Cursor { seq, head_hash, state: entry.header.state, ..newborn }))",
         )],
     },
     Mutant {
@@ -201,6 +203,31 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         match at {
             Instant::Ns(_) => {}",
         )],
+    },
+    Mutant {
+        name: "a recovery that gives birth",
+        edits: &[(
+            "src/engine/collect/claim.rs",
+            "RunPurpose::Recover => self.ensure_rebuilt(stream).await?,",
+            "RunPurpose::Recover => self.ensure_created(stream, meter, budget).await?,",
+        )],
+    },
+    Mutant {
+        name: "who collects an organization not looked up",
+        edits: &[
+            (
+                "src/engine/collect/organization.rs",
+                "            None => self.read_assignment(organization).await?,",
+                "            None => None,",
+            ),
+            (
+                "src/engine/collect/organization.rs",
+                "                let found = self.read_assignment(organization).await?;
+                found.ok_or_else",
+                "                let found = Some(stream.clone());
+                found.ok_or_else",
+            ),
+        ],
     },
     // Holes that the simulation found itself.
     Mutant {

@@ -19,10 +19,11 @@ use crate::world::World;
 /// Checks journal, index and archive against each other and against the truth.
 pub(crate) fn whole_history(world: &World, schedule: &Schedule) -> Vec<String> {
     let mut wrong = Vec::new();
-    for stream in &schedule.streams {
+    for stream in schedule.streams.iter().filter(|stream| world.store.is_born(stream)) {
         wrong.extend(journal(world, stream).err());
         wrong.extend(index(world, stream).err());
     }
+    wrong.extend(one_stream(world, schedule).err());
     match archive(world, schedule) {
         Ok(contents) => {
             wrong.extend(against_truth(world, schedule, &contents));
@@ -31,6 +32,16 @@ pub(crate) fn whole_history(world: &World, schedule: &Schedule) -> Vec<String> {
         Err(finding) => wrong.push(finding),
     }
     wrong
+}
+
+/// Every organization has one stream, whichever way it is configured.
+fn one_stream(world: &World, schedule: &Schedule) -> Result<(), String> {
+    let live = schedule.streams.iter().filter(|stream| !stream.is_lane());
+    let born: Vec<_> = live.filter(|stream| world.store.is_born(stream)).collect();
+    match born.len() <= schedule.organizations() {
+        true => Ok(()),
+        false => Err(format!("one organization has the streams {born:?}")),
+    }
 }
 
 /// Every entry is published, the cursor is at the last one, and no entry is missing in between. The

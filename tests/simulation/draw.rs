@@ -123,7 +123,7 @@ impl Draw<'_> {
     }
 
     fn organization(&mut self) -> &'static str {
-        let organizations = self.schedule.live().max(1);
+        let organizations = self.schedule.organizations();
         ORGANIZATIONS[self.chance.below(organizations as u64) as usize]
     }
 

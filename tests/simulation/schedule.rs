@@ -34,6 +34,10 @@ pub(crate) struct Schedule {
     pub(crate) seed: u64,
     pub(crate) events: usize,
     pub(crate) streams: Vec<StreamId>,
+    /// Processes that name the organization take turns with such that do not.
+    pub(crate) alternates: bool,
+    /// The console's list says whose the key is.
+    pub(crate) is_listed: bool,
     pub(crate) settings: Settings,
     /// From then on other services are configured.
     pub(crate) reconfigured: Option<Reconfigured>,
@@ -80,8 +84,9 @@ impl Schedule {
         let schedule_interval_ms =
             *chance.pick(&[20 * SECOND, MINUTE, 5 * MINUTE, 5 * MINUTE, HOUR]);
         let start_ms = NOON + chance.between(0, 6 * HOUR);
-        let (mut streams, settings) =
+        let (mut streams, mut settings) =
             (streams(&mut chance), settings(&mut chance, schedule_interval_ms));
+        settings.names_organizations = streams[0] != StreamId::own();
         if chance.percent(20) {
             // The day before the live stream begins, however wrong the clock it is born by.
             let day_ms = start_ms - settings.start_lookback_ms - SKEW_MS_MAX - 1;
@@ -102,10 +107,19 @@ impl Schedule {
             let scheduled_run = other.below(u64::from(scheduled_runs)) as u32;
             Reconfigured { scheduled_run, queries: queries(&mut other) }
         });
+        let alternates = streams[0] == StreamId::own() && seed.is_multiple_of(3);
+        if alternates {
+            let by_id = |stream: &StreamId| stream.as_str().replace("self", ORGANIZATIONS[0]);
+            let others: Vec<_> = streams.iter().map(by_id).collect();
+            streams.extend(others.into_iter().map(|name| StreamId::try_from(name).unwrap()));
+        }
         Self {
             seed,
             events: 200 + chance.below(60) as usize,
             streams,
+            alternates,
+            // What a page alone tells may come too late for one of two streams.
+            is_listed: alternates || seed.is_multiple_of(2),
             settings,
             reconfigured,
             refusals,
@@ -136,9 +150,25 @@ impl Schedule {
             ..self.start_ms + i64::from(self.scheduled_runs) * self.schedule_interval_ms
     }
 
-    /// The streams that are not lanes.
-    pub(crate) fn live(&self) -> usize {
-        self.streams.iter().filter(|stream| !stream.is_lane()).count()
+    /// The organizations whose events there are.
+    pub(crate) fn organizations(&self) -> usize {
+        let live = self.streams.iter().filter(|stream| !stream.is_lane()).count();
+        if self.alternates { 1 } else { live }
+    }
+
+    /// The streams that are read: of the two of one organization those that were born.
+    pub(crate) fn read(
+        &self,
+        is_born: impl Fn(&StreamId) -> bool,
+    ) -> impl Iterator<Item = &StreamId> {
+        self.streams.iter().filter(move |stream| !self.alternates || is_born(&stream.live()))
+    }
+
+    /// The live streams that a process is configured for, which names organizations or does not.
+    pub(crate) fn configured(&self, names_organizations: bool) -> Vec<StreamId> {
+        let is_named = |stream: &&StreamId| (**stream != StreamId::own()) == names_organizations;
+        let live = self.streams.iter().filter(|stream| !stream.is_lane());
+        live.filter(is_named).cloned().collect()
     }
 
     /// The queries that are configured in the end.
@@ -166,6 +196,7 @@ fn settings(chance: &mut Chance, schedule_interval_ms: i64) -> Settings {
     Settings {
         archive_bucket: "archive".to_owned(),
         state_bucket: "state".to_owned(),
+        names_organizations: false,
         archive_prefix: "events/".to_owned(),
         layout: KeyLayout::default(),
         filter: None,

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
-use engine::collect::{Engine, RunPurpose};
+use engine::collect::{Engine, Inquiry, RunPurpose};
 use engine::cursor::{Cursor, QueryProgress};
+use engine::fleet::collectors::collectors;
 use engine::read::Budget;
 use engine::report::{Outcome, StreamReport};
 use engine::settings::Settings;
@@ -205,7 +206,8 @@ impl Simulation {
     fn is_settled(&self) -> bool {
         let world = lock(&self.world);
         let (place_ms, visible_ms) = (world.truth.last_place_ms, world.truth.last_visible_ms);
-        let read = self.schedule.streams.iter().all(|stream| {
+        let mut streams = self.schedule.read(|stream| world.store.is_born(stream));
+        let read = streams.all(|stream| {
             if stream.is_lane() {
                 return world.is_finished(stream);
             }
@@ -229,11 +231,12 @@ impl Simulation {
         self.workers.push(Worker { engine, run: None, invoked_ms: 0, due_ms: 0, resume_ms: 0 });
     }
 
-    pub(crate) fn engine(&self, worker: usize) -> Arc<Engine> {
+    pub(crate) fn engine(&mut self, worker: usize) -> Arc<Engine> {
+        let mut settings = self.schedule.settings.clone();
+        settings.names_organizations ^= self.schedule.alternates && self.chance.percent(50);
         let ports = Ports { world: Arc::clone(&self.world), worker };
         let ports = Arc::new(ports);
-        let settings =
-            Settings { queries: self.queries().to_vec(), ..self.schedule.settings.clone() };
+        let settings = Settings { queries: self.queries().to_vec(), ..settings };
         let (insights, console, objects) = (ports.clone(), ports.clone(), ports.clone());
         let mut engine = Engine::new(insights, console, objects, ports.clone(), ports, settings);
         engine.batch_limits = self.schedule.batch_limits;
@@ -289,14 +292,19 @@ impl Simulation {
             let goal = |s: &StreamId| (s.clone(), recover_only || world.is_finished(s));
             self.schedule.streams.iter().filter(due).map(goal).collect()
         };
+        let configured = self.schedule.configured(engine.settings.names_organizations);
         self.workers[at].run = Some(Box::pin(async move {
             let mut reports = Vec::new();
+            let collected = collectors(&engine, &configured, Inquiry::Events, budget).await;
+            let collected = match collected {
+                Ok(collected) => collected,
+                Err(error) => return vec![StreamReport::failed(configured[0].clone(), &error)],
+            };
             for (done, (stream, is_recovery)) in streams.iter().enumerate() {
-                let budget = share(engine.clock.now_ms(), budget, streams.len() - done);
-                reports.push(match is_recovery {
-                    true => engine.run(stream, RunPurpose::Recover, budget).await,
-                    false => engine.run(stream, RunPurpose::Collect, budget).await,
-                });
+                let budget = budget.share(engine.clock.now_ms(), streams.len() - done);
+                let is_recovery = *is_recovery || !collected.contains(&stream.live());
+                let goal = if is_recovery { RunPurpose::Recover } else { RunPurpose::Collect };
+                reports.push(engine.run(stream, goal, budget).await);
             }
             reports
         }));
@@ -389,10 +397,4 @@ impl Simulation {
             }
         }
     }
-}
-
-/// A stream's part of an invocation's time, as the function shares it.
-fn share(now_ms: i64, budget: Budget, streams_left: usize) -> Budget {
-    let left_ms = (budget.deadline_ms - now_ms).max(0) / streams_left.max(1) as i64;
-    Budget { started_ms: now_ms, deadline_ms: now_ms + left_ms }
 }

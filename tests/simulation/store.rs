@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
+use engine::journal::certificate::certificate_key;
 use engine::journal::{Entry, entry_key};
 use engine::ports::PutResult;
 use engine::stream::StreamId;
@@ -48,6 +49,11 @@ impl Store {
     /// The object, as S3 shows it.
     pub(crate) fn get(&self, bucket: &str, key: &str) -> Option<&Object> {
         self.bucket(bucket).get(key).filter(|object| !object.removed)
+    }
+
+    /// Whether a stream was born.
+    pub(crate) fn is_born(&self, stream: &StreamId) -> bool {
+        self.get("state", &certificate_key(stream)).is_some()
     }
 
     pub(crate) fn list(&self, bucket: &str, prefix: &str, after: &str, most: usize) -> Vec<String> {

@@ -118,6 +118,8 @@ counted! {
         EndInclusive,
         EndExclusive,
         TwoStreams,
+        /// Processes that name the organization take turns with such that do not.
+        OwnAndById,
         TwoQueries,
         LaneBesideLive,
         /// JumpCloud refuses a name for a while.

@@ -67,6 +67,8 @@ pub(crate) struct World {
     pub(crate) reconfigured_ms: Option<i64>,
     /// What JumpCloud refuses, and when.
     pub(crate) refusals: Vec<Refusal>,
+    /// The console's list says whose the key is.
+    pub(crate) is_listed: bool,
     page_limit: u32,
     next_call: u64,
     /// When the last page was served.
@@ -102,6 +104,7 @@ impl World {
             traced,
             reconfigured_ms: None,
             refusals: schedule.refusals.clone(),
+            is_listed: schedule.is_listed,
             page_limit: schedule.settings.page_limit,
             next_call: 0,
             paged_ms: schedule.start_ms,
@@ -368,14 +371,18 @@ impl World {
 /// Counts the properties of a schedule.
 fn circumstances(schedule: &Schedule, truth: &Truth, tally: &mut Tally) {
     use Circumstance::{
-        EndExclusive, EndInclusive, LaneBesideLive, OtherServices, Refusals, TwoQueries, TwoStreams,
+        EndExclusive, EndInclusive, LaneBesideLive, OtherServices, OwnAndById, Refusals,
+        TwoQueries, TwoStreams,
     };
     tally.met(if truth.ways.end_inclusive { EndInclusive } else { EndExclusive });
-    if schedule.live() > 1 {
+    if schedule.organizations() > 1 {
         tally.met(TwoStreams);
     }
-    if schedule.live() < schedule.streams.len() {
+    if schedule.streams.iter().any(StreamId::is_lane) {
         tally.met(LaneBesideLive);
+    }
+    if schedule.alternates {
+        tally.met(OwnAndById);
     }
     if schedule.settings.queries.len() > 1 {
         tally.met(TwoQueries);

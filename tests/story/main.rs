@@ -9,8 +9,10 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod operator;
+mod organizations;
 mod ports;
 mod randomness;
+mod tenants;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -105,6 +107,7 @@ fn settings() -> Settings {
     Settings {
         archive_bucket: "archive".to_owned(),
         state_bucket: "state".to_owned(),
+        names_organizations: false,
         archive_prefix: "events/".to_owned(),
         layout: KeyLayout::default(),
         filter: None,

@@ -18,6 +18,7 @@ use engine::ports::{
 };
 use engine::read::Budget;
 use engine::report::{Metrics, Report, View};
+use engine::settings::Settings;
 use engine::stream::StreamId;
 use engine::task::backfill::{self, BackfillRequest, LaneState};
 use engine::task::status;
@@ -120,7 +121,8 @@ fn organization(n: u8) -> StreamId {
 
 impl World {
     fn fleet(&self, streams: &[StreamId], queue: Option<Arc<Kept>>) -> Fleet {
-        let engine = self.engine(Arc::clone(&self.objects) as Arc<dyn Objects>);
+        let mut engine = self.engine(Arc::clone(&self.objects) as Arc<dyn Objects>);
+        engine.settings.names_organizations = true;
         let queue = queue.map(|queue| queue as Arc<dyn WorkQueue>);
         Fleet { engine, queue, organizations: OrganizationSource::Named(streams.to_vec()) }
     }
@@ -207,7 +209,7 @@ async fn discovery_and_counts_that_fail_are_counted() {
         Arc::clone(&world.objects) as _,
         Arc::clone(&world.cursors) as _,
         Arc::clone(&world.clock) as _,
-        settings(),
+        Settings { names_organizations: true, ..settings() },
     );
     let named = Fleet {
         engine,
@@ -229,7 +231,8 @@ async fn a_backfill_says_of_each_lane_what_became_of_it_and_fails_for_one_left_o
     let world = World::new();
     let objects = Arc::new(RefusesLane(Arc::clone(&world.objects) as _, "backfill-2026-11-19"));
     let organizations = OrganizationSource::Named(vec![organization(1)]);
-    let fleet = Fleet { engine: world.engine(objects), queue: None, organizations };
+    let mut fleet = Fleet { engine: world.engine(objects), queue: None, organizations };
+    fleet.engine.settings.names_organizations = true;
     world.scheduled_run(&fleet).await;
     let two_days = BackfillRequest {
         window: Window { start_ms: yesterday().window.start_ms - DAY_MS, ..yesterday().window },

@@ -102,7 +102,7 @@ fn collector_role_allows_exactly_this() {
     WriteArchive: Allow s3:PutObject s3:GetObject
       on ${ArchiveBucket.Arn}/*
     KeepState: Allow s3:PutObject s3:GetObject
-      on ${StateBucket.Arn}/streams/v1/* ${StateBucket.Arn}/journal/v1/* ${StateBucket.Arn}/index/v1/*
+      on ${StateBucket.Arn}/streams/v1/* ${StateBucket.Arn}/organizations/v1/* ${StateBucket.Arn}/journal/v1/* ${StateBucket.Arn}/index/v1/*
     ListArchive: Allow s3:ListBucket
       on ${ArchiveBucket.Arn}
     ListState: Allow s3:ListBucket

@@ -28,7 +28,7 @@ impl Reader<'_> {
     ) -> Result<(), Stop> {
         let engine = self.engine;
         let Settings { layout, output, filter, .. } = &engine.settings;
-        let (scope, now_ms, mut buffer) = (self.stream.scope(), engine.now_ms(), Vec::new());
+        let (scope, now_ms, mut buffer) = (engine.scope(self.stream), engine.now_ms(), Vec::new());
         let mut positions = Positions::of(page, before_ms);
         self.settle_border(&mut positions, page, reading).await?;
         let touched: BTreeSet<Slot> = page.rows().iter().map(slot_of).collect();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::credential::Inquiry;
 use super::engine::Engine;
 use super::writer::Writer;
 use crate::cursor::{Cursor, ReadingState};
@@ -12,36 +13,112 @@ use crate::error::RunError;
 use crate::journal::certificate::{self, Certificate, certificate_key};
 use crate::journal::{Entry, entry_key, journal_prefix, seq_of};
 use crate::limits::{DAY_MS, RETENTION_MS};
-use crate::page::Ask;
-use crate::ports::{Meter, ObjectMeta, PageRequest, PutResult, StoreError};
+use crate::ports::{Meter, ObjectMeta, PutResult, StoreError};
 use crate::read::Budget;
-use crate::stream::StreamId;
-use crate::time::Window;
+use crate::stream::{Scope, StreamId};
 
 impl Engine {
-    /// Makes sure that the stream is born and has a cursor with a `seq`.
+    /// Makes sure that the stream is born and has a cursor with a `seq`. Returns whether there is
+    /// anything to do for it: for a lane whose journal has expired there is not.
     pub(crate) async fn ensure_created(
         &self,
         stream: &StreamId,
         meter: &Arc<Meter>,
         budget: &Budget,
-    ) -> Result<(), RunError> {
+    ) -> Result<bool, RunError> {
         let bytes = match self.certificate(stream).await? {
             Some(bytes) => bytes,
             None => {
-                // A birth's time lasts, and the clock may have been set since the last answer.
-                match stream.lane_day_ms() {
-                    _ if stream.is_users() => {}
-                    None => self.measure_clock_skew_anew(stream, meter, budget).await?,
-                    Some(_) => self.measure_clock_skew(stream, meter, budget).await?,
-                }
+                self.before_birth(stream, meter, budget).await?;
                 self.certify(stream).await?
             }
         };
         let certificate = certificate_of(stream, &bytes)?;
-        let cursor = self.rebuilt(stream, &certificate, &bytes).await?;
-        self.cursors.update(stream, &cursor.create()).await?;
+        let newborn = self.newborn(&certificate, &bytes);
+        if let Some(cursor) = self.rebuilt(&certificate, &newborn).await? {
+            self.cursors.update(stream, &cursor.create()).await?;
+            return Ok(true);
+        }
+        let now_ms = self.now_ms();
+        let age_ms = now_ms - certificate.born_ms;
+        match stream.is_lane() {
+            _ if age_ms < RETENTION_MS => {
+                self.cursors.update(stream, &newborn.create()).await?;
+                Ok(true)
+            }
+            true => {
+                self.cursors.update(stream, &newborn.create_finished(now_ms)).await?;
+                Ok(false)
+            }
+            false => Err(no_journal(stream, age_ms)),
+        }
+    }
+
+    /// Rebuilds the cursor of a stream that is not configured, if it has a journal. Returns whether
+    /// it has: where nothing was decided there is nothing to recover, and nothing is created.
+    pub(super) async fn ensure_rebuilt(&self, stream: &StreamId) -> Result<bool, RunError> {
+        let Some(bytes) = self.certificate(stream).await? else { return Ok(false) };
+        let certificate = certificate_of(stream, &bytes)?;
+        let cursor = self.rebuilt(&certificate, &self.newborn(&certificate, &bytes)).await?;
+        if let Some(cursor) = &cursor {
+            self.cursors.update(stream, &cursor.create()).await?;
+        }
+        Ok(cursor.is_some())
+    }
+
+    /// What must be known before a stream is born: the time, which lasts, and whose events it
+    /// collects. An organization's own stream is born only where no other collects it.
+    async fn before_birth(
+        &self,
+        stream: &StreamId,
+        meter: &Arc<Meter>,
+        budget: &Budget,
+    ) -> Result<(), RunError> {
+        if stream.is_users() {
+            return Ok(());
+        }
+        let deadline_ms = budget.read_until_ms(0);
+        if *stream == StreamId::own() && !self.settings.names_organizations {
+            self.refuse_beside_others(meter, deadline_ms).await?;
+        }
+        let was_measured = self.insights.clock_skew_ms().is_some();
+        self.confirm_organization(stream, meter, deadline_ms).await?;
+        if stream.is_lane() {
+            return self.measure_clock_skew(stream, meter, budget).await;
+        }
+        if was_measured || self.insights.clock_skew_ms().is_none() {
+            // The clock may have been set since the last answer.
+            self.ask_one_row(stream, meter, deadline_ms).await?;
+        }
+        if let Scope::Organization(organization) = stream.scope() {
+            let winner = self.assign(&organization, stream).await?;
+            if winner != *stream {
+                return Err(RunError::transient(format!(
+                    "organization {organization} is collected by the stream {winner} since a \
+                     moment ago: the next run reads there"
+                )));
+            }
+        }
         Ok(())
+    }
+
+    /// A key that was replaced by one of an organization that was never collected gives birth to
+    /// nothing beside the streams there are: those would end without a word.
+    async fn refuse_beside_others(
+        &self,
+        meter: &Arc<Meter>,
+        deadline_ms: i64,
+    ) -> Result<(), RunError> {
+        let (_, key) = self.key_organization(Inquiry::Events, meter, deadline_ms).await?;
+        let Some(key) = key else { return Ok(()) };
+        if self.assigned(&key, false).await?.is_some() {
+            return Ok(());
+        }
+        let others = self.created_streams().await?;
+        match others.iter().find(|other| other.is_organization() && **other != StreamId::own()) {
+            Some(other) => Err(self.refuse_key(other, other.as_str(), &key)),
+            None => Ok(()),
+        }
     }
 
     /// Event time at which the stream's ownership begins, UTC milliseconds; `None` if the stream
@@ -102,36 +179,33 @@ impl Engine {
         }
     }
 
-    /// The cursor of a stream that was born: at its birth, or one before its last entry, which
-    /// recovery then publishes again.
-    async fn rebuilt(
-        &self,
-        stream: &StreamId,
-        certificate: &Certificate,
-        bytes: &[u8],
-    ) -> Result<Cursor, RunError> {
-        let bucket = &self.settings.state_bucket;
-        let entries = self.objects.list(bucket, &journal_prefix(stream), "", usize::MAX).await?;
+    /// The cursor at the birth that the certificate records.
+    fn newborn(&self, certificate: &Certificate, bytes: &[u8]) -> Cursor {
+        let Certificate { stream, epoch, origin_ms, end_ms, born_ms, .. } = certificate;
         // Users are read from the console.
         let queries: &[_] = if stream.is_users() { &[] } else { &self.settings.queries };
-        let newborn = Cursor {
-            epoch: certificate.epoch.clone(),
+        Cursor {
+            epoch: epoch.clone(),
             seq: 0,
             head_hash: hex::encode(Sha256::digest(bytes)),
-            origin_ms: certificate.origin_ms,
-            end_ms: certificate.end_ms,
-            born_ms: certificate.born_ms,
-            state: ReadingState::at_birth(certificate.origin_ms, certificate.born_ms, queries),
-        };
-        let Some((seq, key)) = entries.iter().filter_map(|key| Some((seq_of(key)?, key))).max()
-        else {
-            let age_ms = self.now_ms() - certificate.born_ms;
-            return if age_ms < RETENTION_MS {
-                Ok(newborn)
-            } else {
-                Err(no_journal(stream, age_ms))
-            };
-        };
+            origin_ms: *origin_ms,
+            end_ms: *end_ms,
+            born_ms: *born_ms,
+            state: ReadingState::at_birth(*origin_ms, *born_ms, queries),
+        }
+    }
+
+    /// The cursor of a stream that has a journal: one before its last entry, which recovery then
+    /// publishes again.
+    async fn rebuilt(
+        &self,
+        certificate: &Certificate,
+        newborn: &Cursor,
+    ) -> Result<Option<Cursor>, RunError> {
+        let (stream, bucket) = (&certificate.stream, &self.settings.state_bucket);
+        let entries = self.objects.list(bucket, &journal_prefix(stream), "", usize::MAX).await?;
+        let last = entries.iter().filter_map(|key| Some((seq_of(key)?, key))).max();
+        let Some((seq, key)) = last else { return Ok(None) };
         let found = self.objects.get(bucket, key).await?;
         let found = found
             .ok_or_else(|| RunError::transient(format!("{key} is listed and cannot be read")))?;
@@ -140,7 +214,9 @@ impl Engine {
             return Err(RunError::damaged(key, "it is not an entry of this stream's birth"));
         }
         tracing::warn!(%stream, seq, "the cursor was lost and is rebuilt from the journal");
-        Ok(Cursor { seq: seq.saturating_sub(1), head_hash: entry.header.previous, ..newborn })
+        let newborn = newborn.clone();
+        let head_hash = entry.header.previous;
+        Ok(Some(Cursor { seq: seq.saturating_sub(1), head_hash, ..newborn }))
     }
 
     /// Requests one row from JumpCloud if this process has had no answer yet: the `Date` of the
@@ -153,35 +229,8 @@ impl Engine {
     ) -> Result<(), RunError> {
         match self.insights.clock_skew_ms() {
             Some(_) => Ok(()),
-            None => self.measure_clock_skew_anew(stream, meter, budget).await,
+            None => self.ask_one_row(stream, meter, budget.read_until_ms(0)).await,
         }
-    }
-
-    /// Asks for one row, because every answer of JumpCloud has the time, also a refusal. If
-    /// there is none at all, the next query is asked.
-    async fn measure_clock_skew_anew(
-        &self,
-        stream: &StreamId,
-        meter: &Arc<Meter>,
-        budget: &Budget,
-    ) -> Result<(), RunError> {
-        let mut failed = None;
-        for query in &self.settings.queries {
-            let now_ms = self.clock.now_ms();
-            let ask = Ask { window: Window::new(now_ms - DAY_MS, now_ms), limit: 1, token: None };
-            let (deadline_ms, meter) = (budget.read_until_ms(0), Arc::clone(meter));
-            let request =
-                PageRequest { meter, ..PageRequest::new(stream, query, ask, deadline_ms) };
-            let answer = self.insights.page(request).await.map_err(RunError::from);
-            let has_answered = self.insights.clock_skew_ms().is_some();
-            match answer {
-                Ok(_) => return Ok(()),
-                Err(RunError::Query(_)) if has_answered => return Ok(()),
-                Err(error @ RunError::Query(_)) => failed = Some(error),
-                Err(error) => return Err(error),
-            }
-        }
-        failed.map_or(Ok(()), Err)
     }
 }
 
@@ -227,8 +276,7 @@ fn certificate_of(stream: &StreamId, bytes: &[u8]) -> Result<Certificate, RunErr
 fn no_journal(stream: &StreamId, age_ms: i64) -> RunError {
     RunError::refused(format!(
         "{stream} was born {} days ago and has neither cursor nor journal; restore the table or the \
-         state bucket, or move {} away to begin anew: see the runbook",
+         state bucket: see the runbook",
         age_ms / DAY_MS,
-        certificate_key(stream),
     ))
 }

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use super::engine::Engine;
-use super::request::RunRequest;
+use super::request::{RunPurpose, RunRequest};
 use crate::cursor::{
     self, Cursor, Item, LeaseToken, Release, RunResult, Update, attribute, lease, number, text,
 };
 use crate::error::RunError;
 use crate::limits::{LEASE_MARGIN_MS, LEASE_MS_MAX};
 use crate::ports::Meter;
-use crate::read::Budget;
 use crate::report::{StreamReport, lateness};
 use crate::stream::StreamId;
 
@@ -18,6 +17,8 @@ use crate::stream::StreamId;
 pub(super) enum Claim {
     Mine(Item),
     Busy,
+    /// There is nothing to do for the stream, and nothing was claimed.
+    Nothing,
 }
 
 /// What the release has to write besides the result of the run.
@@ -59,13 +60,14 @@ impl Engine {
         }
     }
 
-    /// Claims the stream; gives birth to it or rebuilds its cursor first where there is none.
+    /// Claims the stream; where it has no cursor, that is created or rebuilt first. A recovery never
+    /// creates one.
     pub(super) async fn claim(
         &self,
-        stream: &StreamId,
+        request: &RunRequest<'_>,
         meter: &Arc<Meter>,
-        budget: &Budget,
     ) -> Result<Claim, RunError> {
+        let RunRequest { stream, purpose, budget, .. } = request;
         let owner = hex::encode(&self.clock.nonce()?[..8]);
         loop {
             let now_ms = self.clock.now_ms();
@@ -84,7 +86,14 @@ impl Engine {
                 Some(item) if cursor::seq(&item).is_some() => {
                     return Cursor::read(&item).map(|_| Claim::Busy).map_err(RunError::from);
                 }
+                _ => {}
+            }
+            let has_work = match purpose {
+                RunPurpose::Recover => self.ensure_rebuilt(stream).await?,
                 _ => self.ensure_created(stream, meter, budget).await?,
+            };
+            if !has_work {
+                return Ok(Claim::Nothing);
             }
         }
     }

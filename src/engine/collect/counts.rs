@@ -42,8 +42,9 @@ impl Engine {
             for window in hours.pieces(COUNTED_AT_ONCE_MS_MAX) {
                 let ask = Ask { window, limit: self.settings.page_limit, token: None };
                 let meter = Arc::clone(meter);
+                let scope = self.scope(stream);
                 let request =
-                    PageRequest { meter, ..PageRequest::new(stream, query, ask, deadline_ms) };
+                    PageRequest { meter, ..PageRequest::new(scope, query, ask, deadline_ms) };
                 let counts = self.insights.hourly(request).await?;
                 for (hour_ms, count) in counts.into_iter().filter(|(ms, _)| window.contains(*ms)) {
                     let known = most.entry(hour_ms).or_default();

@@ -1,8 +1,9 @@
 //! The engine: the ports, the settings, and what a process keeps between runs.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::memory::Organizations;
 use super::slots::{Slots, Warm};
 use crate::archive::BatchLimits;
 use crate::journal::certificate;
@@ -27,6 +28,7 @@ pub struct Engine {
     /// When a batch closes.
     pub batch_limits: BatchLimits,
     warm: Mutex<Warm>,
+    organizations: Mutex<Organizations>,
 }
 
 impl Engine {
@@ -40,8 +42,17 @@ impl Engine {
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Self {
-        let (batch_limits, warm) = (BatchLimits::default(), Mutex::default());
-        Self { insights, console, objects, cursors, clock, settings, batch_limits, warm }
+        Self {
+            insights,
+            console,
+            objects,
+            cursors,
+            clock,
+            settings,
+            batch_limits: BatchLimits::default(),
+            warm: Mutex::default(),
+            organizations: Mutex::default(),
+        }
     }
 
     /// Every stream that has a birth certificate.
@@ -58,6 +69,11 @@ impl Engine {
     /// far it was ahead of JumpCloud's at its last answer.
     pub(crate) fn now_ms(&self) -> i64 {
         self.clock.now_ms() - self.insights.clock_skew_ms().unwrap_or(0)
+    }
+
+    /// What this process has learned of organizations.
+    pub(super) fn organizations(&self) -> MutexGuard<'_, Organizations> {
+        self.organizations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The slots that were kept from the stream's last run, if they were kept at `head_hash`, and

@@ -165,7 +165,7 @@ impl Reader<'_> {
     async fn ask_one_row(&self, name: &str, reading: &Reading) -> Result<(), InsightsError> {
         let window = Window::new(reading.at_ms, reading.window.end_ms);
         let request = PageRequest {
-            scope: self.stream.scope(),
+            scope: self.engine.scope(self.stream),
             query: vec![name.to_owned()],
             ask: Ask { window, limit: 1, token: None },
             deadline_ms: self.budget.read_until_ms(self.batch.bytes()),

@@ -8,6 +8,8 @@
 //! turn    one turn of an organization: its events, then its users
 //! run     one run: its order, and its report
 //! claim   the first and the last update; birth: creation of streams, rebuilding of cursors
+//! organization   which stream collects an organization, and whose events a stream asks for
+//! credential     whose the API key is
 //! Reader  read, pages, admit, border, users: what JumpCloud sends becomes a batch
 //! Writer  recover, decide, publish, parts: a batch becomes part of the archive
 //! ```
@@ -17,9 +19,12 @@ mod birth;
 mod border;
 mod claim;
 mod counts;
+mod credential;
 mod decide;
 mod engine;
 mod heads;
+mod memory;
+mod organization;
 mod pages;
 mod parts;
 mod publish;
@@ -36,5 +41,6 @@ mod users;
 mod writer;
 
 pub(crate) use counts::Counts;
+pub use credential::Inquiry;
 pub use engine::Engine;
 pub use request::RunPurpose;

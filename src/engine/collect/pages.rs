@@ -77,6 +77,7 @@ impl Reader<'_> {
                 true => self.requested(&walk, reading, foreseen, page.len()).await,
                 false => None,
             };
+            self.confirm_page(&page).await?;
             self.admit(&page, kind, reading, at_ms).await?;
             // Before a decision is awaited: it may hold the next page beside its batch.
             drop(page);
@@ -179,7 +180,7 @@ impl Reader<'_> {
 
     pub(super) fn ask(&self, walk: &Walk, reading: &Reading) -> Incoming {
         self.engine.insights.page(PageRequest {
-            scope: self.stream.scope(),
+            scope: self.engine.scope(self.stream),
             query: reading.query.clone(),
             ask: walk.ask(),
             deadline_ms: self.budget.read_until_ms(self.batch.bytes()).min(self.requests_until_ms),

@@ -32,6 +32,8 @@ pub(super) struct Reader<'e> {
     /// Rows of the query that is read.
     pub(super) rows: RowCount,
     pub(super) meter: Arc<Meter>,
+    /// The credential that is known to be of the stream's organization.
+    pub(super) confirmed: Option<u64>,
     pub(super) report: StreamReport,
 }
 
@@ -50,6 +52,7 @@ impl<'e> Reader<'e> {
             tally: Tally::default(),
             rows: RowCount::default(),
             meter,
+            confirmed: None,
             report: StreamReport::new(stream.clone()),
         }
     }

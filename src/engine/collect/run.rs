@@ -29,13 +29,17 @@ impl Engine {
     pub(super) async fn run_request(&self, request: RunRequest<'_>) -> StreamReport {
         let meter = Arc::new(Meter::default());
         let stream = request.stream;
-        match self.claim(stream, &meter, &request.budget).await {
+        match self.claim(&request, &meter).await {
             Ok(Claim::Mine(item)) => self.run_claimed(request, meter, &item).await,
-            Ok(Claim::Busy) => {
+            Ok(unclaimed) => {
                 if request.is_from_queue {
                     self.unqueue(stream).await;
                 }
-                StreamReport { outcome: Outcome::Busy, ..StreamReport::new(stream.clone()) }
+                let mut report = StreamReport::new(stream.clone());
+                if matches!(unclaimed, Claim::Busy) {
+                    report.outcome = Outcome::Busy;
+                }
+                report
             }
             Err(error) => {
                 let mut report = StreamReport::failed(stream.clone(), &error);
@@ -113,6 +117,9 @@ impl Reader<'_> {
             self.writer.check_certificate().await?;
         }
         self.writer.recover(is_cold).await?;
+        if purpose != RunPurpose::Recover {
+            self.confirm_organization().await?;
+        }
         loop {
             let ended = match purpose {
                 RunPurpose::Collect => self.read().await,

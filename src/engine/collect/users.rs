@@ -39,6 +39,8 @@ impl Reader<'_> {
                     return Err(error.into());
                 }
             };
+            // The secret may have been replaced since.
+            self.confirm_organization().await?;
             // Without an answer the local clock alone told the day.
             if std::mem::take(&mut is_first) && snapshot.day != self.engine.today() {
                 return Box::pin(self.snapshot()).await;
@@ -64,7 +66,7 @@ impl Reader<'_> {
 
     async fn users(&mut self, snapshot: &Snapshot) -> Result<ListPage, InsightsError> {
         let request = ListRequest {
-            list: List::Users(self.stream.scope()),
+            list: List::Users(self.engine.scope(self.stream)),
             skip: snapshot.skip,
             deadline_ms: self.budget.read_until_ms(self.batch.bytes()),
             meter: Arc::clone(&self.meter),

@@ -14,6 +14,7 @@ pub const HEAD_HASH: &str = "head_hash";
 pub const ORIGIN_MS: &str = "origin_ms";
 pub const END_MS: &str = "end_ms";
 pub const BORN_MS: &str = "born_ms";
+pub const ORGANIZATION: &str = "organization";
 pub const FRONTIER_MS: &str = "frontier_ms";
 pub const QUERIES: &str = "queries";
 pub const QUERIES_CHANGED_MS: &str = "queries_changed_ms";

@@ -88,6 +88,14 @@ impl Cursor {
         update
     }
 
+    /// The same of a lane that has nothing to read any more.
+    #[must_use]
+    pub fn create_finished(&self, finished_ms: i64) -> Update {
+        let mut update = self.create();
+        update.set.push((attribute::FINISHED_MS, Value::N(finished_ms)));
+        update
+    }
+
     /// Moves the head from this cursor to the entry behind it.
     #[must_use]
     pub fn advance(&self, head_hash: &str, state: &ReadingState) -> Update {

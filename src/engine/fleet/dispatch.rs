@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::collect::Engine;
-use crate::cursor::{self, Item, Items, attribute, lease, text};
+use crate::collect::{Engine, Inquiry};
+use crate::cursor::{Item, Items, attribute, lease, text};
 use crate::error::RunError;
 use crate::fleet::discover::{self, Discovered, OrganizationSource};
 use crate::fleet::message::{Message, MessageTask};
@@ -38,8 +38,7 @@ pub async fn collect(fleet: &Fleet, budget: Budget) -> Result<Report, RunError> 
     let engine = &fleet.engine;
     let born = engine.created_streams().await?;
     let Discovered { streams: configured, discovery } =
-        discover::streams(engine, &fleet.organizations, &born, budget).await;
-    refuse_beside_own(engine, &configured, &born).await?;
+        discover::streams(engine, &fleet.organizations, &born, Inquiry::Events, budget).await?;
     let mut all = born.clone();
     all.extend(configured.iter().cloned());
     let all: Vec<_> = all.into_iter().collect();
@@ -138,33 +137,6 @@ fn suspended_report(stream: &StreamId, items: &Items) -> StreamReport {
     let error = Some(format!("suspended after repeated failures, not tried in this run: {error}"));
     StreamReport { outcome: Outcome::Waiting, error, ..StreamReport::new(stream.clone()) }
 }
-
-/// Organizations by id are refused while the cursor `self` exists: they may be the same one,
-/// and would be archived twice.
-async fn refuse_beside_own(
-    engine: &Engine,
-    configured: &[StreamId],
-    born: &BTreeSet<StreamId>,
-) -> Result<(), RunError> {
-    let own = StreamId::own();
-    if configured.contains(&own) || !born.contains(&own) {
-        return Ok(());
-    }
-    if engine.cursors.get(&own).await?.as_ref().and_then(cursor::seq).is_none() {
-        return Ok(());
-    }
-    let names: Vec<_> = configured.iter().take(NAMED_MAX).map(StreamId::as_str).collect();
-    let more = if configured.len() > NAMED_MAX { " and more" } else { "" };
-    Err(RunError::refused(format!(
-        "JUMPCLOUD_ORG_IDS or JUMPCLOUD_PROVIDER_ID ask for {}{more}, and the API key's own \
-         organization was collected as `self`: one of them may be the same, see the page \
-         docs/organizations.md on moving from `self`",
-        names.join(", ")
-    )))
-}
-
-/// Streams that a message names.
-const NAMED_MAX: usize = 10;
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]

@@ -1,5 +1,7 @@
-//! What was decided: journal entries, the index of identities, birth certificates. Pure.
+//! What was decided: journal entries, the index of identities, birth certificates, and which stream
+//! collects an organization. Pure.
 
+pub mod assignment;
 pub mod certificate;
 pub mod entry;
 pub mod index;

@@ -3,6 +3,10 @@
 //! Any page may be short, and rows may move between pages while the list changes. So only the total
 //! shows where the list ends, and a row that was received before does not end it.
 
+use serde::Deserialize;
+
+use crate::stream::is_object_id;
+
 /// Where a pass through a list stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListWalk {
@@ -43,6 +47,32 @@ impl ListWalk {
             _ => Ok(Next::Page),
         }
     }
+}
+
+/// The organization that a row names: the administrator's list calls it `_id`, a provider's `id`.
+///
+/// # Errors
+/// What the row is instead, in plain words.
+pub fn listed_organization(row: &[u8]) -> Result<String, String> {
+    #[derive(Deserialize)]
+    struct Row {
+        #[serde(rename = "_id")]
+        own_id: Option<String>,
+        id: Option<String>,
+    }
+    let row: Row = serde_json::from_slice(row).map_err(|_| {
+        "JumpCloud lists an organization that is not an object with an id".to_owned()
+    })?;
+    let id = row.own_id.or(row.id).ok_or("JumpCloud lists an organization without an id")?;
+    if is_object_id(&id) {
+        return Ok(id);
+    }
+    // What is there instead is not quoted: this crate knows no secret that it could remove from it.
+    let length = id.chars().count();
+    Err(format!(
+        "JumpCloud lists an organization by an id of {length} characters, expected 24 lower-case \
+         hex digits"
+    ))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub mod token;
 pub mod row;
 pub mod split;
 
-pub use self::list::{EndsEarly, ListWalk, Next};
+pub use self::list::{EndsEarly, ListWalk, Next, listed_organization};
 pub use self::request::{Ask, Query};
 pub use self::row::{Extract, Fields, Names, PageBody, Row, RowKind};
 pub use self::service::service_label;

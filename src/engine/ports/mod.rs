@@ -46,6 +46,12 @@ pub trait Insights: Send + Sync {
     /// How far the local clock was ahead of the `Date` of the last answer, in milliseconds, never
     /// below 0; `None` before the first answer of this process.
     fn clock_skew_ms(&self) -> Option<i64>;
+
+    /// Which credential requests are made with: another number as soon as one is made with another
+    /// secret; 0 before the first.
+    fn credential(&self) -> u64 {
+        0
+    }
 }
 
 /// The services of a window's events, if JumpCloud lists all of them.
@@ -67,11 +73,11 @@ pub struct PageRequest {
 }
 
 impl PageRequest {
-    /// What `stream` asks for with `query`, counted by a meter of its own.
+    /// What is asked of `scope` with `query`, counted by a meter of its own.
     #[must_use]
-    pub fn new(stream: &StreamId, query: &Query, ask: Ask, deadline_ms: i64) -> Self {
+    pub fn new(scope: Scope, query: &Query, ask: Ask, deadline_ms: i64) -> Self {
         let (query, meter) = (query.clone(), Arc::default());
-        Self { scope: stream.scope(), query, ask, deadline_ms, meter }
+        Self { scope, query, ask, deadline_ms, meter }
     }
 }
 

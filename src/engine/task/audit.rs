@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::collect::{Engine, RunPurpose};
+use crate::collect::{Engine, Inquiry, RunPurpose};
 use crate::cursor::Cursor;
 use crate::error::RunError;
 use crate::fleet::discover::{self, Discovered, OrganizationSource};
@@ -87,7 +87,7 @@ pub async fn audit(
 ) -> Result<Audit, RunError> {
     let born = engine.created_streams().await?;
     let Discovered { streams, discovery } =
-        discover::streams(engine, organizations, &born, budget).await;
+        discover::streams(engine, organizations, &born, Inquiry::Events, budget).await?;
     let mut lines = Vec::new();
     for stream in with_lanes(&streams, &born, request) {
         let mut line = StreamAudit { stream: stream.clone(), ..StreamAudit::default() };
@@ -164,6 +164,7 @@ impl StreamAudit {
         }
         let meter = Arc::new(Meter::default());
         let deadline_ms = budget.read_until_ms(0);
+        engine.confirm_organization(&self.stream, &meter, deadline_ms).await?;
         let theirs = engine.counted(&self.stream, hours, deadline_ms, &meter).await?;
         let ours = engine.indexed(&self.stream, cursor.seq, hours.start_ms).await?;
         self.from = Some(UtcTime(hours.start_ms));

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
-use crate::collect::Engine;
+use crate::collect::{Engine, Inquiry};
 use crate::cursor::{self, Items, attribute, lease};
 use crate::error::RunError;
-use crate::fleet::discover::{self, Discovered, OrganizationSource};
+use crate::fleet::collectors::collectors;
+use crate::fleet::discover::{self, Discovered};
 use crate::fleet::dispatch::{Fleet, run};
 use crate::fleet::message::{Message, MessageTask};
 use crate::limits::{DAY_MS, LANES_OPENED_AT_ONCE};
@@ -93,7 +94,9 @@ pub async fn backfill(
     budget: Budget,
 ) -> Result<Backfill, RunError> {
     let mut answer = open(fleet, request, budget).await?;
-    let is_to_run = |lane: &&Lane| !request.plan && lane.state != LaneState::Left;
+    let is_to_run = |lane: &&Lane| {
+        !request.plan && !matches!(lane.state, LaneState::Left | LaneState::Finished)
+    };
     let due = answer.lanes.iter().filter(is_to_run);
     let due: Vec<_> =
         due.map(|lane| Message::new(lane.stream.clone(), MessageTask::Collect)).collect();
@@ -169,17 +172,16 @@ async fn organizations(
     budget: Budget,
     refused: &mut Vec<String>,
 ) -> Result<Vec<StreamId>, RunError> {
-    let born = match fleet.organizations {
-        OrganizationSource::Named(_) => BTreeSet::new(),
-        _ => fleet.engine.created_streams().await?,
-    };
+    let engine = &fleet.engine;
+    let born = engine.created_streams().await?;
     let Discovered { streams, discovery } =
-        discover::streams(&fleet.engine, &fleet.organizations, &born, budget).await;
+        discover::streams(engine, &fleet.organizations, &born, Inquiry::Events, budget).await?;
     refused.extend(discovery.and_then(|discovery| discovery.error));
     let collected: BTreeSet<_> = streams.into_iter().filter(StreamId::is_organization).collect();
     let Some(asked) = &request.organizations else { return Ok(collected.into_iter().collect()) };
+    let asked = collectors(engine, asked, Inquiry::Nobody, budget).await?;
     let (known, unknown): (Vec<_>, Vec<_>) =
-        asked.iter().cloned().partition(|stream| collected.contains(stream));
+        asked.into_iter().partition(|stream| collected.contains(stream));
     refused.extend(unknown.iter().map(|stream| format!("{stream}: it is not collected")));
     Ok(known)
 }
@@ -267,8 +269,10 @@ async fn open_lane(
     if is_born {
         return Ok(LaneState::Open);
     }
-    engine.ensure_created(lane, &Arc::default(), &budget).await?;
-    Ok(LaneState::Opened)
+    match engine.ensure_created(lane, &Arc::default(), &budget).await? {
+        true => Ok(LaneState::Opened),
+        false => Ok(LaneState::Finished),
+    }
 }
 
 /// JumpCloud's count of a lane's events. If several queries count, the largest count is used.
@@ -279,7 +283,8 @@ async fn count(engine: &Engine, lane: &Lane, budget: Budget) -> Result<u64, RunE
     let mut most = 0;
     for query in &engine.settings.queries {
         let ask = Ask { window, limit: engine.settings.page_limit, token: None };
-        let request = PageRequest::new(&lane.stream, query, ask, budget.read_until_ms(0));
+        let request =
+            PageRequest::new(engine.scope(&lane.stream), query, ask, budget.read_until_ms(0));
         most = engine.insights.count(request).await?.max(most);
     }
     Ok(most)

@@ -281,7 +281,7 @@ mod tests {
             (json!({"task": "audit"}), "`audit`: missing field `start`"),
             (
                 json!({"task": "backfill", "start": "2026-01-01", "end": "2026-10-01"}),
-                "`backfill`: the range has 273 days, at most 100 may be asked for",
+                "`backfill`: the range has 273 days, at most 100 are allowed",
             ),
             (
                 json!({"task": "validate", "quick": true}),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::collect::Engine;
+use crate::collect::{Engine, Inquiry};
 use crate::error::RunError;
 use crate::fleet::discover::{self, Discovered, OrganizationSource};
 use crate::read::Budget;
@@ -32,7 +32,7 @@ pub async fn status(
 ) -> Result<Status, RunError> {
     let mut all = engine.created_streams().await?;
     let Discovered { streams: configured, discovery } =
-        discover::streams(engine, organizations, &all, budget).await;
+        discover::streams(engine, organizations, &all, Inquiry::List, budget).await?;
     all.extend(configured.iter().cloned());
     let asked: BTreeSet<_> = configured.into_iter().collect();
     let all: Vec<_> = all.into_iter().collect();

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::collect::Engine;
+use crate::collect::{Engine, Inquiry};
 use crate::cursor::lease;
 use crate::fleet::discover::{self, OrganizationSource};
 use crate::limits::HOUR_MS;
@@ -94,9 +94,19 @@ async fn without_trace(
     organizations: &OrganizationSource,
     budget: Budget,
 ) -> Vec<Check> {
-    let asked = discover::streams(engine, organizations, &BTreeSet::new(), budget).await;
-    let mut checks: Vec<_> = asked.discovery.into_iter().map(Check::from).collect();
-    checks.extend(answers(engine, &asked.streams, budget).await);
+    let born = BTreeSet::new();
+    let mut checks = Vec::new();
+    match discover::streams(engine, organizations, &born, Inquiry::List, budget).await {
+        Ok(found) => {
+            checks.extend(found.discovery.map(Check::from));
+            checks.extend(key(engine, &found.streams, budget).await);
+            checks.extend(answers(engine, &found.streams, budget).await);
+        }
+        Err(error) => {
+            let name = "which streams collect the organizations".to_owned();
+            checks.push(Check::new(name, Err(failure(&error))));
+        }
+    }
     checks.push(table(engine).await);
     for tested in buckets_under_test(engine) {
         checks.extend([absent(engine, &tested).await, overwriting(engine, &tested).await]);
@@ -211,9 +221,30 @@ async fn answers(engine: &Engine, streams: &[StreamId], budget: Budget) -> Vec<C
     checks
 }
 
+/// Whose the key is, where that decides what is collected.
+async fn key(engine: &Engine, streams: &[StreamId], budget: Budget) -> Option<Check> {
+    if engine.settings.names_organizations {
+        return None;
+    }
+    let stream = streams.first()?;
+    let deadline_ms = budget.read_until_ms(0);
+    let asked = engine.key_organization(Inquiry::List, &Arc::default(), deadline_ms).await;
+    let known = engine.organization(stream).await;
+    let found = match (asked, known) {
+        (Err(error), _) => Err(failure(&error)),
+        (_, Err(error)) => Err(needs(&error, "MoveCursors of CollectorRole")),
+        (Ok((_, Some(key))), Ok(Some(other))) if key != other => {
+            Err(failure(&engine.refuse_key(stream, &other, &key)))
+        }
+        (Ok((_, Some(key))), Ok(_)) => Ok(format!("is {key}, collected as {stream}")),
+        (Ok((_, None)), Ok(_)) => Ok("an event will tell".to_owned()),
+    };
+    Some(Check::new("JumpCloud, organization of the API key".to_owned(), found))
+}
+
 async fn users(engine: &Engine, stream: &StreamId, budget: Budget) -> Check {
     let request = ListRequest {
-        list: List::Users(stream.scope()),
+        list: List::Users(engine.scope(stream)),
         skip: 0,
         deadline_ms: budget.read_until_ms(0),
         meter: Arc::new(Meter::default()),
@@ -226,7 +257,7 @@ async fn users(engine: &Engine, stream: &StreamId, budget: Budget) -> Check {
 async fn ask(engine: &Engine, stream: &StreamId, query: &Query, budget: Budget) -> Check {
     let now_ms = engine.clock.now_ms();
     let ask = Ask { window: Window::new(now_ms - HOUR_MS, now_ms), limit: 1, token: None };
-    let request = PageRequest::new(stream, query, ask, budget.read_until_ms(0));
+    let request = PageRequest::new(engine.scope(stream), query, ask, budget.read_until_ms(0));
     let answer = engine.insights.count(request).await;
     let result = answer.map(|count| format!("JumpCloud answers: {count} events in the last hour"));
     let check = format!("JumpCloud, {stream}, {}", query.join(","));

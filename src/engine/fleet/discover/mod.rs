@@ -5,12 +5,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde::Deserialize;
-
-use crate::collect::Engine;
+use crate::collect::{Engine, Inquiry};
 use crate::error::RunError;
+use crate::fleet::collectors::collectors;
 use crate::limits::{LIST_PASSES_MAX, ORGANIZATIONS_MAX};
-use crate::page::{ListWalk, Next};
+use crate::page::{ListWalk, Next, listed_organization};
 use crate::ports::{Console, List, ListRequest, Meter, is_denied};
 use crate::read::Budget;
 use crate::report::Discovery;
@@ -48,15 +47,35 @@ struct Found {
 ///
 /// If organizations cannot be listed, or not all of them, the ones that were born before are
 /// collected all the same, and what went wrong is told.
+///
+/// # Errors
+/// [`RunError`] if it cannot be read which streams collect the organizations.
 pub async fn streams(
     engine: &Engine,
     organizations: &OrganizationSource,
     born: &BTreeSet<StreamId>,
+    inquiry: Inquiry,
     budget: Budget,
-) -> Discovered {
+) -> Result<Discovered, RunError> {
+    let Discovered { streams, discovery } = configured(engine, organizations, born, budget).await?;
+    // Beside `self` alone, a run learns early enough whose the key is.
+    let has_others =
+        born.iter().any(|stream| stream.is_organization() && *stream != StreamId::own());
+    let is_enough = inquiry == Inquiry::Events && !has_others;
+    let inquiry = if is_enough { Inquiry::Nobody } else { inquiry };
+    Ok(Discovered { streams: collectors(engine, &streams, inquiry, budget).await?, discovery })
+}
+
+/// What is configured, as the streams that would be born for it.
+async fn configured(
+    engine: &Engine,
+    organizations: &OrganizationSource,
+    born: &BTreeSet<StreamId>,
+    budget: Budget,
+) -> Result<Discovered, RunError> {
     let (list, trail) = match organizations {
         OrganizationSource::Named(streams) => {
-            return Discovered { streams: streams.clone(), discovery: None };
+            return Ok(Discovered { streams: streams.clone(), discovery: None });
         }
         OrganizationSource::Administrator => (List::Organizations, None),
         OrganizationSource::Provider(trail) => {
@@ -73,8 +92,12 @@ pub async fn streams(
         let own = StreamId::own();
         let known = born.iter().filter(|stream| stream.is_organization() && **stream != own);
         organizations.extend(known.cloned());
+        if born.contains(&own) {
+            let id = engine.organization(&own).await?;
+            organizations.extend(id.and_then(|id| StreamId::of_organization(&id)));
+        }
     }
-    Discovered {
+    Ok(Discovered {
         streams: trail.cloned().into_iter().chain(organizations).collect(),
         discovery: Some(Discovery {
             organizations: found,
@@ -82,7 +105,7 @@ pub async fn streams(
             needs_operator: error.as_ref().is_some_and(RunError::needs_operator),
             is_denied: error.as_ref().is_some_and(|error| is_denied(error)),
         }),
-    }
+    })
 }
 
 /// Whether a stream that was created is collected now: it, or the live stream to which it belongs,
@@ -162,10 +185,8 @@ async fn pass(
             )));
         }
         for row in page.rows.rows() {
-            match organization(page.rows.bytes(row)) {
-                Ok(organization) => {
-                    organizations.insert(organization);
-                }
+            match listed_organization(page.rows.bytes(row)) {
+                Ok(id) => organizations.extend(StreamId::of_organization(&id)),
                 Err(what) => malformed = malformed.or(Some(what)),
             }
         }
@@ -174,29 +195,6 @@ async fn pass(
             return Ok(ListPass { total: page.total, malformed });
         }
     }
-}
-
-/// The organization that a row names, as `_id` in the administrator's list and as `id` in a
-/// provider's.
-fn organization(row: &[u8]) -> Result<StreamId, String> {
-    #[derive(Deserialize)]
-    struct Row {
-        #[serde(rename = "_id")]
-        own_id: Option<String>,
-        id: Option<String>,
-    }
-    let row: Row = serde_json::from_slice(row).map_err(|_| {
-        "JumpCloud lists an organization that is not an object with an id".to_owned()
-    })?;
-    let id = row.own_id.or(row.id).ok_or("JumpCloud lists an organization without an id")?;
-    // What is there instead is not quoted: this crate knows no secret that it could remove from it.
-    StreamId::of_organization(&id).ok_or_else(|| {
-        let length = id.chars().count();
-        format!(
-            "JumpCloud lists an organization by an id of {length} characters, expected 24 \
-             lower-case hex digits"
-        )
-    })
 }
 
 #[cfg(test)]

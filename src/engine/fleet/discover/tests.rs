@@ -113,7 +113,7 @@ fn an_administrator_without_organizations_is_an_error() {
 
 #[test]
 fn a_provider_calls_the_id_by_another_name() {
-    let named = |row: serde_json::Value| organization(row.to_string().as_bytes()).unwrap();
+    let named = |row: serde_json::Value| listed_organization(row.to_string().as_bytes()).unwrap();
     let id = format!("{:024x}", 7);
     assert_eq!(named(json!({"id": id, "name": "made up"})).as_str(), id);
     assert_eq!(named(json!({"_id": id, "id": "other"})).as_str(), id);

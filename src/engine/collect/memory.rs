@@ -1,0 +1,16 @@
+//! What a process has learned of organizations, and does not ask again.
+
+use std::collections::BTreeMap;
+
+use crate::stream::StreamId;
+
+/// Nothing of it changes but whose the key is.
+#[derive(Debug, Default)]
+pub(super) struct Organizations {
+    /// Streams, by the organization that is assigned to them.
+    pub(super) assigned: BTreeMap<String, StreamId>,
+    /// The organization of `self`.
+    pub(super) own: Option<String>,
+    /// The credential with which it was asked, and the organization of the key.
+    pub(super) key: Option<(u64, Option<String>)>,
+}

@@ -1,0 +1,174 @@
+//! One organization, one stream: which stream collects an organization, and whose events a stream
+//! asks for.
+//!
+//! An organization is assigned to a stream once and for ever, by a create-only object. It is
+//! created before the birth of the organization's own stream, and by `self` before its first entry
+//! that holds events of a named organization; whoever loses the race reads the winner's. The item
+//! of `self` repeats the organization that was assigned to it.
+
+use sha2::{Digest as _, Sha256};
+
+use super::engine::Engine;
+use crate::cause::Cause;
+use crate::cursor::{Condition, Update, Value, attribute, text};
+use crate::error::RunError;
+use crate::journal::assignment::{Assignment, assignment_key};
+use crate::journal::index_prefix;
+use crate::ports::{ObjectMeta, PutResult, StoreError};
+use crate::stream::{Scope, StreamId};
+
+impl Engine {
+    /// Whose events are asked for. Whether the organization is named comes from the configuration,
+    /// which one it is from the stream.
+    pub(crate) fn scope(&self, stream: &StreamId) -> Scope {
+        match stream.scope() {
+            Scope::Own | Scope::Organization(_) if !self.settings.names_organizations => Scope::Own,
+            Scope::Own => self.organizations().own.clone().map_or(Scope::Own, Scope::Organization),
+            scope => scope,
+        }
+    }
+
+    /// The organization that a stream collects; `None` for a provider's own trail, and for `self`
+    /// before an event has named one.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the item of `self` cannot be read.
+    pub(crate) async fn organization(
+        &self,
+        stream: &StreamId,
+    ) -> Result<Option<String>, StoreError> {
+        match stream.scope() {
+            Scope::Organization(id) => return Ok(Some(id)),
+            Scope::Provider(_) => return Ok(None),
+            Scope::Own => {}
+        }
+        let known = self.organizations().own.clone();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let item = self.cursors.get(&stream.live()).await?.unwrap_or_default();
+        let own = text(&item, attribute::ORGANIZATION).ok().map(str::to_owned);
+        self.organizations().own.clone_from(&own);
+        Ok(own)
+    }
+
+    /// Whether this process knows the stream that collects what is configured as `stream`.
+    pub(crate) fn is_assigned(&self, stream: &StreamId) -> bool {
+        match stream.scope() {
+            Scope::Organization(id) => self.organizations().assigned.contains_key(&id),
+            Scope::Own | Scope::Provider(_) => true,
+        }
+    }
+
+    /// The stream that collects `organization`; `None` if none was ever assigned. `has_cursor`: the
+    /// organization's own stream has one, so it is that.
+    ///
+    /// # Errors
+    /// [`RunError`] if that cannot be read.
+    pub(crate) async fn assigned(
+        &self,
+        organization: &str,
+        has_cursor: bool,
+    ) -> Result<Option<StreamId>, RunError> {
+        if let Some(stream) = self.organizations().assigned.get(organization) {
+            return Ok(Some(stream.clone()));
+        }
+        let found = match StreamId::of_organization(organization).filter(|_| has_cursor) {
+            Some(stream) => Some(stream),
+            None => self.read_assignment(organization).await?,
+        };
+        if let Some(stream) = &found {
+            self.keep_assigned(organization, stream).await?;
+        }
+        Ok(found)
+    }
+
+    /// Assigns `organization` to `stream` unless it is assigned already. Returns the stream that it
+    /// is assigned to.
+    ///
+    /// # Errors
+    /// [`RunError`] if it cannot be told.
+    pub(super) async fn assign(
+        &self,
+        organization: &str,
+        stream: &StreamId,
+    ) -> Result<StreamId, RunError> {
+        let body = Assignment::new(organization, stream).encode();
+        let meta = ObjectMeta {
+            sha256: Sha256::digest(&body).into(),
+            content_type: "application/json",
+            metadata: Vec::new(),
+        };
+        let (bucket, key) = (&self.settings.state_bucket, assignment_key(organization));
+        let winner = match self.objects.create(bucket, &key, body, &meta).await {
+            Ok(PutResult::Created) => stream.clone(),
+            Ok(PutResult::AlreadyExists) | Err(StoreError::Indeterminate(_)) => {
+                let found = self.read_assignment(organization).await?;
+                found.ok_or_else(|| RunError::transient(format!("{key} could not be created")))?
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.keep_assigned(organization, &winner).await?;
+        Ok(winner)
+    }
+
+    /// Assigns `organization`, which an event or the key names, to `self`, whose organization is
+    /// not known yet.
+    ///
+    /// # Errors
+    /// [`RunError::Transient`] if another stream collects it, which the next run does;
+    /// [`RunError::Refused`] if `self` has decided events by then.
+    pub(super) async fn assign_to_own(&self, organization: &str) -> Result<(), RunError> {
+        let own = StreamId::own();
+        let winner = self.assign(organization, &own).await?;
+        match winner == own {
+            true => Ok(()),
+            false if self.has_decided(&own).await? => Err(RunError::refused(format!(
+                "organization {organization} is collected by the stream {winner}, and {own} has \
+                 archived events before any named their organization: set JUMPCLOUD_ORG_IDS to \
+                 {organization}"
+            ))),
+            false => Err(RunError::transient(format!(
+                "organization {organization} is collected by the stream {winner}: nothing was \
+                 taken, and the next run reads there"
+            ))),
+        }
+    }
+
+    /// Whether any event of the stream was decided, and not before the index expires.
+    pub(crate) async fn has_decided(&self, stream: &StreamId) -> Result<bool, StoreError> {
+        let bucket = &self.settings.state_bucket;
+        Ok(!self.objects.list(bucket, &index_prefix(stream), "", 1).await?.is_empty())
+    }
+
+    async fn read_assignment(&self, organization: &str) -> Result<Option<StreamId>, RunError> {
+        let key = assignment_key(organization);
+        let bytes = self.objects.get(&self.settings.state_bucket, &key).await?;
+        let found = bytes.map(|bytes| Assignment::of(organization, &bytes)).transpose();
+        let found = found.map_err(|error| RunError::of_assignment(&key, error))?;
+        Ok(found.map(|assignment| assignment.stream))
+    }
+
+    /// Remembers an assignment; one to `self` also in its item, where a run finds it.
+    async fn keep_assigned(&self, organization: &str, stream: &StreamId) -> Result<(), RunError> {
+        if *stream == StreamId::own() {
+            let name = attribute::ORGANIZATION;
+            let update = Update {
+                conditions: vec![Condition::Absent(name)],
+                set: vec![(name, Value::S(organization.to_owned()))],
+                ..Update::default()
+            };
+            if self.organization(stream).await?.is_none() {
+                self.cursors.update(stream, &update).await?;
+            }
+            let own = self.organization(stream).await?;
+            if own.as_deref() != Some(organization) {
+                let (key, own) = (assignment_key(organization), own.unwrap_or_default());
+                let what = format!("it names {stream}, which collects organization {own}");
+                return Err(RunError::damaged(&key, Cause::from(what)));
+            }
+        }
+        self.organizations().assigned.insert(organization.to_owned(), stream.clone());
+        Ok(())
+    }
+}
