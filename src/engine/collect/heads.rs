@@ -20,7 +20,7 @@ impl Reader<'_> {
     pub(super) async fn read_heads(&mut self) -> Result<Turns, Stop> {
         let mut turns = Turns::default();
         let (until_ms, pages) = (self.heads_until_ms(), self.pages_per_run());
-        let mut queue = queries::turns(&self.state);
+        let mut queue = self.lane_queries_left(queries::turns(&self.state), &mut turns);
         while !queue.is_empty() && (turns.is_empty() || self.has_more(until_ms, pages)) {
             let mut behind = Vec::new();
             for (done, names) in queue.iter().enumerate() {
@@ -39,6 +39,25 @@ impl Reader<'_> {
         self.requests_until_ms = i64::MAX;
         self.flush().await?;
         Ok(turns)
+    }
+
+    /// Leaves out the queries that have read their lane for good. If all have, the lane was opened
+    /// again, and none is left out.
+    fn lane_queries_left(&mut self, mut queue: Vec<Query>, turns: &mut Turns) -> Vec<Query> {
+        let (cursor, horizon_ms) = (&self.writer.cursor, self.engine.settings.late_horizon_ms);
+        let Some(end_ms) = cursor.end_ms else { return queue };
+        let state = &self.state;
+        let has_read = |names: &Query| {
+            state.query(names).is_some_and(|query| window::has_read_lane(query, end_ms, horizon_ms))
+        };
+        if queue.iter().all(has_read) {
+            self.state = window::opened_again(state, cursor.origin_ms);
+            return queue;
+        }
+        queue.extract_if(.., |names| has_read(names)).for_each(|names| {
+            turns.note(names, Ok(Progress::Complete));
+        });
+        queue
     }
 
     /// The turn of one query. A list of which JumpCloud refuses some names is read without them.

@@ -87,13 +87,27 @@ pub fn lost(cursor: &Cursor, query: &QueryProgress, now_ms: i64) -> Option<Windo
 pub fn is_finished(cursor: &Cursor, late_horizon_ms: i64) -> bool {
     let queries = &cursor.state.queries;
     cursor.end_ms.is_some_and(|end_ms| {
-        let is_finished = |query: &QueryProgress| {
-            query.reading.is_none()
-                && query.read_to_ms == end_ms
-                && query.read_at_ms >= end_ms + late_horizon_ms
-        };
-        !queries.is_empty() && queries.iter().all(is_finished)
+        !queries.is_empty()
+            && queries.iter().all(|query| has_read_lane(query, end_ms, late_horizon_ms))
     })
+}
+
+/// Whether a query has read its lane, which ends at `end_ms`, whole by a reading that began a late
+/// horizon after that end. It then waits for the others: if each query began again at once, there
+/// would always be one in the middle of a reading, and the lane would never be finished.
+#[must_use]
+pub fn has_read_lane(query: &QueryProgress, end_ms: i64, late_horizon_ms: i64) -> bool {
+    query.reading.is_none()
+        && query.read_to_ms == end_ms
+        && query.read_at_ms >= end_ms + late_horizon_ms
+}
+
+/// The state of a lane that was finished and is opened again: every query reads it once more.
+#[must_use]
+pub fn opened_again(state: &ReadingState, origin_ms: i64) -> ReadingState {
+    let mut state = state.clone();
+    state.queries.iter_mut().for_each(|query| query.read_at_ms = origin_ms);
+    state
 }
 
 /// The reading at the beginning of the next of `queries`; `None` if it was in the last one.
@@ -295,6 +309,9 @@ mod tests {
         assert!(!is_finished(&lane, day), "the second query was not read");
         complete(&mut lane, &Reading { query: settings().queries[1].clone(), ..again });
         assert!(is_finished(&lane, day));
+        let opened = Cursor { state: opened_again(&lane.state, day), ..lane.clone() };
+        let left = opened.state.queries.iter().filter(|query| !has_read_lane(query, 2 * day, day));
+        assert_eq!(left.count(), 2, "each is read once more");
         assert!(!is_expired(&lane, 103 * day) && is_expired(&lane, 103 * day + 1));
     }
 
