@@ -15,8 +15,8 @@ from botocore import xform_name
 from botocore.validate import validate_parameters
 
 PAGES = ("docs/runbook.md", "docs/operate.md", "docs/siem/README.md")
-# Needs a stack that only AWS can bring about.
-NOT_HERE = "aws cloudformation "
+# The first needs a stack that only AWS can bring about; the second ends a stream of the stack that is tried.
+NOT_HERE = ("aws cloudformation ", "aws s3 rm ")
 # MiniStack does not have it: its options are compared with the service's model, and nothing is asked.
 NOT_ASKED = "start_message_move_task"
 SERVICES = {"s3api": "s3"}
