@@ -120,8 +120,8 @@ impl RunError {
         }
     }
 
-    /// Whether it will fail again until an operator acts: the invocation fails, so that the alarm
-    /// is raised.
+    /// Whether it will occur again until an operator acts. Then the invocation fails, so that the
+    /// alarm is raised.
     #[must_use]
     pub fn needs_operator(&self) -> bool {
         !matches!(self, Self::Transient(_) | Self::Query(QueryError::Unavailable(_)))

@@ -13,7 +13,7 @@ pub struct Settings {
     pub state_bucket: String,
     /// Whether requests name their organization: organizations are configured by id, or discovered.
     pub names_organizations: bool,
-    /// Before the layout; empty or ending in `/`.
+    /// The beginning of every key of events; empty, or ends in `/`.
     pub archive_prefix: String,
     /// The folders between prefix and object name.
     pub layout: KeyLayout,

@@ -81,8 +81,8 @@ impl Requester {
         self.auth.credential()
     }
 
-    /// Makes a request until `read` has its answer: again after a transient failure or an answer
-    /// that cannot be read, and once more with a new credential after a 401.
+    /// Makes a request and returns what `read` makes of its answer. It is retried after a transient
+    /// failure or an answer that `read` rejects, and once with a new credential after a 401.
     ///
     /// # Errors
     /// [`InsightsError`]: the last failure, once no try is left or the deadline comes first.

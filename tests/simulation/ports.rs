@@ -197,7 +197,7 @@ impl Insights for Ports {
 impl Console for Ports {
     fn list(&self, request: ListRequest) -> BoxFuture<'static, Result<ListPage, InsightsError>> {
         let List::Organizations = request.list else {
-            unreachable!("nobody asks for {:?}", request.list)
+            unreachable!("no run requests {:?}", request.list)
         };
         let body = format!(r#"[{{"_id":"{}"}}]"#, ORGANIZATIONS[0]).into_bytes();
         let rows = Page::parse(body, PageHeaders::default()).unwrap();

@@ -254,7 +254,7 @@ async fn the_key_may_be_in_a_file_and_a_wrong_one_is_reported() {
     assert!(text(&output).contains("refuses the credential"), "{}", text(&output));
 }
 
-/// A plan first, then day by day; what the live stream has is archived by nobody twice.
+/// A plan first, then day by day; no event of the live stream is archived twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn past_days_are_planned_and_archived_into_a_folder() {
     let (mock, mut variables) = mock(60).await;

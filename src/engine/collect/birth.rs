@@ -18,8 +18,8 @@ use crate::read::Budget;
 use crate::stream::{Scope, StreamId};
 
 impl Engine {
-    /// Makes sure that the stream is born and has a cursor with a `seq`. Returns whether there is
-    /// anything to do for it: for a lane whose journal has expired there is not.
+    /// Makes sure that the stream has a birth certificate and a cursor with a `seq`. Returns
+    /// whether there is anything to do for it: for a lane whose journal has expired there is not.
     pub(crate) async fn ensure_created(
         &self,
         stream: &StreamId,

@@ -41,7 +41,7 @@ impl Reader<'_> {
             };
             // The secret may have been replaced since.
             self.confirm_organization().await?;
-            // Without an answer the local clock alone told the day.
+            // Before the first answer the day was known from the local clock only.
             if std::mem::take(&mut is_first) && snapshot.day != self.engine.today() {
                 return Box::pin(self.snapshot()).await;
             }

@@ -96,7 +96,8 @@ impl Cursor {
         update
     }
 
-    /// Moves the head from this cursor to the entry behind it.
+    /// Moves the cursor to the next entry, whose hash is `head_hash`, on condition that `seq` is
+    /// still this cursor's and that the frontier is not lowered.
     #[must_use]
     pub fn advance(&self, head_hash: &str, state: &ReadingState) -> Update {
         let state = self.raised(state);

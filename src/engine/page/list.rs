@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::stream::is_object_id;
 
-/// Where a pass through a list stands.
+/// The position of a pass through a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListWalk {
     /// Number of rows received so far, which the next request skips.

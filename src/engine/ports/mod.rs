@@ -73,7 +73,7 @@ pub struct PageRequest {
 }
 
 impl PageRequest {
-    /// What is asked of `scope` with `query`, counted by a meter of its own.
+    /// A request for events of `scope` with `query`, with a meter of its own.
     #[must_use]
     pub fn new(scope: Scope, query: &Query, ask: Ask, deadline_ms: i64) -> Self {
         let (query, meter) = (query.clone(), Arc::default());

@@ -37,7 +37,7 @@ pub struct Histogram {
     pub max_seconds: i64,
 }
 
-/// A histogram in four numbers.
+/// A summary of a histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// The number of events that were measured.

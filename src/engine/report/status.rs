@@ -35,7 +35,7 @@ pub struct StreamStatus {
     /// before the first.
     #[serde(default)]
     pub last_reading: Option<UtcTime>,
-    /// When a lane was finished: nothing of it can appear any more.
+    /// Lanes only: when it was finished, after which it is no longer read.
     pub finished: Option<UtcTime>,
     /// When a run last succeeded.
     pub last_success: Option<UtcTime>,
@@ -55,10 +55,10 @@ pub struct StreamStatus {
     pub gaps: usize,
     /// Days until JumpCloud begins to delete events that were not read yet.
     pub days_until_loss: Option<i64>,
-    /// How late events arrived so far, a service: what to choose `LATE_HORIZON` from.
+    /// How late events were so far, per service: it shows which `LATE_HORIZON` is needed.
     #[serde(default)]
     pub lateness: BTreeMap<String, Summary>,
-    /// The last snapshot begun, of a stream of users.
+    /// Streams of users only: the last snapshot that was begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotReport>,
     /// The number of journal entries decided so far.

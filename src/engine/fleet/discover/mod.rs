@@ -45,8 +45,8 @@ struct Found {
 
 /// The streams to collect now. `born` are all streams that were ever created.
 ///
-/// If organizations cannot be listed, or not all of them, the ones that were born before are
-/// collected all the same, and what went wrong is told.
+/// If organizations cannot be listed, or not all of them, the streams that were created before are
+/// collected as well, and the result has the error.
 ///
 /// # Errors
 /// [`RunError`] if it cannot be read which streams collect the organizations.
