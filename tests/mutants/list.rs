@@ -172,9 +172,11 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         edits: &[(
             "src/engine/read/queries.rs",
             "query.read_at_ms = query.read_at_ms.min(other.read_at_ms);
-            query.read_to_ms = query.read_to_ms.min(other.read_to_ms);",
+            query.read_to_ms = query.read_to_ms.min(other.read_to_ms);
+            query.sweep_mark_ms = query.sweep_mark_ms.min(other.sweep_mark_ms);",
             "query.read_at_ms = query.read_at_ms.max(other.read_at_ms);
-            query.read_to_ms = query.read_to_ms.max(other.read_to_ms);",
+            query.read_to_ms = query.read_to_ms.max(other.read_to_ms);
+            query.sweep_mark_ms = query.sweep_mark_ms.max(other.sweep_mark_ms);",
         )],
     },
     Mutant {
