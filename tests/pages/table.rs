@@ -44,7 +44,6 @@ const CHANGED: &str = "run by infra/test for the files that have changed";
 /// By page, the beginning of a command and what becomes of it.
 const TABLE: &[(&str, &str, Way)] = &[
     ("README.md", "cargo run -p collector -- demo", Here(Terminal)),
-    ("README.md", "infra/test", By("what runs these tests")),
     ("README.md", "infra/install-tools", Here(Deployment)),
     ("README.md", "export PATH", Here(Deployment)),
     ("README.md", "read -rsp", Here(Deployment)),
