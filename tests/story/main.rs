@@ -8,6 +8,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod index_gone;
 mod operator;
 mod organizations;
 mod ports;

@@ -23,6 +23,7 @@ mod credential;
 mod decide;
 mod engine;
 mod heads;
+mod index_check;
 mod memory;
 mod organization;
 mod pages;

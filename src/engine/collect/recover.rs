@@ -16,12 +16,20 @@ impl Writer<'_> {
     /// Publishes every entry after the cursor and advances to it. Everything decided is finished
     /// before anything new is read.
     pub(super) async fn recover(&mut self, is_cold: bool) -> Result<(), RunError> {
+        if !is_cold {
+            return self.recover_known().await;
+        }
+        // Before anything is published: slots that a recovered entry writes would hide that the
+        // others are gone.
+        self.check_index().await?;
+        let seq = self.cursor.seq;
         loop {
             self.recover_known().await?;
-            if !is_cold || self.check_journal_end().await? {
-                return Ok(());
+            if self.check_journal_end().await? {
+                break;
             }
         }
+        if self.cursor.seq > seq { self.check_index().await } else { Ok(()) }
     }
 
     async fn recover_known(&mut self) -> Result<(), RunError> {
