@@ -161,9 +161,12 @@ impl Engine {
             if self.organization(stream).await?.is_none() {
                 self.cursors.update(stream, &update).await?;
             }
-            let own = self.organization(stream).await?;
-            if own.as_deref() != Some(organization) {
-                let (key, own) = (assignment_key(organization), own.unwrap_or_default());
+            let Some(own) = self.organization(stream).await? else {
+                let lost = format!("the cursor of {stream} was lost a moment ago");
+                return Err(RunError::transient(lost));
+            };
+            if own != organization {
+                let key = assignment_key(organization);
                 let what = format!("it names {stream}, which collects organization {own}");
                 return Err(RunError::damaged(&key, Cause::from(what)));
             }
