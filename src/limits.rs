@@ -22,8 +22,6 @@ pub const LIST_BYTES_MAX: usize = 32 * MIB;
 pub const CONNECT_SECONDS: u64 = 5;
 /// Time without a received byte after which an answer is abandoned.
 pub const READ_SECONDS: u64 = 60;
-/// Tries of one request to JumpCloud before the stream is left for the next run.
-pub const TRIES_MAX: u32 = 5;
 /// First and largest ceiling of the full-jitter wait between two tries.
 pub const BACKOFF_FIRST_MS: u64 = 500;
 /// See [`BACKOFF_FIRST_MS`].

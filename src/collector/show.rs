@@ -52,7 +52,7 @@ pub(crate) fn run_line(stream: &StreamReport) -> String {
         "{} in {}, {} archived before, {}; {frontier}",
         counted(stream.tally.written, "new event", "new events"),
         counted(stream.objects, "object", "objects"),
-        stream.seen,
+        stream.tally.seen,
         counted(stream.pages, "page", "pages")
     );
     let counts = counts + &left_out(stream);

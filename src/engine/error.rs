@@ -153,9 +153,9 @@ impl From<InsightsError> for RunError {
             InsightsError::Redirected(cause) => Self::Refused(cause),
             InsightsError::Throttled(cause) => Self::Transient(cause),
             InsightsError::Unavailable(cause) => Self::Query(QueryError::Unavailable(cause)),
-            InsightsError::OutOfTime | InsightsError::TooLarge { .. } => {
-                Self::Query(QueryError::Unavailable(Cause::of(error)))
-            }
+            InsightsError::OutOfTime
+            | InsightsError::TooLarge { .. }
+            | InsightsError::Unfetched(_) => Self::Query(QueryError::Unavailable(Cause::of(error))),
         }
     }
 }
@@ -163,7 +163,7 @@ impl From<InsightsError> for RunError {
 impl From<WalkError> for RunError {
     fn from(error: WalkError) -> Self {
         match error {
-            WalkError::Dense(_) | WalkError::Stuck(_) => Self::refused_query(Cause::of(error)),
+            WalkError::Dense(_) => Self::refused_query(Cause::of(error)),
             WalkError::Short { .. } => Self::Query(QueryError::Unavailable(Cause::of(error))),
         }
     }

@@ -1,6 +1,6 @@
 //! The identity of an event, and the slot of the index in which it is kept.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use sha2::{Digest, Sha256};
@@ -26,6 +26,9 @@ pub struct Identity(pub [u8; 16]);
 
 /// A set of identities.
 pub type Identities = HashSet<Identity, BuildHasherDefault<IdentityPrefix>>;
+
+/// Identities with a digest of the bytes that each was made from.
+pub type Digests = HashMap<Identity, u64, BuildHasherDefault<IdentityPrefix>>;
 
 /// Hashes an identity by its first 8 bytes: they are part of a SHA-256 already, so keys cannot be
 /// chosen to collide.
@@ -96,15 +99,12 @@ impl Identity {
         Self::first_16_bytes(digest)
     }
 
-    /// The identity of a row that could not be fetched within the limits: where it lay.
+    /// The identity of a row that could not be fetched: where it lay, in a stream.
     #[must_use]
-    pub fn of_position(organization: &str, query: &[String], ms: i64, ordinal: u32) -> Self {
+    pub fn of_position(stream: &str, ms: i64, ordinal: u32) -> Self {
         let mut digest = Sha256::new();
         digest.update([Source::Position as u8]);
-        separated(&mut digest, organization.as_bytes());
-        for service in query {
-            separated(&mut digest, service.as_bytes());
-        }
+        separated(&mut digest, stream.as_bytes());
         digest.update(ms.to_be_bytes());
         digest.update(ordinal.to_be_bytes());
         Self::first_16_bytes(digest)
@@ -168,7 +168,13 @@ impl Slot {
     /// The slot of an event with this timestamp.
     #[must_use]
     pub fn of(timestamp_ns: Option<i128>) -> Self {
-        timestamp_ns.map_or(Self::Unplaced, |ns| Self::Hour(time::hour_of(time::floor_ms(ns))))
+        Self::at(timestamp_ns.map(time::floor_ms))
+    }
+
+    /// The slot of an event whose timestamp lies in this millisecond.
+    #[must_use]
+    pub fn at(timestamp_ms: Option<i64>) -> Self {
+        timestamp_ms.map_or(Self::Unplaced, |ms| Self::Hour(time::hour_of(ms)))
     }
 
     /// The name as it is written in keys: `2026-11-21T08` or `unplaced`.
@@ -219,8 +225,8 @@ mod tests {
                 "0c7c70c6dc8571046a3adc5c04bcc696"
             ]
         );
-        let position = Identity::of_position("self", &["all".to_owned()], 1_700_000_000_000, 2);
-        assert_eq!(hex::encode(position.0), "e14faf2a5e1d2cb3518df5e0362f9a78");
+        let position = Identity::of_position("self", 1_700_000_000_000, 2);
+        assert_eq!(hex::encode(position.0), "07ef07eb05963cbff13c6659d9493135");
         let user = Identity::of_user("self", b"63c264c6c1bd55c1b7e901a4", 1_795_478_400_000);
         assert_eq!(hex::encode(user.0), "99832540228a2aba83b50abe5a955243");
         let nameless = Identity::of_nameless_user("self", b"{}", 1_795_478_400_000);

@@ -14,8 +14,21 @@ pub const PAGE_LIMIT_MAX: u32 = 10_000;
 pub const PAGE_ROWS_MAX: usize = 10 * PAGE_LIMIT_MAX as usize;
 /// Largest page in bytes as received, possibly compressed.
 pub const PAGE_WIRE_BYTES_MAX: usize = 64 * MIB;
-/// A page after inflating.
-pub const PAGE_INFLATED_BYTES_MAX: usize = 256 * MIB;
+/// A page after inflating: with a batch beside it, it fits the smallest function. A larger one is
+/// asked for in pieces.
+pub const PAGE_INFLATED_BYTES_MAX: usize = 64 * MIB;
+/// One row; a larger one cannot be fetched.
+pub const ROW_BYTES_MAX: usize = 32 * MIB;
+/// Tries of one request to JumpCloud, for a page at whatever size, before the query is left for the
+/// next run.
+pub const TRIES_MAX: u32 = 5;
+/// Tries of a page that fail before it is asked for in half the size, over all runs.
+pub const TRIES_AT_ONE_SIZE: u32 = 2;
+/// A page that is still awaited when its run ends counts as a failed try if it was asked for at least
+/// this long before, in milliseconds.
+pub const SLOW_PAGE_MS_MIN: i64 = 10_000;
+/// Identities of a run whose rows' digests are kept, in each of two generations.
+pub const DIGESTS_MAX: usize = 200_000;
 /// Above this size of a page the body of the next one is not read before this one is used up, so
 /// that two large pages are never held together.
 pub const PAGE_AHEAD_BYTES_MAX: usize = 24 * MIB;
@@ -141,5 +154,8 @@ const _: () =
 const _: () = assert!(READ_BACK_MS_MAX < EXPIRED_AGE_MS_MIN, "identities outlive readings");
 const _: () = assert!(PAGE_WIRE_BYTES_MAX <= PAGE_INFLATED_BYTES_MAX);
 const _: () = assert!(LINE_BYTES_MAX < BATCH_BYTES_MAX, "any line fits an empty batch");
+const _: () = assert!(ROW_BYTES_MAX < PAGE_INFLATED_BYTES_MAX, "a page of one row can be fetched");
+const _: () = assert!(TRIES_AT_ONE_SIZE < TRIES_MAX);
+const _: () = assert!(BATCH_EVENTS_MAX <= DIGESTS_MAX, "a batch's digests fit a generation");
 const _: () = assert!(PAGE_INFLATED_BYTES_MAX <= u32::MAX as usize, "rows are addressed by u32");
 const _: () = assert!(BATCH_PARTITIONS_MAX <= 1_000, "part numbers have three digits");

@@ -13,9 +13,10 @@ use super::headers::page_headers;
 use super::http::{Answer, BodyLimits, Http};
 use super::refusal::Refused;
 use super::requester::{ApiRequest, Requester, spawn};
+use super::retry::TryError;
 use crate::limits::COUNTS_BYTES_MAX;
-use engine::limits::{PAGE_INFLATED_BYTES_MAX, PAGE_WIRE_BYTES_MAX};
-use engine::page::{Page, Token};
+use engine::limits::{PAGE_INFLATED_BYTES_MAX, PAGE_WIRE_BYTES_MAX, ROW_BYTES_MAX};
+use engine::page::{Page, PageError, PageHeaders, Token, split};
 use engine::ports::{Clock, Incoming, Insights, InsightsError, PageRequest, Services};
 use engine::stream::Scope;
 use engine::time;
@@ -99,13 +100,13 @@ impl Client {
     }
 
     /// Makes a request until it is answered.
-    async fn answer<T>(
+    async fn answer<T, E: Into<TryError>>(
         &self,
         request: &PageRequest,
         path: &str,
         limits: BodyLimits,
         gate: Option<&HeaderGate>,
-        read: impl FnMut(Answer) -> Result<T, String>,
+        read: impl FnMut(Answer) -> Result<T, E>,
     ) -> Result<T, InsightsError> {
         // A struct of texts and numbers always serialises.
         let body = serde_json::to_vec(&Body::of(request, path)).unwrap_or_default();
@@ -115,6 +116,7 @@ impl Client {
             body: Some(body),
             scope: Some(&request.scope),
             limits,
+            tries: request.tries,
             deadline_ms: request.deadline_ms,
             meter: &request.meter,
             meaning: &|refused| meaning(refused, &request.scope),
@@ -133,13 +135,15 @@ impl Client {
         let mut differed = false;
         let read = |answer: Answer| {
             let headers = page_headers(&answer.headers);
-            let page = Page::parse(answer.body, headers).map_err(|error| error.to_string())?;
+            let page = Page::parse_or_return(answer.body, headers.clone())
+                .map_err(|(error, body)| no_page(&error, headers, &body, request.ask.limit))?;
             let rows = page.rows().len() as u64;
             match page.headers.count {
                 // Requested once more; if the difference remains, the array is used.
                 Some(count) if count != rows && !differed => {
                     differed = true;
-                    Err(format!("X-Result-Count is {count}, the array has {rows} rows"))
+                    let text = format!("X-Result-Count is {count}, the array has {rows} rows");
+                    Err(TryError::transient(text))
                 }
                 _ => Ok(page),
             }
@@ -181,7 +185,7 @@ impl Insights for Client {
         }
         let client = self.clone();
         spawn(async move {
-            let read = |answer: Answer| {
+            let read = |answer: Answer| -> Result<_, String> {
                 let Buckets { buckets } = answer.json("buckets")?;
                 Ok(buckets.into_iter().map(|bucket| (bucket.key, bucket.doc_count)).collect())
             };
@@ -192,7 +196,7 @@ impl Insights for Client {
     fn services(&self, request: PageRequest) -> BoxFuture<'static, Services> {
         let client = self.clone();
         spawn(async move {
-            let read = |answer: Answer| {
+            let read = |answer: Answer| -> Result<_, String> {
                 let DistinctServices { buckets, sum_other_doc_count } = answer.json("buckets")?;
                 let names: BTreeSet<_> = buckets.into_iter().map(|bucket| bucket.key).collect();
                 Ok((sum_other_doc_count == 0).then_some(names))
@@ -207,6 +211,20 @@ impl Insights for Client {
 
     fn credential(&self) -> u64 {
         self.requester.credential()
+    }
+}
+
+/// The failure of a whole answer that is not a page.
+fn no_page(error: &PageError, headers: PageHeaders, body: &[u8], limit: u32) -> TryError {
+    match error {
+        PageError::TooLarge { .. } => {
+            let limit_bytes = ROW_BYTES_MAX;
+            TryError::Permanent(InsightsError::TooLarge { limit_bytes, headers })
+        }
+        PageError::NotAnArray(_) | PageError::Garbled { .. } | PageError::TooMany => {
+            let row = split::between_brackets(body).filter(|_| limit == 1).map(<[u8]>::to_vec);
+            TryError::Unfetched { message: error.to_string(), headers: Some(headers), row }
+        }
     }
 }
 

@@ -44,12 +44,13 @@ impl ConsoleClient {
             body: None,
             scope,
             limits: BodyLimits::same(LIST_BYTES_MAX),
+            tries: None,
             deadline_ms: request.deadline_ms,
             meter: &request.meter,
             meaning: &|refused| meaning(refused, list),
             gate: None,
         };
-        let read = |answer: Answer| {
+        let read = |answer: Answer| -> Result<_, String> {
             let list = engine::page::list_body::read(&answer.body);
             let (total, rows) = list.ok_or("the answer holds no list with a totalCount")?;
             Ok(ListPage { total, rows })

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, StatusCode};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -16,8 +16,9 @@ use super::headers::{date_ms, page_headers, wait_ms};
 use super::http::{self, Answer, BodyLimits, Http, HttpError};
 use super::refusal::{self, Refused};
 use super::retry::{self, TryError};
-use crate::limits::TRIES_MAX;
-use engine::ports::{Clock, InsightsError, Meter};
+use engine::limits::TRIES_MAX;
+use engine::page::{PageHeaders, Tries};
+use engine::ports::{Clock, InsightsError, Meter, Unfetched};
 use engine::stream::Scope;
 
 /// Runs a request as a task of its own, so that it progresses while its caller does something else.
@@ -55,6 +56,8 @@ pub(super) struct ApiRequest<'a> {
     pub(super) scope: Option<&'a Scope>,
     /// The largest answer that is accepted.
     pub(super) limits: BodyLimits,
+    /// How often it is tried, where there is a smaller request to make instead.
+    pub(super) tries: Option<Tries>,
     /// Tries end here, on the local clock in UTC milliseconds.
     pub(super) deadline_ms: i64,
     /// Counts what the request costs.
@@ -86,12 +89,17 @@ impl Requester {
     ///
     /// # Errors
     /// [`InsightsError`]: the last failure, once no try is left or the deadline comes first.
-    pub(super) async fn answer<T>(
+    pub(super) async fn answer<T, E: Into<TryError>>(
         &self,
         request: &ApiRequest<'_>,
-        mut read: impl FnMut(Answer) -> Result<T, String>,
+        mut read: impl FnMut(Answer) -> Result<T, E>,
     ) -> Result<T, InsightsError> {
-        let (mut tried, mut is_renewed) = (0, false);
+        let mut so_far = SoFar::of(request.tries);
+        let mut is_renewed = false;
+        if so_far.tried > 0 {
+            // A smaller request comes after a wait as another try does.
+            self.wait(request, &so_far, String::new(), None).await?;
+        }
         loop {
             let (message, wait_ms, is_throttled) = match self.in_time(request, &mut read).await {
                 Ok(answer) => return Ok(answer),
@@ -107,34 +115,55 @@ impl Requester {
                 Err(TryError::Transient { message, wait_ms, is_throttled }) => {
                     (message, wait_ms, is_throttled)
                 }
+                Err(TryError::Unfetched { message, headers, row }) => {
+                    so_far.failed += 1;
+                    if so_far.is_enough() {
+                        so_far.tried += 1;
+                        return Err(so_far.unfetched(message, headers, row));
+                    }
+                    (message, None, false)
+                }
             };
-            let given_up = |text: String| match is_throttled {
-                true => InsightsError::Throttled(text.into()),
-                false => InsightsError::Unavailable(text.into()),
-            };
-            tried += 1;
-            if tried >= TRIES_MAX {
-                return Err(given_up(format!("{message}; tried {tried} times")));
+            so_far.is_throttled = is_throttled;
+            so_far.tried += 1;
+            if so_far.tried >= TRIES_MAX {
+                return Err(so_far.over(message));
             }
-            let backoff_ms = || retry::backoff_ms(tried, self.clock.random());
-            let wait_ms = wait_ms.unwrap_or_else(backoff_ms);
-            if i64::try_from(wait_ms).is_ok_and(|wait_ms| self.left_ms(request) > wait_ms) {
-                tracing::debug!(path = request.path, tried, wait_ms, message, "request is retried");
-                self.clock.sleep(wait_ms).await;
-                Meter::add(&request.meter.retries, 1);
-            } else {
-                let seconds = wait_ms / 1_000;
-                let text = format!("{message}; to be asked again in {seconds} s, beyond this run");
-                return Err(given_up(text));
-            }
+            self.wait(request, &so_far, message, wait_ms).await?;
         }
     }
 
-    /// One try, ended at the request's deadline.
-    async fn in_time<T>(
+    /// Waits before the next try: `wait_ms`, or as long as is usual after so many.
+    ///
+    /// # Errors
+    /// The failure of the last try, if the deadline comes first.
+    async fn wait(
         &self,
         request: &ApiRequest<'_>,
-        read: &mut impl FnMut(Answer) -> Result<T, String>,
+        so_far: &SoFar,
+        message: String,
+        wait_ms: Option<u64>,
+    ) -> Result<(), InsightsError> {
+        let tried = so_far.tried;
+        let backoff_ms = || retry::backoff_ms(tried, self.clock.random());
+        let wait_ms = wait_ms.unwrap_or_else(backoff_ms);
+        if i64::try_from(wait_ms).is_ok_and(|wait_ms| self.left_ms(request) > wait_ms) {
+            tracing::debug!(path = request.path, tried, wait_ms, message, "request is retried");
+            self.clock.sleep(wait_ms).await;
+            Meter::add(&request.meter.retries, 1);
+            return Ok(());
+        }
+        let seconds = wait_ms / 1_000;
+        let again = format!("to be asked again in {seconds} s, beyond this run");
+        let text = if message.is_empty() { again } else { format!("{message}; {again}") };
+        Err(so_far.over(text))
+    }
+
+    /// One try, ended at the request's deadline.
+    async fn in_time<T, E: Into<TryError>>(
+        &self,
+        request: &ApiRequest<'_>,
+        read: &mut impl FnMut(Answer) -> Result<T, E>,
     ) -> Result<T, TryError> {
         let out_of_time = || TryError::Permanent(InsightsError::OutOfTime);
         let left_ms = u64::try_from(self.left_ms(request)).map_err(|_| out_of_time())?;
@@ -143,10 +172,10 @@ impl Requester {
         answer.unwrap_or_else(|_| Err(out_of_time()))
     }
 
-    async fn attempt<T>(
+    async fn attempt<T, E: Into<TryError>>(
         &self,
         request: &ApiRequest<'_>,
-        read: &mut impl FnMut(Answer) -> Result<T, String>,
+        read: &mut impl FnMut(Answer) -> Result<T, E>,
     ) -> Result<T, TryError> {
         let meter = request.meter;
         let auth = self.auth.header(request.scope).await.inspect_err(|error| {
@@ -162,9 +191,12 @@ impl Requester {
             self.try_error(&error, &auth, request.meaning)
         })?;
         Meter::add(&meter.bytes_in, answer.wire_bytes as u64);
-        read(answer).map_err(|message| {
-            Meter::add(&meter.broken, 1);
-            TryError::transient(message)
+        read(answer).map_err(|error| {
+            let error = error.into();
+            if !matches!(error, TryError::Permanent(_)) {
+                Meter::add(&meter.broken, 1);
+            }
+            error
         })
     }
 
@@ -213,18 +245,24 @@ impl Requester {
     ) -> TryError {
         let answer = match error {
             HttpError::Broken(text) => {
-                return TryError::transient(format!("JumpCloud: {}", auth.redaction.clean(text)));
+                return TryError::unfetched(format!("JumpCloud: {}", auth.redaction.clean(text)));
             }
             HttpError::TooLarge { limit_bytes, headers } => {
-                let (limit_bytes, token) = (*limit_bytes, page_headers(headers).token);
-                return TryError::Permanent(InsightsError::TooLarge { limit_bytes, token });
+                let (limit_bytes, headers) = (*limit_bytes, page_headers(headers));
+                return TryError::Permanent(InsightsError::TooLarge { limit_bytes, headers });
             }
             HttpError::Status(answer) => answer,
         };
         let said = answer.said(&auth.redaction);
         if retry::is_transient(answer.status) {
-            let wait_ms = wait_ms(&answer.headers, self.clock.now_ms());
             let message = format!("JumpCloud answers {said}");
+            // Who asks for patience would not be helped by a smaller request.
+            let asks_for_patience = answer.status == StatusCode::TOO_MANY_REQUESTS
+                || answer.headers.contains_key(RETRY_AFTER);
+            if !asks_for_patience {
+                return TryError::unfetched(message);
+            }
+            let wait_ms = wait_ms(&answer.headers, self.clock.now_ms());
             return TryError::status(answer.status, message, wait_ms);
         }
         let message = refusal::of_api(answer, &said, meaning);
@@ -237,6 +275,63 @@ impl Requester {
 
     fn left_ms(&self, request: &ApiRequest<'_>) -> i64 {
         request.deadline_ms - self.clock.now_ms()
+    }
+}
+
+/// The tries of a request until now.
+struct SoFar {
+    tries: Option<Tries>,
+    /// All of them, those before this request among them.
+    tried: u32,
+    /// Those of this request that one for fewer rows might not have failed.
+    failed: u32,
+    /// Whether the last one was asked to wait.
+    is_throttled: bool,
+}
+
+impl SoFar {
+    fn of(tries: Option<Tries>) -> Self {
+        Self { tries, tried: tries.map_or(0, |tries| tries.made), failed: 0, is_throttled: false }
+    }
+
+    /// Whether it is time for a smaller request.
+    fn is_enough(&self) -> bool {
+        self.tries.is_some_and(|tries| self.failed >= tries.failures)
+    }
+
+    /// The request has failed: its tries or its time are used up.
+    fn over(&self, message: String) -> InsightsError {
+        if self.is_throttled {
+            return InsightsError::Throttled(self.told(message).into());
+        }
+        if self.tries.is_some() && self.failed > 0 {
+            let Self { tried, failed, .. } = *self;
+            let (cause, is_over) = (self.told(message).into(), true);
+            let (headers, row) = (None, None);
+            let why = Unfetched { cause, tried, failed, is_over, headers, row };
+            return InsightsError::Unfetched(Box::new(why));
+        }
+        InsightsError::Unavailable(self.told(message).into())
+    }
+
+    /// It is time for a smaller request, in this run if a try is left.
+    fn unfetched(
+        &self,
+        message: String,
+        headers: Option<PageHeaders>,
+        row: Option<Vec<u8>>,
+    ) -> InsightsError {
+        let Self { tried, failed, .. } = *self;
+        let (cause, is_over) = (self.told(message).into(), tried >= TRIES_MAX);
+        let why = Unfetched { cause, tried, failed, is_over, headers, row };
+        InsightsError::Unfetched(Box::new(why))
+    }
+
+    fn told(&self, message: String) -> String {
+        match self.tried {
+            tried if tried >= TRIES_MAX => format!("{message}; tried {tried} times"),
+            _ => message,
+        }
     }
 }
 

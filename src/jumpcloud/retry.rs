@@ -4,6 +4,7 @@ use reqwest::StatusCode;
 
 use crate::limits::{BACKOFF_FIRST_MS, BACKOFF_MAX_MS};
 use engine::cause::Cause;
+use engine::page::PageHeaders;
 use engine::ports::InsightsError;
 
 /// Why a try failed, by what the caller does next.
@@ -27,6 +28,22 @@ pub enum TryError {
         /// JumpCloud wants fewer requests, whatever they ask for: 429, or a wait that it asks for.
         is_throttled: bool,
     },
+    /// Another try may succeed, and one for fewer rows even where another for as many does not.
+    Unfetched {
+        /// What happened.
+        message: String,
+        /// What the answer said, if it was whole with status 200.
+        headers: Option<PageHeaders>,
+        /// The one row it has between its brackets, where one was asked for.
+        row: Option<Vec<u8>>,
+    },
+}
+
+/// An answer that cannot be read.
+impl From<String> for TryError {
+    fn from(message: String) -> Self {
+        Self::transient(message)
+    }
 }
 
 impl TryError {
@@ -50,6 +67,11 @@ impl TryError {
     pub(super) fn status(status: StatusCode, message: String, wait_ms: Option<u64>) -> Self {
         let is_throttled = status == StatusCode::TOO_MANY_REQUESTS || wait_ms.is_some();
         Self::Transient { message, wait_ms, is_throttled }
+    }
+
+    /// No answer, or one that tells nothing of its rows.
+    pub(super) fn unfetched(message: impl Into<String>) -> Self {
+        Self::Unfetched { message: message.into(), headers: None, row: None }
     }
 }
 

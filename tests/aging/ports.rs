@@ -174,7 +174,10 @@ impl Insights for JumpCloud {
                 .len();
         let window = request.ask.window;
         if window.hours().count() * HOUR_BYTES > LIMIT_BYTES {
-            let error = InsightsError::TooLarge { limit_bytes: LIMIT_BYTES, token: None };
+            let error = InsightsError::TooLarge {
+                limit_bytes: LIMIT_BYTES,
+                headers: PageHeaders::default(),
+            };
             return Box::pin(ready(Err(error)));
         }
         let mut hours: BTreeMap<i64, i64> = window.hours().map(|hour_ms| (hour_ms, 0)).collect();

@@ -99,6 +99,7 @@ fn request(window: Window, limit: u32, token: Option<Token>, services: &[&str]) 
         scope: Scope::Own,
         query: services.iter().map(|service| (*service).to_owned()).collect(),
         ask: Ask { window, limit, token },
+        tries: None,
         deadline_ms: NOW_MS + 10 * MINUTE_MS,
         meter: Arc::default(),
     }

@@ -229,6 +229,7 @@ pub fn request(clock: &FakeClock, meter: &Arc<Meter>) -> PageRequest {
         scope: Scope::Own,
         query: vec!["all".to_owned()],
         ask,
+        tries: None,
         deadline_ms: clock.now_ms() + PATIENCE_MS,
         meter: Arc::clone(meter),
     }

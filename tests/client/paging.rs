@@ -20,7 +20,8 @@ async fn walk(environment: &Environment, limit: u32) -> Vec<Vec<Vec<u8>>> {
         let request = PageRequest { ask: walk.ask(), ..environment.request() };
         let page = environment.client.page(request).await.unwrap();
         pages.push(rows(&page));
-        let last_ms = position::last_ms(&page, walk.ask().window.start_ms);
+        let Window { start_ms, end_ms } = walk.ask().window;
+        let last_ms = position::last_ms(&page, start_ms, end_ms);
         if walk.passed(&PageSummary::of(&page, last_ms)).unwrap() == Step::End {
             return pages;
         }

@@ -22,8 +22,8 @@ async fn too_large(head: String, piece: Vec<u8>, times: usize) -> usize {
     let answer = client.page(request).await;
     server.abort();
     match answer {
-        Err(InsightsError::TooLarge { limit_bytes, token }) => {
-            assert_eq!(token, Token::parse(TOKEN));
+        Err(InsightsError::TooLarge { limit_bytes, headers }) => {
+            assert_eq!(headers.token, Token::parse(TOKEN));
             limit_bytes
         }
         other => panic!("{other:?}"),

@@ -29,6 +29,7 @@ mod oracle;
 mod organizations;
 mod outages;
 mod output;
+mod pages;
 mod permissions;
 mod process;
 mod proxy;

@@ -62,7 +62,8 @@ async fn what_lasts_fails_the_stream_and_loses_nothing() {
     let lasting = [
         Fault::error(503, "service unavailable"),
         Fault::Reset,
-        Fault::CutAfter(700),
+        // Before the end of a page of one row.
+        Fault::CutAfter(100),
         Fault::GarbledJson,
         Fault::html(200),
         Fault::body("null"),

@@ -73,8 +73,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "a last page recognised by `<=`",
         edits: &[(
             "src/engine/read/paging.rs",
-            "if rows < full && count < full {",
-            "if rows <= full && count <= full {",
+            "let is_full = rows >= full;",
+            "let is_full = rows > full;",
         )],
     },
     Mutant {
@@ -239,6 +239,46 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             "        self.skipped = (i64::MIN, 0);
         Step::Next",
             "        Step::Next",
+        )],
+    },
+    Mutant {
+        name: "a page that cannot be fetched asked for at the same size for ever",
+        edits: &[(
+            "src/engine/read/page_size.rs",
+            "        self.rows /= 2;",
+            "        self.rows = self.rows.max(1);",
+        )],
+    },
+    Mutant {
+        name: "an old token sent with another size",
+        edits: &[(
+            "src/engine/read/paging.rs",
+            "            Some(token) if !has_grown => {",
+            "            Some(token) => {",
+        )],
+    },
+    Mutant {
+        name: "a row passed over after one answer",
+        edits: &[(
+            "src/engine/read/paging.rs",
+            "let is_same = behind.is_some() && before == behind;",
+            "let is_same = behind.is_some();",
+        )],
+    },
+    Mutant {
+        name: "a row that cannot be read placed where one outside of the window lies",
+        edits: &[(
+            "src/engine/read/position.rs",
+            "place = own.filter(inside).unwrap_or(place);",
+            "place = own.unwrap_or(place);",
+        )],
+    },
+    Mutant {
+        name: "a short page without X-Limit taken for the last one",
+        edits: &[(
+            "src/engine/read/paging.rs",
+            "let may_be_full = in_force.is_none() && rows > 0 && new_token.is_some();",
+            "let may_be_full = in_force.is_none() && rows > 0 && new_token.is_none();",
         )],
     },
 ];

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use engine::identity::Slot;
 use engine::journal::{SlotIds, slot_prefix};
 use engine::page::Query;
+use engine::report::StreamReport;
 use engine::stream::{Scope, StreamId};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -16,9 +17,10 @@ use crate::schedule::{DAY, Schedule};
 use crate::truth::Event;
 use crate::world::World;
 
-/// Checks journal, index and archive against each other and against the truth.
-pub(crate) fn whole_history(world: &World, schedule: &Schedule) -> Vec<String> {
-    let mut wrong = Vec::new();
+/// Checks journal, index and archive against each other and against the truth. Returns what is wrong,
+/// and how many rows are in quarantine because another one has their identity.
+pub(crate) fn whole_history(world: &World, schedule: &Schedule) -> (Vec<String>, usize) {
+    let (mut wrong, mut seconds) = (Vec::new(), 0);
     for stream in schedule.streams.iter().filter(|stream| world.store.is_born(stream)) {
         wrong.extend(journal(world, stream).err());
         wrong.extend(index(world, stream).err());
@@ -28,10 +30,11 @@ pub(crate) fn whole_history(world: &World, schedule: &Schedule) -> Vec<String> {
         Ok(contents) => {
             wrong.extend(against_truth(world, schedule, &contents));
             wrong.extend(positions(world, schedule, &contents));
+            seconds = contents.seconds.iter().sum();
         }
         Err(finding) => wrong.push(finding),
     }
-    wrong
+    (wrong, seconds)
 }
 
 /// Every organization has one stream, whichever way it is configured.
@@ -42,6 +45,16 @@ fn one_stream(world: &World, schedule: &Schedule) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("one organization has the streams {born:?}")),
     }
+}
+
+/// What is wrong with the report of a run: something became of each row that was read, and nothing was
+/// damaged.
+pub(crate) fn report(report: &StreamReport) -> impl Iterator<Item = String> {
+    let (tally, error) = (&report.tally, report.error.as_ref());
+    let lost = || format!("rows were read and nothing became of them: {tally:?}");
+    let damaged = error.filter(|error| error.contains("damaged"));
+    let damaged = damaged.map(|error| format!("nothing was damaged, and a run says: {error}"));
+    (!tally.is_whole()).then(lost).into_iter().chain(damaged)
 }
 
 /// Every entry is published, the cursor is at the last one, and no entry is missing in between. The
@@ -99,8 +112,10 @@ fn index(world: &World, stream: &StreamId) -> Result<(), String> {
 struct Contents {
     /// How often each row of the truth is there.
     times: Vec<usize>,
-    /// Rows that were not fetched, by stream, query and time.
-    skipped: BTreeMap<(StreamId, String, String), usize>,
+    /// How often it is in quarantine because another row has its identity.
+    seconds: Vec<usize>,
+    /// Rows that were not fetched, by stream and time.
+    skipped: BTreeMap<(StreamId, String), usize>,
     wrong: Vec<String>,
 }
 
@@ -110,6 +125,7 @@ fn archive(world: &World, schedule: &Schedule) -> Result<Contents, String> {
     let mut decompressor = Decompressor::new();
     let mut contents = Contents {
         times: vec![0; world.truth.events.len()],
+        seconds: vec![0; world.truth.events.len()],
         skipped: BTreeMap::new(),
         wrong: Vec::new(),
     };
@@ -143,15 +159,21 @@ impl Contents {
         }
         let mut before = i128::MIN;
         for line in lines[..lines.len() - 1].split(|byte| *byte == b'\n') {
-            let row = match key.starts_with("quarantine/").then(|| quarantined(line)) {
-                Some(Quarantined::Row(row)) => row,
-                Some(Quarantined::Position(query, time)) => {
-                    *self.skipped.entry((stream.clone(), query, time)).or_default() += 1;
+            let (row, is_second) = match key.starts_with("quarantine/").then(|| quarantined(line)) {
+                Some(Quarantined::Row(row)) => (row, false),
+                Some(Quarantined::Second(row)) => (row, true),
+                Some(Quarantined::Position(time)) => {
+                    *self.skipped.entry((stream.clone(), time)).or_default() += 1;
                     continue;
                 }
-                None => line.to_vec(),
+                None => (line.to_vec(), false),
             };
-            let found = by_line.get(&row).and_then(|rows| {
+            // What is quarantined is as it came.
+            let as_line: Vec<u8> = match is_second {
+                true => row.iter().copied().filter(|byte| *byte != b'\n').collect(),
+                false => row,
+            };
+            let found = by_line.get(&as_line).and_then(|rows| {
                 rows.iter().find(|at| {
                     organization
                         .as_ref()
@@ -164,8 +186,12 @@ impl Contents {
                 continue;
             };
             let event = &world.truth.events[*at];
+            if is_second {
+                self.seconds[*at] += 1;
+                continue;
+            }
             self.times[*at] += 1;
-            if !by_line[&row].iter().any(|at| world.truth.events[*at].served) {
+            if !by_line[&as_line].iter().any(|at| world.truth.events[*at].served) {
                 self.wrong.push(format!("archived and never served: {}", shown(event)));
             }
             self.wrong.extend(misplaced(event, key));
@@ -203,9 +229,15 @@ fn against_truth(world: &World, schedule: &Schedule, contents: &Contents) -> Vec
         .filter_map(|stream| Some((stream, birth(world, stream)?)))
         .collect();
     let mut classes: HashMap<usize, (usize, Option<&Event>)> = HashMap::new();
+    let mut seconds: Vec<&Event> = Vec::new();
     for (at, event) in world.truth.events.iter().enumerate() {
         let (times, promised) = classes.entry(event.class).or_default();
         *times += contents.times[at];
+        match contents.seconds[at] {
+            0 => {}
+            1 => seconds.push(event),
+            n => wrong.push(format!("SECOND {n} times: {}", shown(event))),
+        }
         let owner = born.iter().find(|(stream, birth)| {
             let is_of = match stream.scope() {
                 Scope::Organization(id) => event.organization == id,
@@ -231,6 +263,11 @@ fn against_truth(world: &World, schedule: &Schedule, contents: &Contents) -> Vec
             *promised = Some(event);
         }
     }
+    for event in seconds {
+        if classes.get(&event.class).is_none_or(|(times, _)| *times == 0) {
+            wrong.push(format!("SECOND without a first: {}", shown(event)));
+        }
+    }
     for (class, (times, promised)) in classes {
         match (times, promised) {
             (0, Some(event)) => wrong.push(format!("LOST: {}", shown(event))),
@@ -248,7 +285,7 @@ fn against_truth(world: &World, schedule: &Schedule, contents: &Contents) -> Vec
 impl Birth {
     /// Whether it is this stream that archives what lies where the event does.
     fn owns(&self, event: &Event) -> bool {
-        self.owned.contains(&event.place_ms)
+        self.owned.contains(&event.own_ms())
     }
 
     /// Whether an event that the stream asks for since `since_ms` must be in the archive.
@@ -256,25 +293,33 @@ impl Birth {
         let lateness_ms = event.visible_ms - event.place_ms;
         let in_time =
             lateness_ms <= schedule.promised_lateness_ms() || event.visible_ms <= since_ms;
-        in_time && self.owns(event)
+        // One that is dated ahead is left to a later reading, which may not come by there again.
+        let is_met = self.owned.contains(&event.place_ms) && event.own_ms() <= event.place_ms;
+        in_time && is_met && self.owns(event)
     }
 }
 
 /// Every row too large to fetch has its position in quarantine once, a query; nothing else has.
 fn positions(world: &World, schedule: &Schedule, contents: &Contents) -> Vec<String> {
-    let mut rows: BTreeMap<(StreamId, String, String), (usize, usize)> = BTreeMap::new();
+    let mut rows: BTreeMap<(StreamId, String), (usize, usize)> = BTreeMap::new();
     for stream in &schedule.streams {
         let Some(birth) = birth(world, stream) else { continue };
         for query in &schedule.settings.queries {
+            let mut of_query: BTreeMap<String, (usize, usize)> = BTreeMap::new();
             let asked = |event: &&Event| {
                 event.is_giant && world.truth.is_asked_for(event, &stream.scope(), query)
             };
             for event in world.truth.events.iter().filter(asked) {
                 let time = engine::time::rfc3339(event.place_ms);
-                let (all, promised) =
-                    rows.entry((stream.clone(), query.join(","), time)).or_default();
+                let (all, promised) = of_query.entry(time).or_default();
                 *all += usize::from(birth.owns(event));
                 *promised += usize::from(birth.promises(schedule, event, birth.born_ms));
+            }
+            // The first of one query and the first of another in one millisecond are one position.
+            for (time, (of_all, of_promised)) in of_query {
+                let (all, promised) = rows.entry((stream.clone(), time)).or_default();
+                *all = of_all.max(*all);
+                *promised = of_promised.max(*promised);
             }
         }
     }
@@ -282,9 +327,9 @@ fn positions(world: &World, schedule: &Schedule, contents: &Contents) -> Vec<Str
     let wrong = names.into_iter().filter_map(|name| {
         let found = contents.skipped.get(&name).copied().unwrap_or(0);
         let (all, promised) = rows.get(&name).copied().unwrap_or((0, 0));
-        let (stream, query, time) = name;
+        let (stream, time) = name;
         (!(promised..=all).contains(&found)).then(|| {
-            format!("{stream}: {promised} to {all} of {query} at {time} cannot be fetched, {found} are in quarantine")
+            format!("{stream}: {promised} to {all} at {time} cannot be fetched, {found} are in quarantine")
         })
     });
     wrong.collect()
@@ -314,22 +359,27 @@ fn shown(event: &Event) -> String {
 /// What a line of the quarantine represents.
 enum Quarantined {
     Row(Vec<u8>),
-    /// A row that was not fetched, by query and time.
-    Position(String, String),
+    /// A row under whose identity another one is archived.
+    Second(Vec<u8>),
+    /// A row that was not fetched, by time.
+    Position(String),
 }
 
 fn quarantined(line: &[u8]) -> Quarantined {
     let record: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
     let text = |name| record.get(name).and_then(serde_json::Value::as_str);
     match text("bytes") {
-        Some(bytes) => Quarantined::Row(
-            base64::engine::general_purpose::STANDARD.decode(bytes).unwrap_or_default(),
-        ),
+        Some(bytes) => {
+            let row = base64::engine::general_purpose::STANDARD.decode(bytes).unwrap_or_default();
+            match text("reason").unwrap_or_default().contains("same identity") {
+                true => Quarantined::Second(row),
+                false => Quarantined::Row(row),
+            }
+        }
         None => {
-            // event 0 of all at 2026-11-21T08:00:00.000Z is larger than …
+            // event 0 of all at 2026-11-21T08:00:00.000Z was not fetched: …
             let words: Vec<_> = text("reason").unwrap_or_default().split(' ').collect();
-            let word = |at: usize| (*words.get(at).unwrap_or(&"")).to_owned();
-            Quarantined::Position(word(3), word(5))
+            Quarantined::Position((*words.get(5).unwrap_or(&"")).to_owned())
         }
     }
 }

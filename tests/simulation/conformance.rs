@@ -23,6 +23,8 @@ macro_rules! hold {
                         end_inclusive,
                         token_on_last_page,
                         all_excludes_pam: false,
+                        null_pages: end_inclusive,
+                        unsaid_limit: None,
                     });
                     answered(&ports, contract::$behaviour(&ports));
                     assert_eq!(lock(&ports.world).wrong, Vec::<String>::new());
@@ -36,8 +38,14 @@ contract::behaviours!(hold);
 
 /// A world in which nothing has happened but the contract's events.
 fn loaded(ways: Ways) -> Ports {
-    let mut schedule =
-        Schedule { events: 0, page_bytes: None, ways, start_ms: NOW_MS, ..Schedule::draw(0) };
+    let mut schedule = Schedule {
+        events: 0,
+        page_bytes: None,
+        slow_pages: None,
+        ways,
+        start_ms: NOW_MS,
+        ..Schedule::draw(0)
+    };
     schedule.settings.page_limit = 100;
     let mut world = World::new(&schedule, &mut Chance::new(0), false);
     world.locals.push(Local::default());

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::chance::Chance;
-use crate::schedule::{ORGANIZATIONS, SECOND, Schedule};
+use crate::schedule::{DAY, ORGANIZATIONS, SECOND, Schedule};
 use crate::truth::Event;
 
 const NS_A_MS: i128 = 1_000_000;
@@ -33,6 +33,8 @@ impl Draw<'_> {
             (9..11, _) => self.broken(doc),
             (11..14, _) => self.without_id(doc),
             (16..18, _) if self.schedule.page_bytes.is_some() => self.giant(doc),
+            (18..20, _) if self.schedule.has_odd_rows => self.unparsable(doc),
+            (20..24, _) if self.schedule.has_odd_rows => self.displaced(doc),
             // The same id at another time is another event.
             (14..16, Some(earlier)) if earlier.raw.starts_with(b"{\"id\"") => {
                 let id = String::from_utf8_lossy(&earlier.raw[7..23]).into_owned();
@@ -54,6 +56,34 @@ impl Draw<'_> {
             r#"{{"id":"{id}","organization":"{organization}","service":"{service}",{gap}"timestamp":"{ts}","n":{n}}}"#
         );
         self.row(doc, raw, organization, service, time_ns)
+    }
+
+    /// Sorted where it happened, with a timestamp that says otherwise.
+    fn displaced(self, doc: u32) -> Event {
+        let interval_ms = self.schedule.schedule_interval_ms;
+        let by_ms = *self.chance.pick(&[
+            -40 * DAY,
+            -7 * interval_ms,
+            -interval_ms,
+            9 * interval_ms,
+            40 * DAY,
+        ]);
+        let by_ns = i128::from(by_ms) * NS_A_MS;
+        let id = format!("{:016x}", self.chance.below(u64::MAX));
+        let mut event = self.plain(doc, &id);
+        let Some(time_ns) = event.time_ns else { return event };
+        let raw = String::from_utf8_lossy(&event.raw);
+        let (old, new) = (timestamp(time_ns).to_string(), timestamp(time_ns + by_ns).to_string());
+        event.raw = raw.replace(&old, &new).into_bytes();
+        event.time_ns = Some(time_ns + by_ns);
+        event
+    }
+
+    fn unparsable(self, doc: u32) -> Event {
+        let n = self.chance.below(u64::MAX);
+        let raw = self.chance.pick(&["{\"n\":NaN,\"m\":#}", "{\"n\":\"\u{1}#\"}", "{\"n\":#"]);
+        let raw = raw.replace('#', &n.to_string()).into_bytes();
+        Event { raw, ..self.broken(doc) }
     }
 
     fn without_id(mut self, doc: u32) -> Event {

@@ -10,7 +10,7 @@ use crate::request::{Answer, Request};
 use crate::schedule::{DAY, DELAY_MS_MAX, HOUR, MINUTE, SECOND};
 use crate::simulate::{Simulation, WORKERS};
 use crate::tally::Fault;
-use crate::truth::Flaw;
+use crate::truth::{self, Flaw};
 use crate::world::{World, lock};
 
 impl Simulation {
@@ -56,11 +56,21 @@ impl Simulation {
             Fault::TokenAbsent => Flaw { token_absent: true, ..none },
             Fault::TokenRepeated => Flaw { token_repeated: true, ..none },
             Fault::CountTooHigh => Flaw { count_too_high: true, ..none },
+            Fault::PageGarbled => Flaw { garbled: true, ..none },
             _ => none,
         };
         let answer = match fault {
             Fault::CrashBefore | Fault::PausedBefore => return,
             Fault::NotMade | Fault::PageUnavailable => request.unclear("throttled"),
+            Fault::PageUnfetched => match request {
+                Request::Page(asked) => {
+                    Answer::Page(Box::new(Err(truth::unfetched(asked, None, None))))
+                }
+                Request::Body(asked) => {
+                    Answer::Body(Box::new(Err(truth::unfetched(asked, None, None))))
+                }
+                _ => request.unclear("throttled"),
+            },
             Fault::PageTooLate if request.is_body() => {
                 Answer::Body(Box::new(Err(InsightsError::OutOfTime)))
             }
@@ -135,8 +145,9 @@ impl Simulation {
             Fault::LimitLowered
             | Fault::TokenAbsent
             | Fault::TokenRepeated
-            | Fault::CountTooHigh => request.is_page(),
-            Fault::PageTooLate => request.is_page() || request.is_body(),
+            | Fault::CountTooHigh
+            | Fault::PageGarbled => request.is_page(),
+            Fault::PageTooLate | Fault::PageUnfetched => request.is_page() || request.is_body(),
             Fault::BodyBroken => request.is_body(),
             Fault::PageUnavailable => request.is_for_jumpcloud(),
             Fault::AnswerLost | Fault::MadeLater | Fault::MadeTwice => request.changes_something(),

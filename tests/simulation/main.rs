@@ -25,6 +25,7 @@ mod faults;
 mod ports;
 mod request;
 mod schedule;
+mod serve;
 mod simulate;
 mod starved;
 mod store;

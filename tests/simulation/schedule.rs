@@ -47,6 +47,10 @@ pub(crate) struct Schedule {
     /// A larger page cannot be fetched; where there is a limit, some rows alone are larger.
     pub(crate) page_bytes: Option<usize>,
     pub(crate) ways: Ways,
+    /// Whether there are rows that no parser takes, and such as say they lie elsewhere.
+    pub(crate) has_odd_rows: bool,
+    /// Pages of more rows are answered with 504, until then.
+    pub(crate) slow_pages: Option<(usize, i64)>,
     pub(crate) start_ms: i64,
     /// Between two invocations.
     pub(crate) schedule_interval_ms: i64,
@@ -129,6 +133,15 @@ impl Schedule {
                 end_inclusive: chance.percent(50),
                 all_excludes_pam: chance.percent(50),
                 token_on_last_page: chance.percent(70),
+                null_pages: chance.percent(20),
+                unsaid_limit: if chance.percent(10) { Some(*chance.pick(&[4, 50])) } else { None },
+            },
+            has_odd_rows: chance.percent(30),
+            slow_pages: if chance.percent(15) {
+                let until_ms = start_ms + chance.between(0, 30 * schedule_interval_ms);
+                Some((*chance.pick(&[1, 3, 10]), *chance.pick(&[until_ms, i64::MAX])))
+            } else {
+                None
             },
             start_ms,
             schedule_interval_ms,
@@ -256,8 +269,8 @@ fn queries(chance: &mut Chance) -> Vec<Query> {
 fn kinds(chance: &mut Chance) -> Vec<Fault> {
     use Fault::{
         AnswerLost, BodyBroken, CountTooHigh, CrashAfter, CrashBefore, LimitLowered, MadeLater,
-        MadeTwice, NotMade, PageTooLate, PageUnavailable, PausedAfter, PausedBefore, TokenAbsent,
-        TokenRepeated,
+        MadeTwice, NotMade, PageGarbled, PageTooLate, PageUnavailable, PageUnfetched, PausedAfter,
+        PausedBefore, TokenAbsent, TokenRepeated,
     };
     let all = [
         CrashBefore,
@@ -269,6 +282,8 @@ fn kinds(chance: &mut Chance) -> Vec<Fault> {
         PausedBefore,
         PausedAfter,
         PageUnavailable,
+        PageUnfetched,
+        PageGarbled,
         PageTooLate,
         BodyBroken,
         LimitLowered,

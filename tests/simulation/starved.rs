@@ -29,15 +29,23 @@ struct Seen {
 }
 
 impl Starved {
-    /// Looks at a stream whose run has ended.
-    pub(crate) fn watch(&mut self, world: &mut World, schedule: &Schedule, report: &StreamReport) {
+    /// Looks at a stream whose run has ended, which began at `since_ms`.
+    pub(crate) fn watch(
+        &mut self,
+        world: &mut World,
+        schedule: &Schedule,
+        report: &StreamReport,
+        since_ms: i64,
+    ) {
         let stream = &report.stream;
         // One that another has overtaken may write nothing down.
         let was_its_own = world.table.take_released(stream);
         let item = world.table.get(stream);
         let Some(Ok(cursor)) = item.map(Cursor::read).filter(|_| !stream.is_lane()) else { return };
         let has_ended_well = matches!(report.outcome, Outcome::Ok | Outcome::Behind);
-        let has_read = was_its_own && has_ended_well && report.pages > 0;
+        // A query whose page cannot be fetched has its turn again in the next run.
+        let was_fetched = world.last_unfetched_ms < since_ms;
+        let has_read = was_its_own && has_ended_well && was_fetched && report.pages > 0;
         // By any clock: one that is behind may not know yet.
         let now_ms = world.now_ms - if schedule.skewed { SKEW_MS_MAX } else { 0 };
         let mut before = self.0.remove(stream).unwrap_or_default();

@@ -32,6 +32,8 @@ counted! {
         /// All slot objects of a recovered entry are there, so its parts are left alone.
         FoundPublished,
         PageServed,
+        /// Fewer rows are asked for than is configured.
+        PageMadeSmaller,
         SecondQueryRead,
         /// A question is refused for a name in it.
         QueryRefused,
@@ -90,6 +92,10 @@ counted! {
         PausedAfter,
         /// JumpCloud answers 429 or 5xx, or nothing, as often as the client asks.
         PageUnavailable,
+        /// JumpCloud answers 504, or half, in as many tries as there are at one size.
+        PageUnfetched,
+        /// A page that is not JSON, once.
+        PageGarbled,
         /// The run's time is over before an answer came.
         PageTooLate,
         /// A page's body breaks off behind its headers, and the client asks for the page again.
@@ -143,6 +149,18 @@ counted! {
         Giant,
         /// An answer larger than a page may be.
         PageTooLarge,
+        /// A row that no parser takes, alone on its page.
+        Unparsable,
+        /// A row that says it lies elsewhere than where it is sorted.
+        Displaced,
+        /// The second of two rows under one identity, in quarantine.
+        SecondKept,
+        /// Pages of more than so many rows are answered with 504.
+        SlowPage,
+        /// `null` for no rows.
+        NullPage,
+        /// A page without a word of how many rows would be full.
+        LimitUnsaid,
         /// An event that appears between two pages of a reading, before or behind where it is.
         InsertedWhilePaging,
     }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
-use engine::page::{Page, PageHeaders, Token};
-use engine::ports::{InsightsError, PageRequest};
+use engine::limits::TRIES_MAX;
+use engine::page::{Page, PageHeaders, Token, Tries, split};
+use engine::ports::{InsightsError, PageRequest, Unfetched};
 use engine::stream::Scope;
 
 use crate::chance::Chance;
@@ -42,6 +43,10 @@ pub(crate) struct Ways {
     pub(crate) end_inclusive: bool,
     pub(crate) all_excludes_pam: bool,
     pub(crate) token_on_last_page: bool,
+    /// No rows are `null`, not an empty array.
+    pub(crate) null_pages: bool,
+    /// Pages hold at most so many rows, and no header says so.
+    pub(crate) unsaid_limit: Option<usize>,
 }
 
 /// What is wrong with one page.
@@ -51,6 +56,7 @@ pub(crate) struct Flaw {
     pub(crate) token_absent: bool,
     pub(crate) token_repeated: bool,
     pub(crate) count_too_high: bool,
+    pub(crate) garbled: bool,
 }
 
 /// Every row, in the order JumpCloud serves them.
@@ -59,6 +65,7 @@ pub(crate) struct Truth {
     pub(crate) events: Vec<Event>,
     pub(crate) ways: Ways,
     page_bytes: Option<usize>,
+    slow_pages: Option<(usize, i64)>,
     pub(crate) last_place_ms: i64,
     pub(crate) last_visible_ms: i64,
 }
@@ -76,8 +83,8 @@ impl Truth {
         events.sort_by_key(|event| (event.place_ms, event.doc));
         let last = |key: fn(&Event) -> i64| events.iter().map(key).max().unwrap_or(0);
         let (last_place_ms, last_visible_ms) = (last(|e| e.place_ms), last(|e| e.visible_ms));
-        let (ways, page_bytes) = (schedule.ways, schedule.page_bytes);
-        Self { events, ways, page_bytes, last_place_ms, last_visible_ms }
+        let Schedule { ways, page_bytes, slow_pages, .. } = *schedule;
+        Self { events, ways, page_bytes, slow_pages, last_place_ms, last_visible_ms }
     }
 
     /// Whether a query would ever serve the event.
@@ -105,6 +112,7 @@ impl Truth {
         let ask = &request.ask;
         let full =
             if flaw.limit_lowered { (ask.limit as usize).div_ceil(2) } else { ask.limit as usize };
+        let full = full.min(self.ways.unsaid_limit.unwrap_or(full));
         let after = ask.token.as_ref().map(|token| (token.ms, doc_of(token)));
         let first = self.events.partition_point(|event| {
             event.place_ms < ask.window.start_ms
@@ -134,18 +142,42 @@ impl Truth {
         }
         body.push(b']');
         let own = last.filter(|_| rows == full || self.ways.token_on_last_page);
+        // A short page with neither a limit nor a token could not be told from the last one, and one
+        // whose last row says that it lies ahead not from one that ends there.
+        let is_ahead = |at: &usize| self.events[*at].own_ms() > self.events[*at].place_ms;
+        let flaw = if self.ways.unsaid_limit.is_some() || sent.last().is_some_and(is_ahead) {
+            Flaw { token_absent: false, token_repeated: false, ..flaw }
+        } else {
+            flaw
+        };
         let token = match flaw {
             Flaw { token_absent: true, .. } => None,
             Flaw { token_repeated: true, .. } => ask.token.clone(),
             _ => own.and_then(|(ms, doc)| Token::parse(&format!("[{ms},\"{doc}\"]"))),
         };
         let count = rows as u64 + if flaw.count_too_high { u64::from(ask.limit) } else { 0 };
-        if let Some(limit_bytes) = self.page_bytes.filter(|limit| body.len() > *limit) {
-            return Err(InsightsError::TooLarge { limit_bytes, token });
+        let limit = self.ways.unsaid_limit.is_none().then_some(full as u64);
+        let headers = PageHeaders { limit, count: Some(count), token };
+        if self.slow_pages.is_some_and(|(most, until_ms)| rows > most && now_ms < until_ms) {
+            return Err(unfetched(request, None, None));
         }
-        sent.into_iter().for_each(|at| self.events[at].served = true);
-        let headers = PageHeaders { limit: Some(full as u64), count: Some(count), token };
-        Ok(Page::parse(body, headers).unwrap())
+        if let Some(limit_bytes) = self.page_bytes.filter(|limit| body.len() > *limit) {
+            return Err(InsightsError::TooLarge { limit_bytes, headers });
+        }
+        if rows == 0 && count == 0 && self.ways.null_pages {
+            body = b"null".to_vec();
+        }
+        if flaw.garbled {
+            return Err(unfetched(request, Some(headers), None));
+        }
+        let page = Page::parse_or_return(body, headers.clone());
+        if page.is_ok() || ask.limit == 1 {
+            sent.into_iter().for_each(|at| self.events[at].served = true);
+        }
+        page.map_err(|(_, body)| {
+            let row = split::between_brackets(&body).filter(|_| ask.limit == 1);
+            unfetched(request, Some(headers), row.map(<[u8]>::to_vec))
+        })
     }
 
     /// Whether a row of what is asked for became visible within `span`.
@@ -161,7 +193,7 @@ impl Truth {
     /// What is odd about each row.
     pub(crate) fn kinds(&self, promised_ms: i64) -> impl Iterator<Item = Circumstance> {
         use Circumstance::{
-            ChangedRow, Future, Giant, Late, NoEvent, SameIdOtherTime, SameMillisecond,
+            ChangedRow, Displaced, Future, Giant, Late, NoEvent, SameIdOtherTime, SameMillisecond,
             SameRowAgain, TooLate, WithoutId, WithoutTime,
         };
         let mut before: Option<&Event> = None;
@@ -186,6 +218,7 @@ impl Truth {
                 (WithoutTime, event.time_ns.is_none() && !event.is_broken),
                 (NoEvent, event.is_broken),
                 (Giant, event.is_giant),
+                (Displaced, event.own_ms() != event.place_ms),
             ]
             .into_iter()
             .filter_map(|(kind, is)| is.then_some(kind))
@@ -226,12 +259,33 @@ impl Truth {
     }
 }
 
+/// What the client says once as many tries as it may make have failed.
+pub(crate) fn unfetched(
+    request: &PageRequest,
+    headers: Option<PageHeaders>,
+    row: Option<Vec<u8>>,
+) -> InsightsError {
+    let cause = "JumpCloud answers 504, or no page".into();
+    let Some(Tries { made, failures }) = request.tries else {
+        return InsightsError::Unavailable(cause);
+    };
+    let failed = failures.min(TRIES_MAX - made);
+    let tried = made + failed;
+    let is_over = tried >= TRIES_MAX;
+    InsightsError::Unfetched(Box::new(Unfetched { cause, tried, failed, is_over, headers, row }))
+}
+
 fn doc_of(token: &Token) -> u32 {
     let text = token.json().get();
     text.split('"').nth(1).and_then(|doc| doc.parse().ok()).unwrap_or(0)
 }
 
 impl Event {
+    /// Where it says it lies; where it is sorted, if it does not say.
+    pub(crate) fn own_ms(&self) -> i64 {
+        self.time_ns.map_or(self.place_ms, engine::time::floor_ms)
+    }
+
     /// The row as the archive holds it: its own bytes, without line breaks between tokens.
     fn line(&self) -> Vec<u8> {
         if self.is_broken {

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use engine::cursor::{Update, lease, number};
-use engine::page::{Page, PageHeaders, Query};
+use engine::page::{Ask, PageHeaders, Query};
 use engine::ports::{InsightsError, PageRequest};
 use engine::stream::StreamId;
 
 use crate::chance::Chance;
 use crate::request::{Answer, Request};
-use crate::schedule::{DAY, DELAY_MS_MAX, Refusal, SECOND, Schedule};
+use crate::schedule::{DELAY_MS_MAX, Refusal, SECOND, Schedule};
 use crate::store::Store;
 use crate::table::{self, Table};
 use crate::tally::{Circumstance, Fault, Step, Tally};
@@ -69,10 +69,14 @@ pub(crate) struct World {
     pub(crate) refusals: Vec<Refusal>,
     /// The console's list says whose the key is.
     pub(crate) is_listed: bool,
-    page_limit: u32,
+    pub(crate) page_limit: u32,
     next_call: u64,
     /// When the last page was served.
-    paged_ms: i64,
+    pub(crate) paged_ms: i64,
+    /// The last page that was garbled: no page is garbled twice in a row.
+    pub(crate) garbled: Option<Ask>,
+    /// When the last page could not be fetched in all tries of a run.
+    pub(crate) last_unfetched_ms: i64,
     start_ms: i64,
 }
 
@@ -108,6 +112,8 @@ impl World {
             page_limit: schedule.settings.page_limit,
             next_call: 0,
             paged_ms: schedule.start_ms,
+            garbled: None,
+            last_unfetched_ms: i64::MIN,
             start_ms: schedule.start_ms,
         }
     }
@@ -195,6 +201,14 @@ impl World {
 
     /// Answers a call.
     pub(crate) fn answer(&mut self, at: usize, answer: Answer) {
+        let error = match &answer {
+            Answer::Page(page) => page.as_ref().as_ref().err(),
+            Answer::Body(page) => page.as_ref().as_ref().err(),
+            _ => None,
+        };
+        if matches!(error, Some(InsightsError::Unfetched(why)) if why.is_over) {
+            self.last_unfetched_ms = self.now_ms;
+        }
         let call = &mut self.calls[at];
         call.answer = Some(answer);
         if let Some(waker) = call.waker.take() {
@@ -284,7 +298,7 @@ impl World {
     }
 
     /// Whether JumpCloud refuses a question now, for a name in it.
-    fn refused(&mut self, request: &PageRequest) -> Result<(), InsightsError> {
+    pub(crate) fn refused(&mut self, request: &PageRequest) -> Result<(), InsightsError> {
         let is_met = |refusal: &&Refusal| {
             refusal.time_ms.contains(&self.now_ms) && request.query.contains(&refusal.name)
         };
@@ -311,45 +325,6 @@ impl World {
         };
         let was_refused = |name| self.refusals.iter().any(|refusal| is_met(name, refusal));
         queries.iter().all(|list| list.iter().any(was_refused))
-    }
-
-    fn page(&mut self, request: &PageRequest, flaw: Flaw) -> Result<Page, InsightsError> {
-        let ask = &request.ask;
-        if ask.window.start_ms >= ask.window.end_ms {
-            self.wrong(format!("asked for {} to {}", ask.window.start_ms, ask.window.end_ms));
-        }
-        if ask.limit == 0 || ask.limit > self.page_limit {
-            self.wrong(format!("asked for {} rows, the limit is {}", ask.limit, self.page_limit));
-        }
-        if ask.window.start_ms > self.now_ms {
-            return Err(InsightsError::Refused {
-                status: 400,
-                cause: "start_time is in the future".into(),
-            });
-        }
-        self.refused(request)?;
-        self.tally.step(Step::PageServed);
-        if ask.window.end_ms > self.now_ms + DAY {
-            self.tally.step(Step::ReadAhead);
-        }
-        if request.query.iter().any(|name| name == "ldap") {
-            self.tally.step(Step::SecondQueryRead);
-        }
-        if ask.token.is_some() && self.truth.appeared(self.paged_ms..self.now_ms, request) {
-            self.tally.met(Circumstance::InsertedWhilePaging);
-        }
-        self.paged_ms = self.now_ms;
-        let page = self.truth.page(self.now_ms, request, flaw);
-        if matches!(page, Err(InsightsError::TooLarge { .. })) {
-            self.tally.met(Circumstance::PageTooLarge);
-        }
-        page
-    }
-
-    /// The answer to a page's body that broke off: the page as it is now.
-    pub(crate) fn ask_again(&mut self, request: &Request) -> Answer {
-        let Request::Body(asked) = request else { unreachable!("{request}") };
-        Answer::Body(Box::new(self.page(asked, Flaw::default()).map(Some)))
     }
 
     /// Whether a stream is a lane that was read for good.

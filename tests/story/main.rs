@@ -163,7 +163,7 @@ async fn what_was_read_before_is_not_archived_again() {
     // The next run reads a window that overlaps the first one, and meets both events again.
     let report = world.run().await;
     assert_eq!((report.outcome, report.error), (Outcome::Ok, None));
-    assert_eq!((report.read, report.tally.written), (2, 0));
+    assert_eq!((report.tally.read, report.tally.written), (2, 0));
     assert_eq!((world.objects.keys("archive"), world.state("journal/")), (archive, journal));
 }
 

@@ -194,7 +194,7 @@ async fn lanes_are_those_of_the_stream_that_collects_the_organization() {
     // In a process that has not opened the lane, as one that answers the work queue.
     let worker = world.fleet(ById).engine;
     let report = worker.run(&lane, RunPurpose::Collect, world.budget()).await;
-    assert_eq!((report.outcome, report.seen), (Outcome::Ok, 1), "{report:?}");
+    assert_eq!((report.outcome, report.tally.seen), (Outcome::Ok, 1), "{report:?}");
     assert_eq!(world.jumpcloud.asked.lock().unwrap().last(), Some(&scope));
 }
 

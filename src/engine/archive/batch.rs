@@ -3,14 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
 use libdeflater::{CompressionLvl, Compressor};
 use sha2::{Digest, Sha256};
 
 use crate::archive::gzip::gzip;
 use crate::archive::lines::{Lines, NewLine, Ordered};
-use crate::archive::{KeyLayout, Partition};
-use crate::identity::{Identities, Identity, Slot};
+use crate::archive::{KeyLayout, Partition, Quarantined};
+use crate::identity::{Digests, Identity, Slot};
 use crate::limits::{
     BATCH_BYTES_MAX, BATCH_EVENTS_MAX, BATCH_PARTITIONS_MAX, PAGE_HELD_QUARTERS_MIN,
 };
@@ -38,8 +37,8 @@ impl Default for BatchLimits {
 pub struct Batch {
     parts: Vec<Part>,
     identities: BTreeMap<Slot, Vec<Identity>>,
-    /// The same identities, to drop what comes twice.
-    known: Identities,
+    /// The same identities, to drop what comes twice, with a digest of each one's bytes.
+    known: Digests,
     /// Bytes of the lines of all parts.
     bytes: usize,
     /// The lines that are not an event's own bytes, of all parts.
@@ -51,8 +50,8 @@ pub struct Batch {
 pub enum Addition<'a> {
     /// The event is archived with this line.
     Event(NewLine<'a>),
-    /// It is quarantined with this line, see [`quarantine_line`].
-    Quarantined(&'a [u8]),
+    /// It is quarantined.
+    Quarantined(Quarantined<'a>),
     /// It has no line: only its identity is decided.
     Identity,
 }
@@ -77,6 +76,8 @@ struct Part {
 pub struct NewEvent<'a> {
     /// The event's identity.
     pub identity: Identity,
+    /// A digest of its bytes, by which another row of this identity is told from the same one.
+    pub digest: u64,
     /// The slot it is kept in.
     pub slot: Slot,
     /// Nanoseconds by which its line is sorted within its part.
@@ -139,7 +140,18 @@ impl Batch {
     /// Whether this identity is in the batch already.
     #[must_use]
     pub fn contains(&self, identity: &Identity) -> bool {
-        self.known.contains(identity)
+        self.known.contains_key(identity)
+    }
+
+    /// The digest of the row that has this identity in the batch.
+    #[must_use]
+    pub fn digest(&self, identity: &Identity) -> Option<u64> {
+        self.known.get(identity).copied()
+    }
+
+    /// Takes the digests out of a batch that is about to be closed.
+    pub fn take_digests(&mut self) -> Digests {
+        std::mem::take(&mut self.known)
     }
 
     /// Whether one more event may be added before the batch must close. An empty batch takes any
@@ -153,7 +165,7 @@ impl Batch {
     ) -> bool {
         let length = match addition {
             Addition::Event(line) => line.bytes().len() + 1,
-            Addition::Quarantined(line) => line.len(),
+            Addition::Quarantined(row) => row.line_bytes(),
             Addition::Identity => return self.known.len() < limits.events,
         };
         self.is_empty()
@@ -166,18 +178,23 @@ impl Batch {
     /// Adds an event. If its line is a row's own bytes, the page of the row is kept in memory from
     /// then on.
     pub fn add(&mut self, layout: &KeyLayout, new_event: &NewEvent<'_>, addition: Addition<'_>) {
-        let line = match addition {
-            Addition::Event(line) => Some(line),
-            Addition::Quarantined(line) => Some(NewLine::written(line)),
-            Addition::Identity => None,
-        };
-        if let Some(line) = line {
+        if !matches!(addition, Addition::Identity) {
             let at = self.find(new_event, addition);
             let at = at.unwrap_or_else(|| self.open(layout, new_event, addition));
-            self.parts[at].lines.add(new_event.order_ns, line, &mut self.written);
-            self.bytes += line.bytes().len() + 1;
+            let (lines, written) = (&mut self.parts[at].lines, &mut self.written);
+            match addition {
+                Addition::Event(line) => {
+                    lines.add(new_event.order_ns, line, written);
+                    self.bytes += line.bytes().len() + 1;
+                }
+                Addition::Quarantined(row) => {
+                    lines.quarantine(new_event.order_ns, &row, written);
+                    self.bytes += row.line_bytes();
+                }
+                Addition::Identity => {}
+            }
         }
-        self.known.insert(new_event.identity);
+        self.known.insert(new_event.identity, new_event.digest);
         self.identities.entry(new_event.slot).or_default().push(new_event.identity);
     }
 
@@ -247,16 +264,6 @@ impl Batch {
     }
 }
 
-/// The line of a row that cannot be archived as an event: JSON with the reason, and the row's bytes
-/// in base64 where there are any.
-#[must_use]
-pub fn quarantine_line(reason: &str, row: Option<&[u8]>) -> Vec<u8> {
-    let bytes = row.map(|row| base64::engine::general_purpose::STANDARD.encode(row));
-    let mut line = serde_json::json!({ "reason": reason, "bytes": bytes }).to_string().into_bytes();
-    line.push(b'\n');
-    line
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
@@ -277,6 +284,7 @@ mod tests {
     fn new_event(n: u8, service: &str, ns: i128) -> NewEvent<'_> {
         NewEvent {
             identity: Identity([n; 16]),
+            digest: 0,
             slot: Slot::of(Some(ns)),
             order_ns: ns,
             partition_ms: crate::time::floor_ms(ns),
@@ -392,12 +400,10 @@ mod tests {
     #[test]
     fn quarantined_rows_keep_their_bytes() {
         let mut batch = Batch::default();
-        let lines = [
-            quarantine_line("not UTF-8", Some(b"\xff")),
-            quarantine_line("too large to fetch", None),
-        ];
-        for (n, line) in (1..).zip(&lines) {
-            batch.add(&layout(), &new_event(n, "", 0), Addition::Quarantined(line));
+        let rows = [("not UTF-8", Some(&b"\xff"[..])), ("too large to fetch", None)];
+        for (n, (reason, row)) in (1..).zip(rows) {
+            let quarantined = Addition::Quarantined(Quarantined { reason, row });
+            batch.add(&layout(), &new_event(n, "", 0), quarantined);
         }
         let part = batch.seal(&layout(), CompressionLvl::default()).parts.remove(0);
         assert_eq!(part.folders, None);

@@ -3,8 +3,10 @@
 //! Most lines are an event's own bytes. They stay in the page of the event, and are copied only
 //! once, into the buffer that is compressed.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::archive::quarantine::Quarantined;
 use crate::json::surrogates;
 use crate::page::{Extract, Page, Row};
 
@@ -92,6 +94,17 @@ impl Lines {
         self.0.push(Line { order_ns, text });
     }
 
+    /// Adds the line of a row in quarantine, which is appended to `written`.
+    pub(crate) fn quarantine(
+        &mut self,
+        order_ns: i128,
+        row: &Quarantined<'_>,
+        written: &mut Vec<u8>,
+    ) {
+        let text = Text::written(written, |to| row.write(to));
+        self.0.push(Line { order_ns, text });
+    }
+
     /// Bytes of the lines that lie in `page`.
     pub(crate) fn bytes_in(&self, page: &Page) -> usize {
         let extracts = self.0.iter().filter_map(|line| line.text.in_page(page));
@@ -109,9 +122,16 @@ impl Lines {
     }
 
     /// Puts the lines side by side, sorted by time; those of the same time in the order they came.
-    pub(crate) fn gather(mut self, written: &[u8]) -> (Vec<u8>, Ordered) {
+    pub(crate) fn gather(mut self, written: &[u8]) -> (Cow<'_, [u8]>, Ordered) {
         // Nearly always they came so: JumpCloud sorts by millisecond.
         self.0.sort_by_key(|line| line.order_ns);
+        let ns = |line: Option<&Line>| line.map_or(0, |line| line.order_ns);
+        let (first_ns, last_ns) = (ns(self.0.first()), ns(self.0.last()));
+        let ordered = Ordered { count: self.0.len(), first_ns, last_ns };
+        if let [Line { text: Text::Written(range), .. }] = self.0.as_slice() {
+            // A line may be larger than all others together.
+            return (Cow::Borrowed(&written[range.clone()]), ordered);
+        }
         let length = self.0.iter().map(|line| line.text.len()).sum();
         let mut text = Vec::with_capacity(length);
         for line in &self.0 {
@@ -120,9 +140,7 @@ impl Lines {
                 Text::Written(range) => text.extend_from_slice(&written[range.clone()]),
             }
         }
-        let ns = |line: Option<&Line>| line.map_or(0, |line| line.order_ns);
-        let (first_ns, last_ns) = (ns(self.0.first()), ns(self.0.last()));
-        (text, Ordered { count: self.0.len(), first_ns, last_ns })
+        (Cow::Owned(text), ordered)
     }
 }
 
@@ -176,7 +194,7 @@ mod tests {
 
     fn gathered(lines: Lines, written: &[u8]) -> (String, Ordered) {
         let (text, ordered) = lines.gather(written);
-        (String::from_utf8(text).unwrap(), ordered)
+        (String::from_utf8(text.into_owned()).unwrap(), ordered)
     }
 
     #[test]

@@ -6,10 +6,9 @@ mod gzip;
 pub mod key;
 mod lines;
 pub mod output;
+pub mod quarantine;
 
-pub use self::batch::{
-    Addition, Batch, BatchLimits, NewEvent, Sealed, SealedPart, quarantine_line,
-};
+pub use self::batch::{Addition, Batch, BatchLimits, NewEvent, Sealed, SealedPart};
 pub use self::filter::Filter;
 pub use self::key::{
     KeyLayout, LayoutError, Partition, event_key, is_archive_key, quarantine_key, record_key,
@@ -17,3 +16,4 @@ pub use self::key::{
 };
 pub use self::lines::NewLine;
 pub use self::output::{CustomFields, Ecs, Format, Output};
+pub use self::quarantine::Quarantined;

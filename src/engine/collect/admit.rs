@@ -1,20 +1,33 @@
 //! Adds the new rows of a page to the batch, and decides the batch whenever it is full.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
+use super::digests;
 use super::reader::Reader;
 use super::stop::Stop;
-use crate::archive::{Addition, NewEvent, NewLine, quarantine_line};
+use crate::archive::{Addition, NewEvent, NewLine, Quarantined};
 use crate::cursor::Reading;
-use crate::error::RunError;
 use crate::identity::{Identity, Slot};
 use crate::limits::{LINE_BYTES_MAX, SLOT_BYTES_MAX};
 use crate::page::{Fields, Names, Page, Row, RowKind, service};
+use crate::ports::InsightsError;
 use crate::read::{Positions, ReadingKind, future};
 use crate::report::lateness;
 use crate::settings::Settings;
 use crate::stream::{Scope, is_object_id};
 use crate::time;
+
+/// A row that is new.
+struct NewRow<'p> {
+    bytes: &'p [u8],
+    /// Where it belongs.
+    place_ms: i64,
+    own_ms: Option<i64>,
+    identity: Identity,
+    /// Another row of its own identity came before it in this run.
+    is_second: bool,
+}
 
 impl Reader<'_> {
     /// Adds the rows of `page` that are not in the index to the batch. The page is complete: it was
@@ -29,47 +42,41 @@ impl Reader<'_> {
         let engine = self.engine;
         let Settings { layout, output, filter, .. } = &engine.settings;
         let (scope, now_ms, mut buffer) = (engine.scope(self.stream), engine.now_ms(), Vec::new());
-        let mut positions = Positions::of(page, before_ms);
-        self.settle_border(&mut positions, page, reading).await?;
-        let touched: BTreeSet<Slot> = page.rows().iter().map(slot_of).collect();
+        let mut positions = Positions::of(page, before_ms, reading.window.end_ms);
+        self.settle_border(&mut positions, page, reading, before_ms).await?;
+        let touched = positions.slots();
         self.load_slots(&touched, kind, reading, before_ms).await?;
-        self.report.read += page.rows().len() as u64;
-        let first_ms = self.first_ms(kind, reading);
+        let archived = self.first_ms(kind, reading)..reading.window.end_ms;
         for (number, row) in page.rows().iter().enumerate() {
-            let ms = positions.ms(number);
-            if ms < first_ms || ms >= reading.window.end_ms {
+            let Some(new) = self.new_row(page, row, (&positions, number), &archived) else {
+                self.tally.read += 1;
                 continue;
-            }
-            self.rows.add(ms);
-            let (identity, slot) = (row.identity, slot_of(row));
-            if self.batch.contains(&identity) || self.writer.slots.contains(slot, &identity) {
-                self.report.seen += 1;
-                continue;
-            }
+            };
+            let NewRow { bytes, place_ms, own_ms, identity, is_second } = new;
             let names = page.names(row);
             let organization = names.organization.as_deref();
             let in_keys = label(organization.filter(|_| layout.names_organization()));
             let new_event = NewEvent {
                 identity,
-                slot,
-                order_ns: timestamp_ns(row).unwrap_or(i128::from(ms) * 1_000_000),
-                partition_ms: timestamp_ns(row).map_or(now_ms, time::floor_ms),
+                digest: digests::of(bytes),
+                slot: Slot::at(own_ms),
+                order_ns: timestamp_ns(row).unwrap_or(i128::from(place_ms) * 1_000_000),
+                partition_ms: own_ms.unwrap_or(now_ms),
                 service: &row.service,
                 organization: in_keys.unwrap_or(self.stream.as_str()),
             };
-            let bytes = page.bytes(row);
             let refused = refusal(row, organization, &scope);
             let is_kept =
                 refused.is_none() && filter.as_ref().is_none_or(|filter| filter.keeps(bytes));
-            let line = is_kept.then(|| output.line(page, row, new_event.partition_ms, &mut buffer));
+            let refused = refused.or((is_kept && is_second).then_some(SECOND));
+            let line = (is_kept && !is_second)
+                .then(|| output.line(page, row, new_event.partition_ms, &mut buffer));
             let fate = fate(refused, line);
-            let quarantined;
             let addition = match fate {
                 Fate::Archived(line) => Addition::Event(line),
                 Fate::Filtered => Addition::Identity,
                 Fate::Quarantined(reason) => {
-                    quarantined = quarantine_line(reason, Some(bytes));
-                    Addition::Quarantined(&quarantined)
+                    Addition::Quarantined(Quarantined { reason, row: Some(bytes) })
                 }
             };
             if !self.batch.has_capacity(&engine.batch_limits, &new_event, addition) {
@@ -78,6 +85,7 @@ impl Reader<'_> {
                 self.writer.load(&touched).await?;
             }
             self.batch.add(layout, &new_event, addition);
+            self.tally.read += 1;
             match fate {
                 Fate::Quarantined(reason) => {
                     self.tally.quarantined += 1;
@@ -123,6 +131,52 @@ impl Reader<'_> {
         Ok(self.writer.load(touched).await?)
     }
 
+    /// A row of a page, if it is this stream's and new. What becomes of any other is counted.
+    fn new_row<'p>(
+        &mut self,
+        page: &'p Page,
+        row: &'p Row,
+        (positions, number): (&Positions, usize),
+        archived: &Range<i64>,
+    ) -> Option<NewRow<'p>> {
+        let (place_ms, own_ms) = (positions.ms(number), positions.own_ms(number));
+        let ms = own_ms.unwrap_or(place_ms);
+        // JumpCloud counts a row where it sorts it, whatever it says itself.
+        if place_ms < archived.end {
+            self.rows.add(place_ms);
+        }
+        if !archived.contains(&ms) {
+            self.tally.cut_before += u64::from(ms < archived.start);
+            self.tally.cut_after += u64::from(ms >= archived.start);
+            return None;
+        }
+        let (bytes, slot) = (page.bytes(row), Slot::at(own_ms));
+        let (mut identity, mut is_second) = (row.identity, false);
+        let is_known = match self.known(&identity, slot) {
+            // Seen in this run: a row of other bytes is another row.
+            Some(Some(digest)) if digest != digests::of(bytes) => {
+                (identity, is_second) = (Identity::of_bytes(bytes), true);
+                self.known(&identity, slot).is_some()
+            }
+            known => known.is_some(),
+        };
+        if is_known {
+            self.tally.seen += 1;
+            return None;
+        }
+        Some(NewRow { bytes, place_ms, own_ms, identity, is_second })
+    }
+
+    /// Whether an identity is decided or in the batch: with a digest of its row, where it was read in
+    /// this run.
+    fn known(&self, identity: &Identity, slot: Slot) -> Option<Option<u64>> {
+        if let Some(digest) = self.batch.digest(identity) {
+            return Some(Some(digest));
+        }
+        let is_decided = self.writer.slots.contains(slot, identity);
+        is_decided.then(|| self.decided.digest(identity))
+    }
+
     /// Decides a full batch. `at_ms` is where the reading resumes after it.
     async fn close_batch(
         &mut self,
@@ -155,24 +209,42 @@ impl Reader<'_> {
         }
     }
 
-    /// Quarantines the position of a row that is too large to fetch.
-    pub(super) async fn quarantine_position(
+    /// Quarantines a row that cannot be used and was passed over, by its bytes where they came, else by
+    /// its position: its millisecond, and which one passed over in it.
+    pub(super) async fn quarantine_skipped(
         &mut self,
+        kind: ReadingKind,
         reading: &Reading,
-        ms: i64,
-        ordinal: u32,
-        limit_bytes: usize,
-    ) -> Result<(), RunError> {
-        if !(self.writer.cursor.origin_ms..reading.window.end_ms).contains(&ms) {
-            return Ok(());
+        (ms, ordinal): (i64, u32),
+        why: &InsightsError,
+    ) -> Result<(), Stop> {
+        let (first_ms, end_ms) = (self.first_ms(kind, reading), reading.window.end_ms);
+        let touched = BTreeSet::from([Slot::Unplaced]);
+        self.writer.load(&touched).await?;
+        let row = match why {
+            InsightsError::Unfetched(why) => why.row.as_deref(),
+            _ => None,
+        };
+        let identity = match row {
+            Some(row) => Identity::of_bytes(row),
+            None => Identity::of_position(self.stream.as_str(), ms, ordinal),
+        };
+        if ms < end_ms {
+            self.rows.add(ms);
         }
-        self.writer.load(&BTreeSet::from([Slot::Unplaced])).await?;
-        let identity = Identity::of_position(self.stream.as_str(), &reading.query, ms, ordinal);
-        if self.batch.contains(&identity) || self.writer.slots.contains(Slot::Unplaced, &identity) {
+        let is_seen = self.known(&identity, Slot::Unplaced).is_some();
+        if ms < first_ms || ms >= end_ms || is_seen {
+            self.tally.read += 1;
+            match ms {
+                _ if ms < first_ms => self.tally.cut_before += 1,
+                _ if ms >= end_ms => self.tally.cut_after += 1,
+                _ => self.tally.seen += 1,
+            }
             return Ok(());
         }
         let new_event = NewEvent {
             identity,
+            digest: 0,
             slot: Slot::Unplaced,
             order_ns: i128::from(ms) * 1_000_000,
             partition_ms: ms,
@@ -180,12 +252,18 @@ impl Reader<'_> {
             organization: self.stream.as_str(),
         };
         let (query, time) = (reading.query.join(","), time::rfc3339(ms));
-        let reason = format!(
-            "event {ordinal} of {query} at {time} is larger than {limit_bytes} bytes and was not fetched"
-        );
-        let line = quarantine_line(&reason, None);
+        let reason = match row {
+            Some(_) => "not JSON".to_owned(),
+            None => format!("event {ordinal} of {query} at {time} was not fetched: {why}"),
+        };
+        let addition = Addition::Quarantined(Quarantined { reason: &reason, row });
+        if !self.batch.has_capacity(&self.engine.batch_limits, &new_event, addition) {
+            self.close_batch(kind, reading, ms).await?;
+            self.writer.load(&touched).await?;
+        }
         let layout = &self.engine.settings.layout;
-        self.batch.add(layout, &new_event, Addition::Quarantined(&line));
+        self.batch.add(layout, &new_event, addition);
+        self.tally.read += 1;
         self.tally.quarantined += 1;
         Ok(())
     }
@@ -223,14 +301,13 @@ fn timestamp_ns(row: &Row) -> Option<i128> {
     fields(row)?.timestamp_ns
 }
 
-fn slot_of(row: &Row) -> Slot {
-    Slot::of(timestamp_ns(row))
-}
-
 /// The organization as it is written in keys.
 fn label(organization: Option<&[u8]>) -> Option<&str> {
     std::str::from_utf8(organization?).ok().filter(|name| is_object_id(name))
 }
+
+/// Why an event is quarantined although nothing is wrong with it alone.
+const SECOND: &str = "another event of the same identity came before it with other bytes";
 
 /// Why an event is quarantined that an alarm names apart from the others.
 const FOREIGN: &str = "names another organization than the one asked for";

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeSet;
 
+use super::pages;
 use super::reader::Reader;
 use crate::cursor::Reading;
 use crate::error::RunError;
 use crate::identity::Identity;
 use crate::page::Page;
-use crate::ports::InsightsError;
-use crate::read::{PageSummary, Positions, Step, Walk, position};
+use crate::read::{PageSummary, Positions, Retry, Step, Walk, position};
 use crate::time::Window;
 
 impl Reader<'_> {
@@ -23,11 +23,12 @@ impl Reader<'_> {
         positions: &mut Positions,
         page: &Page,
         reading: &Reading,
+        before_ms: i64,
     ) -> Result<(), RunError> {
         if self.writer.cursor.end_ms != Some(reading.window.end_ms) {
             return Ok(());
         }
-        let doubtful = position::doubtful(page, reading.window.end_ms);
+        let doubtful = position::doubtful(page, before_ms, reading.window.end_ms);
         if doubtful.is_empty() {
             return Ok(());
         }
@@ -50,17 +51,18 @@ impl Reader<'_> {
         loop {
             let page = match self.ask(&walk, reading).await {
                 Ok(page) => page,
-                Err(InsightsError::TooLarge { token, .. }) => {
-                    // The reading itself quarantines such a row by its position.
-                    walk.too_large(token, border_ms)?;
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) => match pages::failure(&error) {
+                    // What is passed over lies beyond the border.
+                    Some(failure) if walk.failed(failure, border_ms) != Retry::Over => continue,
+                    _ => return Err(error.into()),
+                },
             };
             self.report.pages += 1;
             found.extend(page.rows().iter().map(|row| row.identity));
-            if walk.passed(&PageSummary::of(&page, position::last_ms(&page, border_ms)))?
-                == Step::End
+            if walk.passed(&PageSummary::of(
+                &page,
+                position::last_ms(&page, border_ms, border_ms + 1),
+            ))? == Step::End
             {
                 return Ok(found);
             }

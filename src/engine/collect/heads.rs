@@ -187,6 +187,7 @@ impl Reader<'_> {
             scope: self.engine.scope(self.stream),
             query: vec![name.to_owned()],
             ask: Ask { window, limit: 1, token: None },
+            tries: None,
             deadline_ms: self.budget.read_until_ms(self.batch.bytes()),
             meter: Arc::clone(&self.meter),
         };

@@ -21,6 +21,7 @@ mod claim;
 mod counts;
 mod credential;
 mod decide;
+mod digests;
 mod engine;
 mod heads;
 mod index_check;

@@ -8,13 +8,16 @@ use std::sync::Arc;
 use super::read::ReadAllowance;
 use super::reader::Reader;
 use super::stop::{Progress, Stop};
+use crate::cause::Cause;
 use crate::cursor::{Reading, ReadingState};
 use crate::error::{QueryError, RunError};
-use crate::limits::PAGE_AHEAD_BYTES_MAX;
-use crate::page::Ask;
-use crate::ports::{Incoming, InsightsError, PageRequest};
-use crate::read::{OversizeStep, PageSummary, ReadingKind, RowCount, Step, Walk, position, window};
-use crate::time::Window;
+use crate::limits::{PAGE_AHEAD_BYTES_MAX, SLOW_PAGE_MS_MIN};
+use crate::page::{Ask, Page};
+use crate::ports::{Incoming, InsightsError, PageRequest, Unfetched};
+use crate::read::{
+    Failure, PageSummary, ReadingKind, Retry, RowCount, Step, Walk, position, window,
+};
+use crate::time::{self, Window};
 
 /// Whether the allowance leaves time and pages for another page.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,6 +34,26 @@ struct Foreseen {
     incoming: Incoming,
 }
 
+/// What comes after a page, or after none.
+enum Taken {
+    /// Another page, which may be on its way.
+    Next(Option<Incoming>),
+    /// Nothing more of this query in this run.
+    Ended(Progress),
+}
+
+/// Where a query is read through: what of the reading changes from page to page.
+struct Place<'r> {
+    kind: ReadingKind,
+    reading: &'r mut Reading,
+    walk: Walk,
+    /// Everything before this is read.
+    at_ms: i64,
+    allowance: ReadAllowance,
+    /// When the page that is awaited was asked for, on the local clock.
+    asked_ms: i64,
+}
+
 impl Reader<'_> {
     /// Reads one query page by page, from the reading's `at_ms`.
     ///
@@ -43,72 +66,149 @@ impl Reader<'_> {
         allowance: ReadAllowance,
     ) -> Result<Progress, Stop> {
         let window = Window::new(reading.at_ms, reading.window.end_ms);
-        let mut walk = Walk::new(window, self.engine.settings.page_limit);
-        let mut at_ms = reading.at_ms;
+        let walk = Walk::resumed(window, self.engine.settings.page_limit, reading.limit);
         self.rows = RowCount::resumed(window::rows_before_resume(&self.state, kind));
-        let mut next = self.ask(&walk, reading);
+        let (at_ms, asked_ms) = (reading.at_ms, self.engine.clock.now_ms());
+        let mut place = Place { kind, reading, walk, at_ms, allowance, asked_ms };
+        let mut next = self.ask(&place.walk, place.reading);
         loop {
-            let foreseen = self.foresee(&mut next, &walk, reading, allowance).await;
-            let page = match next.await {
-                Ok(page) => page,
-                Err(InsightsError::TooLarge { token, limit_bytes }) => {
-                    if let OversizeStep::SkipRow { ms, ordinal } = walk.too_large(token, at_ms)? {
-                        self.quarantine_position(reading, ms, ordinal, limit_bytes).await?;
-                        at_ms = at_ms.max(ms);
-                    }
-                    next = self.ask(&walk, reading);
-                    continue;
-                }
-                Err(InsightsError::OutOfTime) if at_ms > reading.at_ms => {
-                    self.state = self.reached(kind, reading, at_ms);
-                    return Ok(Progress::Interrupted);
-                }
-                Err(error) => return self.end_with(kind, reading, at_ms, error.into()).await,
+            let foreseen = self.foresee(&mut next, &place).await;
+            let ended = match next.await {
+                Ok(page) => self.take_page(page, &mut place, foreseen).await?,
+                Err(error) => self.take_failure(error, &mut place).await?,
             };
-            self.report.pages += 1;
-            // The clock may have been set forward since the reading was planned.
-            reading.started_ms = reading.started_ms.min(self.engine.now_ms());
-            let last_ms = position::last_ms(&page, at_ms);
-            let step = walk.passed(&PageSummary::of(&page, last_ms));
-            let left =
-                self.page_budget(reading.at_ms < last_ms, self.report.pages, page.len(), allowance);
-            let is_more = step == Ok(Step::Next) && left == PageBudget::ForMore;
-            let requested = match is_more {
-                true => self.requested(&walk, reading, foreseen, page.len()).await,
-                false => None,
+            next = match ended {
+                Taken::Ended(progress) => return Ok(progress),
+                Taken::Next(Some(requested)) => requested,
+                Taken::Next(None) => self.ask(&place.walk, place.reading),
             };
-            self.confirm_page(&page).await?;
-            self.admit(&page, kind, reading, at_ms).await?;
-            // Before a decision is awaited: it may hold the next page beside its batch.
-            drop(page);
-            at_ms = last_ms.max(at_ms);
-            match (step, left) {
-                (Err(error), _) => {
-                    return self.end_with(kind, reading, at_ms, error.into()).await;
-                }
-                (Ok(Step::End), _) => {
-                    self.state = window::query_read(
-                        &self.state,
-                        kind,
-                        reading.window.end_ms,
-                        self.rows.all(),
-                    );
-                    return Ok(Progress::Complete);
-                }
-                (Ok(Step::Next), PageBudget::None) => {
-                    self.state = self.reached(kind, reading, at_ms);
-                    return Ok(Progress::Interrupted);
-                }
-                (Ok(Step::Next), PageBudget::Dense) => {
-                    let text = format!("millisecond {at_ms} holds more events than a run can read");
-                    return self
-                        .end_with(kind, reading, at_ms, RunError::refused_query(text))
-                        .await;
-                }
-                (Ok(Step::Next), PageBudget::ForMore) => {}
-            }
-            next = requested.unwrap_or_else(|| self.ask(&walk, reading));
+            place.asked_ms = self.engine.clock.now_ms();
         }
+    }
+
+    /// Takes what is new of a page, while the next one is on its way.
+    async fn take_page(
+        &mut self,
+        page: Page,
+        place: &mut Place<'_>,
+        foreseen: Option<Foreseen>,
+    ) -> Result<Taken, Stop> {
+        self.report.pages += 1;
+        let end_ms = place.reading.window.end_ms;
+        // The clock may have been set forward since the reading was planned.
+        place.reading.started_ms = place.reading.started_ms.min(self.engine.now_ms());
+        let last_ms = position::last_ms(&page, place.at_ms, end_ms);
+        let step = place.walk.passed(&PageSummary::of(&page, last_ms));
+        place.reading.limit = place.walk.limit();
+        let has_passed = place.reading.at_ms < last_ms;
+        let left = self.page_budget(has_passed, self.report.pages, page.len(), place.allowance);
+        let is_more = step == Ok(Step::Next) && left == PageBudget::ForMore;
+        let requested = match is_more {
+            true => self.requested(&place.walk, place.reading, foreseen, page.len()).await,
+            false => None,
+        };
+        self.confirm_page(&page).await?;
+        self.admit(&page, place.kind, place.reading, place.at_ms).await?;
+        // Before a decision is awaited: it may hold the next page beside its batch.
+        drop(page);
+        place.at_ms = last_ms;
+        self.get_to(place);
+        match step {
+            Err(error) => self.end_with(place, error.into()).await,
+            Ok(Step::End) => {
+                self.state = window::query_read(&self.state, place.kind, end_ms, self.rows.all());
+                Ok(Taken::Ended(Progress::Complete))
+            }
+            Ok(Step::Next) => self.continue_query(place, left, requested).await,
+        }
+    }
+
+    /// A page did not come: asks again, perhaps for fewer rows, or passes a single row over.
+    async fn take_failure(
+        &mut self,
+        error: InsightsError,
+        place: &mut Place<'_>,
+    ) -> Result<Taken, Stop> {
+        let retry = match failure(&error) {
+            Some(failure) => place.walk.failed(failure, place.at_ms),
+            None => return self.end_without(error, place).await,
+        };
+        place.reading.limit = place.walk.limit();
+        self.get_to(place);
+        match retry {
+            Retry::Again => Ok(Taken::Next(None)),
+            Retry::Over => {
+                let (limit, at) = (place.walk.ask().limit, time::rfc3339(place.at_ms));
+                let text = format!("{error}; the last request was for {limit} rows from {at}");
+                let cause = QueryError::Unavailable(Cause::new(text, error));
+                self.end_with(place, RunError::Query(cause)).await
+            }
+            Retry::SkipRow { ms, ordinal } => {
+                let is_asked_for = place.at_ms <= ms && ms <= place.reading.window.end_ms;
+                let ms = if is_asked_for { ms } else { place.at_ms };
+                self.quarantine_skipped(place.kind, place.reading, (ms, ordinal), &error).await?;
+                place.at_ms = ms;
+                self.get_to(place);
+                self.report.pages += 1;
+                let has_passed = place.reading.at_ms < place.at_ms;
+                let left = self.page_budget(has_passed, self.report.pages, 0, place.allowance);
+                self.continue_query(place, left, None).await
+            }
+        }
+    }
+
+    /// Ends the query after a failure that fewer rows would not help.
+    async fn end_without(
+        &mut self,
+        error: InsightsError,
+        place: &mut Place<'_>,
+    ) -> Result<Taken, Stop> {
+        if matches!(error, InsightsError::OutOfTime) {
+            if place.at_ms > place.reading.at_ms {
+                return Ok(self.interrupt(place));
+            }
+            // Where no run has time for a second try, each of them makes one.
+            if self.engine.clock.now_ms() - place.asked_ms >= SLOW_PAGE_MS_MIN {
+                let (tried, failed, is_over) = (0, 1, true);
+                let (headers, has_bytes) = (None, false);
+                let failure = Failure::Unfetched { headers, tried, failed, is_over, has_bytes };
+                place.walk.failed(failure, place.at_ms);
+                place.reading.limit = place.walk.limit();
+            }
+        }
+        self.end_with(place, error.into()).await
+    }
+
+    /// Continues the query, if what is left of the run allows it.
+    async fn continue_query(
+        &mut self,
+        place: &mut Place<'_>,
+        left: PageBudget,
+        requested: Option<Incoming>,
+    ) -> Result<Taken, Stop> {
+        match left {
+            PageBudget::ForMore => Ok(Taken::Next(requested)),
+            PageBudget::None => Ok(self.interrupt(place)),
+            PageBudget::Dense => {
+                let at_ms = place.at_ms;
+                let text = format!("millisecond {at_ms} holds more events than a run can read");
+                self.end_with(place, RunError::refused_query(text)).await
+            }
+        }
+    }
+
+    /// Counts rows as they come again, or do not, from where the walk is.
+    fn get_to(&mut self, place: &Place<'_>) {
+        self.rows.got_to(place.at_ms);
+        if let Some(start_ms) = place.walk.begins_again_at() {
+            self.rows.begin_again(start_ms);
+        }
+    }
+
+    /// Leaves the rest to the next run.
+    fn interrupt(&mut self, place: &Place<'_>) -> Taken {
+        self.state = self.reached(place.kind, place.reading, place.at_ms);
+        Taken::Ended(Progress::Interrupted)
     }
 
     /// The reading state after everything before `at_ms` is decided.
@@ -118,17 +218,11 @@ impl Reader<'_> {
 
     /// The reading failed. What came whole is decided all the same: where only this query failed,
     /// together with what the others bring.
-    async fn end_with(
-        &mut self,
-        kind: ReadingKind,
-        reading: &Reading,
-        at_ms: i64,
-        error: RunError,
-    ) -> Result<Progress, Stop> {
+    async fn end_with(&mut self, place: &Place<'_>, error: RunError) -> Result<Taken, Stop> {
         let is_refused = matches!(error, RunError::Query(QueryError::Refused { .. }));
         // A reading that is refused from its beginning has not begun.
-        if !is_refused || at_ms > reading.at_ms {
-            self.state = self.reached(kind, reading, at_ms);
+        if !is_refused || place.at_ms > place.reading.at_ms {
+            self.state = self.reached(place.kind, place.reading, place.at_ms);
         }
         if !matches!(error, RunError::Query(_)) {
             self.flush().await?;
@@ -137,17 +231,12 @@ impl Reader<'_> {
     }
 
     /// Asks for the page behind one whose headers are there, if they tell enough of it.
-    async fn foresee(
-        &self,
-        next: &mut Incoming,
-        walk: &Walk,
-        reading: &Reading,
-        allowance: ReadAllowance,
-    ) -> Option<Foreseen> {
+    async fn foresee(&self, next: &mut Incoming, place: &Place<'_>) -> Option<Foreseen> {
         let headers = next.headers().await?;
-        let (behind, last_ms) = walk.foreseen(headers)?;
-        let left = self.page_budget(reading.at_ms < last_ms, self.report.pages + 1, 0, allowance);
-        let ask = || Foreseen { ask: behind.ask(), incoming: self.ask(&behind, reading) };
+        let (behind, last_ms) = place.walk.foreseen(headers)?;
+        let (has_passed, pages) = (place.reading.at_ms < last_ms, self.report.pages + 1);
+        let left = self.page_budget(has_passed, pages, 0, place.allowance);
+        let ask = || Foreseen { ask: behind.ask(), incoming: self.ask(&behind, place.reading) };
         (left == PageBudget::ForMore).then(ask)
     }
 
@@ -183,6 +272,7 @@ impl Reader<'_> {
             scope: self.engine.scope(self.stream),
             query: reading.query.clone(),
             ask: walk.ask(),
+            tries: Some(walk.tries()),
             deadline_ms: self.budget.read_until_ms(self.batch.bytes()).min(self.requests_until_ms),
             meter: Arc::clone(&self.meter),
         })
@@ -206,5 +296,18 @@ impl Reader<'_> {
             }
             _ => PageBudget::ForMore,
         }
+    }
+}
+
+/// What of an error a smaller question may help; `None` where it would not.
+pub(super) fn failure(error: &InsightsError) -> Option<Failure<'_>> {
+    match error {
+        InsightsError::TooLarge { headers, .. } => Some(Failure::TooLarge { headers }),
+        InsightsError::Unfetched(why) => {
+            let Unfetched { tried, failed, is_over, .. } = **why;
+            let (headers, has_bytes) = (why.headers.as_ref(), why.row.is_some());
+            Some(Failure::Unfetched { headers, tried, failed, is_over, has_bytes })
+        }
+        _ => None,
     }
 }

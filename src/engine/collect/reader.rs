@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::digests::Decided;
 use super::engine::Engine;
 use super::stop::Stop;
 use super::writer::Writer;
@@ -27,8 +28,10 @@ pub(super) struct Reader<'e> {
     /// Where reading is once the batch is decided. It goes ahead of the writer's cursor as long as
     /// the batch holds anything.
     pub(super) state: ReadingState,
-    /// What the batch holds.
+    /// What became of the rows that were read since something was last decided or kept.
     pub(super) tally: Tally,
+    /// What the rows were made of that this run has decided.
+    pub(super) decided: Decided,
     /// Rows of the query that is read.
     pub(super) rows: RowCount,
     pub(super) meter: Arc<Meter>,
@@ -50,6 +53,7 @@ impl<'e> Reader<'e> {
             batch: Batch::default(),
             state,
             tally: Tally::default(),
+            decided: Decided::default(),
             rows: RowCount::default(),
             meter,
             confirmed: None,
@@ -66,8 +70,10 @@ impl<'e> Reader<'e> {
 
     /// Decides the batch together with `state`. Afterwards the batch is empty, also if that failed.
     pub(super) async fn decide(&mut self, state: &ReadingState) -> Result<(), Stop> {
-        let tally = std::mem::take(&mut self.tally);
+        let tally = self.take_tally();
+        let digests = self.batch.take_digests();
         self.writer.decide(&mut self.batch, state).await?;
+        self.decided.keep(digests);
         self.report.tally.add(&tally);
         self.state = self.writer.cursor.state.clone();
         Ok(())
@@ -87,9 +93,17 @@ impl<'e> Reader<'e> {
         if self.batch.is_empty() && entry_age_ms < ENTRY_INTERVAL_MS_MAX {
             self.writer.keep_state(state);
             self.state = self.writer.cursor.state.clone();
+            let tally = self.take_tally();
+            self.report.tally.add(&tally);
             return Ok(());
         }
         self.decide(state).await
+    }
+
+    fn take_tally(&mut self) -> Tally {
+        let tally = std::mem::take(&mut self.tally);
+        debug_assert!(tally.is_whole(), "a row is read and nothing has become of it: {tally:?}");
+        tally
     }
 
     /// Whether the time for reading is over.

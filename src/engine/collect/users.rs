@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::reader::Reader;
 use super::stop::{Progress, Stop};
-use crate::archive::{Addition, NewEvent, NewLine, Output, quarantine_line};
+use crate::archive::{Addition, NewEvent, NewLine, Output, Quarantined};
 use crate::cursor::ReadingState;
 use crate::identity::{Identity, Slot};
 use crate::page::{Row, RowKind};
@@ -127,37 +127,36 @@ impl Reader<'_> {
         self.writer.slots.drop_before(first_ms);
         self.writer.load(&BTreeSet::from([slot])).await?;
         let rows = &page.rows;
-        self.report.read += rows.rows().len() as u64;
         for row in rows.rows() {
             let bytes = rows.bytes(row);
             let user = user(row, bytes);
             let identity = identity(self.stream.organization(), user, bytes, first_ms);
             if self.batch.contains(&identity) || self.writer.slots.contains(slot, &identity) {
-                self.report.seen += 1;
+                self.tally.read += 1;
+                self.tally.seen += 1;
                 continue;
             }
             let new_event = NewEvent {
                 identity,
+                digest: 0,
                 slot,
                 order_ns,
                 partition_ms: first_ms,
                 service: SERVICE,
                 organization: self.stream.organization(),
             };
-            let line = match user {
-                Ok(user) => {
-                    let mut line = Vec::new();
-                    output.write_line(&mut line, projection.of(user).as_bytes(), first_ms);
-                    line
-                }
-                Err(reason) => {
-                    quarantine_line(&format!("{reason}, in a list of users"), Some(bytes))
-                }
-            };
             let is_user = user.is_ok();
-            let addition = match is_user {
-                true => Addition::Event(NewLine::written(&line)),
-                false => Addition::Quarantined(&line),
+            let (mut line, reason);
+            let addition = match user {
+                Ok(user) => {
+                    line = Vec::new();
+                    output.write_line(&mut line, projection.of(user).as_bytes(), first_ms);
+                    Addition::Event(NewLine::written(&line))
+                }
+                Err(why) => {
+                    reason = format!("{why}, in a list of users");
+                    Addition::Quarantined(Quarantined { reason: &reason, row: Some(bytes) })
+                }
             };
             if !self.batch.has_capacity(&engine.batch_limits, &new_event, addition) {
                 let state = self.with(snapshot.clone());
@@ -165,6 +164,7 @@ impl Reader<'_> {
                 *snapshot = self.numbered(snapshot.clone());
             }
             self.batch.add(layout, &new_event, addition);
+            self.tally.read += 1;
             self.tally.written += u64::from(is_user);
             self.tally.quarantined += u64::from(!is_user);
             snapshot.users += u64::from(is_user);

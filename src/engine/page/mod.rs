@@ -14,7 +14,7 @@ pub mod row;
 pub mod split;
 
 pub use self::list::{EndsEarly, ListWalk, Next, listed_organization};
-pub use self::request::{Ask, Query};
+pub use self::request::{Ask, Query, Tries};
 pub use self::row::{Extract, Fields, Names, PageBody, Row, RowKind};
 pub use self::service::service_label;
 pub use self::split::PageError;
@@ -46,15 +46,29 @@ pub struct PageHeaders {
 }
 
 impl Page {
-    /// Reads `body` to its end.
+    /// Reads `body` to its end. `null` under a count of 0 is an empty page.
     ///
     /// # Errors
-    /// [`PageError`] if it is anything but one JSON array, or has more than [`PAGE_ROWS_MAX`](crate::limits::PAGE_ROWS_MAX) rows.
+    /// [`PageError`] if it is anything but one JSON array, or is over a limit.
     pub fn parse(body: Vec<u8>, headers: PageHeaders) -> Result<Self, PageError> {
+        Self::parse_or_return(body, headers).map_err(|(error, _)| error)
+    }
+
+    /// The same; a body that is not a page is given back.
+    ///
+    /// # Errors
+    /// See [`Page::parse`].
+    pub fn parse_or_return(
+        body: Vec<u8>,
+        headers: PageHeaders,
+    ) -> Result<Self, (PageError, Vec<u8>)> {
         let announced = headers.count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
         let mut rows = Vec::with_capacity(announced.min(PAGE_LIMIT_MAX as usize));
-        split::split(&body, &mut rows)?;
-        Ok(Self { body: Arc::new(body), rows, headers })
+        let is_null = headers.count == Some(0) && split::is_null(&body);
+        match if is_null { Ok(()) } else { split::split(&body, &mut rows) } {
+            Ok(()) => Ok(Self { body: Arc::new(body), rows, headers }),
+            Err(error) => Err((error, body)),
+        }
     }
 
     /// The rows, in the order of the answer.

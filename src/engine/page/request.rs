@@ -16,3 +16,13 @@ pub struct Ask {
     /// If given, only rows after this one are returned.
     pub token: Option<Token>,
 }
+
+/// How often a page is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tries {
+    /// Tries made before this request since the last page: with them there are at most
+    /// [`TRIES_MAX`](crate::limits::TRIES_MAX).
+    pub made: u32,
+    /// After so many that fail in a way that fewer rows may not, the request has failed.
+    pub failures: u32,
+}

@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 use super::row::{Fields, Names, Row, RowKind, Span, Value};
 use crate::identity::Identity;
 use crate::json::{ndjson, surrogates};
-use crate::limits::{PAGE_LIMIT_MAX, PAGE_ROWS_MAX};
+use crate::limits::{PAGE_LIMIT_MAX, PAGE_ROWS_MAX, ROW_BYTES_MAX};
 use crate::page::envelope::{self, Member};
 use crate::page::service_label;
 use crate::time;
@@ -28,6 +28,12 @@ pub enum PageError {
     /// An array with more rows than any request asks for. Each row takes memory.
     #[error("expected {asked} rows at most, the array has more than {max}", asked = PAGE_LIMIT_MAX, max = PAGE_ROWS_MAX)]
     TooMany,
+    /// A row is larger than one may be.
+    #[error("an event of {length} bytes is larger than {ROW_BYTES_MAX}")]
+    TooLarge {
+        /// Length of the row.
+        length: usize,
+    },
 }
 
 /// Adds the rows of `body` to `rows`.
@@ -49,6 +55,9 @@ pub(super) fn split(body: &[u8], rows: &mut Vec<Row>) -> Result<(), PageError> {
         if rows.len() == PAGE_ROWS_MAX {
             return Err(PageError::TooMany);
         }
+        if end - at > ROW_BYTES_MAX {
+            return Err(PageError::TooLarge { length: end - at });
+        }
         // All is asked while the row is at hand: a page is larger than what a processor keeps near.
         let bytes = &body[at..end];
         let is_plain = ndjson::is_plain(bytes);
@@ -64,6 +73,27 @@ pub(super) fn split(body: &[u8], rows: &mut Vec<Row>) -> Result<(), PageError> {
             _ => return Err(garbled(at)),
         }
     }
+}
+
+/// Whether a body is `null` and nothing else.
+pub(super) fn is_null(body: &[u8]) -> bool {
+    let rest = body[skip_space(body, 0)..].strip_prefix(b"null");
+    rest.is_some_and(|rest| skip_space(rest, 0) == rest.len())
+}
+
+/// The bytes between the brackets of an answer that should be an array of one row and cannot be
+/// read. `None` if there are no brackets, nothing between them, or more than a row may have.
+#[must_use]
+pub fn between_brackets(body: &[u8]) -> Option<&[u8]> {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+    let trimmed = |bytes: &[u8]| {
+        let start = skip_space(bytes, 0);
+        let end = bytes.iter().rposition(|byte| !is_space(byte)).map_or(start, |last| last + 1);
+        start..end
+    };
+    let array = body[trimmed(body)].strip_prefix(b"[")?.strip_suffix(b"]")?;
+    let row = &array[trimmed(array)];
+    (!row.is_empty() && row.len() <= ROW_BYTES_MAX).then_some(row)
 }
 
 fn end_of(body: &[u8], at: usize) -> Result<(), PageError> {
@@ -226,5 +256,52 @@ mod tests {
             ]
         );
         assert_eq!(page.bytes(&page.rows()[3]), b"{\"id\":\"\xff\"}");
+    }
+
+    #[test]
+    fn null_is_an_empty_page_only_where_no_rows_are_announced() {
+        let counted = |body: &[u8], count| {
+            let headers = PageHeaders { count, ..PageHeaders::default() };
+            Page::parse(body.to_vec(), headers).map(|page| page.rows().len())
+        };
+        assert_eq!(counted(b" null\n", Some(0)), Ok(0));
+        for (body, count) in [
+            (&b"null"[..], None),
+            (b"null", Some(1)),
+            (b"nul", Some(0)),
+            (b"nullx", Some(0)),
+            (b"{}", Some(0)),
+        ] {
+            assert!(
+                matches!(counted(body, count), Err(PageError::NotAnArray(_))),
+                "{body:?} {count:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_row_over_the_limit_is_no_page() {
+        let row =
+            |length: usize| format!("[{{\"x\":\"{}\"}}]", "x".repeat(length - 8)).into_bytes();
+        assert!(page(&row(ROW_BYTES_MAX)).is_ok());
+        let length = ROW_BYTES_MAX + 1;
+        assert_eq!(page(&row(length)).unwrap_err(), PageError::TooLarge { length });
+    }
+
+    #[test]
+    fn the_only_element_is_found_between_the_brackets() {
+        for (body, row) in [
+            ("[NaN]", Some("NaN")),
+            (" [ {\"a\":NaN} ]\r\n", Some("{\"a\":NaN}")),
+            ("[[]", Some("[")),
+            ("[]", None),
+            ("[ ]", None),
+            ("[", None),
+            ("", None),
+            ("{\"a\":1}", None),
+            ("[{\"a\":1}", None),
+        ] {
+            assert_eq!(between_brackets(body.as_bytes()), row.map(str::as_bytes), "{body}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use crate::cause::Cause;
-use crate::page::Token;
+use crate::page::PageHeaders;
 
 /// Why a request to JumpCloud failed.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,9 @@ pub enum InsightsError {
     /// It may answer next time: 5xx, a broken answer, no answer.
     #[error(transparent)]
     Unavailable(Cause),
+    /// As many tries as the request allows have failed in a way that one for fewer rows may not.
+    #[error(transparent)]
+    Unfetched(Box<Unfetched>),
     /// The request's deadline came first.
     #[error("JumpCloud has not answered in time")]
     OutOfTime,
@@ -37,9 +40,28 @@ pub enum InsightsError {
     TooLarge {
         /// The limit in bytes.
         limit_bytes: usize,
-        /// The continuation in its headers.
-        token: Option<Token>,
+        /// What its headers say.
+        headers: PageHeaders,
     },
+}
+
+/// Why a page did not come: 5xx, a time-out, an answer that is cut off or cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct Unfetched {
+    /// What happened to the last try.
+    #[source]
+    pub cause: Cause,
+    /// Tries of this page, those before this request among them.
+    pub tried: u32,
+    /// Tries of this request that fewer rows might not have failed.
+    pub failed: u32,
+    /// Whether no try is left in this run.
+    pub is_over: bool,
+    /// What the last answer said, if it was whole with status 200, but no page.
+    pub headers: Option<PageHeaders>,
+    /// The one row that such an answer has between its brackets, where one row was asked for.
+    pub row: Option<Vec<u8>>,
 }
 
 /// Why a store did not answer.

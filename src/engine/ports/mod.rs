@@ -5,7 +5,7 @@ pub mod error;
 pub mod incoming;
 pub mod meter;
 
-pub use self::error::{InsightsError, NoRandomness, StoreError, is_denied};
+pub use self::error::{InsightsError, NoRandomness, StoreError, Unfetched, is_denied};
 pub use self::incoming::Incoming;
 pub use self::meter::{Costs, Meter};
 
@@ -17,7 +17,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::cursor::{Item, Update};
-use crate::page::{Ask, Page, Query};
+use crate::page::{Ask, Page, Query, Tries};
 use crate::stream::{Scope, StreamId};
 
 /// JumpCloud's Directory Insights API.
@@ -66,6 +66,9 @@ pub struct PageRequest {
     pub query: Query,
     /// Window, page size and token.
     pub ask: Ask,
+    /// How often it is tried, if the caller has a smaller question for a page that cannot be fetched;
+    /// then [`InsightsError::Unfetched`] says that it is time for that.
+    pub tries: Option<Tries>,
     /// Tries end here, on the local clock.
     pub deadline_ms: i64,
     /// Counts what the request costs.
@@ -77,7 +80,7 @@ impl PageRequest {
     #[must_use]
     pub fn new(scope: Scope, query: &Query, ask: Ask, deadline_ms: i64) -> Self {
         let (query, meter) = (query.clone(), Arc::default());
-        Self { scope, query, ask, deadline_ms, meter }
+        Self { scope, query, ask, tries: None, deadline_ms, meter }
     }
 }
 

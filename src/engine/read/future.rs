@@ -24,7 +24,8 @@ pub fn future(
         if queries.contains(&kept.query) {
             return Some(kept.clone());
         }
-        return Some(Reading { query, at_ms: kept.window.start_ms, limit: None, ..kept.clone() });
+        // With the page size that it was left with: two queries that fail in turn get somewhere, too.
+        return Some(Reading { query, at_ms: kept.window.start_ms, ..kept.clone() });
     }
     let is_due = last.is_none_or(|last| now_ms - last.started_ms >= settings.sweep_every_ms);
     let window = Window::new(now_ms - FUTURE_START_MS, now_ms + FUTURE_MS);

@@ -14,7 +14,7 @@ pub mod window;
 pub use self::budget::Budget;
 pub use self::comparison::Compared;
 pub use self::page_size::PageSize;
-pub use self::paging::{OversizeStep, PageSummary, Step, Walk, WalkError};
+pub use self::paging::{Failure, PageSummary, Retry, Step, Walk, WalkError};
 pub use self::position::Positions;
 pub use self::rows::RowCount;
 pub use self::sweep::SweepUrgency;

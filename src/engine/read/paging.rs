@@ -1,10 +1,12 @@
 //! Paging through one query of a window: which request comes next, and whether there is one.
 //!
-//! Pure: it is told what a page held and answers with the next step. It never stops silently and
-//! never loops: every request either carries a new token or starts at a later millisecond, or the
-//! walk ends with an error that says where.
+//! Pure: it is told what a page held, or that none came, and answers with the next step. It never stops
+//! silently and never loops: every request either carries a new token, starts at a later millisecond,
+//! asks for fewer rows or is one of a few tries; or the walk ends with an error that says where.
 
-use crate::page::{Ask, Page, PageHeaders, Token};
+use crate::cursor::PageLimit;
+use crate::limits::TRIES_MAX;
+use crate::page::{Ask, Page, PageHeaders, Token, Tries};
 use crate::read::PageSize;
 use crate::time::Window;
 
@@ -13,7 +15,7 @@ use crate::time::Window;
 /// ```
 /// use engine::read::paging::{PageSummary, Step, Walk};
 /// let mut walk = Walk::new(engine::time::Window::new(0, 60_000), 100);
-/// let short = PageSummary { rows: 2, count: None, limit: None, token: None, last_ms: 5_000 };
+/// let short = PageSummary { rows: 2, count: None, limit: Some(100), token: None, last_ms: 5_000 };
 /// assert_eq!(walk.passed(&short), Ok(Step::End), "less than a full page is the last one");
 /// ```
 #[derive(Clone, Debug)]
@@ -21,8 +23,13 @@ pub struct Walk {
     size: PageSize,
     window: Window,
     token: Option<Token>,
-    /// Positions given up in the millisecond of the last one.
+    /// Rows without bytes passed over in the millisecond of the last one.
     skipped: (i64, u32),
+    /// Tries since the last page.
+    tried: u32,
+    /// The continuation behind a row that cannot be used, as the last answer had it.
+    /// Whether its bytes came, too.
+    behind_unusable: Option<(Token, bool)>,
 }
 
 /// The properties of a page that paging depends on.
@@ -58,18 +65,43 @@ pub enum Step {
     End,
 }
 
-/// What to do after a page that was too large to fetch.
+/// A page that did not come, or came and cannot be used.
+#[derive(Clone, Copy, Debug)]
+pub enum Failure<'a> {
+    /// It is larger than the limits, and would be so again.
+    TooLarge {
+        /// The headers it came with.
+        headers: &'a PageHeaders,
+    },
+    /// Anything else.
+    Unfetched {
+        /// The headers of an answer that is whole, has status 200 and cannot be read.
+        headers: Option<&'a PageHeaders>,
+        /// Tries of this page at any size since the last page.
+        tried: u32,
+        /// How many of the last request's tries count for its size.
+        failed: u32,
+        /// Whether no try is left in this run.
+        is_over: bool,
+        /// Whether the bytes of the one row came, so that it needs no position.
+        has_bytes: bool,
+    },
+}
+
+/// What comes after a page that cannot be fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OversizeStep {
-    /// Request the page again, with fewer rows.
-    RequestFewer,
-    /// A single row is too large: its position is quarantined, and the walk continues after it.
+pub enum Retry {
+    /// Another request, perhaps for fewer rows.
+    Again,
+    /// A single row cannot be used, and its answer says how to continue after it.
     SkipRow {
         /// The row's millisecond.
         ms: i64,
-        /// How many rows of that millisecond were skipped before this one.
+        /// Which one without bytes passed over in that millisecond, from 0.
         ordinal: u32,
     },
+    /// Nothing in this run: all tries are made.
+    Over,
 }
 
 /// Why a walk cannot continue.
@@ -86,18 +118,32 @@ pub enum WalkError {
         /// Rows that were received.
         rows: usize,
     },
-    /// A row too large to fetch came without a token to pass it by.
-    #[error(
-        "an event at millisecond {0} is too large to fetch and JumpCloud sends no X-Search_after"
-    )]
-    Stuck(i64),
 }
 
 impl Walk {
     /// Begins a walk through `window` in pages of `page_limit` rows.
     #[must_use]
     pub fn new(window: Window, page_limit: u32) -> Self {
-        Self { size: PageSize::new(page_limit), window, token: None, skipped: (i64::MIN, 0) }
+        Self::resumed(window, page_limit, None)
+    }
+
+    /// The same, in pages of the size that a reading was left with.
+    #[must_use]
+    pub fn resumed(window: Window, page_limit: u32, limit: Option<PageLimit>) -> Self {
+        Self {
+            size: PageSize::new(page_limit, limit),
+            window,
+            token: None,
+            skipped: (i64::MIN, 0),
+            tried: 0,
+            behind_unusable: None,
+        }
+    }
+
+    /// The page size, where a reading has to keep it.
+    #[must_use]
+    pub fn limit(&self) -> Option<PageLimit> {
+        self.size.limit()
     }
 
     /// The next request.
@@ -106,40 +152,50 @@ impl Walk {
         Ask { window: self.window, limit: self.size.rows(), token: self.token.clone() }
     }
 
+    /// How often the next request may be tried.
+    #[must_use]
+    pub fn tries(&self) -> Tries {
+        Tries { made: self.tried, failures: self.size.tries_left() }
+    }
+
+    /// Where the next request begins by time, if it does: what lies from there on may come again.
+    #[must_use]
+    pub fn begins_again_at(&self) -> Option<i64> {
+        self.token.is_none().then_some(self.window.start_ms)
+    }
+
     /// Takes note of a page that answered [`Walk::ask`].
     ///
     /// # Errors
     /// [`WalkError`] if the query is not at its end and no next request is possible.
     pub fn passed(&mut self, held: &PageSummary) -> Result<Step, WalkError> {
-        let full =
-            u64::from(self.size.rows()).min(held.limit.filter(|n| *n > 0).unwrap_or(u64::MAX));
+        (self.tried, self.behind_unusable) = (0, None);
+        let in_force = held.limit.filter(|limit| *limit > 0);
+        let full = u64::from(self.size.rows()).min(in_force.unwrap_or(u64::MAX));
         let rows = held.rows as u64;
         let count = held.count.unwrap_or(rows);
-        if rows < full && count < full {
+        let new_token = held.token.clone().filter(|token| self.token.as_ref() != Some(token));
+        let later = held.last_ms > self.window.start_ms;
+        let is_full = rows >= full;
+        let has_grown = self.size.came(is_full && later);
+        // Without X-Limit nobody knows how many rows would be a full page.
+        let may_be_full = in_force.is_none() && rows > 0 && new_token.is_some();
+        if !is_full && count < full && !may_be_full {
             return Ok(Step::End);
         }
         if held.last_ms >= self.window.end_ms {
             // All further rows are beyond the window, whether its upper bound is inclusive or not.
             return Ok(Step::End);
         }
-        self.size.received(held.rows);
-        if rows < full {
+        if !is_full && count >= full {
             // The header announces a full page and the array is none: the array is believed, but
             // not that it is the last one.
             let short = WalkError::Short { count, rows: held.rows };
-            return if held.last_ms > self.window.start_ms {
-                Ok(self.restart(held.last_ms))
-            } else {
-                Err(short)
-            };
+            return if later { Ok(self.restart(held.last_ms)) } else { Err(short) };
         }
-        let later = held.last_ms > self.window.start_ms;
-        if later && self.size.grow(held.last_ms) {
-            return Ok(self.restart(held.last_ms));
-        }
-        match &held.token {
-            Some(token) if self.token.as_ref() != Some(token) => {
-                self.token = Some(token.clone());
+        match new_token {
+            Some(token) if !has_grown => {
+                self.token = Some(token);
                 Ok(Step::Next)
             }
             _ if later => Ok(self.restart(held.last_ms)),
@@ -159,31 +215,57 @@ impl Walk {
         (step == Ok(Step::Next)).then_some((walk, last_ms))
     }
 
-    /// Takes note of a page that was too large to fetch. `token` is what its headers said,
-    /// `place_ms` the millisecond of the last row that came before it.
+    /// Takes note of a page that cannot be fetched. `place_ms` is the millisecond of the last row that
+    /// came before it.
     ///
-    /// # Errors
-    /// [`WalkError::Stuck`] if a single row is too large and there is no token to pass it by.
-    pub fn too_large(
-        &mut self,
-        token: Option<Token>,
-        place_ms: i64,
-    ) -> Result<OversizeStep, WalkError> {
-        if self.size.halve(place_ms) {
-            if place_ms > self.window.start_ms {
-                self.restart(place_ms);
+    /// Two tries are made at one size; one that is too large would be so again. A row is passed over
+    /// only if two answers to a question for one row say the same of how.
+    pub fn failed(&mut self, failure: Failure<'_>, place_ms: i64) -> Retry {
+        let (has_changed, is_over) = match failure {
+            _ if self.size.rows() == 1 => return self.one_failed(failure),
+            Failure::TooLarge { .. } => (self.size.halve(), false),
+            Failure::Unfetched { tried, failed, is_over, .. } => {
+                self.tried = tried;
+                (self.size.failed(failed), is_over)
             }
-            return Ok(OversizeStep::RequestFewer);
+        };
+        if has_changed {
+            self.restart(place_ms.max(self.window.start_ms));
         }
-        let token = token.filter(|token| self.token.as_ref() != Some(token));
-        let token = token.ok_or(WalkError::Stuck(place_ms))?;
-        let (ms, count) = self.skipped;
-        let ordinal = if ms == token.ms { count } else { 0 };
-        self.skipped = (token.ms, ordinal + 1);
-        self.size.received(1);
-        let narrower = OversizeStep::SkipRow { ms: token.ms, ordinal };
-        self.token = Some(token);
-        Ok(narrower)
+        if is_over { Retry::Over } else { Retry::Again }
+    }
+
+    /// A question for one row failed.
+    fn one_failed(&mut self, failure: Failure<'_>) -> Retry {
+        let (headers, tried, is_over, has_bytes) = match failure {
+            Failure::TooLarge { headers } => {
+                let tried = self.tried + 1;
+                (Some(headers), tried, tried >= TRIES_MAX, false)
+            }
+            Failure::Unfetched { headers, tried, is_over, has_bytes, .. } => {
+                (headers, tried, is_over, has_bytes)
+            }
+        };
+        let behind = headers.filter(|headers| headers.count == Some(1));
+        let behind = behind.and_then(|headers| headers.token.clone());
+        let behind = behind.filter(|token| self.token.as_ref() != Some(token));
+        let behind = behind.map(|token| (token, has_bytes));
+        let before = std::mem::replace(&mut self.behind_unusable, behind.clone());
+        self.tried = tried;
+        let is_same = behind.is_some() && before == behind;
+        match behind {
+            Some((token, _)) if is_same => {
+                let (ms, count) = self.skipped;
+                let ordinal = if ms == token.ms { count } else { 0 };
+                let ms = token.ms;
+                self.skipped = (ms, ordinal + u32::from(!has_bytes));
+                (self.tried, self.behind_unusable) = (0, None);
+                self.token = Some(token);
+                Retry::SkipRow { ms, ordinal }
+            }
+            _ if is_over => Retry::Over,
+            _ => Retry::Again,
+        }
     }
 
     /// Continues by time, with a new query that starts at `start_ms`. JumpCloud requires limit and
@@ -191,7 +273,7 @@ impl Walk {
     fn restart(&mut self, start_ms: i64) -> Step {
         self.window.start_ms = start_ms;
         self.token = None;
-        // What was given up from here on comes again, and is counted from the first again.
+        // What was passed over from here on comes again, and is counted from the first again.
         self.skipped = (i64::MIN, 0);
         Step::Next
     }
@@ -244,7 +326,7 @@ mod tests {
         let unsaid = PageSummary { limit: None, count: None, ..held(100, 2_000) };
         assert_eq!(walk().passed(&unsaid), Ok(Step::Next));
         let nonsense = PageSummary { limit: Some(0), ..held(99, 2_000) };
-        assert_eq!(walk().passed(&nonsense), Ok(Step::End));
+        assert_eq!(walk().passed(&nonsense), Ok(Step::Next), "as good as none");
     }
 
     #[test]
@@ -307,44 +389,161 @@ mod tests {
         assert_eq!(walk().passed(&more), Ok(Step::Next));
     }
 
-    /// One row of 64 that cannot be fetched is found in a bounded number of requests, and every
-    /// other row is seen.
-    #[test]
-    fn only_the_row_that_is_too_large_is_skipped() {
-        let mut walk = Walk::new(Window::new(0, 1_000), 16);
-        let (big, total) = (21_i64, 64_i64);
-        let (mut seen, mut skipped, mut place) =
-            (std::collections::BTreeSet::<i64>::new(), vec![], 0);
-        for _ in 0..200 {
+    /// Asks a JumpCloud whose row `n` lies at millisecond `ms[n]`, until the end; `answer` is told the
+    /// first row of a page, the one behind its last, and the page's headers, and says why it does not
+    /// come. Returns what was passed over, and how often each row came.
+    fn read(
+        mut walk: Walk,
+        ms: &[i64],
+        answer: impl Fn(usize, usize) -> Option<Broken>,
+    ) -> (Vec<(i64, u32)>, Vec<usize>, Walk) {
+        let (mut over, mut seen, mut place_ms) = (Vec::new(), vec![0; ms.len()], i64::MIN);
+        for _ in 0..500 {
             let ask = walk.ask();
-            let first = ask.token.as_ref().map_or(ask.window.start_ms, |token| token.ms + 1);
-            let rows: Vec<i64> = (first..total).take(ask.limit as usize).collect();
-            let last = rows.last().copied().unwrap_or(place);
-            if rows.contains(&big) {
-                if let OversizeStep::SkipRow { ms, ordinal } =
-                    walk.too_large(token(last, "x"), place).unwrap()
-                {
-                    skipped.push((ms, ordinal));
+            let after =
+                ask.token.as_ref().map_or(0, |token| token.json().get().matches('x').count());
+            let by_time = ms.partition_point(|ms| *ms < ask.window.start_ms);
+            let from = by_time.max(after);
+            let to = (from + ask.limit as usize).min(ms.len());
+            let last_ms = if to > from { ms[to - 1] } else { place_ms };
+            let token = token(last_ms, &"x".repeat(to));
+            let rows = to - from;
+            let headers = PageHeaders {
+                limit: Some(u64::from(ask.limit)),
+                count: Some(rows as u64),
+                token: token.clone(),
+            };
+            if let Some(broken) = answer(from, to) {
+                let failure = match broken {
+                    Broken::TooLarge => Failure::TooLarge { headers: &headers },
+                    Broken::Unreadable => unfetched(&walk, Some(&headers)),
+                    Broken::Unanswered => unfetched(&walk, None),
+                };
+                match walk.failed(failure, place_ms) {
+                    Retry::Again => {}
+                    Retry::SkipRow { ms, ordinal } => over.push((ms, ordinal)),
+                    // The next run.
+                    Retry::Over => {
+                        let window = Window::new(place_ms.max(0), 1_000);
+                        walk = Walk::resumed(window, walk.size.configured(), walk.limit());
+                    }
                 }
                 continue;
             }
-            place = last;
-            seen.extend(&rows);
-            let page = PageSummary {
-                rows: rows.len(),
-                count: None,
-                limit: None,
-                token: token(last, "x"),
-                last_ms: last,
+            place_ms = last_ms;
+            seen[from..to].iter_mut().for_each(|times| *times += 1);
+            let held = PageSummary {
+                rows,
+                count: headers.count,
+                limit: headers.limit,
+                token: headers.token,
+                last_ms,
             };
-            if walk.passed(&page) == Ok(Step::End) {
-                assert_eq!(skipped, [(big, 0)]);
-                assert_eq!(seen.len() as i64, total - 1);
-                assert_eq!(walk.size.rows(), 16, "the limit has grown back");
-                return;
+            if walk.passed(&held) == Ok(Step::End) {
+                return (over, seen, walk);
             }
         }
-        unreachable!("the walk did not end");
+        unreachable!("the walk did not end: {walk:?}")
+    }
+
+    #[derive(Clone, Copy)]
+    enum Broken {
+        TooLarge,
+        /// Status 200, and no JSON.
+        Unreadable,
+        /// 504.
+        Unanswered,
+    }
+
+    fn unfetched<'h>(walk: &Walk, headers: Option<&'h PageHeaders>) -> Failure<'h> {
+        let Tries { made, failures } = walk.tries();
+        let failed = failures.min(TRIES_MAX - made);
+        let tried = made + failed;
+        Failure::Unfetched { headers, tried, failed, is_over: tried >= TRIES_MAX, has_bytes: false }
+    }
+
+    /// One row of 64 that cannot be fetched is found in a bounded number of requests, and every
+    /// other row is seen.
+    #[test]
+    fn a_row_that_cannot_be_used_is_skipped_alone() {
+        let ms: Vec<i64> = (0..64).collect();
+        for broken in [Broken::TooLarge, Broken::Unreadable] {
+            for bad in [0, 1, 21, 62, 63] {
+                let walk = Walk::new(Window::new(0, 1_000), 16);
+                let holds = |from, to| (from..to).contains(&bad).then_some(broken);
+                let (over, seen, _) = read(walk, &ms, holds);
+                assert_eq!(over, [(bad as i64, 0)]);
+                let missed: Vec<_> = (0..64).filter(|row| seen[*row] == 0).collect();
+                assert_eq!(missed, [bad]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_that_answers_small_pages_only_is_read_in_small_pages() {
+        let ms: Vec<i64> = (0..400).collect();
+        let walk = Walk::new(Window::new(0, 1_000), 400);
+        let holds = |from: usize, to: usize| (to - from > 100).then_some(Broken::Unanswered);
+        let (over, seen, _) = read(walk, &ms, holds);
+        assert!(over.is_empty() && seen.iter().all(|times| *times > 0));
+    }
+
+    /// Only an answer that tells how to continue after the row passes it over, and only where it says the
+    /// same twice.
+    #[test]
+    fn a_row_is_skipped_only_if_its_own_answers_say_how() {
+        let one = |count, token| PageHeaders { limit: Some(1), count, token };
+        let how = one(Some(1), token(5, "x"));
+        let other = one(Some(1), token(5, "y"));
+        fn tried(tried: u32, headers: Option<&PageHeaders>) -> Failure<'_> {
+            Failure::Unfetched {
+                headers,
+                tried,
+                failed: 1,
+                is_over: tried == TRIES_MAX,
+                has_bytes: false,
+            }
+        }
+        let start = || Walk::new(Window::new(0, 1_000), 1);
+        for no in [
+            None,
+            Some(one(None, token(5, "x"))),
+            Some(one(Some(0), token(5, "x"))),
+            Some(one(Some(1), None)),
+        ] {
+            let mut walk = start();
+            for n in 1..TRIES_MAX {
+                assert_eq!(walk.failed(tried(n, no.as_ref()), 0), Retry::Again, "{no:?}");
+            }
+            assert_eq!(walk.failed(tried(TRIES_MAX, no.as_ref()), 0), Retry::Over, "{no:?}");
+        }
+        let mut walk = start();
+        assert_eq!(walk.failed(tried(1, Some(&how)), 0), Retry::Again);
+        assert_eq!(walk.failed(tried(2, None), 0), Retry::Again, "not the same twice in a row");
+        assert_eq!(walk.failed(tried(3, Some(&how)), 0), Retry::Again);
+        assert_eq!(walk.failed(tried(4, Some(&other)), 0), Retry::Again, "another row's");
+        assert_eq!(walk.failed(tried(5, Some(&other)), 0), Retry::SkipRow { ms: 5, ordinal: 0 });
+        assert_eq!((walk.ask().token, walk.tries().made), (token(5, "y"), 0));
+        assert_eq!(walk.failed(tried(1, Some(&other)), 0), Retry::Again, "it is no new token now");
+        assert_eq!(walk.failed(tried(2, Some(&other)), 0), Retry::Again);
+    }
+
+    /// A change of size begins again by time: what stays the same while paging does not stay so.
+    #[test]
+    fn no_token_is_sent_with_another_size() {
+        let mut walk = walk();
+        assert_eq!(walk.passed(&held(100, 2_000)), Ok(Step::Next));
+        assert!(walk.ask().token.is_some());
+        let failure = unfetched(&walk, None);
+        assert_eq!(walk.failed(failure, 2_000), Retry::Again);
+        let ask = walk.ask();
+        assert_eq!((ask.window.start_ms, ask.limit, ask.token), (2_000, 50, None));
+        assert_eq!(
+            walk.passed(&PageSummary { limit: Some(50), ..held(50, 3_000) }),
+            Ok(Step::Next)
+        );
+        let ask = walk.ask();
+        assert_eq!((ask.window.start_ms, ask.limit, ask.token), (3_000, 100, None));
     }
 
     /// A walk that begins anew inside a millisecond counts its positions from the first again: a
@@ -352,32 +551,24 @@ mod tests {
     #[test]
     fn a_row_too_large_has_one_position() {
         // Milliseconds of the rows; the second and the fourth are too large.
-        let rows = [1, 5, 5, 5, 5, 5, 5, 7, 8, 9, 9];
-        let (mut walk, mut skipped, mut place) = (Walk::new(Window::new(0, 1_000), 4), vec![], 0);
-        for _ in 0..100 {
-            let ask = walk.ask();
-            let after =
-                ask.token.as_ref().map_or(0, |token| token.json().get().matches('x').count());
-            let from = rows.iter().position(|ms| *ms >= ask.window.start_ms).unwrap().max(after);
-            let to = (from + ask.limit as usize).min(rows.len());
-            let last_ms = rows[to - 1];
-            let token = token(last_ms, &"x".repeat(to));
-            if (from..to).any(|row| row == 1 || row == 3) {
-                if let OversizeStep::SkipRow { ms, ordinal } = walk.too_large(token, place).unwrap()
-                {
-                    skipped.push((ms, ordinal));
-                }
-                continue;
-            }
-            place = last_ms;
-            let page = PageSummary { rows: to - from, count: None, limit: None, token, last_ms };
-            if walk.passed(&page) == Ok(Step::End) {
-                skipped.sort_unstable();
-                skipped.dedup();
-                assert_eq!(skipped, [(5, 0), (5, 1)]);
-                return;
-            }
-        }
-        unreachable!("the walk did not end");
+        let ms = [1, 5, 5, 5, 5, 5, 5, 7, 8, 9, 9];
+        let holds =
+            |from, to| (from..to).any(|row| row == 1 || row == 3).then_some(Broken::TooLarge);
+        let (mut over, ..) = read(Walk::new(Window::new(0, 1_000), 4), &ms, holds);
+        over.sort_unstable();
+        over.dedup();
+        assert_eq!(over, [(5, 0), (5, 1)]);
+    }
+
+    #[test]
+    fn without_a_limit_in_force_a_short_page_with_a_new_token_is_not_the_last_one() {
+        let unsaid = |rows, last_ms| PageSummary { limit: None, ..held(rows, last_ms) };
+        let mut walk = walk();
+        assert_eq!(walk.passed(&unsaid(30, 2_000)), Ok(Step::Next));
+        assert_eq!(walk.ask().token, token(2_000, "doc2000"));
+        assert_eq!(walk.passed(&unsaid(30, 3_000)), Ok(Step::Next));
+        assert_eq!(walk.clone().passed(&unsaid(30, 3_000)), Ok(Step::End), "the token before");
+        assert_eq!(walk.clone().passed(&unsaid(0, 3_000)), Ok(Step::End));
+        assert_eq!(walk.passed(&PageSummary { token: None, ..unsaid(30, 4_000) }), Ok(Step::End));
     }
 }

@@ -1,9 +1,13 @@
 //! The position of each row of a page in event time.
 //!
-//! A row's place is its timestamp's millisecond, or, where that cannot be read, the place before
-//! it. JumpCloud sorts rows by it.
+//! A row's place is its timestamp's millisecond, or, where that cannot be read or lies outside of what
+//! was asked for, the place before it. JumpCloud sorts rows by it.
 
-use crate::page::{Page, RowKind};
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+use crate::identity::Slot;
+use crate::page::{Page, Row, RowKind};
 use crate::time;
 
 /// The positions of a page's rows.
@@ -11,41 +15,51 @@ use crate::time;
 pub struct Positions {
     /// The position before the first row: everything decided before this page is at or before it.
     before_ms: i64,
+    /// Per row, the millisecond of its own timestamp, where it can be read.
+    own_ms: Vec<Option<i64>>,
     ms: Vec<i64>,
-    /// Per row, the least readable place of it and everything behind it.
+    /// Per row, the least place of it and everything behind it that tells one.
     least_behind: Vec<i64>,
 }
 
 impl Positions {
-    /// The places of `page`, whose first row comes behind `before_ms`.
+    /// The positions of `page`, whose first row comes behind `before_ms`, in a reading up to `end_ms`.
     #[must_use]
-    pub fn of(page: &Page, before_ms: i64) -> Self {
-        let token_ms = page.headers.token.as_ref().map_or(i64::MAX, |token| token.ms);
+    pub fn of(page: &Page, before_ms: i64, end_ms: i64) -> Self {
+        let asked = asked(before_ms, end_ms);
+        let inside = |ms: &i64| asked.contains(ms);
+        let own_ms: Vec<_> = page.rows().iter().map(readable).collect();
         let mut place = before_ms;
-        let ms: Vec<i64> = readable(page)
-            .map(|ms| {
-                place = ms.unwrap_or(place);
-                place
-            })
-            .collect();
-        let mut least = token_ms;
-        let mut least_behind: Vec<i64> = readable(page)
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-            .map(|ms| {
-                least = least.min(ms.unwrap_or(i64::MAX));
-                least
-            })
-            .collect();
-        least_behind.reverse();
-        Self { before_ms, ms, least_behind }
+        let mut ms = Vec::with_capacity(own_ms.len());
+        for own in &own_ms {
+            place = own.filter(inside).unwrap_or(place);
+            ms.push(place);
+        }
+        let mut least = token_ms(page).filter(inside).unwrap_or(i64::MAX);
+        let mut least_behind = vec![least; own_ms.len()];
+        for (own, behind) in own_ms.iter().zip(&mut least_behind).rev() {
+            least = least.min(own.filter(inside).unwrap_or(i64::MAX));
+            *behind = least;
+        }
+        Self { before_ms, own_ms, ms, least_behind }
     }
 
     /// The position of row `number`, UTC milliseconds.
     #[must_use]
     pub fn ms(&self, number: usize) -> i64 {
         self.ms[number]
+    }
+
+    /// The millisecond of row `number`'s own timestamp; `None` if it cannot be read.
+    #[must_use]
+    pub fn own_ms(&self, number: usize) -> Option<i64> {
+        self.own_ms[number]
+    }
+
+    /// The slots that the rows belong into.
+    #[must_use]
+    pub fn slots(&self) -> BTreeSet<Slot> {
+        self.own_ms.iter().map(|ms| Slot::at(*ms)).collect()
     }
 
     /// Puts row `number` where it is known to lie.
@@ -62,40 +76,51 @@ impl Positions {
     }
 }
 
-/// The millisecond of a page's last row: the lower of its own and the token's. `before_ms` if the
-/// page tells neither.
+/// The millisecond of a page's last row: the lower of its own and the token's, where they lie within
+/// what was asked for; never below `before_ms`.
 #[must_use]
-pub fn last_ms(page: &Page, before_ms: i64) -> i64 {
-    let token_ms = page.headers.token.as_ref().map(|token| token.ms);
-    let own_ms = readable(page).last().flatten();
-    let last_readable = || readable(page).flatten().last().unwrap_or(before_ms);
-    match (own_ms, token_ms) {
+pub fn last_ms(page: &Page, before_ms: i64, end_ms: i64) -> i64 {
+    let asked = asked(before_ms, end_ms);
+    let inside = |ms: &i64| asked.contains(ms);
+    let own_ms = page.rows().last().and_then(readable).filter(inside);
+    let last_readable = || page.rows().iter().rev().filter_map(readable).find(inside);
+    match (own_ms, token_ms(page).filter(inside)) {
         _ if page.is_empty() => before_ms,
         (Some(own), Some(token)) => own.min(token),
         (Some(own), None) => own,
         (None, Some(token)) => token,
-        (None, None) => last_readable(),
+        (None, None) => last_readable().unwrap_or(before_ms),
     }
 }
 
 /// The rows of which the page does not show whether they are before `end_ms`: rows without a
 /// readable timestamp that no row before `end_ms` follows.
 #[must_use]
-pub fn doubtful(page: &Page, end_ms: i64) -> Vec<usize> {
-    if page.headers.token.as_ref().is_some_and(|token| token.ms < end_ms) {
+pub fn doubtful(page: &Page, before_ms: i64, end_ms: i64) -> Vec<usize> {
+    let before_it = |ms: i64| (before_ms..end_ms).contains(&ms);
+    if token_ms(page).is_some_and(before_it) {
         return Vec::new();
     }
-    let ms: Vec<_> = readable(page).collect();
-    let before_it = ms.iter().rposition(|ms| ms.is_some_and(|ms| ms < end_ms));
-    let first = before_it.map_or(0, |last| last + 1);
+    let ms: Vec<_> = page.rows().iter().map(readable).collect();
+    let last = ms.iter().rposition(|ms| ms.is_some_and(before_it));
+    let first = last.map_or(0, |last| last + 1);
     (first..ms.len()).filter(|number| ms[*number].is_none()).collect()
 }
 
-fn readable(page: &Page) -> impl Iterator<Item = Option<i64>> {
-    page.rows().iter().map(|row| match &row.kind {
+/// What JumpCloud may rightly answer with: it may take the end inclusively.
+fn asked(before_ms: i64, end_ms: i64) -> RangeInclusive<i64> {
+    before_ms..=end_ms
+}
+
+fn readable(row: &Row) -> Option<i64> {
+    match &row.kind {
         RowKind::Event(fields) => fields.timestamp_ns.map(time::floor_ms),
         RowKind::Broken(_) => None,
-    })
+    }
+}
+
+fn token_ms(page: &Page) -> Option<i64> {
+    page.headers.token.as_ref().map(|token| token.ms)
 }
 
 #[cfg(test)]
@@ -120,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_row_without_a_time_lies_where_the_one_before_it_lies() {
-        let positions = Positions::of(&page(&[None, Some(2), None, Some(3)], None), 1_000);
+        let positions = Positions::of(&page(&[None, Some(2), None, Some(3)], None), 1_000, 9_000);
         assert_eq!(
             (0..4).map(|n| positions.ms(n)).collect::<Vec<_>>(),
             [1_000, 2_000, 2_000, 3_000]
@@ -129,37 +154,57 @@ mod tests {
 
     #[test]
     fn a_reading_never_continues_after_a_row_that_is_to_come() {
-        let positions = Positions::of(&page(&[Some(1), Some(9), Some(2), None], Some(3_000)), 0);
+        let positions =
+            Positions::of(&page(&[Some(1), Some(9), Some(2), None], Some(3_000)), 0, 9_000);
         assert_eq!(positions.at_ms(1), 1_000);
         assert_eq!(positions.at_ms(2), 2_000, "the row before says 9 s, the next one 2 s");
         assert_eq!(positions.at_ms(3), 2_000);
         assert_eq!(positions.at_ms(0), 0, "nothing of this page is decided");
-        let dark = Positions::of(&page(&[None, None], None), 500);
+        let dark = Positions::of(&page(&[None, None], None), 500, 9_000);
         assert_eq!((dark.at_ms(0), dark.at_ms(1)), (500, 500));
     }
 
     #[test]
     fn a_page_leaves_open_where_its_last_rows_without_a_time_lie() {
         let rows = [None, Some(2), None, Some(4), None, None];
-        let open = |rows: &[_], token_ms, end_ms| doubtful(&page(rows, token_ms), end_ms);
+        let open = |rows: &[_], token_ms, end_ms| doubtful(&page(rows, token_ms), 0, end_ms);
         assert_eq!(open(&rows, None, 5_000), [4, 5]);
         assert_eq!(open(&rows, Some(5_000), 5_000), [4, 5]);
         assert!(open(&rows, Some(4_999), 5_000).is_empty(), "the token says where it ends");
         assert_eq!(open(&rows, None, 4_000), [2, 4, 5]);
         assert_eq!(open(&[None], None, 4_000), [0]);
         assert!(open(&[Some(3)], None, 4_000).is_empty());
-        let mut positions = Positions::of(&page(&rows, None), 0);
+        let mut positions = Positions::of(&page(&rows, None), 0, 5_000);
         positions.put(5, 5_000);
         assert_eq!((positions.ms(4), positions.ms(5)), (4_000, 5_000));
     }
 
     #[test]
     fn the_last_place_is_the_lower_of_row_and_token() {
-        assert_eq!(last_ms(&page(&[Some(5)], Some(4_999)), 0), 4_999);
-        assert_eq!(last_ms(&page(&[Some(5)], Some(6_000)), 0), 5_000);
-        assert_eq!(last_ms(&page(&[Some(5), None], Some(6_000)), 0), 6_000);
-        assert_eq!(last_ms(&page(&[Some(5), None], None), 0), 5_000);
-        assert_eq!(last_ms(&page(&[None], None), 7), 7);
-        assert_eq!(last_ms(&page(&[], Some(9_000)), 7), 7);
+        assert_eq!(last_ms(&page(&[Some(5)], Some(4_999)), 0, 9_000), 4_999);
+        assert_eq!(last_ms(&page(&[Some(5)], Some(6_000)), 0, 9_000), 5_000);
+        assert_eq!(last_ms(&page(&[Some(5), None], Some(6_000)), 0, 9_000), 6_000);
+        assert_eq!(last_ms(&page(&[Some(5), None], None), 0, 9_000), 5_000);
+        assert_eq!(last_ms(&page(&[None], None), 7, 9_000), 7);
+        assert_eq!(last_ms(&page(&[], Some(9_000)), 7, 9_000), 7);
+    }
+
+    /// A row sorted among others that says of itself that it lies elsewhere.
+    #[test]
+    fn a_row_that_lies_outside_of_what_was_asked_for_moves_no_place() {
+        let rows = [Some(3), Some(1), None, Some(4), Some(50), None, Some(5)];
+        let odd = page(&rows, None);
+        let positions = Positions::of(&odd, 2_000, 9_000);
+        let ms: Vec<_> = (0..7).map(|n| positions.ms(n)).collect();
+        assert_eq!(ms, [3_000, 3_000, 3_000, 4_000, 4_000, 4_000, 5_000]);
+        assert_eq!((positions.own_ms(1), positions.own_ms(2)), (Some(1_000), None));
+        assert_eq!((positions.own_ms(4), positions.at_ms(1)), (Some(50_000), 3_000));
+        assert!(doubtful(&odd, 2_000, 9_000).is_empty());
+        // At the end of a page such a row tells nothing of where it ends.
+        let ends =
+            |seconds, token_ms| last_ms(&page(&[Some(3), Some(seconds)], token_ms), 2_000, 9_000);
+        assert_eq!((ends(1, None), ends(50, None)), (3_000, 3_000));
+        assert_eq!((ends(1, Some(4_000)), ends(50, Some(4_000))), (4_000, 4_000));
+        assert_eq!((ends(9, None), ends(4, Some(99_000))), (9_000, 4_000));
     }
 }

@@ -87,7 +87,7 @@ impl Values {
         let events = runs.iter().filter(|run| !run.stream.is_users());
         let sum_events = |part: fn(&StreamReport) -> u64| events.clone().map(part).sum::<u64>();
         self.count("EventsDelivered", sum_events(|run| run.tally.written));
-        self.count("EventsDeduplicated", sum_events(|run| run.seen));
+        self.count("EventsDeduplicated", sum_events(|run| run.tally.seen));
         self.count("LateEvents", sum_events(|run| run.tally.late));
         self.count("EventsFiltered", sum_events(|run| run.tally.filtered));
         self.count("EventsQuarantined", sum_events(|run| run.tally.quarantined));

@@ -64,11 +64,7 @@ pub struct StreamReport {
     pub stream: StreamId,
     /// The result of the run.
     pub outcome: Outcome,
-    /// Rows JumpCloud sent.
-    pub read: u64,
-    /// Rows already decided, dropped.
-    pub seen: u64,
-    /// What became of the rows that were new.
+    /// What became of the rows.
     #[serde(flatten)]
     pub tally: Tally,
     /// Pages received.
@@ -113,10 +109,20 @@ pub struct StreamReport {
     pub needs_operator: bool,
 }
 
-/// What becomes of rows that are new, counted when they are archived.
+/// What becomes of the rows that JumpCloud sends, counted when that is settled: what is read and not
+/// decided comes again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tally {
+    /// Rows JumpCloud sent: each is one of `seen`, `written`, `filtered`, `quarantined`,
+    /// `cut_before` and `cut_after`.
+    pub read: u64,
+    /// Rows already decided, dropped.
+    pub seen: u64,
+    /// Rows that lie before the stream's origin, dropped.
+    pub cut_before: u64,
+    /// Rows that lie at the end of what was read, or beyond it, dropped: a later reading brings them.
+    pub cut_after: u64,
     /// Events archived.
     pub written: u64,
     /// How many of them are before the end of the last complete head reading.
@@ -142,8 +148,19 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Whether something has become of each row.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let Self { seen, written, filtered, quarantined, cut_before, cut_after, .. } = self;
+        self.read == seen + written + filtered + quarantined + cut_before + cut_after
+    }
+
     /// Adds what another one has counted.
     pub fn add(&mut self, more: &Self) {
+        self.read += more.read;
+        self.seen += more.seen;
+        self.cut_before += more.cut_before;
+        self.cut_after += more.cut_after;
         self.written += more.written;
         self.late += more.late;
         self.lateness.merge(&more.lateness);
@@ -211,8 +228,8 @@ impl StreamReport {
 
     /// Logs the result of the run.
     pub fn log(&self) {
-        let Self { stream, outcome, read, seen, pages, .. } = self;
-        let Tally { written, late, quarantined, .. } = self.tally;
+        let Self { stream, outcome, pages, .. } = self;
+        let Tally { read, seen, written, late, quarantined, .. } = self.tally;
         let (lag_seconds, objects) = (self.lag_seconds, self.objects);
         match &self.error {
             None => tracing::info!(

@@ -33,8 +33,17 @@ pub enum Fault {
     CountGarbage,
     /// Pages hold at most this many rows, and `X-Limit` says so.
     LimitLowered(usize),
+    /// Pages hold at most this many rows, and `X-Limit` is not there.
+    LimitLoweredUnsaid(usize),
     /// `X-Limit` is not there.
     LimitAbsent,
+    /// This answer instead of a page of more than so many rows.
+    LargePage {
+        /// The most rows of a page that is answered.
+        rows: usize,
+        /// What a larger one is answered with.
+        answer: Answer,
+    },
     /// `X-Search_after` is not there, on full pages only.
     TokenAbsentOnFullPages,
     /// `X-Search_after` is not there.
@@ -119,6 +128,18 @@ impl Fault {
     pub fn redirect(status: u16, location: &str) -> Self {
         let mut answer = Answer::new(status, "text/html", "");
         answer.set_header("Location", location);
+        Self::from(answer)
+    }
+
+    /// A gateway's time-out for pages of more than so many rows.
+    pub fn slow_above(rows: usize) -> Self {
+        Self::LargePage { rows, answer: Answer::new(504, "text/html", "<html>504</html>") }
+    }
+
+    /// `null` as the page of no rows.
+    pub fn null_page() -> Self {
+        let mut answer = Answer::json(200, "null");
+        answer.set_header("X-Result-Count", "0");
         Self::from(answer)
     }
 

@@ -81,19 +81,26 @@ fn is_between(time_ns: i128, query: &Query, ways: &Behaviours) -> bool {
 pub(crate) fn answer(selection: &Selection<'_>, fault: Option<&Fault>, request_id: &str) -> Answer {
     let query = selection.query;
     let limit = match fault {
-        Some(Fault::LimitLowered(lowered)) => query.limit.min(*lowered),
+        Some(Fault::LimitLowered(lowered) | Fault::LimitLoweredUnsaid(lowered)) => {
+            query.limit.min(*lowered)
+        }
         _ => query.limit,
     };
     let rows = match (fault, query.after) {
         (Some(Fault::TokenRepeated), Some(after)) => selection.page_before(after, limit),
         _ => selection.page(limit),
     };
+    if let Some(Fault::LargePage { rows: most, answer }) = fault
+        && rows.len() > *most
+    {
+        return answer.clone();
+    }
     let mut answer = Answer::json(200, array(&rows));
     answer.rows = rows.len();
     if let Some(count) = result_count(rows.len(), fault) {
         answer.set_header("X-Result-Count", &count);
     }
-    if fault != Some(&Fault::LimitAbsent) {
+    if !matches!(fault, Some(Fault::LimitAbsent | Fault::LimitLoweredUnsaid(_))) {
         answer.set_header("X-Limit", &limit.to_string());
     }
     answer.set_header("X-Sort", "ASC");
