@@ -91,6 +91,6 @@ fn reason<E>(error: &SdkError<E>) -> &'static str {
         SdkError::TimeoutError(_) => "timed out",
         SdkError::DispatchFailure(_) => "the service or its credentials could not be reached",
         SdkError::ResponseError(_) => "the answer was incomplete",
-        _ => "the service gave no valid answer",
+        _ => "the answer of the service is invalid",
     }
 }

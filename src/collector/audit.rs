@@ -21,7 +21,7 @@ pub(crate) struct Options {
     /// Read hours again in which JumpCloud counts more, and archive what is new in them
     #[arg(long)]
     repair: bool,
-    /// Also write a page for people: every hour by service, gaps, and how late events came
+    /// Also write an HTML page: every hour by service, gaps, and how late events were
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }

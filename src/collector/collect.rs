@@ -14,7 +14,7 @@ use crate::show;
 /// Where to collect to, and as target.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Folder to collect into; it is made if it is not there
+    /// Folder to collect into; it is created if it does not exist
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
     #[command(flatten)]

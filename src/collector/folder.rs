@@ -61,7 +61,7 @@ pub(crate) fn must_exist(folder: &Path) -> Result<(), UsageError> {
     if folder.is_dir() {
         return Ok(());
     }
-    let wrong = format!("--to {}: there is no such folder", folder.display());
+    let wrong = format!("--to {}: the folder does not exist", folder.display());
     Err(UsageError::new(wrong, "name the folder that `collector collect --to` writes to"))
 }
 

@@ -46,13 +46,13 @@ Begin with `collector demo`: it needs no JumpCloud account, no AWS and no settin
 Settings are environment variables, the same as the function's: JUMPCLOUD_REGION,
 JUMPCLOUD_ORG_IDS, JUMPCLOUD_SERVICES, START_LOOKBACK and others; docs/settings.md lists them with
 their defaults. The API key is read from JUMPCLOUD_API_KEY or from the file that --key-file names,
-never from an argument, which every process of this machine may read.
+never from an argument, which every process of this machine can read.
 
 Days and times are UTC. Errors are written to standard error; a log is written there, too, if
 LOG_LEVEL is set to error, warn, info, debug or trace.
 
 Exit codes: 0, done, and nothing is missing; 1, something failed, differs or was left out, and the
-reason was printed; 2, the command line or the settings cannot be used.";
+reason was printed; 2, the command line or the settings are invalid.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -68,8 +68,8 @@ enum Command {
     /// Collect from JumpCloud into a folder, from where the last run ended
     #[command(
         after_help = "Example:\n  JUMPCLOUD_API_KEY=… collector collect --to ./jumpcloud\n\n\
-        The first run goes back by START_LOOKBACK (24h). Run it as often as you like, from cron \
-        for example: each run adds what is new, and finishes what an interrupted one had begun."
+        The first run begins START_LOOKBACK (24h) ago. Run it as often as you like, for example \
+        from cron: each run adds what is new, and finishes what an interrupted run had begun."
     )]
     Collect(collect::Options),
     /// Check settings, API key, JumpCloud's answers, and the folder or stack; collect nothing
@@ -78,20 +78,20 @@ enum Command {
         args: TargetArgs,
     },
     /// Archive past days: show the plan and its cost, and with --yes carry it out
-    #[command(after_help = "Each organization and UTC day is archived by itself, beside what is \
-        collected live. However often a day is asked for, each of its events is archived once. \
-        What is interrupted is continued by the next call, and by every `collect` or scheduled \
+    #[command(after_help = "Each organization and UTC day is archived separately, beside what is \
+        collected live. However often a day is requested, each of its events is archived once. An \
+        interrupted backfill is continued by the next call, and by every `collect` or scheduled \
         run.")]
     Backfill(backfill::Options),
     /// Compare JumpCloud's hourly counts of events with the archive's
     #[command(after_help = "Exit code 0: no hour differs. Hours that JumpCloud may still add to \
         (the last OVERLAP, 15m) are not compared.")]
     Audit(audit::Options),
-    /// Check offline that the archive is what the journal says: nothing missing, nothing twice
+    /// Check that the archive is what the journal says, without JumpCloud: nothing missing or twice
     #[command(after_help = "Checks the chain of hashes of the journal, each entry's and each \
         part's SHA-256, that each part is in one entry and no identity in two, that the index \
         follows from the journal, and that no other object is among the events. It reads only the \
-        folder or the two buckets. Exit code 0: all is as it should be.")]
+        folder or the two buckets. Exit code 0: everything is right.")]
     Verify(verify::Options),
     /// Show how far each stream has been read, its last success and its last error
     #[command(

@@ -49,8 +49,8 @@ fn state(lane: &Lane) -> &'static str {
         _ if lane.error.is_some() => "could not be counted",
         LaneState::New => "new",
         LaneState::Opened | LaneState::Open => "open",
-        LaneState::Finished => "archived before, would be read once more",
-        LaneState::Reopened => "read once more",
+        LaneState::Finished => "archived before, would be read again",
+        LaneState::Reopened => "read again",
         LaneState::Left => "left out",
     }
 }

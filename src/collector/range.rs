@@ -12,7 +12,7 @@ pub(crate) struct Range {
     /// First UTC day, like 2026-11-01; or a time, like 2026-11-01T08:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse)]
     pub(crate) start: UtcTime,
-    /// Where the range ends: the UTC day or time behind its last one
+    /// End of the range, which is not part of it: a UTC day or time
     #[arg(long, value_name = "TIME", value_parser = parse)]
     pub(crate) end: UtcTime,
 }
@@ -45,7 +45,10 @@ impl Range {
             let wrong =
                 format!("the range has {days} days, and a backfill at most {BACKFILL_DAYS_MAX}");
             let end = UtcTime(window.start_ms + BACKFILL_DAYS_MAX * DAY_MS);
-            let right = format!("give --end {}, then ask for the days after it", time::date(end.0));
+            let right = format!(
+                "give --end {}, then the days from there in another call",
+                time::date(end.0)
+            );
             return Err(UsageError::new(wrong, right));
         }
         Ok(window)

@@ -23,7 +23,7 @@ pub(crate) struct Options {
     /// How many events the mock makes up, 1 to 1000000, over the last 23 hours
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     events: u32,
-    /// Number from which events are made up: the same number, the same events
+    /// Seed of the made-up events: the same seed gives the same events
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// File of more events to serve: JSON objects, one after the other

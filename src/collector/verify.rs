@@ -27,7 +27,7 @@ pub(crate) struct Options {
     /// Bucket of journal and index, the stack's output StateBucketName
     #[arg(long, value_name = "BUCKET", requires = "archive_bucket")]
     state_bucket: Option<String>,
-    /// Print the verdict as JSON, for programs
+    /// Print the result as JSON, for programs
     #[arg(long)]
     json: bool,
 }
@@ -75,9 +75,9 @@ fn print(verdict: &Verdict) {
     );
     println!("events      {events:>12}");
     println!("identities  {identities:>12}  none in two entries");
-    println!("slots       {slots:>12}  each what the journal's identities result in");
+    println!("slots       {slots:>12}  each as the journal's identities say");
     println!(
-        "older       {older_than_journal:>12}  objects of the archive than the journal, which says nothing of them"
+        "older       {older_than_journal:>12}  objects of the archive from before the journal that is kept"
     );
     for problem in problems {
         println!("PROBLEM     {problem}");

@@ -244,7 +244,8 @@ impl Auth {
 
 /// A header value that is marked sensitive, so that logs do not show it.
 fn sensitive(text: &str) -> Result<HeaderValue, TryError> {
-    let refused = |_| TryError::credential("the credential holds characters that no header may");
+    let refused =
+        |_| TryError::credential("the credential has characters that a header may not have");
     let mut value = HeaderValue::try_from(text).map_err(refused)?;
     value.set_sensitive(true);
     Ok(value)

@@ -97,7 +97,7 @@ impl Engine {
         }
         let before = self.insights.credential();
         let listed = self.only_organization(meter, deadline_ms).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "no list tells whose organization the API key is");
+            tracing::warn!(%error, "the API key's organization cannot be listed");
             None
         });
         let credential = self.insights.credential();

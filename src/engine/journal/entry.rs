@@ -171,7 +171,7 @@ impl Entry {
         let end = end.ok_or_else(|| damaged("it ends before its hash"))?;
         let (hash, sha256) = hashes(&bytes[..end]);
         if hash != bytes[end..] {
-            return Err(damaged("its bytes are not those its hash was made from"));
+            return Err(damaged("its SHA-256 is not that of its bytes"));
         }
         let header = serde_json::from_slice::<Header>(&bytes[head])
             .map_err(|error| EntryError::Damaged(format!("its header cannot be read: {error}")))?;

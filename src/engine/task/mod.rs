@@ -106,7 +106,7 @@ impl Task {
     /// cannot be done with what the event says.
     pub fn of(event: &Value) -> Result<Self, EventError> {
         let Value::Object(members) = event else {
-            return Err(UnknownEvent("the event is no JSON object".to_owned()).into());
+            return Err(UnknownEvent("the event is not a JSON object".to_owned()).into());
         };
         let task = match (members.get("Records"), members.get("task")) {
             (Some(records), _) => messages(records).map(Self::HandleMessages),

@@ -237,7 +237,7 @@ async fn key(engine: &Engine, streams: &[StreamId], budget: Budget) -> Option<Ch
             Err(failure(&engine.refuse_key(stream, &other, &key)))
         }
         (Ok((_, Some(key))), Ok(_)) => Ok(format!("is {key}, collected as {stream}")),
-        (Ok((_, None)), Ok(_)) => Ok("an event will tell".to_owned()),
+        (Ok((_, None)), Ok(_)) => Ok("not known before the first event".to_owned()),
     };
     Some(Check::new("JumpCloud, organization of the API key".to_owned(), found))
 }
