@@ -142,47 +142,95 @@ fn every_page_of_docs_is_listed() {
     assert_none("not listed", pages.into_iter().filter(|name| !listed.contains(*name)));
 }
 
-/// Text literals of these files that look as `pattern` says, and are not named by `page` in code.
-fn unnamed(page: &str, pattern: &str, is_read: impl Fn(&str) -> bool, known: &str) -> Vec<String> {
-    let page = fs::read_to_string(root().join(page)).expect("the page is there");
+/// What the pages describe in tables: code in the first cells of rows, each with the pages that have it
+/// there, one for each row.
+fn described(pages: &BTreeMap<String, String>) -> BTreeMap<String, Vec<&str>> {
+    let code = Regex::new("`([^`]+)`").unwrap();
+    let mut described = BTreeMap::<String, Vec<&str>>::new();
+    for (name, page) in pages {
+        for (_, line) in prose(page) {
+            let Some((first, _)) = line.strip_prefix("| ").and_then(|row| row.split_once(" |"))
+            else {
+                continue;
+            };
+            for found in code.captures_iter(first) {
+                described.entry(found[1].to_owned()).or_default().push(name);
+            }
+        }
+    }
+    described
+}
+
+/// Which of `names` do not have exactly one row in all pages, or have it on another page than `page`.
+fn not_described_once(
+    pages: &BTreeMap<String, String>,
+    page: &str,
+    names: &BTreeSet<String>,
+) -> Vec<String> {
+    let described = described(pages);
+    let rows_of = |name: &String| described.get(name).map(Vec::as_slice).unwrap_or_default();
+    let wrong = names.iter().filter(|name| rows_of(name) != [page]);
+    wrong.map(|name| format!("{name}: {:?}", rows_of(name))).collect()
+}
+
+#[test]
+fn a_name_that_is_described_nowhere_or_twice_is_found() {
+    let pages = [
+        ("docs/a.md", "| `ONE` | x |\n| `TWO`, `THREE` | `FOUR` |\n```\n| `FIVE` | x |\n```\n"),
+        ("docs/b.md", "`ONE`\n| `TWO` | again |\n| `SIX` | elsewhere |\n"),
+    ];
+    let pages = pages.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
+    let names = ["ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX"].map(str::to_owned).into();
+    let wrong =
+        ["FIVE: []", "FOUR: []", "SIX: [\"docs/b.md\"]", "TWO: [\"docs/a.md\", \"docs/b.md\"]"];
+    assert_eq!(not_described_once(&pages, "docs/a.md", &names), wrong);
+}
+
+/// Text literals of these files that look as `pattern` says; `known` must be one of them.
+fn literals(pattern: &str, is_read: impl Fn(&str) -> bool, known: &str) -> BTreeSet<String> {
     let pattern = Regex::new(pattern).unwrap();
     let sources = product().filter(|source| is_read(&source.path));
     let literals = sources
         .flat_map(|source| source.literals.iter().map(|(from, to)| &source.text[*from..*to]));
-    let names: BTreeSet<_> = literals.filter(|literal| pattern.is_match(literal)).collect();
+    let names: BTreeSet<_> =
+        literals.filter(|literal| pattern.is_match(literal)).map(str::to_owned).collect();
     assert!(names.contains(known), "{names:?}");
-    let is_unnamed = |name: &&str| !page.contains(&format!("`{name}`"));
-    names.into_iter().filter(is_unnamed).map(str::to_owned).collect()
+    names
 }
 
 #[test]
-fn every_variable_is_on_the_page_of_settings() {
+fn every_variable_is_described_once_in_the_settings() {
     let is_read = |path: &str| path.starts_with("src/config/") && !path.ends_with("/tests.rs");
-    let variable = "^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$";
-    let unnamed = unnamed("docs/settings.md", variable, is_read, "ARCHIVE_BUCKET");
-    assert_none("not in docs/settings.md", unnamed);
+    let names = literals("^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$|^METRICS$", is_read, "ARCHIVE_BUCKET");
+    assert_none("settings", not_described_once(&pages(), "docs/settings.md", &names));
 }
 
 #[test]
-fn every_metric_is_on_the_page_of_metrics() {
+fn every_metric_is_described_once_on_its_page() {
     let is_read = |path: &str| path == "src/engine/report/metrics.rs";
     // Words of the embedded metric format have fewer capitals, or none that begin a word within.
     let metric = "^[A-Z][a-z]+([A-Z][a-z0-9]+)+$|^Streams$";
-    let found = unnamed("docs/metrics.md", metric, is_read, "EventsDelivered");
-    let format = "CloudWatchMetrics";
-    assert_none("not in docs/metrics.md", found.into_iter().filter(|name| name != format));
+    let mut names = literals(metric, is_read, "EventsDelivered");
+    names.remove("CloudWatchMetrics");
+    assert_none("metrics", not_described_once(&pages(), "docs/metrics.md", &names));
 }
 
 #[test]
-fn every_task_is_on_the_page_of_tasks() {
-    let tasks = fs::read_to_string(root().join("docs/tasks.md")).expect("the page is there");
-    let task = Regex::new(r#""task": "(\w+)""#).unwrap();
+fn every_task_is_described_once_among_the_tasks() {
+    let task = Regex::new(r#""task": ?"(\w+)""#).unwrap();
+    let names_in = |text: &str| -> BTreeSet<String> {
+        task.captures_iter(text).map(|found| found[1].to_owned()).collect()
+    };
     let examples = repository().into_iter().filter(|(name, _)| name.starts_with("events/"));
-    let mut names = BTreeSet::new();
-    for (_, example) in examples {
-        names.extend(task.captures_iter(&example).map(|found| found[1].to_owned()));
-    }
+    let names: BTreeSet<_> = examples.flat_map(|(_, example)| names_in(&example)).collect();
     assert!(names.contains("audit"), "{names:?}");
-    let is_unnamed = |name: &&String| !tasks.contains(&format!("\"task\":\"{name}\""));
-    assert_none("not in docs/tasks.md", names.iter().filter(is_unnamed));
+    let pages = pages();
+    let mut rows = BTreeMap::<String, Vec<&str>>::new();
+    for (event, places) in described(&pages) {
+        for name in names_in(&event) {
+            rows.entry(name).or_default().extend(&places);
+        }
+    }
+    let is_wrong = |name: &&String| rows.get(*name).is_none_or(|rows| rows != &["docs/tasks.md"]);
+    assert_none("tasks", names.iter().filter(is_wrong));
 }
