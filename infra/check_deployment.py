@@ -16,6 +16,7 @@ from pathlib import Path
 from deployment import pages, siem
 from deployment.emulator import Emulator, answers, free_port, running, wait_for, with_variables
 from deployment.failures import Failures
+from deployment.procedures import Procedures
 from deployment.proxy import Proxy
 from readers.mock import command as mock_command, write_hostile
 
@@ -87,7 +88,7 @@ def inject(emulator, template, without_proxy, found, jumpcloud):
     failures.keys("keys")
 
 
-def check(emulator, built, jumpcloud, scratch, python):
+def check(emulator, built, jumpcloud, scratch, python, collector):
     own = {f"JUMPCLOUD_{name.upper()}": jumpcloud[name] for name in ("insights_url", "console_url", "token_url")}
     without_proxy = with_variables(built, "template-without-proxy.yaml", own)
     proxy = f"http://127.0.0.1:{jumpcloud['proxy']}"
@@ -101,6 +102,7 @@ def check(emulator, built, jumpcloud, scratch, python):
     siem.through_the_queue(emulator.client, found_fleet, fleet)
     check_sets(emulator, stacks, jumpcloud["events"])
     pages.follow(emulator, found, jumpcloud["api_key"])
+    Procedures(emulator, template, collector, jumpcloud).follow(found, found_fleet)
     inject(emulator, template, without_proxy, found, jumpcloud)
 
 
@@ -129,7 +131,7 @@ def main(build, collector, sam, python, scratch):
         wait_for("MiniStack", 60, lambda: answers(emulator.port))
         with Proxy(emulator, proxy_port):
             try:
-                check(emulator, Path(build), jumpcloud, scratch, python)
+                check(emulator, Path(build), jumpcloud, scratch, python, collector)
             except BaseException:
                 print((scratch / "ministack.log").read_text(errors="replace")[-6000:], file=sys.stderr)
                 raise

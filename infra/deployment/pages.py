@@ -15,8 +15,8 @@ from botocore import xform_name
 from botocore.validate import validate_parameters
 
 PAGES = ("docs/runbook.md", "docs/operate.md", "docs/siem/README.md")
-# The first needs a stack that only AWS can bring about; the second ends a stream of the stack that is tried.
-NOT_HERE = ("aws cloudformation ", "aws s3 rm ")
+# The first needs a stack that only AWS can bring about; the others change a stack, and are steps of procedures.py.
+NOT_HERE = ("aws cloudformation ", "aws s3 rm ", "aws s3api delete-object ")
 # MiniStack does not have it: its options are compared with the service's model, and nothing is asked.
 NOT_ASKED = "start_message_move_task"
 SERVICES = {"s3api": "s3"}

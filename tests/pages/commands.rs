@@ -111,7 +111,8 @@ fn spans(line: &str) -> impl Iterator<Item = &str> {
 fn is_command(text: &str) -> bool {
     let Some((program, arguments)) = text.trim().split_once(' ') else { return false };
     let program = program.split('/').next().unwrap_or(program);
-    PROGRAMS.contains(&program) && (arguments.contains('-') || arguments.contains("&&"))
+    let has_arguments = ["-", "&&", "s3://"].iter().any(|part| arguments.contains(part));
+    PROGRAMS.contains(&program) && has_arguments
 }
 
 #[test]

@@ -13,12 +13,12 @@ use mock::{Generator, Key, MockServer, World};
 
 use crate::account::{STACK, Served};
 use crate::commands::Command;
-use crate::shell::{Ended, Shell};
+use crate::shell::{CommandResult, Shell};
 use crate::table::{Procedure, steps};
 
 /// Runs a step, which must succeed.
 #[track_caller]
-fn follow(shell: &Shell, step: &Command, filled: &[(&str, &str)], input: &str) -> Ended {
+fn follow(shell: &Shell, step: &Command, filled: &[(&str, &str)], input: &str) -> CommandResult {
     let ended = shell.run(&step.text, filled, input);
     assert_eq!(ended.code, 0, "{}:{}: {}\n{}", step.page, step.line, step.text, ended.text);
     ended

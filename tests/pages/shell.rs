@@ -40,7 +40,7 @@ pub struct Shell {
 
 /// How a command ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct CommandResult {
     pub code: i32,
     /// Standard output and then standard error.
     pub text: String,
@@ -79,7 +79,7 @@ impl Shell {
 
     /// Runs text of a page after these words of it were replaced; nothing that a person has to fill in
     /// may be left.
-    pub fn run(&self, text: &str, filled: &[(&str, &str)], input: &str) -> Ended {
+    pub fn run(&self, text: &str, filled: &[(&str, &str)], input: &str) -> CommandResult {
         let text =
             filled.iter().fold(text.to_owned(), |text, (blank, with)| text.replace(blank, with));
         assert!(!has_blank(&text), "not filled in: {text}");
@@ -101,7 +101,7 @@ impl Shell {
         let output = child.wait_with_output().unwrap();
         let [out, err] =
             [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
-        Ended { code: output.status.code().unwrap_or(-1), text: out + &err }
+        CommandResult { code: output.status.code().unwrap_or(-1), text: out + &err }
     }
 }
 
