@@ -14,23 +14,23 @@ pub const PAGE_LIMIT_MAX: u32 = 10_000;
 pub const PAGE_ROWS_MAX: usize = 10 * PAGE_LIMIT_MAX as usize;
 /// Largest page in bytes as received, possibly compressed.
 pub const PAGE_WIRE_BYTES_MAX: usize = 64 * MIB;
-/// A page after inflating: with a batch beside it, it fits the smallest function. A larger one is
-/// asked for in pieces.
+/// Largest page in bytes after decompression: together with a batch it fits into the smallest
+/// function. A larger one is requested in smaller pages.
 pub const PAGE_INFLATED_BYTES_MAX: usize = 64 * MIB;
-/// One row; a larger one cannot be fetched.
+/// Largest row in bytes; a larger one cannot be fetched.
 pub const ROW_BYTES_MAX: usize = 32 * MIB;
-/// Tries of one request to JumpCloud, for a page at whatever size, before the query is left for the
+/// Tries of one request to JumpCloud, or of one page at any size, before the query is left to the
 /// next run.
 pub const TRIES_MAX: u32 = 5;
-/// Tries of a page that fail before it is asked for in half the size, over all runs.
+/// Failed tries of a page, over all runs, after which half its size is requested.
 pub const TRIES_AT_ONE_SIZE: u32 = 2;
-/// A page that is still awaited when its run ends counts as a failed try if it was asked for at least
-/// this long before, in milliseconds.
+/// A page that has not been received when its run ends counts as a failed try if it was requested
+/// at least this long before, in milliseconds.
 pub const SLOW_PAGE_MS_MIN: i64 = 10_000;
-/// Identities of a run whose rows' digests are kept, in each of two generations.
+/// Rows of a run whose digests are kept, in each of two generations.
 pub const DIGESTS_MAX: usize = 200_000;
-/// Above this size of a page the body of the next one is not read before this one is used up, so
-/// that two large pages are never held together.
+/// If a page is larger than this, the body of the next one is not received before this one is
+/// processed, so that two large pages are never in memory together.
 pub const PAGE_AHEAD_BYTES_MAX: usize = 24 * MIB;
 /// A batch keeps a page in memory if its lines make up at least this part of it, in quarters; lines
 /// of other pages are copied. So the pages kept are at most a third larger than the lines.

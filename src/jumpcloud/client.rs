@@ -99,7 +99,7 @@ impl Client {
         Self { requester, insights_url: insights_url.into() }
     }
 
-    /// Makes a request until it is answered.
+    /// Makes a request, with retries.
     async fn answer<T, E: Into<TryError>>(
         &self,
         request: &PageRequest,
@@ -228,7 +228,7 @@ fn no_page(error: &PageError, headers: PageHeaders, body: &[u8], limit: u32) -> 
     }
 }
 
-/// What it means that JumpCloud refuses to answer for `scope`, and what to do.
+/// Why JumpCloud refuses to answer for `scope`, and what to check.
 fn meaning(refused: Refused, scope: &Scope) -> String {
     let whose = match scope {
         Scope::Own => "its own organization".to_owned(),

@@ -58,7 +58,7 @@ pub(super) struct ApiRequest<'a> {
     pub(super) limits: BodyLimits,
     /// How often it is tried, where there is a smaller request to make instead.
     pub(super) tries: Option<Tries>,
-    /// Tries end here, on the local clock in UTC milliseconds.
+    /// When tries must end, UTC milliseconds of the local clock.
     pub(super) deadline_ms: i64,
     /// Counts what the request costs.
     pub(super) meter: &'a Meter,
@@ -88,7 +88,8 @@ impl Requester {
     /// failure or an answer that `read` rejects, and once with a new credential after a 401.
     ///
     /// # Errors
-    /// [`InsightsError`]: the last failure, once no try is left or the deadline comes first.
+    /// [`InsightsError`] of the last failure, when no try is left, a further try cannot help, or
+    /// the deadline would pass.
     pub(super) async fn answer<T, E: Into<TryError>>(
         &self,
         request: &ApiRequest<'_>,
@@ -97,7 +98,7 @@ impl Requester {
         let mut so_far = SoFar::of(request.tries);
         let mut is_renewed = false;
         if so_far.tried > 0 {
-            // A smaller request comes after a wait as another try does.
+            // Before a smaller request there is a wait, too.
             self.wait(request, &so_far, String::new(), None).await?;
         }
         loop {
@@ -133,10 +134,10 @@ impl Requester {
         }
     }
 
-    /// Waits before the next try: `wait_ms`, or as long as is usual after so many.
+    /// Waits before the next try: `wait_ms`, or the usual wait after that number of tries.
     ///
     /// # Errors
-    /// The failure of the last try, if the deadline comes first.
+    /// The failure of the last try, if the deadline would pass.
     async fn wait(
         &self,
         request: &ApiRequest<'_>,
@@ -154,12 +155,12 @@ impl Requester {
             return Ok(());
         }
         let seconds = wait_ms / 1_000;
-        let again = format!("to be asked again in {seconds} s, beyond this run");
+        let again = format!("the next try would be in {seconds} s, after the end of this run");
         let text = if message.is_empty() { again } else { format!("{message}; {again}") };
         Err(so_far.over(text))
     }
 
-    /// One try, ended at the request's deadline.
+    /// Makes one try, which is cancelled at the request's deadline.
     async fn in_time<T, E: Into<TryError>>(
         &self,
         request: &ApiRequest<'_>,
@@ -335,7 +336,7 @@ impl SoFar {
     }
 }
 
-/// Counts what was answered instead of what was asked for.
+/// Counts a failed try by its kind.
 fn count(error: &HttpError, meter: &Meter) {
     let counter = match error {
         HttpError::Broken(_) => &meter.broken,

@@ -25,16 +25,16 @@ pub enum TryError {
         message: String,
         /// The wait in milliseconds that JumpCloud asked for, if it did.
         wait_ms: Option<u64>,
-        /// JumpCloud wants fewer requests, whatever they ask for: 429, or a wait that it asks for.
+        /// JumpCloud wants fewer requests, of whatever size: it answered 429, or asked for a wait.
         is_throttled: bool,
     },
-    /// Another try may succeed, and one for fewer rows even where another for as many does not.
+    /// Retry: another try may succeed, and one with fewer rows even if the same request does not.
     Unfetched {
         /// What happened.
         message: String,
-        /// What the answer said, if it was whole with status 200.
+        /// The headers, if the answer was complete with status 200.
         headers: Option<PageHeaders>,
-        /// The one row it has between its brackets, where one was asked for.
+        /// The bytes between the answer's brackets, if one row was requested and there is one.
         row: Option<Vec<u8>>,
     },
 }
@@ -63,13 +63,13 @@ impl TryError {
         Self::Transient { message: message.into(), wait_ms: None, is_throttled: false }
     }
 
-    /// A status that another try may be answered differently from, with the wait JumpCloud asks for.
+    /// A status that may be different at another try, with the wait that JumpCloud asks for.
     pub(super) fn status(status: StatusCode, message: String, wait_ms: Option<u64>) -> Self {
         let is_throttled = status == StatusCode::TOO_MANY_REQUESTS || wait_ms.is_some();
         Self::Transient { message, wait_ms, is_throttled }
     }
 
-    /// No answer, or one that tells nothing of its rows.
+    /// No answer, or one without any information about its rows.
     pub(super) fn unfetched(message: impl Into<String>) -> Self {
         Self::Unfetched { message: message.into(), headers: None, row: None }
     }
@@ -85,7 +85,7 @@ pub(super) fn backoff_ms(tried: u32, random: [u8; 16]) -> u64 {
     (u64::from(u32::from_be_bytes([a, b, c, d])) * (ceiling + 1)) >> 32
 }
 
-/// Whether another try may be answered with another status.
+/// Whether another try may get another status.
 pub(super) fn is_transient(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
 }

@@ -1,4 +1,4 @@
-//! The secret: as text, read anew each time, and in no message.
+//! The secret: as text, read again each time, and in no message.
 
 use engine::ports::{Secrets, StoreError};
 use jumpcloud_collector::local::KeySource;

@@ -63,7 +63,7 @@ async fn a_wait_beyond_the_run_is_not_begun() {
         let answer = environment.page().await;
         assert!(matches!(answer, Err(InsightsError::Throttled(_))), "it is about all queries");
         let text = unavailable(answer);
-        assert!(text.contains("429") && text.contains("beyond this run"), "{text}");
+        assert!(text.contains("429") && text.contains("after the end of this run"), "{text}");
         assert_eq!(environment.answered(Host::Insights), [429]);
         assert!(environment.clock.slept_ms().is_empty(), "{:?}", environment.clock.slept_ms());
     }

@@ -1,5 +1,5 @@
 //! `docs/ecs.md` shows one event of each service before and after. It is checked against the program;
-//! `cargo test --test ecs -- --ignored write_the_page` writes it anew.
+//! `cargo test --test ecs -- --ignored write_the_page` updates it.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -80,7 +80,7 @@ fn the_page_shows_what_the_program_makes() {
 }
 
 #[test]
-#[ignore = "writes docs/ecs.md anew"]
+#[ignore = "updates docs/ecs.md"]
 fn write_the_page() {
     let page = std::fs::read_to_string(path()).unwrap();
     std::fs::write(path(), made(&page)).unwrap();

@@ -13,7 +13,7 @@ use fixtures::event::{ORGANIZATION, event, now_ms};
 const MONTH: f64 = 30.0 * 24.0 * 60.0;
 /// Minutes between two scheduled runs.
 const SCHEDULES: [f64; 3] = [1.0, 5.0, 15.0];
-/// A process reads its secret anew after so many minutes.
+/// A process reads its secret again after this many minutes.
 const SECRET_MINUTES: f64 = 5.0;
 const SERVICES: [&str; 4] = ["directory", "sso", "systems", "radius"];
 

@@ -98,7 +98,7 @@ async fn a_third_failure_in_a_row_fails_the_invocation() {
     let function = Function::spawn(&environment, &SETTINGS).await;
     function.run("{}").await;
     for _ in 0..2 {
-        // A success in between counts anew.
+        // After a success in between, counting begins again.
         environment.fault(Fault::body("null"), When::Always);
         for _ in 0..2 {
             let report = function.run("{}").await;

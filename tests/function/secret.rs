@@ -77,7 +77,7 @@ async fn a_key_may_rotate_in_the_middle_of_a_reading() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_token_is_fetched_anew() {
+async fn a_revoked_token_is_replaced() {
     let environment = Environment::start().await;
     add_service_account(&environment);
     environment.aws.secrets.set(&service_account());

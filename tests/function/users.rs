@@ -165,7 +165,7 @@ async fn without_the_setting_users_are_not_requested() {
 
 /// A day later by JumpCloud's clock; what the first day holds stays as it is.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_day_starts_anew() {
+async fn a_new_day_has_a_new_snapshot() {
     let environment = environment(150).await;
     environment.set_clock_skew_ms(-DAY_MS);
     Function::spawn(&environment, &[DAILY]).await.run("{}").await;

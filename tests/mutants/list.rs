@@ -233,7 +233,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     },
     // Holes that the simulation found itself.
     Mutant {
-        name: "positions counted on when a walk begins anew",
+        name: "positions counted on when a walk begins again",
         edits: &[(
             "src/engine/read/paging.rs",
             "        self.skipped = (i64::MIN, 0);
@@ -258,7 +258,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         )],
     },
     Mutant {
-        name: "a row passed over after one answer",
+        name: "a row skipped after one answer",
         edits: &[(
             "src/engine/read/paging.rs",
             "let is_same = behind.is_some() && before == behind;",

@@ -90,7 +90,7 @@ impl World {
     }
 
     /// The same, in a process of its own.
-    async fn run_anew(&self, configured: Configured) -> Report {
+    async fn run_in_new_process(&self, configured: Configured) -> Report {
         self.run(&self.fleet(configured)).await
     }
 
@@ -150,7 +150,7 @@ async fn an_organization_keeps_its_stream_however_it_is_configured() {
         let world = World::with_events(0);
         for configured in [first, then, first] {
             for _ in 0..3 {
-                let report = world.run_anew(configured).await;
+                let report = world.run_in_new_process(configured).await;
                 assert_well(&report);
                 assert_eq!(reader(&report).stream.as_str(), stream);
                 let scope = match configured {
@@ -178,7 +178,7 @@ async fn lanes_are_those_of_the_stream_that_collects_the_organization() {
     let world = World::with_events(0);
     let day_ms = NOW_MS - NOW_MS % DAY_MS - DAY_MS;
     world.happen(0, day_ms + HOUR_MS);
-    assert_well(&world.run_anew(AsOwn).await);
+    assert_well(&world.run_in_new_process(AsOwn).await);
     let fleet = world.fleet(ById);
     let request = BackfillRequest {
         window: Window::new(day_ms, day_ms + DAY_MS),
@@ -205,7 +205,7 @@ async fn a_key_of_another_tenant_reads_nothing() {
         for stream in [StreamId::own(), StreamId::of_organization(TENANTS[0]).unwrap()] {
             let world = World::with_events(0);
             let first = if stream == StreamId::own() { AsOwn } else { ById };
-            assert_well(&world.run_anew(first).await);
+            assert_well(&world.run_in_new_process(first).await);
             if !is_silent {
                 world.happen(1, NOW_MS + 6 * MINUTE_MS);
             }
@@ -237,7 +237,7 @@ async fn a_stream_of_nothing_is_passed_over() {
     let own = world.fleet(AsOwn);
     assert_well(&dispatch::collect(&own, world.budget()).await.unwrap());
     assert!(world.objects.keys("state").contains(&certificate_key(&StreamId::own())));
-    assert_well(&world.run_anew(ById).await);
+    assert_well(&world.run_in_new_process(ById).await);
     // The process that has asked before learns it from a page.
     let report = world.run(&own).await;
     let error = report.streams[0].error.clone().unwrap();
@@ -246,7 +246,7 @@ async fn a_stream_of_nothing_is_passed_over() {
         let report = world.run(&own).await;
         assert_well(&report);
         assert_eq!(reader(&report).stream.as_str(), TENANTS[0]);
-        assert_well(&world.run_anew(AsOwn).await);
+        assert_well(&world.run_in_new_process(AsOwn).await);
     }
     world.assert_archived(TENANTS[0]).await;
 }
@@ -261,10 +261,10 @@ async fn a_stream_that_has_decided_what_named_nothing_stops() {
     assert_well(&dispatch::collect(&world.fleet(AsOwn), world.budget()).await.unwrap());
     let (before, _) = world.archived().await;
     assert_eq!(before.len(), 1);
-    world.run_anew(ById).await;
+    world.run_in_new_process(ById).await;
     let (after, _) = world.archived().await;
     for _ in 0..3 {
-        let report = world.run_anew(AsOwn).await;
+        let report = world.run_in_new_process(AsOwn).await;
         let line = report.streams.iter().find(|line| line.stream == StreamId::own()).unwrap();
         let error = line.error.clone().unwrap_or_default();
         assert!(error.contains("before any named their organization"), "{line:?}");
@@ -289,7 +289,7 @@ async fn a_recovery_never_gives_birth() {
 
 /// Of a lane nothing can be pending then, and its day is not read again; another stream stops.
 #[tokio::test]
-async fn a_stream_whose_cursor_and_journal_are_gone_is_not_begun_anew() {
+async fn a_stream_whose_cursor_and_journal_are_gone_is_not_created_again() {
     let world = World::with_events(0);
     let own = StreamId::own();
     let lane = own.lane(NOW_MS - 95 * DAY_MS).unwrap();

@@ -37,7 +37,7 @@ impl Default for BatchLimits {
 pub struct Batch {
     parts: Vec<Part>,
     identities: BTreeMap<Slot, Vec<Identity>>,
-    /// The same identities, to drop what comes twice, with a digest of each one's bytes.
+    /// The same identities, to drop repeated events, each with a digest of its row's bytes.
     known: Digests,
     /// Bytes of the lines of all parts.
     bytes: usize,
@@ -50,9 +50,9 @@ pub struct Batch {
 pub enum Addition<'a> {
     /// The event is archived with this line.
     Event(NewLine<'a>),
-    /// It is quarantined.
+    /// The event is quarantined.
     Quarantined(Quarantined<'a>),
-    /// It has no line: only its identity is decided.
+    /// The event has no line: only its identity is decided.
     Identity,
 }
 
@@ -76,9 +76,9 @@ struct Part {
 pub struct NewEvent<'a> {
     /// The event's identity.
     pub identity: Identity,
-    /// A digest of its bytes, by which another row of this identity is told from the same one.
+    /// A digest of its bytes, which distinguishes another row with this identity from the same row.
     pub digest: u64,
-    /// The slot it is kept in.
+    /// The slot of its identity.
     pub slot: Slot,
     /// Nanoseconds by which its line is sorted within its part.
     pub order_ns: i128,

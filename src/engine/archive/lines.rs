@@ -105,7 +105,7 @@ impl Lines {
         self.0.push(Line { order_ns, text });
     }
 
-    /// Bytes of the lines that lie in `page`.
+    /// Bytes of the lines that are in `page`.
     pub(crate) fn bytes_in(&self, page: &Page) -> usize {
         let extracts = self.0.iter().filter_map(|line| line.text.in_page(page));
         extracts.map(|extract| extract.bytes().len()).sum()
@@ -121,9 +121,10 @@ impl Lines {
         }
     }
 
-    /// Puts the lines side by side, sorted by time; those of the same time in the order they came.
+    /// Joins the lines, sorted by time; lines of the same time keep the order in which they were
+    /// added.
     pub(crate) fn gather(mut self, written: &[u8]) -> (Cow<'_, [u8]>, Ordered) {
-        // Nearly always they came so: JumpCloud sorts by millisecond.
+        // Usually they are already in order, because JumpCloud sorts by millisecond.
         self.0.sort_by_key(|line| line.order_ns);
         let ns = |line: Option<&Line>| line.map_or(0, |line| line.order_ns);
         let (first_ns, last_ns) = (ns(self.0.first()), ns(self.0.last()));

@@ -21,11 +21,11 @@ use crate::time;
 /// A row that is new.
 struct NewRow<'p> {
     bytes: &'p [u8],
-    /// Where it belongs.
+    /// Its slot.
     place_ms: i64,
     own_ms: Option<i64>,
     identity: Identity,
-    /// Another row of its own identity came before it in this run.
+    /// Whether another row of the same identity was received before it in this run.
     is_second: bool,
 }
 
@@ -111,8 +111,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Loads the slots that a page touches, and drops others where those that are held have become
-    /// too many. A batch that needs too many of them is decided: it ends before the page.
+    /// Loads the slots that the rows of a page are in, and drops others if there are too many in
+    /// memory. A batch that needs too many of them is decided: it ends before the page.
     async fn load_slots(
         &mut self,
         touched: &BTreeSet<Slot>,
@@ -131,7 +131,7 @@ impl Reader<'_> {
         Ok(self.writer.load(touched).await?)
     }
 
-    /// A row of a page, if it is this stream's and new. What becomes of any other is counted.
+    /// The row, if it is of this stream and new. Other rows are counted by what becomes of them.
     fn new_row<'p>(
         &mut self,
         page: &'p Page,
@@ -141,7 +141,7 @@ impl Reader<'_> {
     ) -> Option<NewRow<'p>> {
         let (place_ms, own_ms) = (positions.ms(number), positions.own_ms(number));
         let ms = own_ms.unwrap_or(place_ms);
-        // JumpCloud counts a row where it sorts it, whatever it says itself.
+        // JumpCloud counts a row at its position, whatever timestamp the row has.
         if place_ms < archived.end {
             self.rows.add(place_ms);
         }
@@ -153,7 +153,7 @@ impl Reader<'_> {
         let (bytes, slot) = (page.bytes(row), Slot::at(own_ms));
         let (mut identity, mut is_second) = (row.identity, false);
         let is_known = match self.known(&identity, slot) {
-            // Seen in this run: a row of other bytes is another row.
+            // The identity was seen in this run: if the bytes differ, it is another row.
             Some(Some(digest)) if digest != digests::of(bytes) => {
                 (identity, is_second) = (Identity::of_bytes(bytes), true);
                 self.known(&identity, slot).is_some()
@@ -167,8 +167,8 @@ impl Reader<'_> {
         Some(NewRow { bytes, place_ms, own_ms, identity, is_second })
     }
 
-    /// Whether an identity is decided or in the batch: with a digest of its row, where it was read in
-    /// this run.
+    /// Whether an identity is decided or in the batch, and the digest of its row if that was read
+    /// in this run.
     fn known(&self, identity: &Identity, slot: Slot) -> Option<Option<u64>> {
         if let Some(digest) = self.batch.digest(identity) {
             return Some(Some(digest));
@@ -186,7 +186,7 @@ impl Reader<'_> {
     ) -> Result<(), Stop> {
         let state = self.reached(kind, reading, at_ms);
         self.decide(&state).await?;
-        // What is dated ahead lies behind everything that the heads will touch.
+        // Events with a time in the future are after everything that the heads will read.
         let at_ms = at_ms.min(self.state.position_ms());
         self.writer.slots.drop_before(at_ms - self.engine.settings.overlap_ms);
         Ok(())
@@ -202,15 +202,15 @@ impl Reader<'_> {
         };
         let Some(query) = self.state.query(query) else { return };
         self.tally.late += u64::from(query.is_late(ms));
-        // A lane reads events that are long past: how late they are says nothing.
+        // A lane reads events that are long past, so how late they are is not measured.
         let measured = lateness::measured_ms(query, ms, self.engine.now_ms());
         if let Some(late_ms) = measured.filter(|_| !self.stream.is_lane()) {
             self.tally.lateness.add(service, late_ms);
         }
     }
 
-    /// Quarantines a row that cannot be used and was passed over, by its bytes where they came, else by
-    /// its position: its millisecond, and which one passed over in it.
+    /// Quarantines a row that was skipped: its bytes if they were received, else its position,
+    /// which is its millisecond and its number among the rows skipped there.
     pub(super) async fn quarantine_skipped(
         &mut self,
         kind: ReadingKind,
@@ -306,11 +306,11 @@ fn label(organization: Option<&[u8]>) -> Option<&str> {
     std::str::from_utf8(organization?).ok().filter(|name| is_object_id(name))
 }
 
-/// Why an event is quarantined although nothing is wrong with it alone.
+/// The reason for quarantine of an event that would be valid by itself.
 const SECOND: &str = "another event of the same identity came before it with other bytes";
 
-/// Why an event is quarantined that an alarm names apart from the others.
-const FOREIGN: &str = "names another organization than the one asked for";
+/// The reason for quarantine that has a metric and an alarm of its own.
+const FOREIGN: &str = "names another organization than the requested one";
 
 /// The reason to quarantine a row; `None` if it is an event of this stream.
 fn refusal(row: &Row, organization: Option<&[u8]>, scope: &Scope) -> Option<&'static str> {

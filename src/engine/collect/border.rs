@@ -52,7 +52,7 @@ impl Reader<'_> {
             let page = match self.ask(&walk, reading).await {
                 Ok(page) => page,
                 Err(error) => match pages::failure(&error) {
-                    // What is passed over lies beyond the border.
+                    // The skipped row is beyond the border.
                     Some(failure) if walk.failed(failure, border_ms) != Retry::Over => continue,
                     _ => return Err(error.into()),
                 },

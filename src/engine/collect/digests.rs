@@ -1,13 +1,13 @@
-//! What the rows of a run were made of: two different rows under one identity are told apart by it.
+//! Digests of the rows of a run, which distinguish two different rows with one identity.
 
 use std::mem;
 
 use crate::identity::{Digests, Identity};
 use crate::limits::DIGESTS_MAX;
 
-/// The digests of the rows that this run has decided, those of the last of them at least.
+/// The digests of the rows that this run has decided, or at least of the last of them.
 ///
-/// Rows of one identity are of one instant and come close to each other, so that those of long ago
+/// Rows with one identity have the same time and are received close to each other, so older ones
 /// may be forgotten.
 #[derive(Debug, Default)]
 pub(super) struct Decided {
@@ -38,8 +38,8 @@ impl Decided {
     }
 }
 
-/// A digest of a row's bytes, fast and not safe from somebody who looks for two rows that have the
-/// same: such a second row would count as the first one seen again.
+/// A digest of a row's bytes. It is fast, but not safe against somebody who searches for two rows
+/// with the same digest: the second one would be dropped as the first one received again.
 pub(super) fn of(row: &[u8]) -> u64 {
     rapidhash::v3::rapidhash_v3(row)
 }

@@ -34,23 +34,23 @@ struct Foreseen {
     incoming: Incoming,
 }
 
-/// What comes after a page, or after none.
+/// What to do after a page, or after a failure.
 enum Taken {
-    /// Another page, which may be on its way.
+    /// Receive another page, which may already be requested.
     Next(Option<Incoming>),
     /// Nothing more of this query in this run.
     Ended(Progress),
 }
 
-/// Where a query is read through: what of the reading changes from page to page.
+/// The state of reading one query that changes from page to page.
 struct Place<'r> {
     kind: ReadingKind,
     reading: &'r mut Reading,
     walk: Walk,
-    /// Everything before this is read.
+    /// Everything before this was read.
     at_ms: i64,
     allowance: ReadAllowance,
-    /// When the page that is awaited was asked for, on the local clock.
+    /// When the awaited page was requested, on the local clock.
     asked_ms: i64,
 }
 
@@ -86,7 +86,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Takes what is new of a page, while the next one is on its way.
+    /// Adds the new rows of a page, while the next one is being received.
     async fn take_page(
         &mut self,
         page: Page,
@@ -109,7 +109,8 @@ impl Reader<'_> {
         };
         self.confirm_page(&page).await?;
         self.admit(&page, place.kind, place.reading, place.at_ms).await?;
-        // Before a decision is awaited: it may hold the next page beside its batch.
+        // Frees the page before a decision is awaited, during which the next page may already be in
+        // memory beside the batch.
         drop(page);
         place.at_ms = last_ms;
         self.get_to(place);
@@ -123,7 +124,8 @@ impl Reader<'_> {
         }
     }
 
-    /// A page did not come: asks again, perhaps for fewer rows, or passes a single row over.
+    /// Handles a page that could not be fetched: requests it again, perhaps with fewer rows, or
+    /// skips a single row.
     async fn take_failure(
         &mut self,
         error: InsightsError,
@@ -157,7 +159,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Ends the query after a failure that fewer rows would not help.
+    /// Ends the query after a failure that a smaller request would not avoid.
     async fn end_without(
         &mut self,
         error: InsightsError,
@@ -167,7 +169,7 @@ impl Reader<'_> {
             if place.at_ms > place.reading.at_ms {
                 return Ok(self.interrupt(place));
             }
-            // Where no run has time for a second try, each of them makes one.
+            // If a run has no time for a second try, the try counts for the next run.
             if self.engine.clock.now_ms() - place.asked_ms >= SLOW_PAGE_MS_MIN {
                 let (tried, failed, is_over) = (0, 1, true);
                 let (headers, has_bytes) = (None, false);
@@ -197,7 +199,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Counts rows as they come again, or do not, from where the walk is.
+    /// Tells the count of rows how far the reading is, and which rows will be received again.
     fn get_to(&mut self, place: &Place<'_>) {
         self.rows.got_to(place.at_ms);
         if let Some(start_ms) = place.walk.begins_again_at() {
@@ -216,8 +218,8 @@ impl Reader<'_> {
         window::reached(&self.state, kind, reading, at_ms, self.rows.before(at_ms))
     }
 
-    /// The reading failed. What came whole is decided all the same: where only this query failed,
-    /// together with what the others bring.
+    /// The reading failed. The pages that were received whole are still decided; if only this query
+    /// failed, together with those of the other queries.
     async fn end_with(&mut self, place: &Place<'_>, error: RunError) -> Result<Taken, Stop> {
         let is_refused = matches!(error, RunError::Query(QueryError::Refused { .. }));
         // A reading that is refused from its beginning has not begun.
@@ -230,7 +232,8 @@ impl Reader<'_> {
         Err(error.into())
     }
 
-    /// Asks for the page behind one whose headers are there, if they tell enough of it.
+    /// Requests the page after `next` as soon as the headers of `next` are known, if they say
+    /// enough.
     async fn foresee(&self, next: &mut Incoming, place: &Place<'_>) -> Option<Foreseen> {
         let headers = next.headers().await?;
         let (behind, last_ms) = place.walk.foreseen(headers)?;
@@ -299,7 +302,7 @@ impl Reader<'_> {
     }
 }
 
-/// What of an error a smaller question may help; `None` where it would not.
+/// The failure that a smaller request may avoid; `None` if it cannot.
 pub(super) fn failure(error: &InsightsError) -> Option<Failure<'_>> {
     match error {
         InsightsError::TooLarge { headers, .. } => Some(Failure::TooLarge { headers }),

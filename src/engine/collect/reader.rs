@@ -32,7 +32,7 @@ pub(super) struct Reader<'e> {
     pub(super) tally: Tally,
     /// What the rows were made of that this run has decided.
     pub(super) decided: Decided,
-    /// Rows of the query that is read.
+    /// Rows of the query that is being read.
     pub(super) rows: RowCount,
     pub(super) meter: Arc<Meter>,
     /// The credential that is known to be of the stream's organization.

@@ -58,7 +58,8 @@ pub(super) fn split(body: &[u8], rows: &mut Vec<Row>) -> Result<(), PageError> {
         if end - at > ROW_BYTES_MAX {
             return Err(PageError::TooLarge { length: end - at });
         }
-        // All is asked while the row is at hand: a page is larger than what a processor keeps near.
+        // All checks of a row are made while it is in the processor's cache, which is smaller than
+        // a page.
         let bytes = &body[at..end];
         let is_plain = ndjson::is_plain(bytes);
         let is_line = is_plain || ndjson::is_as_is(bytes);

@@ -32,7 +32,7 @@ pub enum InsightsError {
     /// As many tries as the request allows have failed in a way that one for fewer rows may not.
     #[error(transparent)]
     Unfetched(Box<Unfetched>),
-    /// The request's deadline came first.
+    /// The request's deadline passed before there was an answer.
     #[error("JumpCloud has not answered in time")]
     OutOfTime,
     /// The answer is larger than the limits: request fewer rows.
@@ -64,7 +64,7 @@ pub struct Unfetched {
     pub row: Option<Vec<u8>>,
 }
 
-/// Why a store did not answer.
+/// Why a request to a store, a queue or the secrets failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The permission is missing: an operator must grant it.

@@ -37,8 +37,8 @@ impl Budget {
     pub fn read_until_ms(&self, bytes_held: usize) -> i64 {
         let total_ms = (self.deadline_ms - self.started_ms).max(0);
         let held_mib = i64::try_from(bytes_held / MIB).unwrap_or(i64::MAX / RESERVE_MS_PER_MIB);
-        let room_ms = RESERVE_MS_MAX.min(total_ms / 3) + held_mib * RESERVE_MS_PER_MIB;
-        self.deadline_ms - room_ms.min(total_ms / 2)
+        let kept_ms = RESERVE_MS_MAX.min(total_ms / 3) + held_mib * RESERVE_MS_PER_MIB;
+        self.deadline_ms - kept_ms.min(total_ms / 2)
     }
 }
 
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_is_kept_before_the_deadline_and_grows_with_what_is_held() {
+    fn time_is_kept_before_the_deadline_and_grows_with_what_is_held() {
         let budget = Budget { started_ms: 0, deadline_ms: 300_000 };
         assert_eq!(budget.read_until_ms(0), 270_000);
         assert_eq!(budget.read_until_ms(50 * MIB), 265_000);

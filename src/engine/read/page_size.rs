@@ -3,27 +3,27 @@
 use crate::cursor::PageLimit;
 use crate::limits::TRIES_AT_ONE_SIZE;
 
-/// The size of the next page: the configured one, halved by pages that cannot be fetched, and doubled
-/// again by each full page.
+/// The number of rows of the next page: the configured number, halved after a page that cannot be
+/// fetched, and doubled again after each full page.
 ///
-/// A size that has just been grown to and fails again is tried less and less often: where JumpCloud
-/// answers small pages only, for as long as it does, most requests are for a size that it answers.
+/// If a larger size fails again right after the increase, it is tried less and less often. So if
+/// JumpCloud answers only small pages, most requests are for a size that it answers.
 #[derive(Clone, Debug)]
 pub struct PageSize {
     configured: u32,
     rows: u32,
-    /// Tries at this size that have failed since the last page.
+    /// Failed tries at this size since the last page.
     failed: u32,
-    /// Full pages that come before the size may grow.
+    /// Full pages to receive before the size may grow.
     pages_to_pass: u32,
-    /// Full pages before it grows to a size again at which it failed.
+    /// Full pages to receive before the size grows again to one that has failed.
     pause: u32,
-    /// It has grown to this size, at which no page has come yet.
+    /// Whether the size was just increased and no page was received at it yet.
     has_just_grown: bool,
 }
 
 impl PageSize {
-    /// The size, in rows, that a reading begins with or was left with.
+    /// Starts with the configured number of rows, or with the size that a reading has kept.
     #[must_use]
     pub fn new(configured: u32, limit: Option<PageLimit>) -> Self {
         let PageLimit { rows, failed } = limit.unwrap_or(PageLimit { rows: configured, failed: 0 });
@@ -37,14 +37,14 @@ impl PageSize {
         }
     }
 
-    /// What a reading keeps of it: nothing of the configured size, at which nothing has failed.
+    /// What a reading has to keep: nothing if it is the configured size and no try has failed.
     #[must_use]
     pub fn limit(&self) -> Option<PageLimit> {
         let Self { configured, rows, failed, .. } = *self;
         (rows < configured || failed > 0).then_some(PageLimit { rows, failed })
     }
 
-    /// The most rows it asks for.
+    /// The configured number of rows.
     #[cfg(test)]
     pub(crate) fn configured(&self) -> u32 {
         self.configured
@@ -63,7 +63,7 @@ impl PageSize {
         if self.rows == 1 { 1 } else { TRIES_AT_ONE_SIZE.saturating_sub(self.failed).max(1) }
     }
 
-    /// Takes note of a page; `may_grow` if it was full and the place is one to begin again at.
+    /// Records a page. `may_grow`: it was full, and the reading can begin again at its end.
     /// Returns whether the size has changed.
     pub fn came(&mut self, may_grow: bool) -> bool {
         self.failed = 0;
@@ -82,7 +82,7 @@ impl PageSize {
         true
     }
 
-    /// Takes note of `tries` that failed. Returns whether the size has changed.
+    /// Records `tries` that failed. Returns whether the size has changed.
     pub fn failed(&mut self, tries: u32) -> bool {
         self.failed += tries;
         self.failed >= TRIES_AT_ONE_SIZE && self.halve()

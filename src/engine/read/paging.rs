@@ -1,8 +1,9 @@
 //! Paging through one query of a window: which request comes next, and whether there is one.
 //!
-//! Pure: it is told what a page held, or that none came, and answers with the next step. It never stops
-//! silently and never loops: every request either carries a new token, starts at a later millisecond,
-//! asks for fewer rows or is one of a few tries; or the walk ends with an error that says where.
+//! Pure: it takes a summary of each page, or the failure to fetch it, and returns the next step. It
+//! never stops silently and never loops: every request carries a new token, starts at a later
+//! millisecond, asks for fewer rows, or is one of a few tries; or the walk ends with an error that
+//! names the millisecond.
 
 use crate::cursor::PageLimit;
 use crate::limits::TRIES_MAX;
@@ -23,12 +24,13 @@ pub struct Walk {
     size: PageSize,
     window: Window,
     token: Option<Token>,
-    /// Rows without bytes passed over in the millisecond of the last one.
+    /// The millisecond of the last row that was skipped and not received, and how many such rows
+    /// were skipped in it.
     skipped: (i64, u32),
-    /// Tries since the last page.
+    /// Number of tries since the last page.
     tried: u32,
-    /// The continuation behind a row that cannot be used, as the last answer had it.
-    /// Whether its bytes came, too.
+    /// The token with which to continue after a row that cannot be used, from the last answer, and
+    /// whether the row's bytes were received.
     behind_unusable: Option<(Token, bool)>,
 }
 
@@ -65,25 +67,26 @@ pub enum Step {
     End,
 }
 
-/// A page that did not come, or came and cannot be used.
+/// Why a page cannot be used.
 #[derive(Clone, Copy, Debug)]
 pub enum Failure<'a> {
-    /// It is larger than the limits, and would be so again.
+    /// It is larger than the limits, and would be too large again.
     TooLarge {
-        /// The headers it came with.
+        /// Its headers.
         headers: &'a PageHeaders,
     },
     /// Anything else.
     Unfetched {
-        /// The headers of an answer that is whole, has status 200 and cannot be read.
+        /// The headers, if the answer was complete with status 200 but cannot be read.
         headers: Option<&'a PageHeaders>,
-        /// Tries of this page at any size since the last page.
+        /// Tries since the last page, at any size.
         tried: u32,
-        /// How many of the last request's tries count for its size.
+        /// How many tries of the last request count as failures at its size.
         failed: u32,
-        /// Whether no try is left in this run.
+        /// Whether this run has no try left.
         is_over: bool,
-        /// Whether the bytes of the one row came, so that it needs no position.
+        /// Whether the bytes of the single row were received, so that it is not identified by its
+        /// position.
         has_bytes: bool,
     },
 }
@@ -91,16 +94,16 @@ pub enum Failure<'a> {
 /// What comes after a page that cannot be fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// Another request, perhaps for fewer rows.
+    /// Make another request, perhaps for fewer rows.
     Again,
     /// A single row cannot be used, and its answer says how to continue after it.
     SkipRow {
         /// The row's millisecond.
         ms: i64,
-        /// Which one without bytes passed over in that millisecond, from 0.
+        /// The number of rows that were skipped in that millisecond before it without their bytes.
         ordinal: u32,
     },
-    /// Nothing in this run: all tries are made.
+    /// Stop for this run: no try is left.
     Over,
 }
 
@@ -127,7 +130,7 @@ impl Walk {
         Self::resumed(window, page_limit, None)
     }
 
-    /// The same, in pages of the size that a reading was left with.
+    /// The same, with the page size that an interrupted reading had.
     #[must_use]
     pub fn resumed(window: Window, page_limit: u32, limit: Option<PageLimit>) -> Self {
         Self {
@@ -140,7 +143,7 @@ impl Walk {
         }
     }
 
-    /// The page size, where a reading has to keep it.
+    /// The page size, if a reading has to keep it.
     #[must_use]
     pub fn limit(&self) -> Option<PageLimit> {
         self.size.limit()
@@ -158,13 +161,14 @@ impl Walk {
         Tries { made: self.tried, failures: self.size.tries_left() }
     }
 
-    /// Where the next request begins by time, if it does: what lies from there on may come again.
+    /// The millisecond at which the next request begins, if it has no token: rows from there on may
+    /// be received again.
     #[must_use]
     pub fn begins_again_at(&self) -> Option<i64> {
         self.token.is_none().then_some(self.window.start_ms)
     }
 
-    /// Takes note of a page that answered [`Walk::ask`].
+    /// Records the page that was received for [`Walk::ask`], and returns what to do next.
     ///
     /// # Errors
     /// [`WalkError`] if the query is not at its end and no next request is possible.
@@ -178,7 +182,7 @@ impl Walk {
         let later = held.last_ms > self.window.start_ms;
         let is_full = rows >= full;
         let has_grown = self.size.came(is_full && later);
-        // Without X-Limit nobody knows how many rows would be a full page.
+        // Without X-Limit it is not known how many rows a full page would have.
         let may_be_full = in_force.is_none() && rows > 0 && new_token.is_some();
         if !is_full && count < full && !may_be_full {
             return Ok(Step::End);
@@ -188,8 +192,8 @@ impl Walk {
             return Ok(Step::End);
         }
         if !is_full && count >= full {
-            // The header announces a full page and the array is none: the array is believed, but
-            // not that it is the last one.
+            // The header announces a full page but the array is shorter. The rows are used, but the
+            // page is not taken for the last one.
             let short = WalkError::Short { count, rows: held.rows };
             return if later { Ok(self.restart(held.last_ms)) } else { Err(short) };
         }
@@ -215,11 +219,11 @@ impl Walk {
         (step == Ok(Step::Next)).then_some((walk, last_ms))
     }
 
-    /// Takes note of a page that cannot be fetched. `place_ms` is the millisecond of the last row that
-    /// came before it.
+    /// Records a page that cannot be fetched, and returns what to do next. `place_ms` is the
+    /// millisecond of the last row received before it.
     ///
-    /// Two tries are made at one size; one that is too large would be so again. A row is passed over
-    /// only if two answers to a question for one row say the same of how.
+    /// Two tries are made at each size, but only one if the page is too large. A row is skipped
+    /// only if two answers to a request for one row agree on how to continue after it.
     pub fn failed(&mut self, failure: Failure<'_>, place_ms: i64) -> Retry {
         let (has_changed, is_over) = match failure {
             _ if self.size.rows() == 1 => return self.one_failed(failure),
@@ -235,7 +239,7 @@ impl Walk {
         if is_over { Retry::Over } else { Retry::Again }
     }
 
-    /// A question for one row failed.
+    /// The same for a request for one row.
     fn one_failed(&mut self, failure: Failure<'_>) -> Retry {
         let (headers, tried, is_over, has_bytes) = match failure {
             Failure::TooLarge { headers } => {
@@ -273,7 +277,8 @@ impl Walk {
     fn restart(&mut self, start_ms: i64) -> Step {
         self.window.start_ms = start_ms;
         self.token = None;
-        // What was passed over from here on comes again, and is counted from the first again.
+        // Rows skipped from this millisecond on are received again, so they are counted from 0
+        // again.
         self.skipped = (i64::MIN, 0);
         Step::Next
     }
@@ -391,7 +396,7 @@ mod tests {
 
     /// Asks a JumpCloud whose row `n` lies at millisecond `ms[n]`, until the end; `answer` is told the
     /// first row of a page, the one behind its last, and the page's headers, and says why it does not
-    /// come. Returns what was passed over, and how often each row came.
+    /// come. Returns what was skipped, and how often each row came.
     fn read(
         mut walk: Walk,
         ms: &[i64],
@@ -546,7 +551,7 @@ mod tests {
         assert_eq!((ask.window.start_ms, ask.limit, ask.token), (3_000, 100, None));
     }
 
-    /// A walk that begins anew inside a millisecond counts its positions from the first again: a
+    /// A walk that begins again inside a millisecond counts its positions from the first again: a
     /// row would be quarantined under two positions otherwise.
     #[test]
     fn a_row_too_large_has_one_position() {

@@ -1,7 +1,7 @@
 //! The position of each row of a page in event time.
 //!
-//! A row's place is its timestamp's millisecond, or, where that cannot be read or lies outside of what
-//! was asked for, the place before it. JumpCloud sorts rows by it.
+//! A row's position is the millisecond of its timestamp or, if that cannot be read or is outside
+//! the requested range, the position of the row before it. JumpCloud sorts rows by timestamp.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -15,15 +15,16 @@ use crate::time;
 pub struct Positions {
     /// The position before the first row: everything decided before this page is at or before it.
     before_ms: i64,
-    /// Per row, the millisecond of its own timestamp, where it can be read.
+    /// For each row, the millisecond of its own timestamp, if that can be read.
     own_ms: Vec<Option<i64>>,
     ms: Vec<i64>,
-    /// Per row, the least place of it and everything behind it that tells one.
+    /// For each row, the smallest known position among it, the rows after it and the token.
     least_behind: Vec<i64>,
 }
 
 impl Positions {
-    /// The positions of `page`, whose first row comes behind `before_ms`, in a reading up to `end_ms`.
+    /// The positions of the rows of `page`, in a reading up to `end_ms`. `before_ms` is the
+    /// position before the first row.
     #[must_use]
     pub fn of(page: &Page, before_ms: i64, end_ms: i64) -> Self {
         let asked = asked(before_ms, end_ms);
@@ -56,13 +57,13 @@ impl Positions {
         self.own_ms[number]
     }
 
-    /// The slots that the rows belong into.
+    /// The slots of the rows.
     #[must_use]
     pub fn slots(&self) -> BTreeSet<Slot> {
         self.own_ms.iter().map(|ms| Slot::at(*ms)).collect()
     }
 
-    /// Puts row `number` where it is known to lie.
+    /// Sets the position of row `number`, once it is known.
     pub fn put(&mut self, number: usize, ms: i64) {
         self.ms[number] = ms;
     }
@@ -76,8 +77,8 @@ impl Positions {
     }
 }
 
-/// The millisecond of a page's last row: the lower of its own and the token's, where they lie within
-/// what was asked for; never below `before_ms`.
+/// The millisecond of a page's last row: the lower of its own and the token's, as far as they are
+/// in the requested range; never below `before_ms`.
 #[must_use]
 pub fn last_ms(page: &Page, before_ms: i64, end_ms: i64) -> i64 {
     let asked = asked(before_ms, end_ms);
@@ -107,7 +108,8 @@ pub fn doubtful(page: &Page, before_ms: i64, end_ms: i64) -> Vec<usize> {
     (first..ms.len()).filter(|number| ms[*number].is_none()).collect()
 }
 
-/// What JumpCloud may rightly answer with: it may take the end inclusively.
+/// The range in which the timestamps of an answer should be: JumpCloud may treat the end as
+/// inclusive.
 fn asked(before_ms: i64, end_ms: i64) -> RangeInclusive<i64> {
     before_ms..=end_ms
 }

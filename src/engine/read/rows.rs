@@ -1,13 +1,13 @@
 //! Counts the rows of a query, for comparison with JumpCloud's own count.
 
-/// How many rows came, by where they lie: those behind the place at which a reading begins again come
-/// again, in this run or the next.
+/// How many rows were received, by millisecond: if a reading begins again at a millisecond, the
+/// rows from there on are received again, in this run or the next.
 #[derive(Debug, Default)]
 pub struct RowCount {
     /// Rows before all of `places`.
     before: i64,
-    /// Milliseconds and how many rows lie in each, ascending; none lies before where the reading has
-    /// got to.
+    /// Milliseconds and the number of rows in each, ascending; none is before the reading's
+    /// position.
     places: Vec<(i64, i64)>,
 }
 
@@ -27,7 +27,7 @@ impl RowCount {
         }
     }
 
-    /// A row out of order.
+    /// Counts a row out of order.
     fn insert(&mut self, place_ms: i64) {
         match self.places.binary_search_by_key(&place_ms, |(ms, _)| *ms) {
             Ok(at) => self.places[at].1 += 1,
@@ -35,13 +35,13 @@ impl RowCount {
         }
     }
 
-    /// The reading has got to `at_ms`: it will not begin again before it.
+    /// The reading has passed everything before `at_ms`, and will not begin again there.
     pub fn got_to(&mut self, at_ms: i64) {
         let end = self.end(at_ms);
         self.before += self.places.drain(..end).map(|(_, rows)| rows).sum::<i64>();
     }
 
-    /// The reading begins again at `at_ms`: what was counted from there on comes again.
+    /// The reading begins again at `at_ms`: rows from there on are received and counted again.
     pub fn begin_again(&mut self, at_ms: i64) {
         self.places.truncate(self.end(at_ms));
     }

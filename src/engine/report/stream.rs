@@ -117,7 +117,7 @@ pub struct Tally {
     /// Rows JumpCloud sent: each is one of `seen`, `written`, `filtered`, `quarantined`,
     /// `cut_before` and `cut_after`.
     pub read: u64,
-    /// Rows already decided, dropped.
+    /// Rows that were dropped because they were decided before.
     pub seen: u64,
     /// Rows that lie before the stream's origin, dropped.
     pub cut_before: u64,
@@ -155,7 +155,7 @@ impl Tally {
         self.read == seen + written + filtered + quarantined + cut_before + cut_after
     }
 
-    /// Adds what another one has counted.
+    /// Adds the counts of `more`.
     pub fn add(&mut self, more: &Self) {
         self.read += more.read;
         self.seen += more.seen;

@@ -143,7 +143,7 @@ impl Fault {
         Self::from(answer)
     }
 
-    /// 200 with a body that is none of ours: `null`, `{}`, an error object, nothing at all.
+    /// 200 with an unexpected body: `null`, `{}`, an error object, or an empty one.
     pub fn body(body: &str) -> Self {
         Self::from(Answer::json(200, body.to_owned()))
     }
