@@ -113,7 +113,9 @@ impl Reader<'_> {
         // memory beside the batch.
         drop(page);
         place.at_ms = last_ms;
-        self.get_to(place);
+        if step == Ok(Step::Next) {
+            self.get_to(place);
+        }
         match step {
             Err(error) => self.end_with(place, error.into()).await,
             Ok(Step::End) => {
