@@ -7,7 +7,7 @@ use engine::ports::Clock as _;
 use engine::read::Budget;
 use engine::report::Outcome;
 use engine::stream::StreamId;
-use engine::task::backfill::{Backfill, LaneState};
+use engine::task::backfill::Backfill;
 use engine::task::status::Status;
 use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::config::Terminal;
@@ -106,7 +106,7 @@ async fn archive(target: &Target, work: &Work, json: bool) -> anyhow::Result<()>
 
 /// The lanes that the call could not open, each with the reason.
 fn left_out(answer: &Backfill) -> impl Iterator<Item = String> {
-    let left = answer.lanes.iter().filter(|lane| lane.state == LaneState::Left);
+    let left = answer.lanes.iter().filter(|lane| lane.is_left_out());
     left.map(|lane| format!("{}: {}", lane.stream, lane.error.as_deref().unwrap_or("not opened")))
 }
 

@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use engine::error::RunError;
 use engine::ports::{InsightsError, StoreError};
+use engine::report::StreamStatus;
 use engine::task::status::Status;
 use engine::task::validate::Preflight;
 use jumpcloud_collector::config::Terminal;
@@ -183,7 +184,11 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
             let target = args.target(&terminal, Needs::Archive).await?;
             let status = target.ask::<Status>(&json!({ "task": "status" })).await?;
             status.show(args.json, show::status);
-            Ok(status.of.streams.iter().all(|stream| stream.last_error.is_none()))
+            // Nothing can be done any more about a lane that is closed.
+            let is_well = |stream: &StreamStatus| {
+                stream.last_error.is_none() || stream.expired.is_some() && !stream.needs_operator
+            };
+            Ok(status.of.streams.iter().all(is_well))
         }
     }
 }

@@ -46,6 +46,7 @@ pub(crate) fn show(plan: &Backfill) {
 
 fn state(lane: &Lane) -> &'static str {
     match lane.state {
+        LaneState::Refused => "archived too long ago to be read again",
         _ if lane.error.is_some() => "could not be counted",
         LaneState::New => "new",
         LaneState::Opened | LaneState::Open => "open",

@@ -31,7 +31,7 @@ impl Work {
             plan.lanes.iter().map(|lane| (&lane.stream, lane.events.unwrap_or(0))).collect();
         let readings: BTreeMap<_, _> =
             before.streams.iter().map(|line| (&line.stream, line.last_reading)).collect();
-        let lanes = opened.lanes.iter().filter(|lane| lane.state != LaneState::Left).map(|lane| {
+        let lanes = opened.lanes.iter().filter(|lane| !lane.is_left_out()).map(|lane| {
             let is_again = lane.state == LaneState::Reopened;
             let old_reading = readings.get(&lane.stream).copied().flatten().filter(|_| is_again);
             let events = events.get(&lane.stream).copied().unwrap_or(0);

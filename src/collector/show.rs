@@ -99,6 +99,9 @@ pub(crate) fn audit(audit: &Audit) {
                 hour.hour, hour.counted, hour.archived
             );
         }
+        if let Some(why) = &line.not_comparable {
+            println!("  {why}");
+        }
         if let Some(run) = &line.repair {
             println!("  read again: {}", run_line(run));
         }
@@ -127,7 +130,10 @@ pub(crate) fn status(status: &Status) {
             time_or_dash(stream.frontier),
             stream.lag_seconds.map_or_else(none, |seconds| format!("{seconds} s")),
             time_or_dash(stream.last_success),
-            stream.gaps.to_string(),
+            match stream.not_comparable {
+                Some(_) => "not comparable".to_owned(),
+                None => stream.gaps.to_string(),
+            },
             stream.days_until_loss.map_or_else(none, |days| days.to_string()),
             state(stream).to_owned(),
             stream.last_error.clone().unwrap_or_else(none),

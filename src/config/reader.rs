@@ -103,10 +103,14 @@ impl<'a> Reader<'a> {
         allowed: std::ops::RangeInclusive<i64>,
     ) -> i64 {
         let text = self.text(name).unwrap_or_else(|| otherwise.to_owned());
-        let (least, most) = (allowed.start() / 1_000, allowed.end() / DAY_MS);
+        let (least_ms, most) = (*allowed.start(), allowed.end() / DAY_MS);
+        let least = match least_ms >= DAY_MS {
+            true => format!("{}d", least_ms / DAY_MS),
+            false => format!("{}s", least_ms / 1_000),
+        };
         let expected = match time::parse_duration_ms(&text) {
             Some(ms) if allowed.contains(&ms) => return ms,
-            Some(_) => format!("{least}s to {most}d"),
+            Some(_) => format!("{least} to {most}d"),
             None => "a duration like 90s, 15m, 24h or 15d".to_owned(),
         };
         self.problem(name, format!("is `{text}`: expected {expected}"));

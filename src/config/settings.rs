@@ -3,7 +3,8 @@
 use super::reader::Reader;
 use engine::archive::{CustomFields, Ecs, Filter, Format, KeyLayout, Output};
 use engine::limits::{
-    DAY_MS, LATE_HORIZON_MS_MAX, PAGE_LIMIT_MAX, READ_BACK_MS_MAX, RETENTION_MS_MAX,
+    ARCHIVE_KEPT_MS_MAX, ARCHIVE_KEPT_MS_MIN, DAY_MS, LATE_HORIZON_MS_MAX, PAGE_LIMIT_MAX,
+    READ_BACK_MS_MAX, RETENTION_MS_MAX,
 };
 use engine::page::Query;
 use engine::report::Metrics;
@@ -23,6 +24,7 @@ impl Reader<'_> {
             system_users: self.system_users(),
             queries: self.queries(),
             retention_ms: self.retention_ms(),
+            archive_kept_ms: self.archive_kept_ms(),
             start_lookback_ms: self.duration("START_LOOKBACK", "24h", 1_000..=90 * DAY_MS),
             settle_lag_ms: self.duration("SETTLE_LAG", "10s", 0..=DAY_MS),
             overlap_ms: self.duration("OVERLAP", "15m", 0..=LATE_HORIZON_MS_MAX),
@@ -58,6 +60,13 @@ impl Reader<'_> {
     fn retention_ms(&mut self) -> i64 {
         let kept_ms = self.duration("JUMPCLOUD_RETENTION", "90d", DAY_MS..=RETENTION_MS_MAX);
         kept_ms.min(READ_BACK_MS_MAX)
+    }
+
+    /// How long the bucket keeps archived objects; none if for ever.
+    fn archive_kept_ms(&mut self) -> Option<i64> {
+        self.text("ARCHIVE_RETENTION")?;
+        let allowed = ARCHIVE_KEPT_MS_MIN..=ARCHIVE_KEPT_MS_MAX;
+        Some(self.duration("ARCHIVE_RETENTION", "", allowed))
     }
 
     fn archive_prefix(&mut self) -> String {

@@ -54,6 +54,7 @@ fn every_bad_value_names_its_variable() {
         ("START_LOOKBACK", "0s"),
         ("JUMPCLOUD_RETENTION", "23h"),
         ("JUMPCLOUD_RETENTION", "731d"),
+        ("ARCHIVE_RETENTION", "120d"),
         ("LATE_HORIZON", "61d"),
         ("OVERLAP", "25h"),
         ("SWEEP_EVERY", "721m"),
@@ -141,6 +142,18 @@ fn users_are_read_on_request_without_keys_telephones_and_addresses() {
     let named = kept(&[("SYSTEM_USERS_FIELDS", "username, addresses")]);
     let only = Fields::parse(&["username", "addresses", "_id"]);
     assert_eq!(named, Projection { only, without: Fields::default() });
+}
+
+/// What is deleted before its journal entry could be published again.
+#[test]
+fn an_archive_is_kept_for_longer_than_the_journal() {
+    let kept = |text: &str| {
+        let config = read(&[("ARCHIVE_RETENTION", text)]).unwrap();
+        config.settings.archive_kept_ms.map(|ms| ms / DAY_MS)
+    };
+    assert_eq!([kept(""), kept("121d"), kept("400d")], [None, Some(121), Some(400)]);
+    let error = problem("ARCHIVE_RETENTION", "90d");
+    assert!(error.ends_with("ARCHIVE_RETENTION is `90d`: expected 121d to 36500d"), "{error}");
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub struct Settings {
     /// How long an event can be read, in milliseconds: as long as JumpCloud keeps it, and at most
     /// as far as a stream may read back.
     pub retention_ms: i64,
+    /// How long the archive is kept, in milliseconds; `None` if for ever.
+    pub archive_kept_ms: Option<i64>,
     /// How far before its birth a new stream begins, in milliseconds.
     pub start_lookback_ms: i64,
     /// How far before now a head reading ends, in milliseconds.
@@ -64,6 +66,7 @@ pub(crate) mod tests {
             system_users: None,
             queries: vec![vec!["all".to_owned()], vec!["pam".to_owned()]],
             retention_ms: 90 * 24 * 60 * MINUTE,
+            archive_kept_ms: None,
             start_lookback_ms: 60 * MINUTE,
             settle_lag_ms: 10_000,
             overlap_ms: 15 * MINUTE,

@@ -4,6 +4,7 @@ use engine::collect::RunPurpose;
 use engine::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
 use engine::report::Outcome;
 use engine::stream::StreamId;
+use engine::task::backfill::LaneState;
 use engine::time::Window;
 
 use crate::world::{START_MS, World, settings};
@@ -135,4 +136,86 @@ async fn slots_that_a_sweep_has_loaded_are_released() {
     }
     let sweeps = reads.iter().filter(|reads| **reads > 2).count();
     assert!(sweeps >= 2, "a sweep finds what the one before has loaded: {reads:?}");
+}
+
+/// A world whose JumpCloud keeps events for longer than the index does.
+fn remembering() -> World {
+    let world = World::with(settings(), |jumpcloud| jumpcloud.retention_ms = 400 * DAY_MS);
+    load(&world, -3..130);
+    world
+}
+
+#[tokio::test]
+async fn a_repair_reads_nothing_that_may_have_left_the_index() {
+    let world = remembering();
+    world.collect_for(125, DAY_MS).await;
+    let archived = world.archived_once().await;
+    let first_day = Window::new(START_MS - DAY_MS, START_MS + DAY_MS);
+    for hour_ms in first_day.hours() {
+        world.jumpcloud.count_more(hour_ms, 1);
+    }
+    let (audit, is_clean) = world.audit(first_day, true).await;
+    assert_eq!(world.archived_once().await, archived);
+    assert!(!is_clean && audit.repair.is_none() && audit.not_comparable.is_some(), "{audit:?}");
+}
+
+#[tokio::test]
+async fn a_day_that_was_archived_long_ago_is_not_opened_again() {
+    let world = remembering();
+    world.collect().await;
+    let day = Window::new(START_MS - 3 * DAY_MS, START_MS - 2 * DAY_MS);
+    world.backfill(day).await;
+    let archived = world.archived_once().await;
+    world.pass(99 * DAY_MS);
+    assert_eq!(world.backfill(day).await.lanes[0].state, LaneState::Reopened);
+    world.pass(26 * DAY_MS);
+    let answer = world.backfill(day).await;
+    assert_eq!(world.archived_once().await, archived);
+    let lane = &answer.lanes[0];
+    assert_eq!(lane.state, LaneState::Refused, "{answer:?}");
+    let error = lane.error.as_deref().unwrap_or_default();
+    assert!(error.contains("created 125 days ago"), "{error}");
+}
+
+#[tokio::test]
+async fn a_lane_that_is_not_finished_in_time_is_closed_and_says_what_it_did_not_read() {
+    let world = remembering();
+    world.collect().await;
+    world.jumpcloud.set_down(true);
+    let day = Window::new(START_MS - 3 * DAY_MS, START_MS - 2 * DAY_MS);
+    let lane = world.backfill(day).await.lanes.remove(0).stream;
+    world.jumpcloud.set_down(false);
+    world.pass(101 * DAY_MS);
+    let archived = world.archived_once().await;
+    let report = world.run(&lane, RunPurpose::Collect).await;
+    assert_eq!((report.outcome, report.needs_operator), (Outcome::Failed, true));
+    let unread = "not read: all: 2026-11-18T00:00:00.000Z to 2026-11-19T00:00:00.000Z";
+    assert!(report.error.as_ref().is_some_and(|error| error.contains(unread)), "{report:?}");
+    assert_eq!(world.archived_once().await, archived);
+    let status = world.status_of(&lane).await;
+    assert!(status.expired.is_some() && status.last_error.is_some_and(|e| e.contains("closed")));
+}
+
+/// A run that reads nothing does not finish a lane that was opened again.
+#[tokio::test]
+async fn a_lane_that_was_opened_again_is_finished_by_reading_it() {
+    let world = remembering();
+    world.collect().await;
+    let day = Window::new(START_MS - 3 * DAY_MS, START_MS - 2 * DAY_MS);
+    let lane = world.backfill(day).await.lanes.remove(0).stream;
+    assert!(world.status_of(&lane).await.finished.is_some());
+    // In the millisecond in which it was read: by clocks that are told by the second, that is likely.
+    world.jumpcloud.load(START_MS - 61 * HOUR_MS, world.now_ms(), "sso");
+    let runs = world.backfill(day).await.report.streams;
+    assert_eq!(runs.iter().map(|run| run.tally.written).sum::<u64>(), 1);
+    world.pass(DAY_MS);
+    world.jumpcloud.set_down(true);
+    world.backfill(day).await;
+    world.run(&lane, RunPurpose::Recover).await;
+    assert!(world.status_of(&lane).await.finished.is_none(), "nothing was read since");
+    world.jumpcloud.set_down(false);
+    world.jumpcloud.load(START_MS - 60 * HOUR_MS, world.now_ms(), "sso");
+    let report = world.run(&lane, RunPurpose::Collect).await;
+    assert_eq!(report.tally.written, 1);
+    assert!(world.status_of(&lane).await.finished.is_some());
 }

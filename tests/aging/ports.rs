@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::ready;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -79,6 +79,8 @@ pub(crate) struct JumpCloud {
     pub(crate) not_in_all: &'static str,
     /// It does not list the services of a window's events.
     pub(crate) lists_services: bool,
+    /// It answers no request for events.
+    is_down: AtomicBool,
     events: Mutex<Vec<Event>>,
     /// What it counts beyond the events it sends, by the hour's first millisecond.
     surplus: Mutex<BTreeMap<i64, i64>>,
@@ -92,6 +94,7 @@ impl JumpCloud {
             retention_ms: 90 * DAY_MS,
             not_in_all: "",
             lists_services: true,
+            is_down: AtomicBool::new(false),
             events: Mutex::default(),
             surplus: Mutex::default(),
             rows_sent: AtomicU64::new(0),
@@ -116,6 +119,11 @@ impl JumpCloud {
     /// Counts this many events more in an hour than it sends.
     pub(crate) fn count_more(&self, hour_ms: i64, more: i64) {
         lock(&self.surplus).insert(hour_ms, more);
+    }
+
+    /// From now on it answers no request for events, or all again.
+    pub(crate) fn set_down(&self, is_down: bool) {
+        self.is_down.store(is_down, Ordering::Relaxed);
     }
 
     /// How many rows were sent since this was asked last.
@@ -145,6 +153,10 @@ impl JumpCloud {
 impl Insights for JumpCloud {
     /// All events of the window on one page.
     fn page(&self, request: PageRequest) -> Incoming {
+        if self.is_down.load(Ordering::Relaxed) {
+            let down = Err(InsightsError::Unavailable("it is down".into()));
+            return Incoming::new(Box::pin(ready(None)), Box::pin(ready(down)), || {});
+        }
         let asked = request.ask.limit as usize;
         let mut rows = self.selected(&request);
         assert!(asked == 1 || rows.len() < asked, "the events of a test fit one page");

@@ -15,6 +15,7 @@ use engine::settings::Settings;
 use engine::stream::StreamId;
 use engine::task::audit::{AuditRequest, StreamAudit, audit};
 use engine::task::backfill::{Backfill, BackfillRequest, backfill};
+use engine::task::hours::Hours;
 use engine::task::status::status;
 use engine::task::verify::{Buckets, Verdict, verify};
 use engine::time::Window;
@@ -117,6 +118,14 @@ impl World {
         (audit.streams.into_iter().next().unwrap(), is_clean)
     }
 
+    /// The hours of the live stream, service by service.
+    pub(crate) async fn audit_by_service(&self, window: Window) -> Hours {
+        let request = AuditRequest { window, repair: false, by_service: true };
+        let (engine, organizations) = (&self.fleet.engine, &self.fleet.organizations);
+        let audit = audit(engine, organizations, request, self.budget()).await.unwrap();
+        audit.streams.into_iter().next().unwrap().hours.unwrap()
+    }
+
     pub(crate) async fn backfill(&self, window: Window) -> Backfill {
         let request = BackfillRequest { window, organizations: None, plan: false };
         backfill(&self.fleet, &request, self.budget()).await.unwrap()
@@ -124,6 +133,10 @@ impl World {
 
     pub(crate) async fn status(&self) -> Vec<StreamStatus> {
         status(&self.fleet.engine, &self.fleet.organizations, self.budget()).await.unwrap().streams
+    }
+
+    pub(crate) async fn status_of(&self, stream: &StreamId) -> StreamStatus {
+        self.status().await.into_iter().find(|line| line.stream == *stream).unwrap()
     }
 
     /// Every event's line in the archive, with how often it is there.
@@ -186,6 +199,7 @@ pub(crate) fn settings() -> Settings {
         queries: vec![vec!["all".to_owned()]],
         names_organizations: false,
         retention_ms: 90 * DAY_MS,
+        archive_kept_ms: None,
         start_lookback_ms: 24 * HOUR_MS,
         settle_lag_ms: 0,
         overlap_ms: HOUR_MS,

@@ -1,6 +1,7 @@
 //! Late events: what appears hours after its time, past the overlap.
 
 use engine::limits::{HOUR_MS, MINUTE_MS};
+use engine::time::rfc3339;
 use mock::{Fault, Rule, When};
 use serde_json::json;
 
@@ -72,6 +73,30 @@ async fn a_later_change_of_an_event_is_no_other_event() {
     environment.assert_disciplined();
 }
 
+/// Every event of 28 hours is sent twice and is one event: no reading makes counts and index agree.
+#[tokio::test(flavor = "multi_thread")]
+async fn hours_that_differ_for_ever_are_read_again_once() {
+    let environment = Environment::start().await;
+    let overlap = series(100, 20, now_ms() - 10 * MINUTE_MS, 10_000);
+    let hours = series(1, 28, now_ms() - 29 * HOUR_MS, HOUR_MS);
+    for events in [&overlap, &hours, &hours] {
+        environment.load(events);
+    }
+    let settings = [("START_LOOKBACK", "30h"), ("LATE_HORIZON", "30h")];
+    let function = Function::spawn(&environment, &settings).await;
+    function.run("{}").await;
+    for _ in 0..3 {
+        environment.aws.table.set_number(STREAM, "compared_at_ms", now_ms() - 2 * HOUR_MS);
+        function.run("{}").await;
+    }
+    environment.aws.table.set_number(STREAM, "compared_at_ms", now_ms() - 2 * HOUR_MS);
+    let run = function.run("{}").await;
+    let read = only_stream(&run)["read"].as_u64().unwrap();
+    assert!(read <= 2 * 20, "{read} rows were read, the overlap has 20: {run}");
+    environment.archive().await.assert_holds(&[overlap, hours].concat());
+    environment.assert_disciplined();
+}
+
 /// A look-back to the edge of what JumpCloud keeps is no error, whatever it no longer has.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_may_begin_where_retention_ends() {
@@ -82,5 +107,10 @@ async fn a_stream_may_begin_where_retention_ends() {
     let function = Function::spawn(&environment, &[("START_LOOKBACK", "90d")]).await;
     assert_eq!(only_stream(&function.run("{}").await)["outcome"], "ok");
     environment.archive().await.assert_holds(&events);
+    let [start, end] = [now_ms() - 60 * day_ms, now_ms()].map(rfc3339);
+    let audit = json!({"task": "audit", "start": start, "end": end}).to_string();
+    let audit = function.run(&audit).await;
+    let line = only_stream(&audit);
+    assert_eq!((&line["counted"], &line["archived"]), (&json!(4), &json!(4)), "{audit}");
     environment.assert_disciplined();
 }

@@ -282,3 +282,48 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         )],
     },
 ];
+
+/// Those that take months, or more hours than a schedule of the simulation has: the engine's own tests
+/// must show them.
+pub(crate) const AGING_MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "a slot whose base has expired read as empty",
+        edits: &[(
+            "src/engine/task/verify/slots.rs",
+            "                return Ok(None);",
+            "                return Ok(Some(SlotIds::empty(slot)));",
+        )],
+    },
+    Mutant {
+        name: "unplaced records of the day of a clock that was set back",
+        edits: &[(
+            "src/engine/journal/index.rs",
+            "let day = day.max(self.newest_day());",
+            "let _ = self.newest_day();",
+        )],
+    },
+    Mutant {
+        name: "known hours that take places",
+        edits: &[(
+            "src/engine/read/comparison.rs",
+            "HOURS_KEPT_MAX.saturating_sub(hours.len());",
+            "HOURS_KEPT_MAX.saturating_sub(hours.len() + state.known_hours.len());",
+        )],
+    },
+    Mutant {
+        name: "a lane finished without being read since it was opened",
+        edits: &[(
+            "src/engine/read/window.rs",
+            "cursor.opened_ms.unwrap_or(i64::MIN);",
+            "cursor.opened_ms.map_or(i64::MIN, |_| i64::MIN);",
+        )],
+    },
+    Mutant {
+        name: "readings of what may have left the index",
+        edits: &[(
+            "src/engine/read/window.rs",
+            "None => cursor.origin_ms.max(now_ms - READ_BACK_MS_MAX),",
+            "None => cursor.origin_ms.max(now_ms - 4 * READ_BACK_MS_MAX),",
+        )],
+    },
+];

@@ -24,10 +24,10 @@ use std::collections::HashSet;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Instant;
 
-use list::{MUTANTS, Mutant};
+use list::{AGING_MUTANTS, MUTANTS, Mutant};
 
 /// Schedules within which each must be caught.
 const SCHEDULES: u64 = 1_000;
@@ -39,7 +39,7 @@ impl Copy {
     fn make() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let copy = root.join("target/mutants/copy");
-        for folder in ["src", "tests"] {
+        for folder in ["events", "src", "tests"] {
             copy_folder(&root.join(folder), &copy.join(folder));
         }
         for file in ["Cargo.toml", "Cargo.lock"] {
@@ -62,21 +62,38 @@ impl Copy {
         originals
     }
 
+    /// Targets of tests of this copy.
+    fn tests(&self, package: &str, targets: &[&str]) -> Command {
+        let mut tests = Command::new(env!("CARGO"));
+        tests
+            .args(["test", "--offline", "--quiet", "--package", package])
+            .args(targets)
+            .current_dir(&self.0)
+            .env("CARGO_PROFILE_DEV_DEBUG", "false")
+            .env("CARGO_TARGET_DIR", self.0.with_file_name("build"));
+        tests
+    }
+
     /// What the simulation of this copy prints.
     fn simulate(&self) -> String {
-        let output = Command::new(env!("CARGO"))
-            .args(["test", "--offline", "--quiet", "--package", "jumpcloud-collector-simulation"])
-            .current_dir(&self.0)
+        let mut tests = self.tests("jumpcloud-collector-simulation", &["--tests"]);
+        tests
             .args(["--", "many", "--ignored", "--nocapture"])
-            .env("CARGO_PROFILE_DEV_DEBUG", "false")
-            .env("CARGO_TARGET_DIR", self.0.with_file_name("build"))
             .env("SIM_SCHEDULES", SCHEDULES.to_string())
-            .env("SIM_FAILED_MAX", "1")
-            .output()
-            .unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        text(&output.stdout) + &text(&output.stderr)
+            .env("SIM_FAILED_MAX", "1");
+        text(&tests.output().unwrap())
     }
+
+    /// What the engine's own tests print: of its files, and of a world that ages.
+    fn age(&self) -> String {
+        let targets = ["--lib", "--test", "aging"];
+        text(&self.tests("jumpcloud-collector-engine", &targets).output().unwrap())
+    }
+}
+
+fn text(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    text(&output.stdout) + &text(&output.stderr)
 }
 
 /// Copies what is new and removes what is gone, so that only what a mutant changes is built again.
@@ -144,8 +161,9 @@ fn changed_files(commit: &str) -> HashSet<String> {
 /// Told at once, and not only when the engine is built for it.
 #[test]
 fn each_edit_finds_its_place() {
+    let all = MUTANTS.iter().chain(AGING_MUTANTS);
     for (mutant, (file, from, _)) in
-        MUTANTS.iter().flat_map(|mutant| mutant.edits.iter().map(move |edit| (mutant, edit)))
+        all.flat_map(|mutant| mutant.edits.iter().map(move |edit| (mutant, edit)))
     {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
         assert_eq!(text.matches(from).count(), 1, "{}: {file} has `{from}`", mutant.name);
@@ -178,4 +196,26 @@ fn each_is_caught_within_a_thousand_schedules() {
         }
     }
     assert!(survived.is_empty(), "survived: {survived:?}");
+}
+
+#[test]
+#[ignore = "builds the engine once a mutant"]
+fn each_that_takes_months_is_caught_by_the_engines_own_tests() {
+    let wanted = std::env::var("MUTANT").unwrap_or_default();
+    let copy = Copy::make();
+    let sound = copy.age();
+    assert!(
+        !sound.contains("FAILED") && sound.contains("test result: ok"),
+        "the engine as it is: {sound}"
+    );
+    for mutant in AGING_MUTANTS.iter().filter(|mutant| mutant.name.contains(&wanted)) {
+        let originals = copy.edit(mutant);
+        let output = copy.age();
+        for (path, text) in originals {
+            fs::write(path, text).unwrap();
+        }
+        assert!(output.contains("test result: FAILED"), "{} survived: {output}", mutant.name);
+        let failed: Vec<_> = output.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+        println!("{}: {failed:?}", mutant.name);
+    }
 }

@@ -44,6 +44,8 @@ pub(crate) struct Schedule {
     /// What JumpCloud refuses for a while.
     pub(crate) refusals: Vec<Refusal>,
     pub(crate) batch_limits: BatchLimits,
+    /// Bytes of the index that a run holds; in every fourth schedule next to none.
+    pub(crate) slot_bytes_max: usize,
     /// A larger page cannot be fetched; where there is a limit, some rows alone are larger.
     pub(crate) page_bytes: Option<usize>,
     pub(crate) ways: Ways,
@@ -128,6 +130,7 @@ impl Schedule {
             reconfigured,
             refusals,
             batch_limits: batch_limits(&mut chance),
+            slot_bytes_max: if seed.is_multiple_of(4) { 600 } else { usize::MAX },
             page_bytes,
             ways: Ways {
                 end_inclusive: chance.percent(50),
@@ -217,6 +220,7 @@ fn settings(chance: &mut Chance, schedule_interval_ms: i64) -> Settings {
         system_users: None,
         queries: queries(chance),
         retention_ms: 90 * DAY_MS,
+        archive_kept_ms: None,
         start_lookback_ms: *chance.pick(&[0, schedule_interval_ms, 10 * schedule_interval_ms]),
         settle_lag_ms: *chance.pick(&[0, 10 * SECOND]),
         overlap_ms: *chance.pick(&[0, schedule_interval_ms, 3 * schedule_interval_ms]),

@@ -241,6 +241,7 @@ impl Simulation {
         let (insights, console, objects) = (ports.clone(), ports.clone(), ports.clone());
         let mut engine = Engine::new(insights, console, objects, ports.clone(), ports, settings);
         engine.batch_limits = self.schedule.batch_limits;
+        engine.slot_bytes_max = self.schedule.slot_bytes_max;
         Arc::new(engine)
     }
 

@@ -116,6 +116,7 @@ fn settings() -> Settings {
         system_users: None,
         queries: vec![vec!["all".to_owned()]],
         retention_ms: 90 * DAY_MS,
+        archive_kept_ms: None,
         start_lookback_ms: HOUR_MS,
         settle_lag_ms: 0,
         overlap_ms: HOUR_MS,

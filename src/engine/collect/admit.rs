@@ -9,7 +9,7 @@ use super::stop::Stop;
 use crate::archive::{Addition, NewEvent, NewLine, Quarantined};
 use crate::cursor::Reading;
 use crate::identity::{Identity, Slot};
-use crate::limits::{LINE_BYTES_MAX, SLOT_BYTES_MAX};
+use crate::limits::LINE_BYTES_MAX;
 use crate::page::{Fields, Names, Page, Row, RowKind, service};
 use crate::ports::InsightsError;
 use crate::read::{Positions, ReadingKind, future};
@@ -120,11 +120,12 @@ impl Reader<'_> {
         reading: &Reading,
         before_ms: i64,
     ) -> Result<(), Stop> {
-        if self.writer.slots.bytes() > SLOT_BYTES_MAX {
+        let most = self.engine.slot_bytes_max;
+        if self.writer.slots.bytes() > most {
             let batch = &self.batch;
             self.writer.slots.drop_others(|slot| touched.contains(&slot) || batch.touches(slot));
         }
-        if self.writer.slots.bytes() > SLOT_BYTES_MAX && !self.batch.is_empty() {
+        if self.writer.slots.bytes() > most && !self.batch.is_empty() {
             self.close_batch(kind, reading, before_ms).await?;
             self.writer.slots.drop_others(|slot| touched.contains(&slot));
         }

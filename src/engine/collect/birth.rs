@@ -132,6 +132,16 @@ impl Engine {
         Ok(certificate.map(|certificate| certificate.origin_ms))
     }
 
+    /// When the stream was created; none before that.
+    ///
+    /// # Errors
+    /// [`RunError`] if its birth certificate cannot be read.
+    pub(crate) async fn born_ms(&self, stream: &StreamId) -> Result<Option<i64>, RunError> {
+        let bytes = self.certificate(stream).await?;
+        let certificate = bytes.map(|bytes| certificate_of(stream, &bytes)).transpose()?;
+        Ok(certificate.map(|certificate| certificate.born_ms))
+    }
+
     async fn certificate(&self, stream: &StreamId) -> Result<Option<Bytes>, StoreError> {
         self.objects.get(&self.settings.state_bucket, &certificate_key(stream)).await
     }
@@ -191,6 +201,7 @@ impl Engine {
             origin_ms: *origin_ms,
             end_ms: *end_ms,
             born_ms: *born_ms,
+            opened_ms: None,
             state: ReadingState::at_birth(*origin_ms, *born_ms, queries),
         }
     }

@@ -28,6 +28,10 @@ pub(super) struct Unwritten {
     pub(super) cursor: Option<Cursor>,
     /// Whether this run has finished the lane.
     pub(super) is_finished: bool,
+    /// The lane is closed with this run: it is not finished, and too old to be read.
+    pub(super) is_expired: bool,
+    /// When the lane was last opened again, as the run knows it.
+    pub(super) opened_ms: Option<i64>,
 }
 
 impl Engine {
@@ -116,26 +120,30 @@ impl Engine {
             None => RunResult::Succeeded,
         };
         let at_ms = self.now_ms();
-        let since_ms = number(claimed, attribute::FINISHED_MS).unwrap_or(at_ms);
-        let finished_ms = left.is_finished.then_some(since_ms);
-        let release = Release { at_ms, result, is_from_queue, finished_ms };
+        let since_ms = |name| number(claimed, name).unwrap_or(at_ms);
+        let finished_ms = left.is_finished.then(|| since_ms(attribute::FINISHED_MS));
+        let expired_ms = left.is_expired.then(|| since_ms(attribute::EXPIRED_MS));
+        let opened_ms = left.opened_ms;
+        let release = Release { at_ms, result, is_from_queue, finished_ms, opened_ms, expired_ms };
         let (token, before) = (LeaseToken::of(claimed), lateness::stored(claimed));
-        let released = |update, release| {
+        let state = left.cursor.map(|cursor| cursor.progress(&cursor.state, token.fence()));
+        // A lane that was opened again since is not finished, nor is one whose reading state was not
+        // written, because another run has claimed it.
+        let unfinished = Release { finished_ms: None, ..release };
+        let mut updates = Vec::new();
+        if finished_ms.is_some() {
+            updates.push((state.clone().unwrap_or_default(), release));
+        }
+        updates.extend(state.map(|state| (state, unfinished)));
+        updates.push((Update::default(), unfinished));
+        for (update, release) in updates {
             let update = lease::release(update, &token, release);
-            lateness::add_to(update, &before, &report.tally.lateness)
-        };
-        let is_unwritten = left.cursor.is_some();
-        if let Some(cursor) = left.cursor {
-            let update = released(cursor.progress(&cursor.state, token.fence()), release);
+            let update = lateness::add_to(update, &before, &report.tally.lateness);
             if self.cursors.update(stream, &update).await?.is_some() {
                 return Ok(());
             }
         }
-        // The reading state was not written, so the table does not show that the lane is finished.
-        let finished_ms = release.finished_ms.filter(|_| !is_unwritten);
-        let release = Release { finished_ms, ..release };
-        let update = released(Update::default(), release);
-        if self.cursors.update(stream, &update).await?.is_none() && is_from_queue {
+        if is_from_queue {
             self.unqueue(stream).await;
         }
         Ok(())

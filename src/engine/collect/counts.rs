@@ -1,6 +1,6 @@
 //! Hourly counts of events: JumpCloud's, and those of the index.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Engine;
@@ -9,6 +9,8 @@ use crate::journal::index;
 use crate::limits::COUNTED_AT_ONCE_MS_MAX;
 use crate::page::{Ask, Query};
 use crate::ports::{InsightsError, Meter, PageRequest, StoreError};
+use crate::read::Counted;
+use crate::read::comparison::beside_all;
 use crate::stream::StreamId;
 use crate::time::{self, Window};
 
@@ -16,43 +18,75 @@ use crate::time::{self, Window};
 pub(crate) type Counts = BTreeMap<i64, i64>;
 
 impl Engine {
-    /// JumpCloud's counts of the whole hours in `hours`, the most of any query: a call per query and
-    /// two weeks.
+    /// JumpCloud's hourly counts, added up over `queries`. `None`: it cannot be told how they add up.
     pub(crate) async fn counted(
         &self,
-        stream: &StreamId,
-        hours: Window,
-        deadline_ms: i64,
-        meter: &Arc<Meter>,
-    ) -> Result<Counts, InsightsError> {
-        self.counted_by(&self.settings.queries, stream, hours, deadline_ms, meter).await
+        queries: &[Query],
+        request: CountRequest<'_>,
+    ) -> Result<Option<Counted>, InsightsError> {
+        let mut counted = Counted::default();
+        for all in queries.iter().filter(|query| is_all(query)) {
+            self.add_counts(all, request, &mut counted).await?;
+        }
+        let Some(lists) = self.beside_all(queries, request).await? else { return Ok(None) };
+        for names in &lists {
+            self.add_counts(names, request, &mut counted).await?;
+        }
+        Ok(Some(counted))
     }
 
-    /// The same for other queries than those configured.
-    pub(crate) async fn counted_by(
+    /// JumpCloud's count of all events of a window, added up over `queries`. `None` as above.
+    pub(crate) async fn total(
         &self,
         queries: &[Query],
-        stream: &StreamId,
-        hours: Window,
-        deadline_ms: i64,
-        meter: &Arc<Meter>,
-    ) -> Result<Counts, InsightsError> {
-        let mut most = Counts::new();
-        for query in queries {
-            for window in hours.pieces(COUNTED_AT_ONCE_MS_MAX) {
-                let ask = Ask { window, limit: self.settings.page_limit, token: None };
-                let meter = Arc::clone(meter);
-                let scope = self.scope(stream);
-                let request =
-                    PageRequest { meter, ..PageRequest::new(scope, query, ask, deadline_ms) };
-                let counts = self.insights.hourly(request).await?;
-                for (hour_ms, count) in counts.into_iter().filter(|(ms, _)| window.contains(*ms)) {
-                    let known = most.entry(hour_ms).or_default();
-                    *known = count.max(*known);
-                }
-            }
+        request: CountRequest<'_>,
+    ) -> Result<Option<u64>, InsightsError> {
+        let count = |query: &Query| self.insights.count(request.page(self, query, request.window));
+        let mut total = 0;
+        for all in queries.iter().filter(|query| is_all(query)) {
+            total += count(all).await?;
         }
-        Ok(most)
+        let Some(lists) = self.beside_all(queries, request).await? else { return Ok(None) };
+        for names in &lists {
+            total += count(names).await?;
+        }
+        Ok(Some(total))
+    }
+
+    /// The lists of names that are counted beside `all`, without the names that `all` returns.
+    /// `None`: it cannot be told which it returns.
+    ///
+    /// This is asked after `all` was counted, and before the names are: an event that appears in
+    /// between is not counted twice.
+    async fn beside_all(
+        &self,
+        queries: &[Query],
+        request: CountRequest<'_>,
+    ) -> Result<Option<Vec<Query>>, InsightsError> {
+        let (all, named): (Vec<_>, Vec<_>) = queries.iter().partition(|query| is_all(query));
+        let mut returned = BTreeSet::new();
+        if let Some(all) = all.first().filter(|_| !named.is_empty()) {
+            let asked = self.insights.services(request.page(self, all, request.window)).await?;
+            let Some(services) = asked else { return Ok(None) };
+            returned = services;
+        }
+        let lists = named.into_iter().map(|list| beside_all(list, &returned));
+        Ok(Some(lists.filter(|names| !names.is_empty()).collect()))
+    }
+
+    /// Counts one query: a call for two weeks.
+    pub(crate) async fn add_counts(
+        &self,
+        query: &Query,
+        request: CountRequest<'_>,
+        counted: &mut Counted,
+    ) -> Result<(), InsightsError> {
+        for window in request.window.pieces(COUNTED_AT_ONCE_MS_MAX) {
+            let counts = self.insights.hourly(request.page(self, query, window)).await?;
+            counted.add(window, counts);
+        }
+        counted.queries.push(query.clone());
+        Ok(())
     }
 
     /// The index's counts at entry `head`, from the hour of `first_ms` on, with one listing.
@@ -67,5 +101,29 @@ impl Engine {
         let keys =
             self.objects.list(bucket, &index::index_prefix(stream), &after, usize::MAX).await?;
         Ok(index::hourly_counts(stream, &keys, head))
+    }
+}
+
+fn is_all(query: &[String]) -> bool {
+    query.iter().any(|name| name == "all")
+}
+
+/// Whose events are counted.
+#[derive(Clone, Copy)]
+pub(crate) struct CountRequest<'a> {
+    pub(crate) stream: &'a StreamId,
+    /// Event time; whole hours where each hour is counted.
+    pub(crate) window: Window,
+    /// Tries end here, on the local clock.
+    pub(crate) deadline_ms: i64,
+    pub(crate) meter: &'a Arc<Meter>,
+}
+
+impl CountRequest<'_> {
+    fn page(&self, engine: &Engine, query: &Query, window: Window) -> PageRequest {
+        let ask = Ask { window, limit: engine.settings.page_limit, token: None };
+        let meter = Arc::clone(self.meter);
+        let scope = engine.scope(self.stream);
+        PageRequest { meter, ..PageRequest::new(scope, query, ask, self.deadline_ms) }
     }
 }

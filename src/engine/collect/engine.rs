@@ -7,6 +7,7 @@ use super::memory::Organizations;
 use super::slots::{Slots, Warm};
 use crate::archive::BatchLimits;
 use crate::journal::certificate;
+use crate::limits::SLOT_BYTES_MAX;
 use crate::ports::{Clock, Console, Cursors, Insights, Objects, StoreError};
 use crate::settings::Settings;
 use crate::stream::StreamId;
@@ -27,6 +28,8 @@ pub struct Engine {
     pub settings: Settings,
     /// When a batch closes.
     pub batch_limits: BatchLimits,
+    /// Bytes of the index that a run holds beside those that a page and its batch need.
+    pub slot_bytes_max: usize,
     warm: Mutex<Warm>,
     organizations: Mutex<Organizations>,
 }
@@ -50,6 +53,7 @@ impl Engine {
             clock,
             settings,
             batch_limits: BatchLimits::default(),
+            slot_bytes_max: SLOT_BYTES_MAX,
             warm: Mutex::default(),
             organizations: Mutex::default(),
         }

@@ -41,22 +41,14 @@ impl Reader<'_> {
         Ok(turns)
     }
 
-    /// Leaves out the queries that have read their lane for good. If all have, the lane was opened
-    /// again, and none is left out.
-    fn lane_queries_left(&mut self, mut queue: Vec<Query>, turns: &mut Turns) -> Vec<Query> {
+    /// Leaves out the queries that have read their lane for good.
+    fn lane_queries_left(&self, mut queue: Vec<Query>, turns: &mut Turns) -> Vec<Query> {
         let (cursor, horizon_ms) = (&self.writer.cursor, self.engine.settings.late_horizon_ms);
-        let Some(end_ms) = cursor.end_ms else { return queue };
-        let state = &self.state;
-        let has_read = |names: &Query| {
-            state.query(names).is_some_and(|query| window::has_read_lane(query, end_ms, horizon_ms))
-        };
-        if queue.iter().all(has_read) {
-            self.state = window::opened_again(state, cursor.origin_ms);
-            return queue;
-        }
-        queue.extract_if(.., |names| has_read(names)).for_each(|names| {
+        let has_read = |query| window::has_read_lane(cursor, query, horizon_ms);
+        let is_left_out = |names: &mut Query| self.state.query(names).is_some_and(has_read);
+        for names in queue.extract_if(.., is_left_out) {
             turns.note(names, Ok(Progress::Complete));
-        });
+        }
         queue
     }
 

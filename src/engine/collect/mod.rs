@@ -42,7 +42,7 @@ mod turns;
 mod users;
 mod writer;
 
-pub(crate) use counts::Counts;
+pub(crate) use counts::{CountRequest, Counts};
 pub use credential::Inquiry;
 pub use engine::Engine;
 pub use request::RunPurpose;

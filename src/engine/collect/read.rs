@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use futures_util::future;
 
-use super::counts::Counts;
+use super::counts::CountRequest;
 use super::reader::Reader;
 use super::stop::{Progress, Stop};
 use super::turns::Turns;
-use crate::cursor::Reading;
+use crate::cursor::{Reading, ReadingState};
 use crate::error::{QueryError, RunError};
 use crate::limits::HOUR_MS;
 use crate::page::Query;
 use crate::ports::InsightsError;
 use crate::read::future::future as reading_ahead;
-use crate::read::{ReadingKind, SweepUrgency, comparison, queries, sweep, window};
+use crate::read::{Counted, ReadingKind, SweepUrgency, comparison, queries, sweep, window};
 use crate::time::Window;
 
 /// The part of a run that one kind of reading may use.
@@ -27,8 +27,9 @@ pub(super) struct ReadAllowance {
     pub(super) pages: u64,
 }
 
-/// JumpCloud's hourly counts, or why they cannot be had.
-type Counted = Result<Counts, InsightsError>;
+/// JumpCloud's hourly counts, none where it cannot be told how those of several queries add up; or
+/// why there are none.
+type CountAnswer = Result<Option<Counted>, InsightsError>;
 
 impl<'e> Reader<'e> {
     /// Reads what is due. Sweeps have their own share of the run, so that neither they nor the heads
@@ -107,7 +108,7 @@ impl<'e> Reader<'e> {
     fn is_more_than_sweeps_due(&self) -> bool {
         let (cursor, settings) = (&self.writer.cursor, &self.engine.settings);
         let names: Vec<Query> = cursor.state.accepted().map(|query| query.names.clone()).collect();
-        comparison::hour(cursor).is_some()
+        comparison::hour(cursor, self.engine.now_ms()).is_some()
             || reading_ahead(cursor, self.engine.now_ms(), settings, &names).is_some()
     }
 
@@ -153,13 +154,15 @@ impl<'e> Reader<'e> {
 
     async fn read_hours(&mut self, pages: u64, turns: &mut Turns) -> Result<(), Stop> {
         let allowance = self.share(self.budget.read_until_ms(0), pages, 1);
-        while let Some((hour, mut reading)) = comparison::hour(&self.writer.cursor) {
-            let queries = self.readable(turns);
+        while let Some(hour) = comparison::hour(&self.writer.cursor, self.engine.now_ms()) {
+            let readable = self.readable(turns);
+            let is_readable = |names: &Query| comparison::is_read_by(names, &readable);
             // An hour is read through every query that was counted, or it would seem a gap.
-            if self.is_out_of_time() || queries.len() < self.state.accepted().count() {
+            if self.is_out_of_time() || !hour.queries.iter().all(is_readable) {
                 break;
             }
-            let read = self.read_through(hour, &mut reading, &queries, allowance).await;
+            let (kind, mut reading) = (ReadingKind::Hour(hour.start_ms), hour.reading);
+            let read = self.read_through(kind, &mut reading, &hour.queries, allowance).await;
             let progress = self.unless_failed(read, &reading, turns)?;
             self.flush().await?;
             if progress != Some(Progress::Complete) {
@@ -214,7 +217,7 @@ impl<'e> Reader<'e> {
     /// Requests hourly counts while the head is being read, if they are to be compared afterwards.
     /// Counts that are a little older are not larger, so they are safe to use. If a reading was
     /// interrupted, it is not known yet how far this run gets, so nothing is requested.
-    fn counts_ahead(&self) -> impl Future<Output = Option<Counted>> + use<'e> {
+    fn counts_ahead(&self) -> impl Future<Output = Option<CountAnswer>> + use<'e> {
         let now_ms = self.engine.now_ms();
         let mut read = self.writer.cursor.clone();
         let is_wanted = self.is_comparison_due(now_ms)
@@ -223,16 +226,20 @@ impl<'e> Reader<'e> {
         for query in &mut read.state.queries {
             query.read_to_ms = now_ms - self.engine.settings.settle_lag_ms;
         }
-        let range = comparison::comparable(&read, &self.engine.settings).filter(|_| is_wanted);
+        let range = comparison::comparable(&read, now_ms, &self.engine.settings);
+        let range = range.filter(|_| is_wanted);
         let counted = range.map(|range| self.counted(range));
         async { Some(counted?.await) }
     }
 
-    fn counted(&self, hours: Window) -> impl Future<Output = Counted> + use<'e> {
+    fn counted(&self, hours: Window) -> impl Future<Output = CountAnswer> + use<'e> {
         let (engine, stream, meter) = (self.engine, self.stream, Arc::clone(&self.meter));
         let deadline_ms = self.budget.read_until_ms(0);
         let queries: Vec<Query> = self.state.accepted().map(|query| query.names.clone()).collect();
-        async move { engine.counted_by(&queries, stream, hours, deadline_ms, &meter).await }
+        async move {
+            let request = CountRequest { stream, window: hours, deadline_ms, meter: &meter };
+            engine.counted(&queries, request).await
+        }
     }
 
     fn is_comparison_due(&self, now_ms: i64) -> bool {
@@ -242,22 +249,28 @@ impl<'e> Reader<'e> {
 
     /// Compares hourly counts, if that is due, and returns how soon a full sweep is due afterwards.
     /// If JumpCloud's counts cannot be had, the run does not fail.
-    async fn compare(&mut self, ahead: Option<Counted>) -> Result<SweepUrgency, RunError> {
+    async fn compare(&mut self, ahead: Option<CountAnswer>) -> Result<SweepUrgency, RunError> {
         let settings = &self.engine.settings;
         let now_ms = self.engine.now_ms();
-        let is_due = self.is_comparison_due(now_ms);
-        let Some(hours) = comparison::comparable(&self.writer.cursor, settings).filter(|_| is_due)
-        else {
-            return Ok(SweepUrgency::Usual);
+        let hours = comparison::comparable(&self.writer.cursor, now_ms, settings);
+        let Some(hours) = hours.filter(|_| self.is_comparison_due(now_ms)) else {
+            return Ok(self.urgency());
         };
-        let counted = match ahead {
-            Some(counted) => counted,
+        let answer = match ahead {
+            Some(answer) => answer,
             None => self.counted(hours).await,
         };
-        let theirs = match counted {
-            Ok(mut counts) => {
-                counts.retain(|hour_ms, _| hours.contains(*hour_ms));
-                counts
+        let before = self.writer.cursor.state.clone();
+        let state = match answer {
+            Ok(Some(mut theirs)) => {
+                theirs.hours.retain(|hour_ms, _| hours.contains(*hour_ms));
+                let seq = self.writer.cursor.seq;
+                let ours = self.engine.indexed(self.stream, seq, hours.start_ms).await?;
+                comparison::compare(&before, hours.start_ms, now_ms, &theirs, &ours)
+            }
+            Ok(None) => {
+                let not_comparable_ms = before.not_comparable_ms.or(Some(now_ms));
+                ReadingState { compared_at_ms: Some(now_ms), not_comparable_ms, ..before }
             }
             Err(error) => {
                 tracing::warn!(stream = %self.stream, %error, "hourly counts cannot be compared");
@@ -265,26 +278,37 @@ impl<'e> Reader<'e> {
                 return Ok(SweepUrgency::Often);
             }
         };
-        let ours = self.engine.indexed(self.stream, self.writer.cursor.seq, hours.start_ms).await?;
-        let compared = comparison::compare(&self.writer.cursor, now_ms, settings, &theirs, &ours);
-        self.writer.keep_state(&compared.state);
+        self.writer.keep_state(&state);
         self.state = self.writer.cursor.state.clone();
-        Ok(compared.urgency)
+        Ok(self.urgency())
     }
 
-    /// Reads the hours that begin at `hours_ms` again, cut at the origin, and reads nothing else.
+    /// How much a full sweep is wanted where the counts could be had.
+    fn urgency(&self) -> SweepUrgency {
+        match self.writer.cursor.state.not_comparable_ms {
+            Some(_) => SweepUrgency::Often,
+            None => SweepUrgency::Usual,
+        }
+    }
+
+    /// Reads the hours that begin at `hours_ms` again, cut at the origin and where the index may have
+    /// expired, and nothing else.
     pub(super) async fn repair(&mut self, hours_ms: &[i64]) -> Result<Progress, Stop> {
         self.begin();
         self.engine.measure_clock_skew(self.stream, &self.meter, &self.budget).await?;
         self.follow_configuration();
         let share = ReadAllowance { until_ms: self.budget.read_until_ms(0), pages: u64::MAX };
         let queries = self.readable(&Turns::default());
-        for &from_ms in hours_ms {
+        let now_ms = self.engine.now_ms();
+        let earliest_ms = window::earliest_ms(&self.writer.cursor, now_ms);
+        let is_expired = window::is_expired(&self.writer.cursor, now_ms);
+        for &from_ms in hours_ms.iter().filter(|_| !is_expired) {
             let started_ms = self.engine.now_ms();
             let Some(query) = queries.first().cloned() else { break };
             let end_ms = (from_ms + HOUR_MS).min(self.state.read_to_ms());
-            let window = Window::new(from_ms, end_ms);
-            let mut reading = Reading { window, started_ms, query, at_ms: from_ms, limit: None };
+            let window = Window::new(from_ms.max(earliest_ms), end_ms);
+            let at_ms = window.start_ms;
+            let mut reading = Reading { window, started_ms, query, at_ms, limit: None };
             let progress = self
                 .read_through(ReadingKind::Hour(from_ms), &mut reading, &queries, share)
                 .await?;

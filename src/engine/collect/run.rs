@@ -58,7 +58,10 @@ impl Engine {
     ) -> StreamReport {
         let failures = number(item, attribute::FAILURES).unwrap_or(0);
         let (mut report, unwritten) = match Cursor::read(item) {
-            Ok(cursor) => self.work(&request, &meter, cursor).await,
+            Ok(cursor) => {
+                let was_finished = item.contains_key(attribute::FINISHED_MS);
+                self.work(&request, &meter, cursor, was_finished).await
+            }
             Err(error) => {
                 let report = StreamReport::failed(request.stream.clone(), &error.into());
                 (report, Unwritten::default())
@@ -82,6 +85,7 @@ impl Engine {
         request: &RunRequest<'_>,
         meter: &Arc<Meter>,
         cursor: Cursor,
+        was_finished: bool,
     ) -> (StreamReport, Unwritten) {
         let stream = request.stream;
         let (slots, is_cold) = self.take_warm(stream, &cursor.head_hash);
@@ -104,10 +108,19 @@ impl Engine {
         report.set_position(&cursor, self.now_ms());
         self.keep_warm(stream, slots);
         // A run that failed may have decided an entry that is not published yet, so the lane needs
-        // another run.
-        let is_finished =
-            report.error.is_none() && window::is_finished(&cursor, self.settings.late_horizon_ms);
-        (report, Unwritten { cursor: has_unstored.then_some(cursor), is_finished })
+        // another run. One that was finished and is too old to be read stays finished.
+        let has_succeeded = report.error.is_none();
+        let is_too_old = window::is_expired(&cursor, self.now_ms());
+        let is_read = is_too_old && was_finished
+            || window::is_finished(&cursor, self.settings.late_horizon_ms);
+        let is_finished = has_succeeded && is_read;
+        let is_expired = has_succeeded && is_too_old && !is_read;
+        if is_expired {
+            report.fail(&RunError::refused(window::unread_of_lane(&cursor)));
+        }
+        let opened_ms = cursor.opened_ms;
+        let cursor = has_unstored.then_some(cursor);
+        (report, Unwritten { cursor, is_finished, is_expired, opened_ms })
     }
 }
 

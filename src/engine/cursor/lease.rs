@@ -97,8 +97,12 @@ pub struct Release<'a> {
     /// queued.
     pub is_from_queue: bool,
     /// Since when the lane is finished, UTC milliseconds; `None` if it is not finished, or the
-    /// stream is not a lane.
+    /// stream is not a lane. It is finished only if it was not opened again since `opened_ms`.
     pub finished_ms: Option<i64>,
+    /// When the lane was last opened again, as the run knows it.
+    pub opened_ms: Option<i64>,
+    /// Since when the lane is closed although it is not finished; `None` if it is not.
+    pub expired_ms: Option<i64>,
 }
 
 /// Adds the release to a run's last update: removes the lease on condition that the claim is still
@@ -133,20 +137,28 @@ pub fn release(mut update: Update, token: &LeaseToken, release: Release<'_>) -> 
         update.remove.push(attribute::QUEUED_UNTIL_MS);
     }
     match release.finished_ms {
-        Some(finished_ms) => update.set.push((attribute::FINISHED_MS, Value::N(finished_ms))),
+        Some(finished_ms) => {
+            update.conditions.push(match release.opened_ms {
+                Some(opened_ms) => Condition::Is(attribute::OPENED_MS, Value::N(opened_ms)),
+                None => Condition::Absent(attribute::OPENED_MS),
+            });
+            update.set.push((attribute::FINISHED_MS, Value::N(finished_ms)));
+        }
         None => update.remove.push(attribute::FINISHED_MS),
     }
+    update.put(attribute::EXPIRED_MS, release.expired_ms.map(Value::N));
     update
 }
 
-/// Whether a lane needs no further run: it is finished, no run has claimed it since without
-/// releasing it, and so much time has passed that all runs that were overtaken before have ended
-/// and cannot decide an entry that no run would publish.
+/// Whether a lane needs no further run: it is finished, or closed for its age, no run has claimed it
+/// since without releasing it, and so much time has passed that all runs that were overtaken before
+/// have ended and cannot decide an entry that no run would publish.
 #[must_use]
 pub fn is_retired(lane: &Item, now_ms: i64) -> bool {
-    let is_old = |finished_ms| now_ms - finished_ms > LANE_RECOVERY_MS;
-    number(lane, attribute::FINISHED_MS).is_ok_and(is_old)
-        && !lane.contains_key(attribute::LEASE_OWNER)
+    let is_old = |ended_ms| now_ms - ended_ms > LANE_RECOVERY_MS;
+    let ended_ms =
+        number(lane, attribute::FINISHED_MS).or_else(|_| number(lane, attribute::EXPIRED_MS));
+    ended_ms.is_ok_and(is_old) && !lane.contains_key(attribute::LEASE_OWNER)
 }
 
 /// Records the failure of a stream that has no cursor yet.
@@ -212,10 +224,15 @@ pub fn unqueue() -> Update {
     removal(attribute::QUEUED_UNTIL_MS)
 }
 
-/// Opens a finished lane again, so that it is read once more.
+/// Opens a lane again: it is finished only by a reading of every query that began after `now_ms`.
 #[must_use]
-pub fn reopen() -> Update {
-    removal(attribute::FINISHED_MS)
+pub fn reopen(now_ms: i64) -> Update {
+    Update {
+        conditions: vec![Condition::Present(attribute::SEQ)],
+        set: vec![(attribute::OPENED_MS, Value::N(now_ms))],
+        remove: vec![attribute::FINISHED_MS],
+        ..Update::default()
+    }
 }
 
 /// Removes an attribute, on condition that it exists.
@@ -257,7 +274,14 @@ mod tests {
     }
 
     fn well(at_ms: i64) -> Release<'static> {
-        Release { at_ms, result: RunResult::Succeeded, is_from_queue: false, finished_ms: None }
+        Release {
+            at_ms,
+            result: RunResult::Succeeded,
+            is_from_queue: false,
+            finished_ms: None,
+            opened_ms: None,
+            expired_ms: None,
+        }
     }
 
     /// Claims and releases.
@@ -360,11 +384,17 @@ mod tests {
     #[test]
     fn a_finished_lane_can_be_opened_again() {
         let mut item = born();
-        assert!(!reopen().allows(&item));
+        assert!(!reopen(10).allows(&Item::new()), "it was never created");
         run(&mut item, Release { finished_ms: Some(20), ..well(20) });
         assert_eq!(number(&item, "finished_ms"), Ok(20));
-        reopen().apply(&mut item);
+        reopen(30).apply(&mut item);
         assert!(!item.contains_key("finished_ms"));
+        // A run that began before knows nothing of it.
+        let late = Release { finished_ms: Some(40), ..well(40) };
+        claim("me", 40, 50).apply(&mut item);
+        assert!(!release(Update::default(), &LeaseToken::of(&item), late).allows(&item));
+        run(&mut item, Release { opened_ms: Some(30), ..late });
+        assert_eq!(number(&item, "finished_ms"), Ok(40));
     }
 
     #[test]
@@ -379,6 +409,8 @@ mod tests {
         assert!(!is_retired(&item, late_ms + 100), "claimed and not released");
         run(&mut item, badly(late_ms + 100, "no", 1));
         assert!(!is_retired(&item, i64::MAX), "what failed is done again");
+        run(&mut item, Release { expired_ms: Some(50), ..badly(60, "not read", 1) });
+        assert!(is_retired(&item, 51 + LANE_RECOVERY_MS), "closed for its age");
     }
 
     #[test]

@@ -3,15 +3,17 @@
 //! Every change is an [`Update`] that is defined and tested here.
 
 pub mod attribute;
+pub mod hour;
 pub mod item;
 pub mod lease;
 pub mod query;
 pub mod state;
 
+pub use self::hour::{Hour, KnownHour};
 pub use self::item::{Condition, Item, Items, Unreadable, Update, Value, number, text};
 pub use self::lease::{LeaseToken, Release, RunResult};
 pub use self::query::{PageLimit, QueryProgress, Reading, Refusal};
-pub use self::state::{Future, Hour, ReadingState};
+pub use self::state::{Future, ReadingState};
 
 use crate::cursor::attribute::SCHEMA_VERSION;
 use crate::cursor::state::optional;
@@ -31,6 +33,8 @@ pub struct Cursor {
     pub end_ms: Option<i64>,
     /// When it was created.
     pub born_ms: i64,
+    /// When it was last opened again; lanes only.
+    pub opened_ms: Option<i64>,
     /// Where its reading stands.
     pub state: ReadingState,
 }
@@ -63,6 +67,7 @@ impl Cursor {
             origin_ms: number(item, attribute::ORIGIN_MS)?,
             end_ms: optional(item, attribute::END_MS)?,
             born_ms: number(item, attribute::BORN_MS)?,
+            opened_ms: optional(item, attribute::OPENED_MS)?,
             state: ReadingState::read(item)?,
         })
     }
@@ -166,6 +171,7 @@ pub(crate) mod tests {
             origin_ms: 0,
             end_ms: None,
             born_ms: 0,
+            opened_ms: None,
             state,
         }
     }
@@ -178,6 +184,7 @@ pub(crate) mod tests {
             origin_ms: 1_000,
             end_ms: Some(9_000),
             born_ms: 3_000,
+            opened_ms: None,
             state: ReadingState {
                 queries: vec![
                     QueryProgress { reading: Some(reading()), ..query("all") },

@@ -1,7 +1,10 @@
 //! The reading state of a stream, which is in every journal entry and in the cursor.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::cursor::hour::{Hour, KnownHour};
 use crate::cursor::query::{QueryProgress, Reading};
 use crate::cursor::{Item, Unreadable, Update, Value, attribute, number, text};
 use crate::json;
@@ -21,8 +24,15 @@ pub struct ReadingState {
     pub queries_changed_ms: Option<i64>,
     /// When hourly counts were last compared.
     pub compared_at_ms: Option<i64>,
-    /// Hours whose counts differed, with the result of reading them again.
+    /// Hours that are read again because counts differ.
     pub hours: Vec<Hour>,
+    /// What that has shown, by the hour's first millisecond.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub known_hours: BTreeMap<i64, KnownHour>,
+    /// Since when hourly counts cannot be compared, because it cannot be told how those of several
+    /// queries add up; none if they can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_comparable_ms: Option<i64>,
     /// The reading of what is dated ahead; none before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub future: Option<Future>,
@@ -33,22 +43,6 @@ pub struct ReadingState {
     pub snapshot: Option<Snapshot>,
 }
 
-/// An hour whose counts differed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hour {
-    /// The first millisecond of the hour.
-    pub start_ms: i64,
-    /// JumpCloud's count because of which it is read again.
-    pub counted: i64,
-    /// Rows received when it was read again: the largest number of any query that was read to its
-    /// end.
-    pub rows_received: i64,
-    /// Rows of the current query that were received before the millisecond at which it resumes.
-    pub rows_before_resume: i64,
-    /// The unfinished reading of the hour; `None` after it was read to its end.
-    pub reading: Option<Reading>,
-}
-
 /// A reading of events that are dated ahead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Future {
@@ -56,14 +50,6 @@ pub struct Future {
     pub started_ms: i64,
     /// The one under way; none once it is complete.
     pub reading: Option<Reading>,
-}
-
-impl Hour {
-    /// Whether JumpCloud counts more events than it sends, which only JumpCloud can explain.
-    #[must_use]
-    pub fn is_gap(&self) -> bool {
-        self.reading.is_none() && self.counted > self.rows_received
-    }
 }
 
 impl ReadingState {
@@ -77,6 +63,8 @@ impl ReadingState {
             queries_changed_ms: None,
             compared_at_ms: None,
             hours: Vec::new(),
+            known_hours: BTreeMap::new(),
+            not_comparable_ms: None,
             future: None,
             last_entry_ms: born_ms,
             snapshot: None,
@@ -119,10 +107,20 @@ impl ReadingState {
         accepted.or_else(|| self.queries.iter().map(&of).min()).unwrap_or(self.frontier_ms)
     }
 
+    /// `now_ms`, and after the beginning of every head reading: another clock may have been ahead then.
+    #[must_use]
+    pub fn after_all_readings_ms(&self, now_ms: i64) -> i64 {
+        let begun_ms = self.queries.iter().map(|query| {
+            let under_way = query.reading.as_ref().map(|reading| reading.started_ms);
+            under_way.unwrap_or(query.read_at_ms).max(query.read_at_ms)
+        });
+        begun_ms.map(|ms| ms + 1).fold(now_ms, i64::max)
+    }
+
     /// The number of hours in which JumpCloud counts more events than it sends.
     #[must_use]
     pub fn gaps(&self) -> usize {
-        self.hours.iter().filter(|hour| hour.is_gap()).count()
+        self.known_hours.values().filter(|hour| hour.is_gap()).count()
     }
 
     /// Adds every field to `update`, so that a cursor never mixes two states.
@@ -131,6 +129,7 @@ impl ReadingState {
             (attribute::FRONTIER_MS, Some(self.frontier_ms)),
             (attribute::QUERIES_CHANGED_MS, self.queries_changed_ms),
             (attribute::COMPARED_AT_MS, self.compared_at_ms),
+            (attribute::NOT_COMPARABLE_MS, self.not_comparable_ms),
             (attribute::LAST_ENTRY_MS, Some(self.last_entry_ms)),
         ];
         for (name, value) in numbers {
@@ -138,6 +137,8 @@ impl ReadingState {
         }
         update.put(attribute::QUERIES, Some(as_json(&self.queries)));
         update.put(attribute::HOURS, (!self.hours.is_empty()).then(|| as_json(&self.hours)));
+        let known = &self.known_hours;
+        update.put(attribute::KNOWN_HOURS, (!known.is_empty()).then(|| as_json(known)));
         update.put(attribute::FUTURE, self.future.as_ref().map(as_json));
         update.put(attribute::SNAPSHOT, self.snapshot.as_ref().map(as_json));
     }
@@ -149,6 +150,8 @@ impl ReadingState {
             queries_changed_ms: optional(item, attribute::QUERIES_CHANGED_MS)?,
             compared_at_ms: optional(item, attribute::COMPARED_AT_MS)?,
             hours: from_json(item, attribute::HOURS)?.unwrap_or_default(),
+            known_hours: from_json(item, attribute::KNOWN_HOURS)?.unwrap_or_default(),
+            not_comparable_ms: optional(item, attribute::NOT_COMPARABLE_MS)?,
             future: from_json(item, attribute::FUTURE)?,
             last_entry_ms: number(item, attribute::LAST_ENTRY_MS)?,
             snapshot: from_json(item, attribute::SNAPSHOT)?,

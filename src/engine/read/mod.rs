@@ -12,7 +12,7 @@ pub mod sweep;
 pub mod window;
 
 pub use self::budget::Budget;
-pub use self::comparison::Compared;
+pub use self::comparison::Counted;
 pub use self::page_size::PageSize;
 pub use self::paging::{Failure, PageSummary, Retry, Step, Walk, WalkError};
 pub use self::position::Positions;

@@ -28,7 +28,6 @@ pub fn sweep(
     let every_ms = match urgency {
         SweepUrgency::Usual => half_ms,
         SweepUrgency::Often => half_ms.min(settings.sweep_every_ms),
-        SweepUrgency::Now => i64::MIN,
     };
     let is_due = query.sweep.is_some()
         || query.unread_before_ms.is_some()
@@ -49,8 +48,6 @@ pub enum SweepUrgency {
     Usual,
     /// After `SWEEP_EVERY`, if that is sooner: counts cannot be compared.
     Often,
-    /// Immediately: more hours differ than a cursor can keep.
-    Now,
 }
 
 /// Where a full sweep of a query must begin.
@@ -85,12 +82,11 @@ pub(crate) mod tests {
 
     #[test]
     fn a_sweep_covers_the_horizon_before_the_last_one_began() {
-        use SweepUrgency::{Now, Often, Usual};
+        use SweepUrgency::{Often, Usual};
         let mut cursor = settled();
         assert_eq!(due(&cursor, 45, Usual), None, "half a horizon has not passed");
         assert!(due(&cursor, 46, Usual).is_some());
         assert!(due(&cursor, 35, Often).is_some() && due(&cursor, 34, Often).is_none());
-        assert!(due(&cursor, 34, Now).is_some());
         let Some(sweep) = due(&cursor, 200, Usual) else { unreachable!("due") };
         assert_eq!(sweep.window, Window::new(10 * HOUR_MS, 100 * HOUR_MS), "not from now");
         let other = cursor.state.queries[1].clone();

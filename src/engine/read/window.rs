@@ -1,10 +1,10 @@
 //! What to read next at the head of a query, and what becomes of a reading.
 
-use crate::cursor::{Cursor, Future, QueryProgress, Reading, ReadingState};
-use crate::limits::READ_BACK_MS_MAX;
+use crate::cursor::{Cursor, Future, Hour, KnownHour, QueryProgress, Reading, ReadingState};
+use crate::limits::{DAY_MS, READ_BACK_MS_MAX};
 use crate::page::Query;
 use crate::settings::Settings;
-use crate::time::Window;
+use crate::time::{UtcTime, Window};
 
 /// What a run reads next at the head.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,32 +82,41 @@ pub fn lost(cursor: &Cursor, query: &QueryProgress, now_ms: i64) -> Option<Windo
 }
 
 /// Whether a lane is finished: read whole, for every query, by a reading that began a late horizon
-/// after its end.
+/// after its end, and after it was last opened again.
 #[must_use]
 pub fn is_finished(cursor: &Cursor, late_horizon_ms: i64) -> bool {
     let queries = &cursor.state.queries;
+    let has_read = |query| has_read_lane(cursor, query, late_horizon_ms);
+    !queries.is_empty() && queries.iter().all(has_read)
+}
+
+/// Whether a query has read its lane whole by a reading that began a late horizon after the lane's
+/// end, and after it was last opened again. It then waits for the others: if each query began again
+/// at once, there would always be one in the middle of a reading, and the lane would never be
+/// finished.
+#[must_use]
+pub fn has_read_lane(cursor: &Cursor, query: &QueryProgress, late_horizon_ms: i64) -> bool {
+    let opened_ms = cursor.opened_ms.unwrap_or(i64::MIN);
     cursor.end_ms.is_some_and(|end_ms| {
-        !queries.is_empty()
-            && queries.iter().all(|query| has_read_lane(query, end_ms, late_horizon_ms))
+        query.reading.is_none()
+            && query.read_to_ms == end_ms
+            && query.read_at_ms >= opened_ms.max(end_ms + late_horizon_ms)
     })
 }
 
-/// Whether a query has read its lane, which ends at `end_ms`, whole by a reading that began a late
-/// horizon after that end. It then waits for the others: if each query began again at once, there
-/// would always be one in the middle of a reading, and the lane would never be finished.
+/// What a lane that is closed for its age has not read, in plain words.
 #[must_use]
-pub fn has_read_lane(query: &QueryProgress, end_ms: i64, late_horizon_ms: i64) -> bool {
-    query.reading.is_none()
-        && query.read_to_ms == end_ms
-        && query.read_at_ms >= end_ms + late_horizon_ms
-}
-
-/// The state of a lane that was finished and is opened again: every query reads it once more.
-#[must_use]
-pub fn opened_again(state: &ReadingState, origin_ms: i64) -> ReadingState {
-    let mut state = state.clone();
-    state.queries.iter_mut().for_each(|query| query.read_at_ms = origin_ms);
-    state
+pub fn unread_of_lane(cursor: &Cursor) -> String {
+    let (days, end_ms) = (READ_BACK_MS_MAX / DAY_MS, cursor.end_ms.unwrap_or(cursor.origin_ms));
+    let unread = cursor.state.queries.iter().map(|query| {
+        let names = query.names.join(",");
+        match query.read_to_ms == end_ms {
+            true => format!("{names}: what appeared after {}", UtcTime(query.read_at_ms)),
+            false => format!("{names}: {} to {}", UtcTime(query.position_ms()), UtcTime(end_ms)),
+        }
+    });
+    let unread = unread.collect::<Vec<_>>().join("; ");
+    format!("the lane is closed, because it was not finished in {days} days; not read: {unread}")
 }
 
 /// The reading at the beginning of the next of `queries`; `None` if it was in the last one.
@@ -165,7 +174,7 @@ pub fn reached(
         ReadingKind::Hour(from_ms) => {
             for hour in state.hours.iter_mut().filter(|hour| hour.start_ms == from_ms) {
                 hour.rows_before_resume = rows;
-                hour.reading = Some(reading.clone());
+                hour.reading = reading.clone();
             }
         }
     }
@@ -192,7 +201,7 @@ pub fn query_read(state: &ReadingState, kind: ReadingKind, end_ms: i64, rows: i6
     }
     if let ReadingKind::Hour(from_ms) = kind {
         for hour in state.hours.iter_mut().filter(|hour| hour.start_ms == from_ms) {
-            hour.rows_received = hour.rows_received.max(rows);
+            hour.rows_received += rows;
             hour.rows_before_resume = 0;
         }
     }
@@ -223,8 +232,10 @@ pub fn completed(state: &ReadingState, kind: ReadingKind, reading: &Reading) -> 
             state.future = Some(Future { started_ms: reading.started_ms, reading: None });
         }
         ReadingKind::Hour(from_ms) => {
-            for hour in state.hours.iter_mut().filter(|hour| hour.start_ms == from_ms) {
-                hour.reading = None;
+            let is_read = |hour: &mut Hour| hour.start_ms == from_ms;
+            for hour in state.hours.extract_if(.., is_read) {
+                let known = KnownHour(hour.counted, hour.rows_received);
+                state.known_hours.insert(hour.start_ms, known);
             }
         }
     }
@@ -309,9 +320,8 @@ mod tests {
         assert!(!is_finished(&lane, day), "the second query was not read");
         complete(&mut lane, &Reading { query: settings().queries[1].clone(), ..again });
         assert!(is_finished(&lane, day));
-        let opened = Cursor { state: opened_again(&lane.state, day), ..lane.clone() };
-        let left = opened.state.queries.iter().filter(|query| !has_read_lane(query, 2 * day, day));
-        assert_eq!(left.count(), 2, "each is read once more");
+        lane.opened_ms = Some(3 * day + 1);
+        assert!(!is_finished(&lane, day), "it was opened again since");
         assert!(!is_expired(&lane, 103 * day) && is_expired(&lane, 103 * day + 1));
     }
 

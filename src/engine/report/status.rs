@@ -22,6 +22,10 @@ pub struct StreamStatus {
     /// How far the query furthest behind is behind now, in seconds, where refused ones do not count;
     /// none for a lane.
     pub lag_seconds: Option<i64>,
+    /// Since when hourly counts cannot be compared: it cannot be told how those of several queries
+    /// add up, so gaps would not be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_comparable: Option<UtcTime>,
     /// The queries that are refused.
     #[serde(default)]
     pub refused: Vec<RefusedQuery>,
@@ -37,6 +41,9 @@ pub struct StreamStatus {
     pub last_reading: Option<UtcTime>,
     /// Lanes only: when it was finished, after which it is no longer read.
     pub finished: Option<UtcTime>,
+    /// When a lane was closed although it was not finished: it had become too old to be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired: Option<UtcTime>,
     /// When a run last succeeded.
     pub last_success: Option<UtcTime>,
     /// Why the last run failed; `None` if it succeeded.
@@ -44,7 +51,8 @@ pub struct StreamStatus {
     /// Failures in a row.
     pub failures: i64,
     /// Whether an operator must act: its last run failed for a permanent reason or for the third
-    /// time in a row, or its cursor cannot be read.
+    /// time in a row, or its cursor cannot be read. A lane that was closed does only until its last
+    /// run, because nothing can be done about it any more.
     pub needs_operator: bool,
     /// Whether it is suspended after repeated failures: it is not tried before its next probe,
     /// unless it is the only stream.
@@ -90,16 +98,18 @@ impl StreamStatus {
             configured,
             frontier: state.map(|state| UtcTime(state.frontier_ms)),
             lag_seconds: behind_ms.filter(|_| lane_end_ms.is_none()).map(|ms| ms / 1_000),
+            not_comparable: state.and_then(|state| state.not_comparable_ms).map(UtcTime),
             refused: state.map(RefusedQuery::of).unwrap_or_default(),
             origin: cursor.map(|cursor| UtcTime(cursor.origin_ms)),
             end: lane_end_ms.map(UtcTime),
             read_whole: is_read,
             last_reading: readings.min().map(UtcTime),
             finished: number(item, attribute::FINISHED_MS).ok().map(UtcTime),
+            expired: number(item, attribute::EXPIRED_MS).ok().map(UtcTime),
             last_success: number(item, attribute::LAST_SUCCESS_MS).ok().map(UtcTime),
             last_error: text(item, attribute::LAST_ERROR).ok().map(str::to_owned),
             failures: number(item, attribute::FAILURES).unwrap_or(0),
-            needs_operator: needs_operator(item),
+            needs_operator: needs_operator(item) && !lease::is_retired(item, now_ms),
             suspended: lease::is_suspended(item, now_ms),
             queued: lease::is_queued(item, now_ms),
             gaps: state.map_or(0, crate::cursor::ReadingState::gaps),

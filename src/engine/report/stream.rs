@@ -80,6 +80,10 @@ pub struct StreamReport {
     pub frontier: Option<UtcTime>,
     /// How far the query furthest behind is behind now, in seconds; refused ones do not count.
     pub lag_seconds: Option<i64>,
+    /// Since when hourly counts cannot be compared: it cannot be told how those of several queries
+    /// add up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_comparable: Option<UtcTime>,
     /// The queries that are refused. The others are read.
     #[serde(default)]
     pub refused: Vec<RefusedQuery>,
@@ -208,6 +212,7 @@ impl StreamReport {
         let position_ms = cursor.state.position_ms();
         self.lag_seconds = (!is_lane).then(|| (now_ms - position_ms).max(0) / 1_000);
         self.refused = RefusedQuery::of(&cursor.state);
+        self.not_comparable = cursor.state.not_comparable_ms.map(UtcTime);
         self.snapshot = cursor.state.snapshot.as_ref().map(SnapshotReport::of);
     }
 

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::collect::{Engine, Inquiry, RunPurpose};
+use crate::collect::{CountRequest, Engine, Inquiry, RunPurpose};
 use crate::cursor::Cursor;
 use crate::error::RunError;
 use crate::fleet::discover::{self, Discovered, OrganizationSource};
 use crate::limits::DAY_MS;
+use crate::page::Query;
 use crate::ports::Meter;
-use crate::read::Budget;
+use crate::read::{Budget, window};
 use crate::report::{Discovery, Outcome, StreamReport, lateness};
 use crate::stream::StreamId;
 use crate::task::hours::{AuditedHours, Hours};
@@ -54,6 +55,9 @@ pub struct StreamAudit {
     pub archived: i64,
     /// Hours of which JumpCloud counts more events than the index has.
     pub differing: Vec<DifferingHour>,
+    /// Why hours of the range could not be compared: nobody can say that nothing is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_comparable: Option<String>,
     /// The report of the run that read them again.
     pub repair: Option<StreamReport>,
     /// The counts of each hour per service, if requested.
@@ -135,14 +139,16 @@ impl Audit {
         (!failed.is_empty()).then(|| failed.join("; "))
     }
 
-    /// Whether no stream has an hour that differs, or all such hours were read again with success.
+    /// Whether all hours could be compared, and no stream has an hour that differs, or all such hours
+    /// were read again.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         let repaired =
             |line: &StreamAudit| line.repair.as_ref().is_some_and(|run| run.outcome == Outcome::Ok);
-        self.streams
-            .iter()
-            .all(|line| line.error.is_none() && (line.differing.is_empty() || repaired(line)))
+        self.streams.iter().all(|line| {
+            let is_compared = line.error.is_none() && line.not_comparable.is_none();
+            is_compared && (line.differing.is_empty() || repaired(line))
+        })
     }
 }
 
@@ -155,17 +161,26 @@ impl StreamAudit {
     ) -> Result<(), RunError> {
         let Some(item) = engine.cursors.get(&self.stream).await? else { return Ok(()) };
         let cursor = Cursor::read(&item)?;
-        let hours = Window::new(
-            time::ceil_hour_ms(request.window.start_ms.max(cursor.origin_ms)),
-            time::floor_hour_ms(request.window.end_ms.min(cursor.state.read_to_ms())),
-        );
-        if hours.is_empty() {
+        let Some(hours) = self.comparable(&cursor, request.window, engine.now_ms()) else {
             return Ok(());
-        }
+        };
         let meter = Arc::new(Meter::default());
         let deadline_ms = budget.read_until_ms(0);
         engine.confirm_organization(&self.stream, &meter, deadline_ms).await?;
-        let theirs = engine.counted(&self.stream, hours, deadline_ms, &meter).await?;
+        let queries: Vec<Query> =
+            cursor.state.accepted().map(|query| query.names.clone()).collect();
+        let counts =
+            CountRequest { stream: &self.stream, window: hours, deadline_ms, meter: &meter };
+        let Some(theirs) = engine.counted(&queries, counts).await?.filter(|_| !queries.is_empty())
+        else {
+            let why = match queries.is_empty() {
+                true => "every query is refused",
+                false => "JumpCloud does not list all services that `all` returns",
+            };
+            self.not_comparable = Some(format!("the counts are not comparable: {why}"));
+            return Ok(());
+        };
+        let theirs = theirs.hours;
         let ours = engine.indexed(&self.stream, cursor.seq, hours.start_ms).await?;
         self.from = Some(UtcTime(hours.start_ms));
         self.to = Some(UtcTime(hours.end_ms));
@@ -183,5 +198,24 @@ impl StreamAudit {
             self.hours = Some(engine.hours(audited, &theirs, &ours, &lateness).await?);
         }
         Ok(())
+    }
+
+    /// The whole hours of the range that the stream has read for good and whose index is there for
+    /// certain; none if there are none.
+    fn comparable(&mut self, cursor: &Cursor, range: Window, now_ms: i64) -> Option<Window> {
+        let first_ms = range.start_ms.max(cursor.origin_ms);
+        let end_ms = time::floor_hour_ms(range.end_ms.min(cursor.state.read_to_ms()));
+        let earliest_ms = match window::is_expired(cursor, now_ms) {
+            true => end_ms,
+            false => window::earliest_ms(cursor, now_ms),
+        };
+        if first_ms < earliest_ms.min(end_ms) {
+            let before = UtcTime(earliest_ms);
+            self.not_comparable = Some(format!(
+                "hours before {before} are not comparable: what the index held of them may have expired"
+            ));
+        }
+        let hours = Window::new(time::ceil_hour_ms(first_ms.max(earliest_ms)), end_ms);
+        (!hours.is_empty()).then_some(hours)
     }
 }

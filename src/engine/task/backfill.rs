@@ -10,16 +10,14 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
-use crate::collect::{Engine, Inquiry};
-use crate::cursor::{self, Items, attribute, lease};
+use crate::collect::{CountRequest, Engine, Inquiry};
+use crate::cursor::{self, Cursor, Item, Items, attribute, lease};
 use crate::error::RunError;
 use crate::fleet::collectors::collectors;
 use crate::fleet::discover::{self, Discovered};
 use crate::fleet::dispatch::{Fleet, run};
 use crate::fleet::message::{Message, MessageTask};
-use crate::limits::{DAY_MS, LANES_OPENED_AT_ONCE};
-use crate::page::Ask;
-use crate::ports::PageRequest;
+use crate::limits::{DAY_MS, LANES_OPENED_AT_ONCE, READ_BACK_MS_MAX};
 use crate::read::Budget;
 use crate::report::Report;
 use crate::stream::StreamId;
@@ -81,6 +79,8 @@ pub enum LaneState {
     Reopened,
     /// It was left out because the time was over or an error occurred: request it again.
     Left,
+    /// It was archived so long ago that it is not read again.
+    Refused,
 }
 
 /// Opens the lanes of a range, and queues them or makes their runs. Scheduled runs continue them
@@ -94,9 +94,8 @@ pub async fn backfill(
     budget: Budget,
 ) -> Result<Backfill, RunError> {
     let mut answer = open(fleet, request, budget).await?;
-    let is_to_run = |lane: &&Lane| {
-        !request.plan && !matches!(lane.state, LaneState::Left | LaneState::Finished)
-    };
+    let is_to_run =
+        |lane: &&Lane| !request.plan && !lane.is_left_out() && lane.state != LaneState::Finished;
     let due = answer.lanes.iter().filter(is_to_run);
     let due: Vec<_> =
         due.map(|lane| Message::new(lane.stream.clone(), MessageTask::Collect)).collect();
@@ -140,25 +139,30 @@ impl Backfill {
     #[must_use]
     pub fn failure(&self, tolerated: i64) -> Option<String> {
         let mut failed = self.refused.clone();
-        failed.extend(self.left_out());
+        failed.extend(self.lanes_in(LaneState::Left, "left out, ask for them again"));
+        failed.extend(self.lanes_in(LaneState::Refused, "refused"));
         failed.extend(self.report.failure(tolerated));
         (!failed.is_empty()).then(|| failed.join("; "))
     }
 
-    /// How many lanes were left out, and why, lane by lane; `None` if there is none.
-    #[must_use]
-    pub fn left_out(&self) -> Option<String> {
-        let is_left = |lane: &&Lane| lane.state == LaneState::Left;
-        let left: Vec<_> = self.lanes.iter().filter(is_left).collect();
-        let named = left.iter().take(NAMED_MAX).map(|lane| {
+    /// How many lanes are in a state, in words, and why, lane by lane; `None` if there is none.
+    fn lanes_in(&self, state: LaneState, words: &str) -> Option<String> {
+        let found: Vec<_> = self.lanes.iter().filter(|lane| lane.state == state).collect();
+        let named = found.iter().take(NAMED_MAX).map(|lane| {
             format!("{}: {}", lane.stream, lane.error.as_deref().unwrap_or("not opened"))
         });
         let named = named.collect::<Vec<_>>().join("; ");
-        let more = if left.len() > NAMED_MAX { "; and more" } else { "" };
-        let (all, left) = (self.lanes.len(), left.len());
-        (left > 0).then(|| {
-            format!("{left} of {all} lanes were left out, ask for them again: {named}{more}")
-        })
+        let more = if found.len() > NAMED_MAX { "; and more" } else { "" };
+        let (all, found) = (self.lanes.len(), found.len());
+        (found > 0).then(|| format!("{found} of {all} lanes were {words}: {named}{more}"))
+    }
+}
+
+impl Lane {
+    /// Whether nothing was done with it; `error` says why.
+    #[must_use]
+    pub fn is_left_out(&self) -> bool {
+        matches!(self.state, LaneState::Left | LaneState::Refused)
     }
 }
 
@@ -229,21 +233,24 @@ async fn lanes(
 
 /// Opens a lane or, for a plan, counts its events.
 async fn treat(engine: &Engine, lane: Lane, items: &Items, plan: bool, budget: Budget) -> Lane {
-    let item = items.get(&lane.stream);
-    let is_born = item.is_some_and(|item| cursor::seq(item).is_some());
-    let is_finished = item.is_some_and(|item| item.contains_key(attribute::FINISHED_MS));
-    let planned = match (is_born, is_finished) {
+    let born = items.get(&lane.stream).filter(|item| cursor::seq(item).is_some());
+    let planned = match born {
         _ if !plan => LaneState::Left,
-        (_, true) => LaneState::Finished,
-        (true, false) => LaneState::Open,
-        (false, false) => LaneState::New,
+        Some(item) if is_finished(item) => LaneState::Finished,
+        Some(_) => LaneState::Open,
+        None => LaneState::New,
     };
     let result = if engine.clock.now_ms() >= budget.read_until_ms(0) {
         Err(RunError::transient("the time is over".to_owned()))
+    } else if let Some(error) = why_refused(engine, &lane.stream).await.transpose() {
+        match error {
+            Ok(error) => return Lane { state: LaneState::Refused, error: Some(error), ..lane },
+            Err(error) => Err(error),
+        }
     } else if plan {
         count(engine, &lane, budget).await.map(|events| (planned, Some(events)))
     } else {
-        let opened = open_lane(engine, &lane.stream, is_born, is_finished, budget).await;
+        let opened = open_lane(engine, &lane.stream, born, budget).await;
         opened.map(|state| (state, None))
     };
     match result {
@@ -255,19 +262,34 @@ async fn treat(engine: &Engine, lane: Lane, items: &Items, plan: bool, budget: B
     }
 }
 
+/// Why a day is not read again: it was archived so long ago that the index may not know it any more,
+/// and it would be archived twice. `None` if it may be read.
+async fn why_refused(engine: &Engine, lane: &StreamId) -> Result<Option<String>, RunError> {
+    let Some(born_ms) = engine.born_ms(lane).await? else { return Ok(None) };
+    let age_ms = engine.now_ms() - born_ms;
+    let (days, most) = (age_ms / DAY_MS, READ_BACK_MS_MAX / DAY_MS);
+    Ok((age_ms > READ_BACK_MS_MAX).then(|| {
+        format!(
+            "its lane was created {days} days ago, and after {most} days a day is not read again: \
+             what was archived of it may not be known any more, and would be archived twice"
+        )
+    }))
+}
+
+fn is_finished(lane: &Item) -> bool {
+    lane.contains_key(attribute::FINISHED_MS)
+}
+
 async fn open_lane(
     engine: &Engine,
     lane: &StreamId,
-    is_born: bool,
-    is_finished: bool,
+    born: Option<&Item>,
     budget: Budget,
 ) -> Result<LaneState, RunError> {
-    if is_finished {
-        engine.cursors.update(lane, &lease::reopen()).await?;
-        return Ok(LaneState::Reopened);
-    }
-    if is_born {
-        return Ok(LaneState::Open);
+    if let Some(item) = born {
+        let opened_ms = Cursor::read(item)?.state.after_all_readings_ms(engine.now_ms());
+        engine.cursors.update(lane, &lease::reopen(opened_ms)).await?;
+        return Ok(if is_finished(item) { LaneState::Reopened } else { LaneState::Open });
     }
     match engine.ensure_created(lane, &Arc::default(), &budget).await? {
         true => Ok(LaneState::Opened),
@@ -275,17 +297,15 @@ async fn open_lane(
     }
 }
 
-/// JumpCloud's count of a lane's events. If several queries count, the largest count is used.
+/// JumpCloud's count of a lane's events.
 async fn count(engine: &Engine, lane: &Lane, budget: Budget) -> Result<u64, RunError> {
     // JumpCloud may count events at both bounds, so the end is excluded: an event at midnight is
     // counted for one day only.
     let window = Window::new(lane.start.0, lane.end.0 - 1);
-    let mut most = 0;
-    for query in &engine.settings.queries {
-        let ask = Ask { window, limit: engine.settings.page_limit, token: None };
-        let request =
-            PageRequest::new(engine.scope(&lane.stream), query, ask, budget.read_until_ms(0));
-        most = engine.insights.count(request).await?.max(most);
-    }
-    Ok(most)
+    let (deadline_ms, meter) = (budget.read_until_ms(0), &Arc::default());
+    let request = CountRequest { stream: &lane.stream, window, deadline_ms, meter };
+    let total = engine.total(&engine.settings.queries, request).await?;
+    total.ok_or_else(|| {
+        RunError::transient("JumpCloud does not list all services that `all` returns".to_owned())
+    })
 }

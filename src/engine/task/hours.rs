@@ -10,7 +10,7 @@ use std::sync::Arc;
 use libdeflater::Decompressor;
 use serde::{Deserialize, Serialize};
 
-use crate::collect::{Counts, Engine};
+use crate::collect::{CountRequest, Counts, Engine};
 use crate::cursor::Cursor;
 use crate::error::RunError;
 use crate::identity::Slot;
@@ -19,7 +19,7 @@ use crate::limits::BATCH_BYTES_MAX;
 use crate::page::envelope::{self, Member};
 use crate::page::service_label;
 use crate::ports::Meter;
-use crate::read::Budget;
+use crate::read::{Budget, Counted};
 use crate::report::Lateness;
 use crate::stream::StreamId;
 use crate::time::{self, Window};
@@ -136,13 +136,16 @@ impl Engine {
         if service.starts_with('_') {
             return None;
         }
-        let (queries, meter) = ([vec![service.to_owned()]], Arc::new(Meter::default()));
+        let (query, meter) = (vec![service.to_owned()], Arc::new(Meter::default()));
         let deadline_ms = audited.budget.read_until_ms(0);
-        let counts =
-            self.counted_by(&queries, audited.stream, audited.hours, deadline_ms, &meter).await;
+        let AuditedHours { stream, hours, .. } = audited;
+        let request = CountRequest { stream, window: hours, deadline_ms, meter: &meter };
+        let mut counted = Counted::default();
+        let counts = self.add_counts(&query, request, &mut counted).await;
         counts
             .inspect_err(|error| tracing::warn!(service, %error, "JumpCloud does not count it"))
             .ok()
+            .map(|()| counted.hours)
     }
 
     /// The counts of the entries that added to the range's hours.

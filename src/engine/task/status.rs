@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::collect::{Engine, Inquiry};
 use crate::error::RunError;
 use crate::fleet::discover::{self, Discovered, OrganizationSource};
+use crate::limits::DAY_MS;
 use crate::read::Budget;
 use crate::report::{Discovery, StreamStatus};
 use crate::stream::StreamId;
@@ -16,6 +17,9 @@ use crate::stream::StreamId;
 pub struct Status {
     /// One line per stream, sorted by name.
     pub streams: Vec<StreamStatus>,
+    /// Days for which the archive is kept; absent if for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive_retention_days: Option<i64>,
     /// The result of listing organizations; `None` if they are configured by id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub discovery: Option<Discovery>,
@@ -43,5 +47,7 @@ pub async fn status(
         let is_configured = discover::is_collected(engine, &asked, &stream);
         StreamStatus::read(stream, is_configured, &item, now_ms, retention_ms)
     };
-    Ok(Status { streams: all.into_iter().map(line).collect(), discovery })
+    let archive_retention_days = engine.settings.archive_kept_ms.map(|ms| ms / DAY_MS);
+    let streams = all.into_iter().map(line).collect();
+    Ok(Status { streams, archive_retention_days, discovery })
 }
