@@ -1,7 +1,7 @@
 //! The limits outside the engine, each named with its unit. The engine's own are in
 //! [`engine::limits`].
 
-use engine::limits::{MIB, MINUTE_MS};
+use engine::limits::{HOUR_MS, MIB, MINUTE_MS};
 
 /// An answer that holds counts: two weeks of hours take some 30 KiB.
 pub const COUNTS_BYTES_MAX: usize = 4 * MIB;
@@ -28,8 +28,8 @@ pub const BACKOFF_FIRST_MS: u64 = 500;
 pub const BACKOFF_MAX_MS: u64 = 20_000;
 /// Requests of one process to JumpCloud within any second.
 pub const REQUESTS_PER_SECOND: usize = 10;
-/// How long a secret is used before it is read again.
-pub const SECRET_AGE_MS_MAX: i64 = 5 * MINUTE_MS;
+/// How long a secret is used before it is read again. It is read at once when JumpCloud refuses it.
+pub const SECRET_AGE_MS_MAX: i64 = HOUR_MS;
 /// A token is renewed this long before it expires (or at half its life, if that is shorter).
 pub const TOKEN_EARLY_MS: i64 = MINUTE_MS;
 /// Items read in one request from the table (DynamoDB's own limit).

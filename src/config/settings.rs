@@ -7,7 +7,7 @@ use engine::limits::{
     READ_BACK_MS_MAX, RETENTION_MS_MAX,
 };
 use engine::page::Query;
-use engine::report::Metrics;
+use engine::report::{Detail, Metrics};
 use engine::settings::Settings;
 use engine::users::{Fields, Projection, snapshot};
 
@@ -46,8 +46,17 @@ impl Reader<'_> {
     /// The settings of metrics. A stream is stale after half an hour, or after three schedule
     /// intervals if that is longer; only the template knows the interval.
     pub(super) fn metrics(&mut self, retention_ms: i64) -> Metrics {
+        let detail = match self.text("METRICS").as_deref() {
+            None | Some("standard") => Detail::Standard,
+            Some("detailed") => Detail::Detailed,
+            Some(other) => {
+                self.problem("METRICS", format!("is `{other}`: expected standard or detailed"));
+                Detail::Standard
+            }
+        };
         let text = |name, otherwise: &str| self.text(name).unwrap_or_else(|| otherwise.to_owned());
         Metrics {
+            detail,
             namespace: text("METRICS_NAMESPACE", "JumpCloudCollector"),
             function: text("AWS_LAMBDA_FUNCTION_NAME", "jumpcloud-collector"),
             stale_after_ms: self.duration("STALE_AFTER", "30m", 1_000..=90 * DAY_MS),

@@ -77,6 +77,7 @@ fn every_bad_value_names_its_variable() {
         ("JUMPCLOUD_ORG_IDS", "discover,0123456789abcdef01234567"),
         ("JUMPCLOUD_PROVIDER_ID", "the msp"),
         ("SYSTEM_USERS", "hourly"),
+        ("METRICS", "none"),
         ("SYSTEM_USERS_FIELDS", "username,mfa."),
         ("SYSTEM_USERS_EXCLUDE", "a..b"),
         ("SYSTEM_USERS_EXCLUDE", "_id"),

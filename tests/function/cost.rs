@@ -14,7 +14,7 @@ const MONTH: f64 = 30.0 * 24.0 * 60.0;
 /// Minutes between two scheduled runs.
 const SCHEDULES: [f64; 3] = [1.0, 5.0, 15.0];
 /// A process reads its secret again after this many minutes.
-const SECRET_MINUTES: f64 = 5.0;
+const SECRET_MINUTES: f64 = 60.0;
 const SERVICES: [&str; 4] = ["directory", "sso", "systems", "radius"];
 
 /// List prices in us-east-1, in dollars a call.

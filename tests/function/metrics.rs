@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use engine::report::STANDARD;
 use mock::{Fault, RetryAfter, When};
 use serde_json::{Value, json};
 
@@ -31,40 +32,57 @@ fn emitted(function: &Function, invocations: usize) -> Vec<Value> {
     lines
 }
 
-/// The metrics of ours that alarms and dashboard of the template name, each with its dimension.
-fn named_by_the_template() -> BTreeSet<String> {
-    let template = template();
-    let mut named = BTreeSet::new();
-    let mut add = |namespace: String, name: &Value, dimension: (&str, String)| {
-        if namespace == "JumpCloudCollector" {
-            assert_eq!(dimension, ("service", "${Collector}".to_owned()), "{name}");
-            named.insert(name.as_str().unwrap().to_owned());
-        }
-    };
-    for id in logical_ids(&template, "AWS::CloudWatch::Alarm") {
-        let alarm = properties(&template, &id);
+/// The metrics of ours that alarms of the template name, each with its dimension.
+fn named_by_alarms(template: &Value) -> BTreeSet<String> {
+    let alarms = logical_ids(template, "AWS::CloudWatch::Alarm");
+    let named = alarms.iter().filter_map(|id| {
+        let alarm = properties(template, id);
         let dimension = &alarm["Dimensions"][0];
-        let dimension = (dimension["Name"].as_str().unwrap(), text(&dimension["Value"]));
-        add(text(&alarm["Namespace"]), &alarm["MetricName"], dimension);
-    }
-    let body = text(&properties(&template, "OperationsDashboard")["DashboardBody"]);
-    let body: Value = serde_json::from_str(&body).unwrap();
-    for widget in body["widgets"].as_array().unwrap() {
-        let metrics = widget["properties"]["metrics"].as_array().into_iter().flatten();
-        // An expression names others of its widget.
-        for metric in metrics.filter(|metric| metric[0].is_string()) {
-            let dimension = (metric[2].as_str().unwrap(), text(&metric[3]));
-            add(text(&metric[0]), &metric[1], dimension);
-        }
-    }
-    named
+        let dimension = (text(&dimension["Name"]), text(&dimension["Value"]));
+        own(&text(&alarm["Namespace"]), &alarm["MetricName"], &dimension)
+    });
+    named.collect()
+}
+
+/// The metrics of ours that widgets of a dashboard name, each with its dimension.
+fn named_by(dashboard: &str) -> BTreeSet<String> {
+    let body: Value = serde_json::from_str(dashboard).unwrap();
+    let widgets = body["widgets"].as_array().unwrap().iter();
+    let metrics =
+        widgets.flat_map(|it| it["properties"]["metrics"].as_array().into_iter().flatten());
+    // An expression names others of its widget.
+    let named = metrics.filter(|metric| metric[0].is_string()).filter_map(|metric| {
+        own(&text(&metric[0]), &metric[1], &(text(&metric[2]), text(&metric[3])))
+    });
+    named.collect()
+}
+
+fn own(namespace: &str, name: &Value, dimension: &(String, String)) -> Option<String> {
+    (namespace == "JumpCloudCollector").then(|| {
+        assert_eq!(*dimension, ("service".to_owned(), "${Collector}".to_owned()), "{name}");
+        name.as_str().unwrap().to_owned()
+    })
+}
+
+/// The alarms use the standard metrics and no other, and the dashboard shows what is written.
+#[test]
+fn alarms_and_dashboard_name_the_metrics_that_are_written_for_them() {
+    let template = template();
+    let standard = BTreeSet::from(STANDARD.map(str::to_owned));
+    assert_eq!(named_by_alarms(&template), standard, "left: alarms");
+    let body = &properties(&template, "OperationsDashboard")["DashboardBody"]["Fn::Sub"];
+    let shown = named_by(&text(&body[0]).replace("${Detailed}", ""));
+    assert!(shown.is_subset(&standard), "{shown:?}");
+    assert_eq!(text(&body[1]["Detailed"]["Fn::If"][0]), "HasDetailedMetrics");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_metric_that_an_alarm_or_the_dashboard_names_is_emitted() {
     let environment = Environment::start().await;
     environment.load(&series(1, 25, now_ms() - 600_000, 1_000));
-    let function = Function::spawn(&environment, &[("SYSTEM_USERS", "daily")]).await;
+    let settings =
+        [("SYSTEM_USERS", "daily"), ("METRICS", "detailed"), ("JUMPCLOUD_ORG_IDS", "discover")];
+    let function = Function::spawn(&environment, &settings).await;
     function.run("{}").await;
     environment.load(&[event(99, "sso", now_ms() - 300_000)]);
     let report = function.run("{}").await;
@@ -74,7 +92,10 @@ async fn every_metric_that_an_alarm_or_the_dashboard_names_is_emitted() {
     let last: BTreeSet<_> =
         last.iter().map(|metric| metric["Name"].as_str().unwrap().to_owned()).collect();
     assert!(function.output().contains(r#""message":"part written""#), "the dashboard counts them");
-    let named = named_by_the_template();
+    let template = template();
+    let mut named = named_by_alarms(&template);
+    let dashboard = properties(&template, "OperationsDashboard");
+    named.append(&mut named_by(&text(&dashboard["DashboardBody"])));
     assert_eq!(named, last, "left: named by the template, right: emitted");
 }
 
@@ -84,7 +105,8 @@ async fn metrics_say_what_happened_on_a_bad_day() {
     environment.load(&series(1, 25, now_ms() - 600_000, 1_000));
     environment.fault(Fault::too_many_requests(RetryAfter::Seconds(1)), When::Nth(1));
     environment.fault(Fault::error(503, "service unavailable"), When::Nth(2));
-    let function = Function::spawn(&environment, &[("PAGE_LIMIT", "10")]).await;
+    let settings = [("PAGE_LIMIT", "10"), ("METRICS", "detailed")];
+    let function = Function::spawn(&environment, &settings).await;
     function.run("{}").await;
     environment.jumpcloud.world().remove_key(API_KEY);
     function.fail("{}").await;

@@ -12,6 +12,7 @@
 
 mod cases;
 mod changes;
+mod cost;
 mod hostile;
 mod mutants;
 mod pages;

@@ -13,7 +13,7 @@ use crate::reading::{path, strings, template, text};
 const PARAMETERS_MAX: usize = 40;
 
 /// Parameters that change nothing which the check at deployment looks at.
-const NOT_CHECKED: [&str; 14] = [
+const NOT_CHECKED: [&str; 15] = [
     "AlarmEmail",
     "Architecture",
     "ArchiveRetentionDays",
@@ -24,6 +24,7 @@ const NOT_CHECKED: [&str; 14] = [
     "LogRetentionDays",
     "MaxConcurrency",
     "MemorySize",
+    "Metrics",
     "ScheduleState",
     "SiemExternalId",
     "SiemQueues",

@@ -13,9 +13,35 @@ use crate::limits::{DAY_MS, FAILURES_TOLERATED};
 use crate::report::{Lateness, Outcome, Report, StreamReport, StreamStatus};
 use crate::stream::StreamId;
 
+/// The metrics that alarms use. CloudWatch charges for each metric, so only these are written
+/// unless all are configured.
+pub const STANDARD: [&str; 10] = [
+    "RangesLost",
+    "EventsOfOthers",
+    "StreamsStale",
+    "QueriesRefused",
+    "ReconcileGap",
+    "SnapshotAgeSeconds",
+    "FreshnessLagSeconds",
+    "DaysToDataLoss",
+    "StreamsNeedingOperator",
+    "DiscoveryFailed",
+];
+
+/// Which metrics are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Those of [`STANDARD`].
+    Standard,
+    /// All.
+    Detailed,
+}
+
 /// The namespace, the dimension and the thresholds of metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metrics {
+    /// Which metrics are written.
+    pub detail: Detail,
     /// CloudWatch's namespace.
     pub namespace: String,
     /// The value of the one dimension, `service`: the function's name.
@@ -61,8 +87,12 @@ impl Metrics {
         if let View::Fleet(before) = view {
             values.of_fleet(&fleet(before, report, at_ms), at_ms, self);
             values.count("StreamsNeedingOperator", needing_operator(before, report));
-            let has_failed = report.discovery.as_ref().is_some_and(|found| found.error.is_some());
-            values.count("DiscoveryFailed", u64::from(has_failed));
+            if let Some(discovery) = &report.discovery {
+                values.count("DiscoveryFailed", u64::from(discovery.error.is_some()));
+            }
+        }
+        if self.detail == Detail::Standard {
+            values.0.retain(|(name, _, _)| STANDARD.contains(name));
         }
         let declared: Vec<_> =
             values.0.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
@@ -234,9 +264,11 @@ impl StreamHealth {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::limits::RETENTION_MS;
-    use crate::report::Tally;
+    use crate::report::{Discovery, Tally};
     use crate::time::UtcTime;
 
     const NOW_MS: i64 = 1_795_262_400_000;
@@ -248,6 +280,7 @@ mod tests {
 
     fn metrics() -> Metrics {
         Metrics {
+            detail: Detail::Detailed,
             namespace: "Test".to_owned(),
             function: "collector".to_owned(),
             stale_after_ms: 30 * MINUTE_MS,
@@ -292,6 +325,28 @@ mod tests {
         let told = line.as_object().unwrap().values().filter(|value| value.is_i64()).count();
         assert_eq!(told, about["Metrics"].as_array().unwrap().len());
         assert_eq!(line["EventsDelivered"], 10);
+    }
+
+    /// Where organizations are discovered and users read, all of them.
+    #[test]
+    fn standard_metrics_are_those_of_the_list() {
+        let standard = Metrics { detail: Detail::Standard, ..metrics() };
+        let users = StreamReport {
+            lag_seconds: Some(80_000),
+            ..StreamReport::new(stream(1).users().unwrap())
+        };
+        let discovery = Some(Discovery {
+            organizations: 1,
+            error: None,
+            needs_operator: false,
+            is_denied: false,
+        });
+        let report = Report { discovery, ..report(vec![run(1), users]) };
+        let line = standard.line(&report, View::Fleet(&[]), NOW_MS, true);
+        let line: Value = serde_json::from_str(&line).unwrap();
+        let written = line.as_object().unwrap().iter().filter(|(_, value)| value.is_i64());
+        let written: BTreeSet<_> = written.map(|(name, _)| &**name).collect();
+        assert_eq!(written, BTreeSet::from(STANDARD));
     }
 
     #[test]

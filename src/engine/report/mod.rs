@@ -8,7 +8,7 @@ pub mod status;
 pub mod stream;
 
 pub use self::lateness::{BOUNDS_SECONDS, Histogram, Lateness, Summary};
-pub use self::metrics::{Metrics, View};
+pub use self::metrics::{Detail, Metrics, STANDARD, View};
 pub use self::queries::{Lost, RefusedQuery};
 pub use self::snapshot::SnapshotReport;
 pub use self::status::StreamStatus;
