@@ -27,8 +27,8 @@ pub const TRIES_AT_ONE_SIZE: u32 = 2;
 /// A page that has not been received when its run ends counts as a failed try if it was requested
 /// at least this long before, in milliseconds.
 pub const SLOW_PAGE_MS_MIN: i64 = 10_000;
-/// Rows of a run whose digests are kept, in each of two generations.
-pub const DIGESTS_MAX: usize = 200_000;
+/// Rows of a run whose digests are kept.
+pub const DIGESTS_MAX: usize = 400_000;
 /// If a page is larger than this, the body of the next one is not received before this one is
 /// processed, so that two large pages are never in memory together.
 pub const PAGE_AHEAD_BYTES_MAX: usize = 24 * MIB;
@@ -162,6 +162,6 @@ const _: () = assert!(PAGE_WIRE_BYTES_MAX <= PAGE_INFLATED_BYTES_MAX);
 const _: () = assert!(LINE_BYTES_MAX < BATCH_BYTES_MAX, "any line fits an empty batch");
 const _: () = assert!(ROW_BYTES_MAX < PAGE_INFLATED_BYTES_MAX, "a page of one row can be fetched");
 const _: () = assert!(TRIES_AT_ONE_SIZE < TRIES_MAX);
-const _: () = assert!(BATCH_EVENTS_MAX <= DIGESTS_MAX, "a batch's digests fit a generation");
+const _: () = assert!(BATCH_EVENTS_MAX <= DIGESTS_MAX, "a batch's digests are kept");
 const _: () = assert!(PAGE_INFLATED_BYTES_MAX <= u32::MAX as usize, "rows are addressed by u32");
 const _: () = assert!(BATCH_PARTITIONS_MAX <= 1_000, "part numbers have three digits");

@@ -1,6 +1,6 @@
 //! Digests of the rows of a run, which distinguish two different rows with one identity.
 
-use std::mem;
+use std::collections::VecDeque;
 
 use crate::identity::{Digests, Identity};
 use crate::limits::DIGESTS_MAX;
@@ -8,11 +8,13 @@ use crate::limits::DIGESTS_MAX;
 /// The digests of the rows that this run has decided, or at least of the last of them.
 ///
 /// Rows with one identity have the same time and are received close to each other, so older ones
-/// may be forgotten.
+/// may be forgotten. Those of each batch stay in a map of their own: putting them into one map would
+/// cost as much as making them.
 #[derive(Debug, Default)]
 pub(super) struct Decided {
-    young: Digests,
-    old: Digests,
+    /// The last batch comes first.
+    batches: VecDeque<Digests>,
+    rows: usize,
 }
 
 impl Decided {
@@ -22,19 +24,21 @@ impl Decided {
     }
 
     fn keep_within(&mut self, batch: Digests, most: usize) {
-        if self.young.len() + batch.len() > most {
-            self.old = mem::take(&mut self.young);
+        if batch.is_empty() {
+            return;
         }
-        if self.young.is_empty() {
-            self.young = batch;
-        } else {
-            self.young.extend(batch);
+        self.rows += batch.len();
+        self.batches.push_front(batch);
+        while self.rows > most
+            && let Some(oldest) = self.batches.pop_back()
+        {
+            self.rows -= oldest.len();
         }
     }
 
     /// The digest of the row that was decided under this identity.
     pub(super) fn digest(&self, identity: &Identity) -> Option<u64> {
-        self.young.get(identity).or_else(|| self.old.get(identity)).copied()
+        self.batches.iter().find_map(|batch| batch.get(identity)).copied()
     }
 }
 
@@ -53,15 +57,15 @@ mod tests {
     }
 
     #[test]
-    fn the_last_ones_are_kept_and_no_more_than_two_generations() {
+    fn the_last_batches_are_kept_as_far_as_they_fit() {
         let mut decided = Decided::default();
         for first in [0, 50, 100, 150, 200] {
-            decided.keep_within(batch(first, 50), 100);
+            decided.keep_within(batch(first, 50), 120);
         }
         let digest = |n: u128| decided.digest(&Identity(n.to_be_bytes()));
-        assert_eq!(decided.young.len() + decided.old.len(), 150);
-        assert_eq!((digest(0), digest(99)), (None, None));
-        assert_eq!((digest(100), digest(249)), (Some(100), Some(249)));
+        assert_eq!((decided.batches.len(), decided.rows), (2, 100));
+        assert_eq!((digest(0), digest(149)), (None, None));
+        assert_eq!((digest(150), digest(249)), (Some(150), Some(249)));
     }
 
     #[test]
