@@ -95,7 +95,7 @@ async fn what_was_deleted_is_not_taken_for_expired() {
     let problems = world.verify().await.problems;
     let is_told = |what: &str| problems.iter().any(|problem| problem.contains(what));
     assert!(is_told("the entries before it are missing"), "{problems:?}");
-    assert!(is_told("no entry holds it"), "the deleted entries' parts: {problems:?}");
+    assert!(is_told("it is in no entry"), "the deleted entries' parts: {problems:?}");
 
     // Also where the first entries have expired since: those behind them were too young.
     let world = aged(118).await;

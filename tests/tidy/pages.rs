@@ -234,3 +234,29 @@ fn every_task_is_described_once_among_the_tasks() {
     let is_wrong = |name: &&String| rows.get(*name).is_none_or(|rows| rows != &["docs/tasks.md"]);
     assert_none("tasks", names.iter().filter(is_wrong));
 }
+
+/// Lines of a page's prose that are too long; those of tables cannot be broken, nor can a word.
+fn long_lines(name: &str, page: &str) -> Vec<String> {
+    let code = Regex::new("`[^`]*`").unwrap();
+    let is_long = |line: &str| {
+        // What cannot be broken: a command in backticks, or a link.
+        let words = code.replace_all(line, "x").split_whitespace().count();
+        line.chars().count() > 120 && !line.starts_with('|') && words > 4
+    };
+    let long = prose(page).filter(|(_, line)| is_long(line));
+    long.map(|(number, _)| format!("{name}:{number}")).collect()
+}
+
+#[test]
+fn lines_of_pages_fit_into_120_columns() {
+    let pages = pages();
+    assert_none("long lines", pages.iter().flat_map(|(name, page)| long_lines(name, page)));
+}
+
+#[test]
+fn a_long_line_of_a_page_is_found() {
+    let words = "five words and some more ".repeat(5);
+    let code = "x".repeat(130);
+    let page = format!("{words}\n| {words} |\nshort\n```\n{words}\n```\n`{code}`:\n- {words}\n");
+    assert_eq!(long_lines("docs/x.md", &page), ["docs/x.md:1", "docs/x.md:8"]);
+}

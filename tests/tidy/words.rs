@@ -7,7 +7,7 @@ use crate::{assert_none, repository};
 
 /// A phrase, word by word, and what to write instead. `a|b` is either word, `*` any word, and `!a|b`
 /// any word but these. The first is neither of the last two.
-const PHRASES: [(&str, &str); 14] = [
+const PHRASES: [(&str, &str); 15] = [
     ("tick|ticks", "scheduled run, schedule interval"),
     ("mend|mends|mended|mending", "correct, repair"),
     ("of|by chance", "random"),
@@ -20,6 +20,7 @@ const PHRASES: [(&str, &str); 14] = [
     ("stands !for", "is, is written"),
     ("stand|stood in|still|behind|alone", "be written, be paused, follow, be the only one"),
     ("standin", "mock, emulator"),
+    ("anew", "again"),
     ("that|which|what is|are no !longer|more", "is not a"),
     // "A line a stream" for "one line per stream".
     (

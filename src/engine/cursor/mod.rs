@@ -35,7 +35,7 @@ pub struct Cursor {
     pub born_ms: i64,
     /// When it was last opened again; lanes only.
     pub opened_ms: Option<i64>,
-    /// Where its reading stands.
+    /// What was read so far, and what is being read.
     pub state: ReadingState,
 }
 

@@ -107,8 +107,8 @@ pub(crate) mod tests {
         // A mark that was set back asks for more than the sweep under way covers.
         cursor.origin_ms = 0;
         cursor.state.queries[0].sweep_mark_ms = 30 * HOUR_MS;
-        let anew = due(&cursor, 61, SweepUrgency::Usual);
-        assert_eq!(anew.map(|s| (s.window.start_ms, s.at_ms)), Some((6 * HOUR_MS, 6 * HOUR_MS)));
+        let again = due(&cursor, 61, SweepUrgency::Usual);
+        assert_eq!(again.map(|s| (s.window.start_ms, s.at_ms)), Some((6 * HOUR_MS, 6 * HOUR_MS)));
     }
 
     #[test]

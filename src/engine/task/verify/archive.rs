@@ -68,7 +68,7 @@ impl Archive {
                 }
                 match self.kept.get(stream) {
                     Some(kept) if kept.expired(&age) => verdict.older_than_journal += 1,
-                    _ => verdict.problem(key, "no entry holds it"),
+                    _ => verdict.problem(key, "it is in no entry"),
                 }
             }
             match keys.into_iter().next_back() {

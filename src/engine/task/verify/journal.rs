@@ -109,7 +109,7 @@ impl Journal<'_> {
             None => None,
         };
         if previous.is_some_and(|previous| previous != header.previous) {
-            verdict.problem(&key, "the hash it names is not that of the entry before");
+            verdict.problem(&key, "it does not have the hash of the previous entry");
         }
         if progress.kept.first.is_none() {
             progress.kept = self.kept_from(seq, entry, verdict);
@@ -147,11 +147,11 @@ impl Journal<'_> {
             verdict.parts += 1;
             verdict.events += part.events;
             if !archive.hold(&part.key) {
-                verdict.problem(&part.key, "two entries hold it");
+                verdict.problem(&part.key, "it is in two entries");
             }
             match self.buckets.objects.get(&entry.header.bucket, &part.key).await? {
                 None => {
-                    let what = format!("entry {seq} holds it, the archive does not");
+                    let what = format!("it is in entry {seq} and not in the archive");
                     verdict.problem(&part.key, what);
                 }
                 Some(bytes) => {

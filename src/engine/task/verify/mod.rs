@@ -34,7 +34,7 @@ pub async fn verify(
     let births = buckets.objects.list(buckets.state, certificate::PREFIX, "", usize::MAX).await?;
     for key in births.iter().filter(|key| *key != FIRST_IN_STATE) {
         let Some(stream) = certificate::stream_of(key) else {
-            verdict.problem(key, "its name is no stream's");
+            verdict.problem(key, "its name is not that of a stream");
             continue;
         };
         // Certificates never expire: one that was listed is there.

@@ -55,7 +55,7 @@ impl Slots {
             };
             let sha256 = ids.sha256();
             if sha256 != record.sha256 {
-                verdict.problem(&record.key, "it is not what the journal's identities fold to");
+                verdict.problem(&record.key, "its identities are not those of the journal");
             }
             self.latest.insert(slot, Latest { key: record.key.clone(), sha256 });
             self.hold(slot, ids);
@@ -98,7 +98,10 @@ impl Slots {
         let ids = found.filter(|bytes| *Sha256::digest(bytes) == latest.sha256);
         let ids = ids.and_then(|bytes| SlotIds::parse(slot, &bytes).ok());
         if ids.is_none() {
-            verdict.problem(&latest.key, "it is absent, or not what the journal folds to");
+            verdict.problem(
+                &latest.key,
+                "it is absent, or its identities are not those of the journal",
+            );
         }
         Ok(ids)
     }
@@ -123,9 +126,9 @@ impl Slots {
         for Latest { key, sha256 } in self.latest.values() {
             verdict.slots += 1;
             match buckets.objects.get(buckets.state, key).await? {
-                None => verdict.problem(key, "the journal results in it, and it is not there"),
+                None => verdict.problem(key, "it is absent, although the journal results in it"),
                 Some(bytes) if *Sha256::digest(&bytes) != *sha256 => {
-                    verdict.problem(key, "it is not what the journal folds to");
+                    verdict.problem(key, "its identities are not those of the journal");
                 }
                 Some(_) => {}
             }
