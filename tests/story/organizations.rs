@@ -228,6 +228,42 @@ async fn a_key_of_another_tenant_reads_nothing() {
     }
 }
 
+/// A row of another tenant under a key that stays the same, on the second page of its query.
+#[tokio::test]
+async fn a_row_of_another_organization_ends_its_query_and_no_other() {
+    let world = World::with_events(0);
+    let directory = |tenant: usize, minutes: i64| {
+        let ms = NOW_MS - minutes * MINUTE_MS;
+        let (organization, timestamp) = (TENANTS[tenant], engine::time::rfc3339(ms));
+        let raw = format!(
+            r#"{{"id":"{minutes}","organization":"{organization}","service":"directory","timestamp":"{timestamp}"}}"#
+        );
+        // It comes under the first tenant's key.
+        world.jumpcloud.events.lock().unwrap().push(Event { ms, tenant: 0, raw });
+    };
+    [20, 19, 18, 16].into_iter().for_each(|minutes| directory(0, minutes));
+    directory(1, 17);
+    let mut fleet = world.fleet(AsOwn);
+    fleet.engine.settings.queries = vec![vec!["sso".to_owned()], vec!["directory".to_owned()]];
+    fleet.engine.settings.page_limit = 3;
+    for runs in 1..=3 {
+        let report = world.run(&fleet).await;
+        assert_well(&report);
+        let refused = &reader(&report).refused;
+        assert_eq!(refused.len(), 1, "{report:?}");
+        assert_eq!(refused[0].query, "directory");
+        assert!(refused[0].reason.contains(TENANTS[1]), "{refused:?}");
+        // The events of the other query, and the first page of this one.
+        assert_eq!(world.archived().await.0.len(), 20 + runs + 3);
+    }
+    let is_own = |event: &Event| event.raw.contains(TENANTS[0]);
+    world.jumpcloud.events.lock().unwrap().retain(is_own);
+    let report = world.run(&fleet).await;
+    assert_well(&report);
+    assert_eq!(reader(&report).refused.len(), 0);
+    world.assert_archived("self").await;
+}
+
 /// Neither row nor list tells whose the key is when `self` is born; the organization is collected
 /// by its own stream already.
 #[tokio::test]

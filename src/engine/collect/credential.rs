@@ -185,7 +185,7 @@ impl Reader<'_> {
     }
 
     /// Makes sure that a page may be taken: where the request named no organization, no row of it
-    /// may name another one than the stream's.
+    /// may name another one than the stream's, or its query is refused.
     pub(super) async fn confirm_page(&mut self, page: &Page) -> Result<(), RunError> {
         let engine = self.engine;
         self.confirm_organization().await?;
@@ -205,7 +205,7 @@ impl Reader<'_> {
                 Some(own) if *own == name => {}
                 Some(own) => {
                     engine.organizations().key = None;
-                    return Err(RunError::refused(format!(
+                    return Err(RunError::refused_query(format!(
                         "JumpCloud sends an event of organization {name}, and {} collects \
                          organization {own}: nothing of this page was taken",
                         self.stream

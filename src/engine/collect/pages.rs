@@ -107,7 +107,10 @@ impl Reader<'_> {
             true => self.requested(&place.walk, place.reading, foreseen, page.len()).await,
             false => None,
         };
-        self.confirm_page(&page).await?;
+        match self.confirm_page(&page).await {
+            Err(error @ RunError::Query(_)) => return self.end_with(place, error).await,
+            confirmed => confirmed?,
+        }
         self.admit(&page, place.kind, place.reading, place.at_ms).await?;
         // Frees the page before a decision is awaited, during which the next page may already be in
         // memory beside the batch.
