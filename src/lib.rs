@@ -16,7 +16,10 @@
 //! | [`jumpcloud`], [`aws`], [`local`], [`clock`] | the engine's ports |
 //! | [`config`], [`telemetry`] | what comes from outside, and what is logged |
 //! | [`proxy`] | the way to JumpCloud and AWS |
+//!
+//! Without the feature `aws`, which the command line may leave out, `aws` and its clients are not built.
 
+#[cfg(feature = "aws")]
 pub mod aws;
 pub mod clock;
 pub mod config;

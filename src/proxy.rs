@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+#[cfg(feature = "aws")]
 use aws_smithy_http_client::proxy::ProxyConfig;
 use reqwest::{NoProxy, Url};
 
@@ -10,6 +11,7 @@ use reqwest::{NoProxy, Url};
 #[derive(Clone)]
 pub struct Proxy {
     jumpcloud: reqwest::Proxy,
+    #[cfg(feature = "aws")]
     aws: ProxyConfig,
 }
 
@@ -38,10 +40,10 @@ impl Proxy {
             return Err(ProxyError);
         }
         let jumpcloud = reqwest::Proxy::https(url.as_str()).map_err(|_| ProxyError)?;
-        let aws = ProxyConfig::https(url.as_str()).map_err(|_| ProxyError)?;
         Ok(Self {
             jumpcloud: jumpcloud.no_proxy(NoProxy::from_string(bypass)),
-            aws: aws.no_proxy(bypass),
+            #[cfg(feature = "aws")]
+            aws: ProxyConfig::https(url.as_str()).map_err(|_| ProxyError)?.no_proxy(bypass),
         })
     }
 
@@ -51,6 +53,7 @@ impl Proxy {
     }
 
     /// For AWS's clients.
+    #[cfg(feature = "aws")]
     pub(crate) fn of_aws(&self) -> ProxyConfig {
         self.aws.clone()
     }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use engine::ports::Clock as _;
 use engine::task::audit::Audit;
+use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::config::Terminal;
 use serde_json::json;
 
@@ -39,7 +41,7 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
     });
     let audit = args.target(terminal, Needs::ArchiveAndKey).await?.ask::<Audit>(&event).await?;
     if let Some(file) = html {
-        page::write(file, &audit.of, window, &terminal.settings)?;
+        page::write(file, &audit.of, SystemClock.now_ms(), window, &terminal.settings)?;
     }
     audit.show(args.json, show::audit);
     Ok(audit.of.is_clean())

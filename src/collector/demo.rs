@@ -9,9 +9,13 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use clap::Args;
 use engine::collect::{Engine, RunPurpose};
-use engine::ports::{Clock as _, Objects as _};
+use engine::fleet::discover::OrganizationSource;
+use engine::limits::{DAY_MS, MINUTE_MS};
+use engine::ports::{Clock, Objects as _};
 use engine::settings::Settings;
 use engine::stream::StreamId;
+use engine::task::audit::{AuditRequest, audit};
+use engine::time::Window;
 use engine::users::snapshot;
 use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::config::{Source, Terminal};
@@ -19,7 +23,9 @@ use jumpcloud_collector::jumpcloud::Endpoints;
 use jumpcloud_collector::local::{self, FolderObjects, KeySource};
 use mock::{Generator, Key, MockServer, World};
 
-use crate::folder::{budget, engine};
+use crate::day::{Day, SetClock};
+use crate::folder::{budget_from, engine};
+use crate::page;
 use crate::show::{self, counted};
 use crate::usage::UsageError;
 
@@ -39,17 +45,20 @@ pub(crate) struct Options {
 
 const ORGANIZATION: &str = "5f3c1d2e4b6a79880c1d2e3f";
 const API_KEY: &str = "a-key-of-the-mock";
-const MINUTE_MS: i64 = 60_000;
 
 /// Shows the main job. `false` if the archive is not what was served.
 pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Result<bool> {
     let folder = folder(options)?;
-    let mock =
-        MockServer::start(World::new(options.seed), Arc::new(|| SystemClock.now_ms())).await?;
-    let late = fill(&mock, options)?;
-    let engine = demo_engine(&mock, &folder, terminal)?;
+    let Settings { overlap_ms, settle_lag_ms, .. } = terminal.settings;
+    let day = Day::before(SystemClock.now_ms(), overlap_ms, settle_lag_ms);
+    let clock = Arc::new(SetClock::at(day.first_ms));
+    let clock_of_mock = clock.clone();
+    let now_ms = Arc::new(move || clock_of_mock.now_ms());
+    let mock = MockServer::start(World::new(options.seed), now_ms).await?;
+    let late = fill(&mock, options, day)?;
+    let engine = demo_engine(&mock, &folder, terminal, clock.clone())?;
 
-    println!("The mock of JumpCloud serves made-up events of the last 24 hours, and users.\n");
+    println!("The mock of JumpCloud serves made-up events of 24 hours, and users.\n");
     if !collect(&engine).await {
         return Ok(false);
     }
@@ -61,9 +70,9 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
 
     let appear = counted(late.len(), "late event appears", "late events appear");
     println!("\nNow {appear}, minutes after their time.\n");
-    let now_ms = SystemClock.now_ms();
+    clock.set(day.second_ms);
     for raw in late {
-        mock.world().load(raw, now_ms)?;
+        mock.world().load(raw, day.second_ms)?;
     }
     if !collect(&engine).await {
         return Ok(false);
@@ -72,7 +81,24 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
     println!("\nOnly the late events came, in objects of their own:");
     objects(&second, &first);
 
-    compare(&mock, &second, now_ms, &engine.settings)
+    let is_whole = compare(&mock, &second, &engine.settings)?;
+    Ok(write_page(&folder.join("audit.html"), &engine, day).await? && is_whole)
+}
+
+/// Audits the archive as `collector audit` does, writes its page and says where it lies. `false` if
+/// an hour differs.
+async fn write_page(file: &Path, engine: &Engine, day: Day) -> anyhow::Result<bool> {
+    let window = Window::new(day.events().start_ms, day.second_ms);
+    let request = AuditRequest { window, repair: false, by_service: true };
+    let budget = budget_from(engine.clock.now_ms());
+    let own = OrganizationSource::Named(vec![StreamId::own()]);
+    let audit = audit(engine, &own, request, budget).await?;
+    page::write(file, &audit, engine.clock.now_ms(), window, &engine.settings)?;
+    println!(
+        "\nOpen this page for a picture of it, with the late events marked:\n  {}",
+        file.display()
+    );
+    Ok(audit.is_clean())
 }
 
 fn folder(options: &Options) -> anyhow::Result<PathBuf> {
@@ -88,29 +114,33 @@ fn folder(options: &Options) -> anyhow::Result<PathBuf> {
 }
 
 /// Loads the events of a day, and returns some of the last minutes that are to appear late.
-fn fill(mock: &MockServer, options: &Options) -> anyhow::Result<Vec<Bytes>> {
-    let now_ms = SystemClock.now_ms();
+fn fill(mock: &MockServer, options: &Options, day: Day) -> anyhow::Result<Vec<Bytes>> {
     let mut world = mock.world();
     world.add_key(API_KEY, Key::single("demo", ORGANIZATION));
-    let day = now_ms - 24 * 60 * MINUTE_MS + MINUTE_MS..now_ms - MINUTE_MS;
+    let Window { start_ms, end_ms } = day.events();
     let mut late = Vec::new();
     let mut generator = Generator::new(options.seed, ORGANIZATION);
     if let Some(organization) = world.organization_mut(ORGANIZATION) {
         organization.users = generator.users();
     }
     let count = usize::try_from(options.events)?;
-    let recent = now_ms - 13 * MINUTE_MS..now_ms - 2 * MINUTE_MS;
-    for event in generator.events(day, count).collect::<Vec<_>>() {
+    let recent = end_ms - 13 * MINUTE_MS..end_ms - 2 * MINUTE_MS;
+    for event in generator.events(start_ms..end_ms - MINUTE_MS, count).collect::<Vec<_>>() {
         if recent.contains(&event.timestamp_ms) && late.len() < 25 {
             late.push(event.raw);
         } else {
-            world.load(event.raw, event.visible_at_ms.min(now_ms))?;
+            world.load(event.raw, event.visible_at_ms.min(end_ms))?;
         }
     }
     Ok(late)
 }
 
-fn demo_engine(mock: &MockServer, folder: &Path, terminal: &Terminal) -> anyhow::Result<Engine> {
+fn demo_engine(
+    mock: &MockServer,
+    folder: &Path,
+    terminal: &Terminal,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Engine> {
     let endpoints = Endpoints {
         insights: mock.insights_url(),
         console: mock.console_url(),
@@ -118,15 +148,16 @@ fn demo_engine(mock: &MockServer, folder: &Path, terminal: &Terminal) -> anyhow:
     };
     let settings = terminal.settings.clone();
     let system_users = settings.system_users.clone().or_else(|| Some(snapshot::usual()));
-    let start_lookback_ms = 24 * 60 * MINUTE_MS;
+    let start_lookback_ms = DAY_MS;
     let settings = Settings { start_lookback_ms, system_users, ..settings };
     let source = Source { endpoints, ..terminal.source.clone() };
-    engine(folder, KeySource::Environment(API_KEY.into()), &source, settings)
+    engine(folder, KeySource::Environment(API_KEY.into()), &source, settings, clock)
 }
 
 /// Collects, and shows how each run went. `false` if one failed.
 async fn collect(engine: &Engine) -> bool {
-    let reports = engine.turn(&StreamId::own(), RunPurpose::Collect, budget(), false).await;
+    let budget = budget_from(engine.clock.now_ms());
+    let reports = engine.turn(&StreamId::own(), RunPurpose::Collect, budget, false).await;
     reports.iter().for_each(|report| println!("{}", show::run_line(report)));
     reports.iter().all(|report| report.error.is_none())
 }
@@ -183,19 +214,14 @@ fn per_service(objects: &[Object]) {
 
 /// Compares the archive with what the mock serves and the filter keeps: each event once, byte
 /// for byte.
-fn compare(
-    mock: &MockServer,
-    objects: &[Object],
-    now_ms: i64,
-    settings: &Settings,
-) -> anyhow::Result<bool> {
+fn compare(mock: &MockServer, objects: &[Object], settings: &Settings) -> anyhow::Result<bool> {
     let mut archived: HashMap<&[u8], usize> = HashMap::new();
     for line in objects.iter().flat_map(|object| &object.lines) {
         *archived.entry(line).or_default() += 1;
     }
     let (mut served, mut missing) = (0, 0);
     let world = mock.world();
-    for (row, event) in world.events().filter(|(row, _)| row.sort_ms < now_ms - MINUTE_MS) {
+    for (row, event) in world.events() {
         if settings.filter.as_ref().is_some_and(|filter| !filter.keeps(&event.raw)) {
             continue;
         }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 use engine::collect::Engine;
 use engine::fleet::dispatch::Fleet;
-use engine::ports::Clock as _;
+use engine::ports::Clock;
 use engine::read::Budget;
 use engine::settings::Settings;
 use jumpcloud_collector::clock::SystemClock;
@@ -67,7 +67,8 @@ pub(crate) fn must_exist(folder: &Path) -> Result<(), UsageError> {
 
 /// The streams that are collected into a folder.
 pub(crate) fn fleet(folder: &Path, key: KeySource, terminal: &Terminal) -> anyhow::Result<Fleet> {
-    let engine = engine(folder, key, &terminal.source, terminal.settings.clone())?;
+    let (source, settings) = (&terminal.source, terminal.settings.clone());
+    let engine = engine(folder, key, source, settings, Arc::new(SystemClock))?;
     Ok(Fleet { engine, queue: None, organizations: terminal.source.organizations.clone() })
 }
 
@@ -77,8 +78,8 @@ pub(crate) fn engine(
     key: KeySource,
     source: &Source,
     settings: Settings,
+    clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Engine> {
-    let clock = Arc::new(SystemClock);
     let endpoints = &source.endpoints;
     let http = Http::new(source.proxy.as_ref()).context("set up the HTTP client")?;
     let auth = Auth::new(Arc::new(key), clock.clone(), http.clone(), endpoints.token.clone());
@@ -96,6 +97,10 @@ pub(crate) fn engine(
 
 /// The time of a run that begins now.
 pub(crate) fn budget() -> Budget {
-    let started_ms = SystemClock.now_ms();
+    budget_from(SystemClock.now_ms())
+}
+
+/// The time of a run that begins at `started_ms`.
+pub(crate) fn budget_from(started_ms: i64) -> Budget {
     Budget { started_ms, deadline_ms: started_ms + RUN_MS }
 }

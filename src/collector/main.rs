@@ -5,6 +5,7 @@ mod audit;
 mod aws;
 mod backfill;
 mod collect;
+mod day;
 mod demo;
 mod folder;
 mod page;
@@ -13,7 +14,6 @@ mod progress;
 mod range;
 mod serve;
 mod show;
-mod stack;
 mod target;
 mod usage;
 mod verify;
@@ -59,7 +59,8 @@ reason was printed; 2, the command line or the settings are invalid.";
 enum Command {
     /// Collect from a built-in mock of JumpCloud into a folder, and show what was archived
     #[command(after_help = "Events of one day are made up, collected and shown; then late events \
-        appear, a second run collects them, and the archive is compared with what was served.")]
+        appear, a second run collects them, the archive is compared with what was served, and a page \
+        for the browser shows it hour by hour.")]
     Demo(demo::Options),
     /// Serve the built-in mock of JumpCloud on a loopback port, until standard input ends
     #[command(after_help = "Prints one line of JSON: the values of JUMPCLOUD_INSIGHTS_URL, \

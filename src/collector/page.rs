@@ -4,28 +4,27 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
-use engine::ports::Clock as _;
 use engine::report::BOUNDS_SECONDS;
 use engine::settings::Settings;
 use engine::task::audit::Audit;
 use engine::time::Window;
-use jumpcloud_collector::clock::SystemClock;
 use serde_json::json;
 
 const PAGE: &str = include_str!("audit.html");
 /// Where the data go.
 const PLACE: &str = "/*DATA*/";
 
-/// Writes the page.
+/// Writes the page of an audit made at `audited_ms`.
 pub(crate) fn write(
     file: &Path,
     audit: &Audit,
+    audited_ms: i64,
     window: Window,
     settings: &Settings,
 ) -> anyhow::Result<()> {
     let data = json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "audited_ms": SystemClock.now_ms(),
+        "audited_ms": audited_ms,
         "start_ms": window.start_ms,
         "end_ms": window.end_ms,
         "bounds_seconds": BOUNDS_SECONDS,

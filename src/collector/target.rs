@@ -12,9 +12,9 @@ use jumpcloud_collector::local::KeySource;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::aws::Stack;
 use crate::folder::{self, budget};
 use crate::show;
-use crate::stack::Stack;
 
 /// Where the archive is.
 #[derive(Args)]

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 use engine::ports::{Clock as _, Objects};
 use engine::task::verify::{Buckets, Verdict, verify};
-use jumpcloud_collector::aws::{load, s3::S3};
 use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::config::Terminal;
 use jumpcloud_collector::local::{self, FolderObjects};
@@ -39,10 +38,7 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
             folder::must_exist(folder)?;
             Box::new(FolderObjects::new(folder.clone()))
         }
-        None => {
-            let config = aws::ready(load(terminal.source.proxy.as_ref()).await).await?;
-            Box::new(S3::new(&config, terminal.s3_path_style))
-        }
+        None => aws::buckets(terminal).await?,
     };
     let buckets = Buckets {
         objects: &*objects,

@@ -39,6 +39,8 @@ async fn the_demonstration_and_the_commands_at_a_terminal_do_what_the_pages_say(
     for step in steps("README.md", Procedure::Terminal) {
         let shown = follow(&shell, &step, &[], "").text;
         assert!(shown.contains("Served 5000 events: 5000 archived once, 0 not."), "{shown}");
+        let page = shown.lines().last().unwrap().trim();
+        assert!(page.ends_with("audit.html") && fs::metadata(page).unwrap().len() > 0, "{shown}");
     }
     let script: Vec<_> =
         steps("docs/tasks.md", Procedure::Terminal).into_iter().map(|step| step.text).collect();

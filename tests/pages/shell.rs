@@ -25,7 +25,7 @@ exit "${answer%%$'\n'*}"
 "#;
 /// Stands for cargo, which has built the program already.
 const CARGO: &str = r#"#!/usr/bin/env bash
-[[ $1 == run && $2 == -p && $4 == -- ]] && exec "$3" "${@:5}"
+[[ $1 == run && $2 == -p && $4 == --no-default-features && $5 == -- ]] && exec "$3" "${@:6}"
 echo "cargo is not asked for $*" >&2
 exit 101
 "#;

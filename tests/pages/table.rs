@@ -42,7 +42,7 @@ const CHANGED: &str = "run by infra/test for the files that have changed";
 
 /// By page, the beginning of a command and what becomes of it.
 const TABLE: &[(&str, &str, Way)] = &[
-    ("README.md", "cargo run -p collector -- demo", Here(Terminal)),
+    ("README.md", "cargo run -p collector --no-default-features -- demo", Here(Terminal)),
     ("README.md", "infra/install-tools", Here(Deployment)),
     ("README.md", "export PATH", Here(Deployment)),
     ("README.md", "read -rsp", Here(Deployment)),

@@ -7,6 +7,7 @@ mod modules;
 mod pages;
 mod paths;
 mod source;
+mod version;
 mod words;
 
 use std::collections::BTreeSet;
@@ -184,12 +185,4 @@ fn no_file_holds_a_place_of_one_machine_or_a_promise() {
         lines.map(|(n, line)| format!("{name}:{}: {}", n + 1, line.trim())).collect::<Vec<_>>()
     });
     assert_none("places and promises", found);
-}
-
-#[test]
-fn the_changelog_knows_the_version() {
-    let changelog = fs::read_to_string(root().join("CHANGELOG.md")).expect("there is a CHANGELOG");
-    let version = env!("CARGO_PKG_VERSION");
-    let heading = Regex::new(&format!(r"(?m)^## \[?{}\b", version.replace('.', r"\."))).unwrap();
-    assert!(heading.is_match(&changelog), "CHANGELOG.md has no `## {version}`");
 }

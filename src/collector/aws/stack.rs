@@ -12,7 +12,7 @@ use engine::limits::RUN_MS_MAX;
 use jumpcloud_collector::aws::{loader, store_error};
 use jumpcloud_collector::proxy::Proxy;
 
-use crate::aws;
+use super::account;
 
 /// The function's name in the template.
 const FUNCTION: &str = "Collector";
@@ -40,7 +40,7 @@ impl Stack {
         if let Some(region) = region {
             loader = loader.region(Region::new(region.clone()));
         }
-        let config = aws::ready(loader.load().await).await?;
+        let config = account::ready(loader.load().await).await?;
         let answer = aws_sdk_cloudformation::Client::new(&config)
             .describe_stack_resource()
             .stack_name(name)
