@@ -162,6 +162,16 @@ fn the_metadata_of_the_repository_is_that_of_the_package() {
     let template = template();
     let metadata = &template["Metadata"]["AWS::ServerlessRepo::Application"];
     assert_eq!(metadata["SemanticVersion"], env!("CARGO_PKG_VERSION"));
+    // What the Serverless Application Repository asks of each.
+    let is_name = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    for (field, bytes_max) in [("Name", 140), ("Author", 127)] {
+        let name = text(&metadata[field]);
+        assert!(is_name(&name) && (1..=bytes_max).contains(&name.len()), "{field}: {name}");
+    }
+    assert!((1..=256).contains(&text(&metadata["Description"]).len()));
+    assert_eq!(metadata["SpdxLicenseId"], "Apache-2.0");
+    let labels = metadata["Labels"].as_array().unwrap();
+    assert!(labels.len() <= 10 && labels.iter().all(|label| is_name(&text(label))));
     for file in ["LicenseUrl", "ReadmeUrl"] {
         let name = metadata[file].as_str().unwrap();
         assert!(path(name).is_file(), "{name} is missing, and `sam deploy` uploads it");
