@@ -2,10 +2,11 @@
 //! AWS and the command line find there.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use fixtures::environment::{Environment, INVOCATION_LIMIT};
+use fixtures::environment::{API_KEY, Environment, INVOCATION_LIMIT};
 use fixtures::http::{Answer, Server, answer};
 use fixtures::process::{Function, Outcome};
 use fixtures::sqs::QUEUE_URL;
@@ -105,6 +106,8 @@ impl Account {
     /// What a tool does, by its name, its folder and its arguments: its output, or why it fails.
     async fn call(&self, words: &[&str]) -> Result<String, String> {
         let [tool, folder, arguments @ ..] = words else { return Err(format!("{words:?}")) };
+        let key_is_shown = words.iter().any(|word| word.contains(API_KEY));
+        assert!(!key_is_shown, "the key is an argument, which every process may read: {words:?}");
         let file = |name: &str| std::fs::read_to_string(format!("{folder}/{name}")).unwrap();
         match (*tool, arguments) {
             ("sam", ["build", rest @ ..]) => {
@@ -124,6 +127,25 @@ impl Account {
             }
             ("sam", ["list", "stack-outputs", "--stack-name", STACK]) => {
                 Ok(self.deployed().outputs().to_string())
+            }
+            (
+                "aws",
+                [
+                    "secretsmanager",
+                    "create-secret",
+                    "--name",
+                    _,
+                    "--secret-string",
+                    value,
+                    rest @ ..,
+                ],
+            ) => {
+                assert_eq!(rest, ["--query", "ARN", "--output", "text"]);
+                let name = value.strip_prefix("file://").unwrap();
+                let mode = std::fs::metadata(format!("{folder}/{name}")).unwrap().mode();
+                assert_eq!(mode & 0o077, 0, "others may read the key in {name}");
+                self.environment.aws.secrets.set(&file(name));
+                Ok(fixtures::iam::stack::SECRET.to_owned())
             }
             (
                 "aws",
