@@ -113,24 +113,29 @@ fn folder(options: &Options) -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Loads the events of a day, and returns some of the last minutes that are to appear late.
+/// Loads the events of a day, and returns those of its last minutes that are to appear late.
 fn fill(mock: &MockServer, options: &Options, day: Day) -> anyhow::Result<Vec<Bytes>> {
     let mut world = mock.world();
     world.add_key(API_KEY, Key::single("demo", ORGANIZATION));
     let Window { start_ms, end_ms } = day.events();
-    let mut late = Vec::new();
     let mut generator = Generator::new(options.seed, ORGANIZATION);
     if let Some(organization) = world.organization_mut(ORGANIZATION) {
         organization.users = generator.users();
     }
     let count = usize::try_from(options.events)?;
+    let late_count = (count / 200).clamp(3, 25);
     let recent = end_ms - 13 * MINUTE_MS..end_ms - 2 * MINUTE_MS;
-    for event in generator.events(start_ms..end_ms - MINUTE_MS, count).collect::<Vec<_>>() {
-        if recent.contains(&event.timestamp_ms) && late.len() < 25 {
+    let mut late = Vec::new();
+    for event in generator.events(recent.clone(), late_count) {
+        // Some are made up with a time in the future.
+        if recent.contains(&event.timestamp_ms) {
             late.push(event.raw);
         } else {
             world.load(event.raw, event.visible_at_ms.min(end_ms))?;
         }
+    }
+    for event in generator.events(start_ms..end_ms - MINUTE_MS, count - late_count) {
+        world.load(event.raw, event.visible_at_ms.min(end_ms))?;
     }
     Ok(late)
 }
