@@ -176,10 +176,11 @@ class Procedures:
         assert f"damaged: {key}" in stopped["last_error"] and stopped["frontier"], stopped
         provider = f"JumpCloudProviderId={self.fleet['provider']}"
         self.emulator.deploy_well(self.template, "fleet", provider, f"JumpCloudOrgIds={','.join(others)}")
+        # In AWS the stack's output is the ARN already; the emulator's is the secret's name.
+        secret = self.emulator.client("secretsmanager").describe_secret(SecretId=found["SecretArn"])["ARN"]
         for place, command in steps(RUNBOOK, "A second stack"):
-            filled = self.fill(command, found, second="second", organization=stream, stream=stream)
+            filled = self.fill(command, found, second="second", organization=stream, stream=stream, SecretArn=secret)
             if command.startswith("sam deploy"):
-                filled = filled.replace('"$KEY"', self.fleet["api_key"])
                 deploy = r"sam deploy --stack-name (\S+) --parameter-overrides (.+)"
                 name, overrides = re.fullmatch(deploy, filled).groups()
                 second = self.emulator.deploy_well(self.template, name, *overrides.split())
