@@ -7,6 +7,7 @@ is a deployment's, whose answer would go to this machine: what is deployed answe
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -59,17 +60,35 @@ class Runtime(BaseHTTPRequestHandler):
 def environment(template):
     """The function's variables: parameters at their defaults, everything else by its logical name."""
 
+    def named(name):
+        if template["Resources"].get(name, {}).get("Type") == "AWS::SQS::Queue":
+            return f"https://sqs.us-east-1.amazonaws.com/111122223333/{name}"
+        return str(template["Parameters"].get(name, {}).get("Default", name.lower()))
+
+    def holds(condition):
+        ((function, argument),) = condition.items()
+        if function == "Condition":
+            return holds(template["Conditions"][argument])
+        if function == "Fn::Equals":
+            return value(argument[0]) == value(argument[1])
+        held = [holds(each) for each in argument]
+        return {"Fn::Not": not held[0], "Fn::And": all(held), "Fn::Or": any(held)}[function]
+
     def value(node):
         if not isinstance(node, dict):
             return str(node)
         ((function, argument),) = node.items()
+        if function == "Ref":
+            return named(argument)
+        if function == "Fn::If":
+            condition, yes, no = argument
+            return value(yes if holds({"Condition": condition}) else no)
         if function == "Fn::FindInMap":
             table, row, column = argument
             return str(template["Mappings"][table][value(row)][column])
-        name = argument if function == "Ref" else argument[1]["Ref"]
-        if template["Resources"].get(name, {}).get("Type") == "AWS::SQS::Queue":
-            return f"https://sqs.us-east-1.amazonaws.com/111122223333/{name}"
-        return str(template["Parameters"].get(name, {}).get("Default", name.lower()))
+        if function == "Fn::Sub":
+            return re.sub(r"\$\{([A-Za-z0-9]+)\}", lambda found: named(found[1]), argument)
+        raise ValueError(f"a variable uses {function}, which this check does not evaluate")
 
     variables = template["Resources"]["Collector"]["Properties"]["Environment"]["Variables"]
     return {name: value(node) for name, node in variables.items()}
