@@ -116,7 +116,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
                 "(query.sweep_mark_ms - settings.late_horizon_ms).max(cursor.origin_ms)",
                 "query.sweep_mark_ms - settings.late_horizon_ms",
             ),
-            ("src/engine/collect/admit.rs", "_ => cursor.origin_ms,", "_ => i64::MIN,"),
+            ("src/engine/collect/admit.rs", "_ => self.writer.cursor.origin_ms,", "_ => i64::MIN,"),
         ],
     },
     Mutant {

@@ -114,7 +114,7 @@ struct Cursor<'a>(&'a Item);
 
 impl fmt::Display for Cursor<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = ["seq", "fence", "frontier_ms", "queries", "future", "lease_until_ms"];
+        let names = ["seq", "fence", "frontier_ms", "queries", "lease_until_ms"];
         write!(f, "{{")?;
         for name in names {
             if let Some(value) = self.0.get(name) {

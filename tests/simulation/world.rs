@@ -75,7 +75,7 @@ pub(crate) struct World {
     pub(crate) paged_ms: i64,
     /// The last page that was garbled: no page is garbled twice in a row.
     pub(crate) garbled: Option<Ask>,
-    /// When the last page could not be fetched in all tries of a run.
+    /// When a query last failed because a page could not be fetched in this run.
     pub(crate) last_unfetched_ms: i64,
     start_ms: i64,
 }
@@ -206,7 +206,12 @@ impl World {
             Answer::Body(page) => page.as_ref().as_ref().err(),
             _ => None,
         };
-        if matches!(error, Some(InsightsError::Unfetched(why)) if why.is_over) {
+        let has_failed_query = match error {
+            Some(InsightsError::Unfetched(why)) => why.is_over,
+            Some(InsightsError::Throttled(_) | InsightsError::Unavailable(_)) => true,
+            _ => false,
+        };
+        if has_failed_query {
             self.last_unfetched_ms = self.now_ms;
         }
         let call = &mut self.calls[at];

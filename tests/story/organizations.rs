@@ -228,6 +228,29 @@ async fn a_key_of_another_tenant_reads_nothing() {
     }
 }
 
+/// The item that says which organization `self` collects is lost with the table, and the key is
+/// replaced before the next run.
+#[tokio::test]
+async fn a_lost_table_lets_no_key_of_another_tenant_read() {
+    for (has_event, is_silent) in [(true, false), (true, true), (false, false)] {
+        let mut world = World::with_events(0);
+        assert_well(&world.run_in_new_process(AsOwn).await);
+        if has_event {
+            world.happen(1, NOW_MS + 6 * MINUTE_MS);
+        }
+        world.cursors = Arc::default();
+        world.jumpcloud.key.store(1, Ordering::Relaxed);
+        world.jumpcloud.is_silent.store(is_silent, Ordering::Relaxed);
+        for _ in 0..3 {
+            let failure = world.run_in_new_process(AsOwn).await.failure(100).unwrap();
+            assert!(TENANTS.iter().all(|tenant| failure.contains(tenant)), "{failure}");
+        }
+        world.jumpcloud.key.store(0, Ordering::Relaxed);
+        assert_well(&world.run_in_new_process(AsOwn).await);
+        world.assert_archived("self").await;
+    }
+}
+
 /// A row of another tenant under a key that stays the same, on the second page of its query.
 #[tokio::test]
 async fn a_row_of_another_organization_ends_its_query_and_no_other() {

@@ -170,19 +170,25 @@ impl Engine {
             end_ms,
             born_ms: now_ms,
         };
-        let body = certificate.encode();
+        self.create_or_get(&certificate_key(stream), certificate.encode()).await
+    }
+
+    /// Creates an object of the state bucket, and returns its bytes. If another writer created it
+    /// first, returns the bytes of that one.
+    ///
+    /// # Errors
+    /// [`RunError::Transient`] if it is not known to be there.
+    pub(super) async fn create_or_get(&self, key: &str, body: Bytes) -> Result<Bytes, RunError> {
         let meta = ObjectMeta {
             sha256: Sha256::digest(&body).into(),
             content_type: "application/json",
             metadata: Vec::new(),
         };
-        let key = certificate_key(stream);
-        let created =
-            self.objects.create(&self.settings.state_bucket, &key, body.clone(), &meta).await;
-        match created {
+        let bucket = &self.settings.state_bucket;
+        match self.objects.create(bucket, key, body.clone(), &meta).await {
             Ok(PutResult::Created) => Ok(body),
             Ok(PutResult::AlreadyExists) | Err(StoreError::Indeterminate(_)) => {
-                let found = self.certificate(stream).await?;
+                let found = self.objects.get(bucket, key).await?;
                 found.ok_or_else(|| RunError::transient(format!("{key} could not be created")))
             }
             Err(error) => Err(error.into()),

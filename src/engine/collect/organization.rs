@@ -3,18 +3,17 @@
 //!
 //! An organization is assigned to a stream once and for ever, by a create-only object. It is
 //! created before the birth of the organization's own stream, and by `self` before its first entry
-//! that holds events of a named organization; whoever loses the race reads the winner's. The item
-//! of `self` repeats the organization that was assigned to it.
-
-use sha2::{Digest as _, Sha256};
+//! that holds events of a named organization; whoever loses the race reads the winner's. `self`
+//! collects one organization: a create-only object, which comes first, names it, and the item of
+//! `self` repeats it.
 
 use super::engine::Engine;
 use crate::cause::Cause;
 use crate::cursor::{Condition, Update, Value, attribute, text};
 use crate::error::RunError;
-use crate::journal::assignment::{Assignment, assignment_key};
+use crate::journal::assignment::{Assignment, OWN_KEY, assignment_key};
 use crate::journal::index_prefix;
-use crate::ports::{ObjectMeta, PutResult, StoreError};
+use crate::ports::StoreError;
 use crate::stream::{Scope, StreamId};
 
 impl Engine {
@@ -93,21 +92,12 @@ impl Engine {
         organization: &str,
         stream: &StreamId,
     ) -> Result<StreamId, RunError> {
-        let body = Assignment::new(organization, stream).encode();
-        let meta = ObjectMeta {
-            sha256: Sha256::digest(&body).into(),
-            content_type: "application/json",
-            metadata: Vec::new(),
-        };
-        let (bucket, key) = (&self.settings.state_bucket, assignment_key(organization));
-        let winner = match self.objects.create(bucket, &key, body, &meta).await {
-            Ok(PutResult::Created) => stream.clone(),
-            Ok(PutResult::AlreadyExists) | Err(StoreError::Indeterminate(_)) => {
-                let found = self.read_assignment(organization).await?;
-                found.ok_or_else(|| RunError::transient(format!("{key} could not be created")))?
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let (key, assignment) =
+            (assignment_key(organization), Assignment::new(organization, stream));
+        let bytes = self.create_or_get(&key, assignment.encode()).await?;
+        let winner = Assignment::of(organization, &bytes)
+            .map_err(|error| RunError::of_assignment(&key, error))?
+            .stream;
         self.keep_assigned(organization, &winner).await?;
         Ok(winner)
     }
@@ -117,9 +107,18 @@ impl Engine {
     ///
     /// # Errors
     /// [`RunError::Transient`] if another stream collects it, which the next run does;
-    /// [`RunError::Refused`] if `self` has decided events by then.
+    /// [`RunError::Refused`] if `self` has decided events by then, or collects another organization
+    /// and its item, which said so, was lost.
     pub(super) async fn assign_to_own(&self, organization: &str) -> Result<(), RunError> {
         let own = StreamId::own();
+        let bytes =
+            self.create_or_get(OWN_KEY, Assignment::new(organization, &own).encode()).await?;
+        let collected = Assignment::of_own(&bytes)
+            .map_err(|error| RunError::of_assignment(OWN_KEY, error))?
+            .organization;
+        if collected != organization {
+            return Err(self.refuse_key(&own, &collected, organization));
+        }
         let winner = self.assign(organization, &own).await?;
         match winner == own {
             true => Ok(()),

@@ -9,7 +9,7 @@ use super::counts::CountRequest;
 use super::reader::Reader;
 use super::stop::{Progress, Stop};
 use super::turns::Turns;
-use crate::cursor::{Reading, ReadingState};
+use crate::cursor::{QueryProgress, Reading, ReadingState};
 use crate::error::{QueryError, RunError};
 use crate::limits::HOUR_MS;
 use crate::page::Query;
@@ -107,9 +107,9 @@ impl<'e> Reader<'e> {
 
     fn is_more_than_sweeps_due(&self) -> bool {
         let (cursor, settings) = (&self.writer.cursor, &self.engine.settings);
-        let names: Vec<Query> = cursor.state.accepted().map(|query| query.names.clone()).collect();
-        comparison::hour(cursor, self.engine.now_ms()).is_some()
-            || reading_ahead(cursor, self.engine.now_ms(), settings, &names).is_some()
+        let now_ms = self.engine.now_ms();
+        let is_due = |query| reading_ahead(query, cursor.origin_ms, now_ms, settings).is_some();
+        comparison::hour(cursor, now_ms).is_some() || cursor.state.accepted().any(is_due)
     }
 
     /// The queries that are not refused and have not failed in this run, in an order that stays.
@@ -137,17 +137,35 @@ impl<'e> Reader<'e> {
         let (cursor, settings) = (&self.writer.cursor, &self.engine.settings);
         let (now_ms, until_ms) =
             (self.engine.now_ms(), self.until_ms(self.is_more_than_sweeps_due()));
+        let due = self.due(turns, |query| sweep::sweep(cursor, query, now_ms, settings, urgency));
+        self.read_each(ReadingKind::Sweep, due, (until_ms, pages), turns).await
+    }
+
+    /// The readings that are due of the queries that can be read, in the order of their turns.
+    fn due(
+        &self,
+        turns: &Turns,
+        is_due: impl Fn(&QueryProgress) -> Option<Reading>,
+    ) -> Vec<Reading> {
         let readable = self.readable(turns);
         let in_turn = queries::turns(&self.state).into_iter().filter(|q| readable.contains(q));
-        let due = in_turn.filter_map(|names| {
-            sweep::sweep(cursor, self.state.query(&names)?, now_ms, settings, urgency)
-        });
-        let due: Vec<Reading> = due.collect();
+        in_turn.filter_map(|names| is_due(self.state.query(&names)?)).collect()
+    }
+
+    /// Reads one after the other, each with an equal share of what is left. One whose query fails
+    /// ends no other.
+    async fn read_each(
+        &mut self,
+        kind: ReadingKind,
+        due: Vec<Reading>,
+        (until_ms, pages): (i64, u64),
+        turns: &mut Turns,
+    ) -> Result<(), Stop> {
         let count = due.len();
         for (done, mut reading) in due.into_iter().enumerate() {
             let allowance = self.share(until_ms, pages, count - done);
-            let swept = self.read_through(ReadingKind::Sweep, &mut reading, &[], allowance).await;
-            self.unless_failed(swept, &reading, turns)?;
+            let read = self.read_through(kind, &mut reading, &[], allowance).await;
+            self.unless_failed(read, &reading, turns)?;
         }
         self.flush().await
     }
@@ -172,23 +190,15 @@ impl<'e> Reader<'e> {
         Ok(())
     }
 
-    /// What is dated ahead, of every query that can be read.
     async fn read_ahead(&mut self, pages: u64, turns: &mut Turns) -> Result<(), Stop> {
-        let (now_ms, settings) = (self.engine.now_ms(), &self.engine.settings);
-        loop {
-            let queries = self.readable(turns);
-            let reading = reading_ahead(&self.writer.cursor, now_ms, settings, &queries);
-            let Some(mut reading) = reading.filter(|_| !self.is_out_of_time()) else { break };
-            let allowance = self.share(self.budget.read_until_ms(0), pages, 1);
-            let read =
-                self.read_through(ReadingKind::Future, &mut reading, &queries, allowance).await;
-            let progress = self.unless_failed(read, &reading, turns)?;
-            self.flush().await?;
-            if progress.is_some() {
-                break;
-            }
+        if self.is_out_of_time() {
+            return Ok(());
         }
-        Ok(())
+        let (origin_ms, settings) = (self.writer.cursor.origin_ms, &self.engine.settings);
+        let now_ms = self.engine.now_ms();
+        let due = self.due(turns, |query| reading_ahead(query, origin_ms, now_ms, settings));
+        let until_ms = self.budget.read_until_ms(0);
+        self.read_each(ReadingKind::Future, due, (until_ms, pages), turns).await
     }
 
     /// How a reading ended; none if its query failed, which is noted and ends no other's.

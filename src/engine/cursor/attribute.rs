@@ -22,7 +22,6 @@ pub const COMPARED_AT_MS: &str = "compared_at_ms";
 pub const NOT_COMPARABLE_MS: &str = "not_comparable_ms";
 pub const HOURS: &str = "hours";
 pub const KNOWN_HOURS: &str = "known_hours";
-pub const FUTURE: &str = "future";
 pub const LAST_ENTRY_MS: &str = "last_entry_ms";
 pub const SNAPSHOT: &str = "snapshot";
 pub const LEASE_OWNER: &str = "lease_owner";

@@ -13,7 +13,7 @@ pub use self::hour::{Hour, KnownHour};
 pub use self::item::{Condition, Item, Items, Unreadable, Update, Value, number, text};
 pub use self::lease::{LeaseToken, Release, RunResult};
 pub use self::query::{PageLimit, QueryProgress, Reading, Refusal};
-pub use self::state::{Future, ReadingState};
+pub use self::state::ReadingState;
 
 use crate::cursor::attribute::SCHEMA_VERSION;
 use crate::cursor::state::optional;
@@ -187,10 +187,14 @@ pub(crate) mod tests {
             opened_ms: None,
             state: ReadingState {
                 queries: vec![
-                    QueryProgress { reading: Some(reading()), ..query("all") },
+                    QueryProgress {
+                        reading: Some(reading()),
+                        ahead_ms: Some(4_000),
+                        ahead: Some(reading()),
+                        ..query("all")
+                    },
                     QueryProgress { refused: Some(refusal()), ..query("pam") },
                 ],
-                future: Some(Future { started_ms: 4_000, reading: Some(reading()) }),
                 ..ReadingState::at_birth(1_000, 3_000, &[])
             },
         }
@@ -248,12 +252,12 @@ pub(crate) mod tests {
     #[test]
     fn advancing_needs_the_seq_and_never_lowers_the_frontier() {
         let mut item = born();
-        let state = ReadingState { frontier_ms: 500, future: None, ..cursor().state };
+        let state = ReadingState { frontier_ms: 500, hours: Vec::new(), ..cursor().state };
         let advance = cursor().advance("aa", &state);
         assert!(advance.allows(&item));
         advance.apply(&mut item);
         assert_eq!((seq(&item), number(&item, "frontier_ms")), (Some(5), Ok(1_000)));
-        assert!(!item.contains_key("future"));
+        assert!(!item.contains_key("hours"));
         assert!(!advance.allows(&item));
     }
 

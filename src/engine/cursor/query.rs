@@ -21,6 +21,12 @@ pub struct QueryProgress {
     pub sweep_mark_ms: i64,
     /// The full sweep under way.
     pub sweep: Option<Reading>,
+    /// When its last reading of what is dated ahead began; none before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead_ms: Option<i64>,
+    /// The reading of what is dated ahead that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<Reading>,
     /// When its last turn at the head began; none before the first.
     pub last_turn_ms: Option<i64>,
     /// The names were added to a stream that had read up to here without them: what lies before is
@@ -78,6 +84,8 @@ impl QueryProgress {
             reading: None,
             sweep_mark_ms: created_ms,
             sweep: None,
+            ahead_ms: None,
+            ahead: None,
             last_turn_ms: None,
             unread_before_ms: None,
             refused: None,
@@ -99,7 +107,8 @@ impl QueryProgress {
     /// Gives it other names. Readings under way continue with these.
     pub fn rename(&mut self, names: &[String]) {
         names.clone_into(&mut self.names);
-        for reading in self.reading.iter_mut().chain(&mut self.sweep) {
+        let readings = [&mut self.reading, &mut self.sweep, &mut self.ahead];
+        for reading in readings.into_iter().flatten() {
             names.clone_into(&mut reading.query);
         }
     }

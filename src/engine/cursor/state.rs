@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::cursor::hour::{Hour, KnownHour};
-use crate::cursor::query::{QueryProgress, Reading};
+use crate::cursor::query::QueryProgress;
 use crate::cursor::{Item, Unreadable, Update, Value, attribute, number, text};
 use crate::json;
 use crate::page::Query;
@@ -33,23 +33,11 @@ pub struct ReadingState {
     /// queries add up; none if they can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_comparable_ms: Option<i64>,
-    /// The reading of what is dated ahead; none before the first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub future: Option<Future>,
     /// When the last entry was decided; at first, the time of birth.
     pub last_entry_ms: i64,
     /// The last snapshot that was begun; only a stream of users has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Snapshot>,
-}
-
-/// A reading of events that are dated ahead.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Future {
-    /// When the last one began.
-    pub started_ms: i64,
-    /// The one under way; none once it is complete.
-    pub reading: Option<Reading>,
 }
 
 impl ReadingState {
@@ -65,7 +53,6 @@ impl ReadingState {
             hours: Vec::new(),
             known_hours: BTreeMap::new(),
             not_comparable_ms: None,
-            future: None,
             last_entry_ms: born_ms,
             snapshot: None,
         }
@@ -139,7 +126,6 @@ impl ReadingState {
         update.put(attribute::HOURS, (!self.hours.is_empty()).then(|| as_json(&self.hours)));
         let known = &self.known_hours;
         update.put(attribute::KNOWN_HOURS, (!known.is_empty()).then(|| as_json(known)));
-        update.put(attribute::FUTURE, self.future.as_ref().map(as_json));
         update.put(attribute::SNAPSHOT, self.snapshot.as_ref().map(as_json));
     }
 
@@ -152,7 +138,6 @@ impl ReadingState {
             hours: from_json(item, attribute::HOURS)?.unwrap_or_default(),
             known_hours: from_json(item, attribute::KNOWN_HOURS)?.unwrap_or_default(),
             not_comparable_ms: optional(item, attribute::NOT_COMPARABLE_MS)?,
-            future: from_json(item, attribute::FUTURE)?,
             last_entry_ms: number(item, attribute::LAST_ENTRY_MS)?,
             snapshot: from_json(item, attribute::SNAPSHOT)?,
         })

@@ -1,4 +1,5 @@
-//! The create-only object that names the stream which collects an organization. It never expires.
+//! The create-only object that names the stream which collects an organization, and the one that
+//! names the organization which `self` collects. They never expire.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,9 @@ use crate::stream::StreamId;
 
 /// The version this program writes.
 pub const VERSION: u32 = 1;
+
+/// The key of the object that names the organization of `self`, in the form of its assignment.
+pub const OWN_KEY: &str = "organizations/v1/self.json";
 
 /// Which stream collects an organization: one, for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,15 +54,7 @@ impl Assignment {
     /// [`AssignmentError`] if a later version wrote it, if it cannot be read, or if it is about
     /// another organization or names a stream of another one.
     pub fn of(organization: &str, bytes: &[u8]) -> Result<Self, AssignmentError> {
-        #[derive(Deserialize)]
-        struct Versioned {
-            version: u32,
-        }
-        let Versioned { version } = serde_json::from_slice(bytes)?;
-        if version > VERSION {
-            return Err(AssignmentError::Newer(version));
-        }
-        let found: Self = serde_json::from_slice(bytes)?;
+        let found = Self::parse(bytes)?;
         let can_collect = found.stream == StreamId::own() || found.stream.as_str() == organization;
         match found {
             Self { organization: other, .. } if other != organization => {
@@ -67,6 +63,30 @@ impl Assignment {
             Self { stream, .. } if !can_collect => Err(AssignmentError::OtherStream(stream)),
             found => Ok(found),
         }
+    }
+
+    /// Reads what [`OWN_KEY`] holds.
+    ///
+    /// # Errors
+    /// [`AssignmentError`] if a later version wrote it, if it cannot be read, or if it names
+    /// another stream.
+    pub fn of_own(bytes: &[u8]) -> Result<Self, AssignmentError> {
+        match Self::parse(bytes)? {
+            found if found.stream == StreamId::own() => Ok(found),
+            Self { stream, .. } => Err(AssignmentError::OtherStream(stream)),
+        }
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, AssignmentError> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let Versioned { version } = serde_json::from_slice(bytes)?;
+        if version > VERSION {
+            return Err(AssignmentError::Newer(version));
+        }
+        Ok(serde_json::from_slice(bytes)?)
     }
 
     /// The object's bytes.
@@ -96,6 +116,8 @@ mod tests {
             let assignment = Assignment::new(ORGANIZATION, &stream);
             let bytes = assignment.encode();
             assert_eq!(Assignment::of(ORGANIZATION, &bytes).unwrap(), assignment);
+            let own = Assignment::of_own(&bytes);
+            assert_eq!(own.is_ok(), assignment.stream == StreamId::own(), "{own:?}");
         }
         assert_eq!(
             Assignment::new(ORGANIZATION, &StreamId::own()).encode(),

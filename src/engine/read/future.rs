@@ -1,53 +1,49 @@
 //! What is dated ahead: read once in a while, so that it is archived soon after it appears.
 
-use crate::cursor::{Cursor, Reading};
+use crate::cursor::{QueryProgress, Reading};
 use crate::limits::{FUTURE_MS, FUTURE_START_MS};
-use crate::page::Query;
 use crate::settings::Settings;
 use crate::time::Window;
 
-/// The reading of what is dated ahead to begin or to resume, if one is due: every `SWEEP_EVERY`,
-/// through `queries` one after the other.
+/// The reading of what is dated ahead to begin or to resume for `query`, if one is due: every
+/// `SWEEP_EVERY`.
 ///
-/// It begins a little before now, for JumpCloud refuses a start in its future.
+/// It begins a little before now, for JumpCloud refuses a start in its future, and never before the
+/// origin, with a clock that was set back: a row without a readable time takes its position from the
+/// rows before it, which would not tell there that it is another stream's.
 #[must_use]
 pub fn future(
-    cursor: &Cursor,
+    query: &QueryProgress,
+    origin_ms: i64,
     now_ms: i64,
     settings: &Settings,
-    queries: &[Query],
 ) -> Option<Reading> {
-    let last = cursor.state.future.as_ref();
-    let under_way = last.and_then(|future| future.reading.as_ref());
-    let query = queries.first()?.clone();
-    if let Some(kept) = under_way {
-        if queries.contains(&kept.query) {
-            return Some(kept.clone());
-        }
-        // With the page size that it was left with: two queries that fail in turn get somewhere, too.
-        return Some(Reading { query, at_ms: kept.window.start_ms, ..kept.clone() });
+    if let Some(kept) = &query.ahead {
+        return Some(kept.clone());
     }
-    let is_due = last.is_none_or(|last| now_ms - last.started_ms >= settings.sweep_every_ms);
+    let is_due = query.ahead_ms.is_none_or(|ms| now_ms - ms >= settings.sweep_every_ms);
     let window = Window::new(now_ms - FUTURE_START_MS, now_ms + FUTURE_MS);
-    is_due.then_some(Reading {
+    let is_owned = window.start_ms >= origin_ms;
+    (is_due && is_owned).then(|| Reading {
         window,
         started_ms: now_ms,
-        query,
+        query: query.names.clone(),
         at_ms: window.start_ms,
         limit: None,
     })
 }
 
 /// The first event time that such a reading archives: what is nearer is left to the head, which
-/// reads it when its time has come. With a clock that was set back, now may lie before the origin.
+/// reads it when its time has come.
 #[must_use]
-pub fn first_ms(cursor: &Cursor, reading: &Reading, settings: &Settings) -> i64 {
-    (reading.started_ms + settings.overlap_ms).max(cursor.origin_ms)
+pub fn first_ms(reading: &Reading, settings: &Settings) -> i64 {
+    reading.started_ms + settings.overlap_ms
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cursor::Cursor;
     use crate::limits::{DAY_MS, HOUR_MS};
     use crate::read::ReadingKind;
     use crate::read::sweep::tests::settled;
@@ -58,28 +54,26 @@ mod tests {
     fn what_is_dated_ahead_is_read_once_every_sweep_every() {
         let mut cursor = settled();
         let before = cursor.state.clone();
-        let queries = settings().queries;
-        let due = |cursor: &Cursor, now_ms| future(cursor, now_ms, &settings(), &queries);
+        let due = |cursor: &Cursor, now_ms| {
+            future(&cursor.state.queries[0], cursor.origin_ms, now_ms, &settings())
+        };
         let now_ms = 100 * HOUR_MS;
         let Some(reading) = due(&cursor, now_ms) else { unreachable!("never read") };
         assert_eq!(reading.window, Window::new(now_ms - 1_000, now_ms + 19 * DAY_MS));
-        let first_ms = |cursor: &Cursor| first_ms(cursor, &reading, &settings());
-        assert_eq!(first_ms(&cursor), now_ms + settings().overlap_ms);
-        let later = Cursor { origin_ms: 101 * HOUR_MS, ..cursor.clone() };
-        assert_eq!(first_ms(&later), 101 * HOUR_MS, "a clock set back");
+        assert_eq!(first_ms(&reading, &settings()), now_ms + settings().overlap_ms);
+        let born = |origin_ms| Cursor { origin_ms, ..cursor.clone() };
+        assert!(due(&born(now_ms - 1_000), now_ms).is_some());
+        assert!(due(&born(now_ms - 999), now_ms).is_none(), "a clock set back");
         cursor.state = reached(&cursor.state, ReadingKind::Future, &reading, now_ms + DAY_MS, 0);
         let resumed = due(&cursor, now_ms + HOUR_MS);
         assert_eq!(
             resumed.as_ref().map(|r| (r.window, r.at_ms)),
             Some((reading.window, now_ms + DAY_MS))
         );
-        let other = future(&cursor, now_ms, &settings(), &queries[1..]);
-        assert_eq!(other.map(|r| r.at_ms), Some(reading.window.start_ms), "its query is refused");
         cursor.state = completed(&cursor.state, ReadingKind::Future, &reading);
         assert_eq!(due(&cursor, now_ms + HOUR_MS - 1), None);
         assert!(due(&cursor, now_ms + HOUR_MS).is_some());
-        assert_eq!(future(&cursor, now_ms + HOUR_MS, &settings(), &[]), None, "all are refused");
-        cursor.state.future = None;
+        cursor.state.queries[0].ahead_ms = None;
         assert_eq!(cursor.state, before, "it moves no position");
     }
 }

@@ -54,6 +54,7 @@ pub fn join(state: &mut ReadingState, configured: &[Query]) {
                 && query.refused.is_none()
                 && query.reading.is_none()
                 && query.sweep.is_none()
+                && query.ahead.is_none()
                 && query.unread_before_ms.is_none()
         };
         let Some(first) = state.queries.iter().position(may_join) else { continue };
@@ -65,6 +66,7 @@ pub fn join(state: &mut ReadingState, configured: &[Query]) {
             query.read_at_ms = query.read_at_ms.min(other.read_at_ms);
             query.read_to_ms = query.read_to_ms.min(other.read_to_ms);
             query.sweep_mark_ms = query.sweep_mark_ms.min(other.sweep_mark_ms);
+            query.ahead_ms = query.ahead_ms.min(other.ahead_ms);
             query.last_turn_ms = query.last_turn_ms.min(other.last_turn_ms);
         }
         // A list is asked for as it is configured.

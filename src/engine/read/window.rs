@@ -1,6 +1,6 @@
 //! What to read next at the head of a query, and what becomes of a reading.
 
-use crate::cursor::{Cursor, Future, Hour, KnownHour, QueryProgress, Reading, ReadingState};
+use crate::cursor::{Cursor, Hour, KnownHour, QueryProgress, Reading, ReadingState};
 use crate::limits::{DAY_MS, READ_BACK_MS_MAX};
 use crate::page::Query;
 use crate::settings::Settings;
@@ -169,7 +169,9 @@ pub fn reached(
             }
         }
         ReadingKind::Future => {
-            state.future = Some(Future { started_ms: reading.started_ms, reading: Some(reading) });
+            if let Some(query) = state.query_mut(&reading.query) {
+                (query.ahead_ms, query.ahead) = (Some(reading.started_ms), Some(reading));
+            }
         }
         ReadingKind::Hour(from_ms) => {
             for hour in state.hours.iter_mut().filter(|hour| hour.start_ms == from_ms) {
@@ -229,7 +231,9 @@ pub fn completed(state: &ReadingState, kind: ReadingKind, reading: &Reading) -> 
             }
         }
         ReadingKind::Future => {
-            state.future = Some(Future { started_ms: reading.started_ms, reading: None });
+            if let Some(query) = state.query_mut(&reading.query) {
+                (query.ahead_ms, query.ahead) = (Some(reading.started_ms), None);
+            }
         }
         ReadingKind::Hour(from_ms) => {
             let is_read = |hour: &mut Hour| hour.start_ms == from_ms;
