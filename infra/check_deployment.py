@@ -1,9 +1,9 @@
 """Deploys the built stack into MiniStack and reads its archive as SIEMs do. Called by infra/check-deployment.
 
-With several sets of parameters; with failures before, while and after it is deployed; and read back: what is compared
-with what the mock of JumpCloud serves are the events in the objects that the messages of a SIEM's queue name, as readers'
-own code reads them (readers/read_back.py). Between the function and MiniStack's S3 is a proxy that enforces what
-MiniStack does not; see deployment/proxy.py.
+What is compared with what the mock of JumpCloud serves are the events in the objects that the messages of a SIEM's
+queue name, as readers' own code reads them (readers/read_back.py). Between the function and MiniStack's S3 is a proxy
+that enforces what MiniStack does not; see deployment/proxy.py. With `--all`, the template is deployed with several sets
+of parameters, more failures are caused, and the procedures of the pages are followed.
 """
 
 import json
@@ -11,9 +11,11 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from deployment import pages, siem
+from deployment import pages, siem, steps
+from deployment.changes import Changes
 from deployment.emulator import Emulator, answers, free_port, running, wait_for, with_variables
 from deployment.failures import Failures
 from deployment.procedures import Procedures
@@ -37,7 +39,9 @@ def deploy_sets(emulator, template, jumpcloud):
         "snapshots": (by_key, "SystemUsers=daily"),
         "ecs": (by_key, "OutputFormat=ecs"),
     }
-    return {stack: emulator.deploy_well(template, stack, *parameters) for stack, parameters in sets.items()}
+    with ThreadPoolExecutor(2) as two:
+        made = two.map(lambda stack: emulator.deploy_well(template, stack, *sets[stack]), sets)
+        return dict(zip(sets, made))
 
 
 def check_sets(emulator, stacks, events):
@@ -79,34 +83,48 @@ def check_defaults(emulator, found, scratch, jumpcloud, python):
     siem.look_at_log(log, found["CollectorLogGroupName"], jumpcloud["api_key"], jumpcloud["events"])
 
 
-def inject(emulator, template, without_proxy, found, jumpcloud):
-    failures = Failures(emulator, template, jumpcloud["api_key"])
-    failures.first_deployments(without_proxy)
+def check(emulator, built, jumpcloud, scratch, python, collector, everything):
+    own = {f"JUMPCLOUD_{name.upper()}": jumpcloud[name] for name in ("insights_url", "console_url", "token_url")}
+    proxy = f"http://127.0.0.1:{jumpcloud['proxy']}"
+    template = with_variables(built, "template-with-proxy.yaml", own | {"AWS_ENDPOINT_URL_S3": proxy})
+    key = jumpcloud["api_key"]
+    failures = Failures(emulator, template, key)
+    procedures = Procedures(emulator, template, collector, jumpcloud)
+    changes = Changes(emulator, template, key, procedures)
+    found = emulator.deploy_well(template, STACK, f"JumpCloudApiKey={key}")
+    # Meanwhile the schedule waits for its first minute.
+    failures.wrong_key()
+    check_defaults(emulator, found, scratch, jumpcloud, python)
+    # After it: an update sets the notification again, and S3 sends its test message again.
     failures.another_prefix(STACK)
+    changes.upgraded(STACK, found)
+    if everything:
+        without_proxy = with_variables(built, "template-without-proxy.yaml", own)
+        check_everything(emulator, (template, without_proxy), found, jumpcloud, (failures, procedures, changes))
+
+
+def check_everything(emulator, templates, found, jumpcloud, checks):
+    """What takes too long for every test run."""
+    (template, without_proxy), (failures, procedures, changes) = templates, checks
+    steps.show_by_hand()
+    changes.rolled_back(STACK, found)
+    changes.rollback_failed(STACK, found)
+    changes.removed("removed")
+    fleet = jumpcloud["fleet"]
+    provider = (f"JumpCloudApiKey={fleet['api_key']}", f"JumpCloudProviderId={fleet['provider']}")
+    found_fleet = emulator.deploy_well(template, "fleet", *provider)
+    stacks = deploy_sets(emulator, template, jumpcloud)
+    siem.through_the_queue(emulator.client, found_fleet, fleet)
+    check_sets(emulator, stacks, jumpcloud["events"])
+    pages.follow(emulator, found, jumpcloud["api_key"])
+    procedures.follow(found, found_fleet)
+    failures.not_write_once(without_proxy)
     failures.policy_loosened(STACK, found)
     failures.table_deleted(STACK, found)
     failures.keys("keys")
 
 
-def check(emulator, built, jumpcloud, scratch, python, collector):
-    own = {f"JUMPCLOUD_{name.upper()}": jumpcloud[name] for name in ("insights_url", "console_url", "token_url")}
-    without_proxy = with_variables(built, "template-without-proxy.yaml", own)
-    proxy = f"http://127.0.0.1:{jumpcloud['proxy']}"
-    template = with_variables(built, "template-with-proxy.yaml", own | {"AWS_ENDPOINT_URL_S3": proxy})
-    found = emulator.deploy_well(template, STACK, f"JumpCloudApiKey={jumpcloud['api_key']}")
-    fleet = jumpcloud["fleet"]
-    provider = (f"JumpCloudApiKey={fleet['api_key']}", f"JumpCloudProviderId={fleet['provider']}")
-    found_fleet = emulator.deploy_well(template, "fleet", *provider)
-    stacks = deploy_sets(emulator, template, jumpcloud)
-    check_defaults(emulator, found, scratch, jumpcloud, python)
-    siem.through_the_queue(emulator.client, found_fleet, fleet)
-    check_sets(emulator, stacks, jumpcloud["events"])
-    pages.follow(emulator, found, jumpcloud["api_key"])
-    Procedures(emulator, template, collector, jumpcloud).follow(found, found_fleet)
-    inject(emulator, template, without_proxy, found, jumpcloud)
-
-
-def main(build, collector, sam, python, scratch):
+def main(build, collector, sam, python, scratch, *options):
     scratch = Path(scratch)
     emulator = Emulator(free_port(), sam)
     proxy_port = free_port()
@@ -131,7 +149,7 @@ def main(build, collector, sam, python, scratch):
         wait_for("MiniStack", 60, lambda: answers(emulator.port))
         with Proxy(emulator, proxy_port):
             try:
-                check(emulator, Path(build), jumpcloud, scratch, python, collector)
+                check(emulator, Path(build), jumpcloud, scratch, python, collector, "--all" in options)
             except BaseException:
                 print((scratch / "ministack.log").read_text(errors="replace")[-6000:], file=sys.stderr)
                 raise

@@ -1,6 +1,7 @@
 """What goes wrong with a stack: deployments that must fail, with the reason, and come back; and what repairs each."""
 
 import json
+import time
 
 from deployment.emulator import wait_for
 
@@ -8,12 +9,19 @@ FAILED_FIRST = "ROLLBACK_COMPLETE"
 FAILED_UPDATE = "UPDATE_ROLLBACK_COMPLETE"
 
 
-def counter():
-    """Numbers that have a deployment make its check again."""
-    number = 0
-    while True:
-        number += 1
-        yield f"ValidateOnDeploy={number}"
+def check_again():
+    """The parameter that has a deployment make its check again, as the pages have it."""
+    return f"ValidateOnDeploy={int(time.time())}"
+
+
+def loosened(emulator, bucket):
+    """Takes the statement against overwriting out of a bucket's policy; returns what puts it back."""
+    s3 = emulator.client("s3")
+    whole = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    policy = json.loads(whole)
+    policy["Statement"] = [it for it in policy["Statement"] if it["Sid"] != "DenyOverwrite"]
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    return lambda: s3.put_bucket_policy(Bucket=bucket, Policy=whole)
 
 
 class Failures:
@@ -21,22 +29,23 @@ class Failures:
 
     def __init__(self, emulator, template, key):
         self.emulator, self.template, self.key = emulator, template, key
-        self.check = counter()
 
     def fails(self, stack, says, *parameters):
-        parameters = (next(self.check), *parameters)
+        parameters = (check_again(), *parameters)
         self.emulator.deploy_in_vain(self.template, stack, FAILED_UPDATE, says, *parameters)
 
     def works(self, stack, *parameters):
-        return self.emulator.deploy_well(self.template, stack, next(self.check), *parameters)
+        return self.emulator.deploy_well(self.template, stack, check_again(), *parameters)
 
-    def first_deployments(self, without_proxy):
-        """Of a key that JumpCloud does not know, and of an account that lets objects be overwritten."""
+    def wrong_key(self):
+        """A first deployment with a key that JumpCloud does not know."""
         wrong_key = "JumpCloudApiKey=a-key-that-does-not-exist"
         refused = "JumpCloud refuses the credential (401"
         self.emulator.deploy_in_vain(self.template, "wrong-key", FAILED_FIRST, refused, wrong_key)
         self.nothing_is_left("wrong-key")
-        # MiniStack by itself lets every write through, whatever the bucket's policy says.
+
+    def not_write_once(self, without_proxy):
+        """A first deployment into an account that lets objects be overwritten, as MiniStack does by itself."""
         missing = "the statement DenyOverwrite of ArchiveBucketPolicy is missing"
         key = f"JumpCloudApiKey={self.key}"
         self.emulator.deploy_in_vain(without_proxy, "not-write-once", FAILED_FIRST, missing, key)
@@ -83,14 +92,9 @@ class Failures:
 
     def policy_loosened(self, stack, found):
         """By hand, in the state bucket: `validate` says which statement is missing."""
-        s3 = self.emulator.client("s3")
-        bucket = found["StateBucketName"]
-        whole = s3.get_bucket_policy(Bucket=bucket)["Policy"]
-        policy = json.loads(whole)
-        policy["Statement"] = [it for it in policy["Statement"] if it["Sid"] != "DenyOverwrite"]
-        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+        put_back = loosened(self.emulator, found["StateBucketName"])
         self.fails(stack, "the statement DenyOverwrite of StateBucketPolicy is missing")
-        s3.put_bucket_policy(Bucket=bucket, Policy=whole)
+        put_back()
         self.works(stack)
 
     def keys(self, stack):

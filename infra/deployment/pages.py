@@ -4,15 +4,15 @@ The pages name the AWS CLI. A call is made here as the CLI makes it: its options
 input, by botocore's own model of the service, so a wrong name or type is found.
 """
 
-import os
 import re
-import subprocess
 import tempfile
 from pathlib import Path
 
 import jmespath
 from botocore import xform_name
 from botocore.validate import validate_parameters
+
+from deployment.steps import calls
 
 PAGES = ("docs/runbook.md", "docs/operate.md", "docs/siem/README.md")
 # The first needs a stack that only AWS can bring about; the others change a stack, and are steps of procedures.py.
@@ -33,18 +33,6 @@ def commands():
                 yield page, command
 
 
-def words(command):
-    """The arguments that a shell would give the CLI."""
-    with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "aws"
-        program.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\"\n")
-        program.chmod(0o755)
-        found = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
-        shell = ["bash", "-euo", "pipefail", "-c", command]
-        told = subprocess.run(shell, env=found, capture_output=True, text=True, check=True).stdout
-    return told.split("\0")[:-1]
-
-
 def converted(shape, values):
     """An option's values, in the type of its member."""
     if shape.type_name == "list":
@@ -58,7 +46,7 @@ def converted(shape, values):
 
 def call(emulator, command):
     """Makes a call of the CLI, and returns what it would show."""
-    service, operation, *arguments = words(command)
+    ((_, service, operation, *arguments),) = calls(command)
     client = emulator.client(SERVICES.get(service, service))
     method = operation.replace("-", "_")
     model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method])

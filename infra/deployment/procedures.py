@@ -1,7 +1,7 @@
 """Follows procedures of the pages, in their order, in stacks that run; after each, the schedule runs three times.
 
-The commands are taken from the pages. What only a person can do between them is in PERSON: the words of the page, and
-what is done here in its place.
+The commands are taken from the pages. What only a person can do between them is in steps.py, with what is done here
+in its place.
 """
 
 import json
@@ -11,38 +11,9 @@ from pathlib import Path
 
 from deployment import pages
 from deployment.emulator import wait_for
+from deployment.steps import OPERATE, RUNBOOK, fill, steps
 
-RUNBOOK, OPERATE = "docs/runbook.md", "docs/operate.md"
 SECONDS_MAX = 240
-COMMAND = re.compile(r"`((?:aws|sam|collector) [^`]+)`|^((?:aws|sam|collector) (?:.|\\\n)*?)$(?<!\\)", re.MULTILINE)
-# Steps without a command: page, words of the sentence, and what is done here.
-PERSON = (
-    (RUNBOOK, "`status` has the stream's `frontier`", "the answer is read"),
-    (RUNBOOK, "Remove the organization from the first stack", "deployed with the ids of the others"),
-    (RUNBOOK, "Connect the readers to the second stack's archive", "the archive is read by listing it"),
-    (RUNBOOK, "never configure the organization in that stack again", "nothing: it is not"),
-    (RUNBOOK, "delete that item, and the next run rebuilds it", "the item is deleted through the table's API"),
-    (OPERATE, "remove the delete markers within 30 days", "every marker is deleted as a version of its key"),
-    (OPERATE, "pause the schedule, then restore the versions", "deployed with the parameter; markers are deleted"),
-    (OPERATE, "Deploy with `ScheduleState=DISABLED`", "deployed with this parameter"),
-)
-
-
-def section(page, heading):
-    """The text below a heading, and the number of its first line."""
-    text = Path(page).read_text(encoding="utf-8")
-    start = text.index(f"\n## {heading}\n") + 1
-    end = text.find("\n## ", start)
-    return text[start : end if end >= 0 else len(text)], text[:start].count("\n") + 1
-
-
-def steps(page, heading):
-    """The commands below a heading, in their order, each printed with its place."""
-    text, line = section(page, heading)
-    for found in COMMAND.finditer(text):
-        command = found[1] or found[2]
-        place = f"{page}:{line + text[: found.start()].count(chr(10))}"
-        yield place, command
 
 
 class Procedures:
@@ -52,11 +23,6 @@ class Procedures:
         self.s3, self.dynamodb = emulator.client("s3"), emulator.client("dynamodb")
 
     def follow(self, found, found_fleet):
-        for page, words, instead in PERSON:
-            text = Path(page).read_text(encoding="utf-8")
-            said = re.search(r"\s+".join(map(re.escape, words.split())), text)
-            assert said, f"{page} does not say any more: {words}"
-            print(f"{page}:{text[: said.start()].count(chr(10)) + 1}: by hand: {words}: {instead}", flush=True)
         self.restored("defaults", found)
         self.damaged("defaults", found)
         self.second_stack(found_fleet)
@@ -99,11 +65,7 @@ class Procedures:
         return self.fill(command, found)
 
     def fill(self, command, found, **further):
-        filled = found | {"StateBucketName, or ArchiveBucketName": found["StateBucketName"]} | further
-        for name, value in filled.items():
-            command = command.replace(f"<{name}>", value)
-        assert not re.search(r"<[A-Za-z]", command), f"not filled in: {command}"
-        return command
+        return fill(command, found | {"StateBucketName, or ArchiveBucketName": found["StateBucketName"]}, **further)
 
     def next_entry(self, found, stream):
         """The key of the entry that a run looks for."""

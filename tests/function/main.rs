@@ -15,6 +15,7 @@ use fixtures::iam::reading as template_reading;
 
 mod aws_mock_conformance;
 mod backfill;
+mod bounds;
 mod chaos;
 mod cost;
 mod crash;
@@ -25,6 +26,7 @@ mod late;
 mod malformed_events;
 mod memory;
 mod metrics;
+mod operator;
 mod oracle;
 mod organizations;
 mod outages;

@@ -2,13 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mock::{Fault, Key, When};
+use mock::{Fault, Key, Rule, When};
 use serde_json::json;
 
 use crate::process::{Function, Outcome};
 use fixtures::aws::SECRET_KEY;
 use fixtures::environment::{API_KEY, Environment, INVOCATION_LIMIT, STREAM, only_stream};
 use fixtures::event::{ORGANIZATION, now_ms, series};
+use fixtures::sqs::QUEUE_URL;
 
 const NEW_KEY: &str = "jca_c4n4ryKEYc4n4ryKEYc4n4ryKEY00002";
 const CLIENT_ID: &str = "collector-client";
@@ -160,7 +161,12 @@ async fn assert_never_shown(secret: &str, answers: Vec<Option<Fault>>) {
     assert!(!parts.is_empty(), "nothing was archived");
     let archived = parts.into_iter().flat_map(|part| part.lines);
     let stored: Vec<_> = environment.aws.buckets.everything().into_iter().chain(archived).collect();
+    assert_hidden(&said, &stored);
+}
 
+/// No part of any credential was said or stored.
+#[track_caller]
+fn assert_hidden(said: &[String], stored: &[Vec<u8>]) {
     let basic = STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));
     for secret in [API_KEY, CLIENT_SECRET, TOKEN_HEAD, &basic, SECRET_KEY] {
         for forbidden in (0..=secret.len() - 8).map(|at| &secret[at..at + 8]) {
@@ -188,4 +194,65 @@ async fn a_secret_that_an_answer_quotes_is_not_passed_on() {
     let basic = STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));
     let refusals = quoting_answers(&basic).into_iter().take(4).collect();
     assert_never_shown(&service_account(), refusals).await;
+}
+
+/// Through the work queue: the messages, what handles them says, and the cursors.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_an_answer_quotes_is_in_no_message_of_the_queue() {
+    let environment = Environment::start().await;
+    let ids = format!("{ORGANIZATION},{:024x}", 1);
+    let settings =
+        [("JUMPCLOUD_ORG_IDS", &*ids), ("WORK_QUEUE_URL", QUEUE_URL), ("LOG_LEVEL", "trace")];
+    let function = Function::spawn(&environment, &settings).await;
+    let (mut said, mut messages) = (Vec::new(), 0);
+    for fault in quoting_answers(API_KEY) {
+        environment.jumpcloud.world().clear_faults();
+        if let Some(fault) = fault {
+            environment.fault(fault, When::Always);
+        }
+        let mut event = Some("{}".to_owned());
+        while let Some(asked) = event {
+            said.push(match function.invoke(&asked, INVOCATION_LIMIT).await {
+                Outcome::Response(body) | Outcome::Error(body) => body.to_string(),
+                other => panic!("{other:?}\n{}", function.output()),
+            });
+            event = environment.aws.queue.deliver(10);
+            messages += event.iter().len();
+            said.extend(event.clone());
+        }
+        for item in environment.aws.table.items() {
+            said.push(item.to_string());
+        }
+        for id in ids.split(',') {
+            // The next probe is due, and the next message is sent.
+            for attribute in ["retry_after_ms", "queued_until_ms"] {
+                environment.aws.table.set_number(id, attribute, 0);
+            }
+        }
+    }
+    assert!(messages > 6, "{messages} deliveries of messages");
+    said.push(function.output());
+    assert_hidden(&said, &environment.aws.buckets.everything());
+}
+
+/// A text that has only seven characters in common with a secret says what JumpCloud said.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_shares_seven_characters_with_the_secret_is_told_as_it_is() {
+    let environment = Environment::start().await;
+    let function = Function::spawn(&environment, &[]).await;
+    for at in (0..=API_KEY.len() - 7).step_by(4) {
+        let text = format!("no key like {}* is known", &API_KEY[at..at + 7]);
+        environment.jumpcloud.world().clear_faults();
+        let fault = Rule::new(Fault::error(403, &text), When::Always);
+        environment.jumpcloud.world().add_fault(fault);
+        let message = function.fail(r#"{"task":"validate"}"#).await;
+        assert!(message.contains(&text), "{message}");
+    }
+    environment.jumpcloud.world().clear_faults();
+    function.run("{}").await;
+    environment.fault(Fault::error(403, &API_KEY[8..15]), When::Always);
+    let message = function.fail("{}").await;
+    assert!(message.contains(&API_KEY[8..15]), "{message}");
+    let item = environment.aws.table.get(STREAM).expect("a cursor").to_string();
+    assert!(item.contains(&API_KEY[8..15]), "{item}");
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use fixtures::environment::{API_KEY, Environment, INVOCATION_LIMIT};
@@ -24,6 +24,15 @@ pub const STACK: &str = "jumpcloud-collector";
 pub struct Account {
     pub environment: Environment,
     deployed: Mutex<Deployed>,
+    versions: Mutex<Versions>,
+}
+
+/// The content of the file `version` in the folders that were built: of the last one, and of each that
+/// was deployed.
+#[derive(Default)]
+struct Versions {
+    built: String,
+    deployed: Vec<String>,
 }
 
 /// An account that is reached through its address.
@@ -38,7 +47,11 @@ impl Served {
     /// An account without a stack.
     pub async fn start() -> Self {
         let environment = Environment::start().await;
-        let account = Arc::new(Account { environment, deployed: Mutex::default() });
+        let account = Arc::new(Account {
+            environment,
+            deployed: Mutex::default(),
+            versions: Mutex::default(),
+        });
         let asked = Arc::clone(&account);
         let server = Server::start(move |request| {
             let account = Arc::clone(&asked);
@@ -83,7 +96,10 @@ impl Account {
             return answer(200, "text/plain", format!("{code}\n{text}"));
         }
         if path == format!("/2015-03-31/functions/{FUNCTION}/invocations") {
-            return match self.invoke(&body).await {
+            let invoked = self.invoke(&body).await;
+            // Lambda does not wait for anybody to look.
+            self.work().await;
+            return match invoked {
                 Ok(value) => answer(200, "application/json", value.to_string()),
                 Err(error) => {
                     let mut answer = answer(200, "application/json", error.to_string());
@@ -112,6 +128,8 @@ impl Account {
         match (*tool, arguments) {
             ("sam", ["build", rest @ ..]) => {
                 assert!(file("template.yaml").contains("AWS::Serverless") && rest.is_empty());
+                let version = std::fs::read_to_string(format!("{folder}/version"));
+                lock(&self.versions).built = version.unwrap_or_default().trim().to_owned();
                 Ok("Build Succeeded".to_owned())
             }
             ("sam", ["deploy"]) => self.deploy("").await,
@@ -176,6 +194,11 @@ impl Account {
         let set: Vec<_> =
             parameters.iter().map(|(name, it)| (name.as_str(), it.as_str())).collect();
         self.environment.account().deploy(&set);
+        {
+            let mut versions = lock(&self.versions);
+            let built = versions.built.clone();
+            versions.deployed.push(built);
+        }
         let validated = self.invoke(r#"{"task":"validate"}"#).await;
         validated
             .map(|_| format!("Successfully created/updated stack - {STACK}"))
@@ -213,10 +236,7 @@ impl Account {
             for line in report["streams"].as_array().unwrap() {
                 assert_eq!(line["outcome"], "ok", "{report}");
             }
-            while let Some(messages) = self.environment.aws.queue.deliver(10) {
-                let answered = self.invoke(&messages).await;
-                assert_eq!(answered, Ok(json!({"batchItemFailures": []})));
-            }
+            self.work().await;
         }
         let status = self.invoke(r#"{"task":"status"}"#).await.unwrap();
         for line in status["streams"].as_array().unwrap() {
@@ -224,7 +244,24 @@ impl Account {
         }
     }
 
-    fn deployed(&self) -> std::sync::MutexGuard<'_, Deployed> {
-        self.deployed.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Handles messages until the work queue is empty.
+    pub async fn work(&self) {
+        while let Some(messages) = self.environment.aws.queue.deliver(10) {
+            let answered = self.invoke(&messages).await;
+            assert_eq!(answered, Ok(json!({"batchItemFailures": []})));
+        }
     }
+
+    /// The version of each deployment, the latest last; empty where the folder has none.
+    pub fn versions(&self) -> Vec<String> {
+        lock(&self.versions).deployed.clone()
+    }
+
+    fn deployed(&self) -> MutexGuard<'_, Deployed> {
+        lock(&self.deployed)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -27,13 +27,18 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// All commands, page by page.
-pub fn commands() -> Vec<Command> {
+/// The paths of the pages, each with its text.
+pub fn pages() -> Vec<(String, String)> {
     let mut pages = vec!["README.md".to_owned(), "infra/README.md".to_owned()];
     find_pages("docs", &mut pages);
     pages.sort();
     let read = |page: &String| fs::read_to_string(root().join(page)).unwrap();
-    pages.iter().flat_map(|page| commands_of(page, &read(page))).collect()
+    pages.into_iter().map(|page| (page.clone(), read(&page))).collect()
+}
+
+/// All commands, page by page.
+pub fn commands() -> Vec<Command> {
+    pages().iter().flat_map(|(page, text)| commands_of(page, text)).collect()
 }
 
 fn find_pages(folder: &str, pages: &mut Vec<String>) {

@@ -14,6 +14,8 @@
 mod account;
 mod commands;
 mod deployment;
+mod followed;
+mod operation;
 mod procedures;
 mod shell;
 mod table;

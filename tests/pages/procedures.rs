@@ -18,7 +18,12 @@ use crate::table::{Procedure, steps};
 
 /// Runs a step, which must succeed.
 #[track_caller]
-fn follow(shell: &Shell, step: &Command, filled: &[(&str, &str)], input: &str) -> CommandResult {
+pub fn follow(
+    shell: &Shell,
+    step: &Command,
+    filled: &[(&str, &str)],
+    input: &str,
+) -> CommandResult {
     let ended = shell.run(&step.text, filled, input);
     assert_eq!(ended.code, 0, "{}:{}: {}\n{}", step.page, step.line, step.text, ended.text);
     ended
@@ -63,12 +68,19 @@ async fn the_demonstration_and_the_commands_at_a_terminal_do_what_the_pages_say(
 }
 
 /// The account after the README's first deployment, with a shell that knows the tools.
-async fn deployed() -> (Served, Shell) {
+pub async fn deployed() -> (Served, Shell) {
+    deployed_with("").await
+}
+
+/// The same, with further overrides.
+pub async fn deployed_with(overrides: &str) -> (Served, Shell) {
     let served = Served::start().await;
     let mut shell = Shell::new(served.variables());
     let script: Vec<_> =
         steps("README.md", Procedure::Deployment).into_iter().map(|step| step.text).collect();
-    let ended = shell.run(&script.join("\n"), &[], &format!("{API_KEY}\n"));
+    let secret = r#"JumpCloudSecretArn="$SECRET""#;
+    let filled = [(secret, &*format!("{secret} {overrides}"))];
+    let ended = shell.run(&script.join("\n"), &filled, &format!("{API_KEY}\n"));
     assert_eq!(ended.code, 0, "{script:#?}\n{}", ended.text);
     assert!(ended.text.contains("Successfully created"), "{}", ended.text);
     assert!(!ended.text.contains(API_KEY), "the key is shown: {}", ended.text);
@@ -79,18 +91,23 @@ async fn deployed() -> (Served, Shell) {
 
 /// Events that the tenant has, each of which must be in the archive once.
 #[derive(Default)]
-struct Events(Vec<Vec<u8>>);
+pub struct Events(pub Vec<Vec<u8>>);
 
 impl Events {
     /// Gives the tenant some more, of the last minutes.
     fn load(&mut self, served: &Served) {
         let more = series(self.0.len() + 1, 30, now_ms() - 12 * MINUTE_MS, MINUTE_MS / 3);
+        self.add(served, more);
+    }
+
+    /// Gives the tenant these.
+    pub fn add(&mut self, served: &Served, more: Vec<Vec<u8>>) {
         served.account.environment.load(&more);
         self.0.extend(more);
     }
 
     /// Runs the schedule three times, with new events before each.
-    async fn collect(&mut self, served: &Served) {
+    pub async fn collect(&mut self, served: &Served) {
         for _ in 0..3 {
             self.load(served);
             served.account.run_schedule(1).await;

@@ -32,6 +32,24 @@ exit 101
 /// Stands for the script that installs the tools of AWS.
 const INSTALL: &str = "#!/usr/bin/env bash\nmkdir -p .venv/bin\ncp tools/* .venv/bin\n";
 
+/// Makes the folder a clone at the tag `v1` of a repository whose branch has moved on to `v2`. The file
+/// `version` is all that it tracks.
+const CLONE: &str = r"
+export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@example.com GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@example.com
+git init -q -b main origin
+for version in 1 2; do
+  echo $version >origin/version
+  git -C origin add version
+  git -C origin commit -q -m $version
+  git -C origin tag v$version
+done
+git init -q -b main .
+git remote add origin ./origin
+git fetch -q --tags origin
+git checkout -q -B main v1
+git branch -q --set-upstream-to origin/main
+";
+
 /// A shell whose folder is like a clone of the repository.
 pub struct Shell {
     folder: TempDir,
@@ -75,6 +93,12 @@ impl Shell {
     pub fn has_tools(&mut self) {
         let tools = self.folder().join("tools").to_str().unwrap().to_owned();
         self.variables.push(("TOOLS".to_owned(), tools));
+    }
+
+    /// Makes the folder a clone of a repository that has a newer version.
+    pub fn is_outdated(&self) {
+        let made = self.run(CLONE, &[], "");
+        assert_eq!(made.code, 0, "{}", made.text);
     }
 
     /// Runs text of a page after these words of it were replaced; nothing that a person has to fill in

@@ -20,22 +20,23 @@ pub enum Procedure {
     Terminal,
     /// The first deployment, and changes of parameters.
     Deployment,
+    /// Another version of the program.
+    Versions,
     /// The rotation of the key.
     Rotation,
     /// What an operator and an auditor ask a stack.
     Operation,
 }
 
-use Procedure::{Deployment, Operation, Rotation, Terminal};
+use Procedure::{Deployment, Operation, Rotation, Terminal, Versions};
 use Way::{By, Cannot, Here};
 
 const AWS: &str = "asks services that only an AWS account has";
-const CLONE: &str = "fetches a version of the repository, which is what is tested";
 const CLUSTER: &str = "needs a cluster; infra/check-readers runs the pipelines by an interpreter";
 const LONG: &str = "takes many minutes; tests/simulation simulates for a minute in every test run";
 const OTHERS: &str = "installs tools of others; infra/check-readers converts the same rules";
 const SPARK: &str = "needs Spark";
-const DEPLOYED: &str = "run by infra/check-deployment, of a stack in an emulator of AWS";
+const DEPLOYED: &str = "run by infra/check-deployment --all, of a stack in an emulator of AWS";
 const READERS: &str = "run by infra/check-readers";
 const TESTS: &str = "run by infra/test";
 const CHANGED: &str = "run by infra/test for the files that have changed";
@@ -60,14 +61,16 @@ const TABLE: &[(&str, &str, Way)] = &[
     ("docs/detections.md", "sigma/bin/sigma convert -t lucene", Cannot(OTHERS)),
     ("docs/detections.md", "sigma/bin/sigma convert -t esql", Cannot(OTHERS)),
     ("docs/operate.md", "sam list stack-outputs", Here(Operation)),
-    ("docs/operate.md", "git pull", Cannot(CLONE)),
-    ("docs/operate.md", "sam build && sam deploy", Here(Deployment)),
-    ("docs/operate.md", "aws cloudformation continue-update-rollback", Cannot(AWS)),
+    ("docs/operate.md", "git pull", Here(Versions)),
+    ("docs/operate.md", "sam build && sam deploy", Here(Versions)),
+    ("docs/operate.md", "aws cloudformation continue-update-rollback", By(DEPLOYED)),
+    ("docs/operate.md", "git checkout", Here(Versions)),
     ("docs/operate.md", "aws secretsmanager put-secret-value", Here(Rotation)),
     ("docs/operate.md", "shred -u key.txt", Here(Rotation)),
     ("docs/operate.md", "sam remote invoke", Here(Rotation)),
     ("docs/operate.md", "sam deploy --parameter-overrides KmsKeyArn=", Here(Deployment)),
     ("docs/operate.md", "sam deploy --parameter-overrides 'KmsKeyArn=", Here(Deployment)),
+    ("docs/operate.md", "sam delete", By(DEPLOYED)),
     ("docs/organizations.md", "sam build && sam deploy", Here(Deployment)),
     ("docs/runbook.md", "sam list stack-outputs", Here(Operation)),
     ("docs/runbook.md", "sam remote invoke", Here(Operation)),

@@ -7,6 +7,7 @@
     reason = "a test may stop at what should not be, and passes its own environment on"
 )]
 
+mod aging;
 mod stack;
 mod words;
 

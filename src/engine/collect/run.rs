@@ -91,7 +91,12 @@ impl Engine {
         let (slots, is_cold) = self.take_warm(stream, &cursor.head_hash);
         let writer = Writer::new(self, stream, cursor, slots);
         let mut reader = Reader::new(writer, request.budget, Arc::clone(meter));
-        let ended = reader.run(request.purpose, is_cold).await;
+        let recovered = reader.recover(is_cold).await;
+        let is_whole = recovered.is_ok();
+        let ended = match recovered {
+            Ok(()) => reader.run(request.purpose).await,
+            Err(error) => Err(error),
+        };
         let Reader { writer, mut report, .. } = reader;
         match ended {
             Ok(Progress::Interrupted) => report.outcome = Outcome::Behind,
@@ -106,7 +111,10 @@ impl Engine {
         (report.objects, report.bytes_out) = (objects, bytes_out);
         report.gaps = Some(cursor.state.gaps());
         report.set_position(&cursor, self.now_ms());
-        self.keep_warm(stream, slots);
+        // What stops a stream on a cold start stops it in every later run of this process, too.
+        if is_whole {
+            self.keep_warm(stream, slots);
+        }
         // A run that failed may have decided an entry that is not published yet, so the lane needs
         // another run. One that was finished and is too old to be read stays finished.
         let has_succeeded = report.error.is_none();
@@ -125,11 +133,15 @@ impl Engine {
 }
 
 impl Reader<'_> {
-    async fn run(&mut self, purpose: RunPurpose<'_>, is_cold: bool) -> Result<Progress, RunError> {
+    /// Checks on a cold start that nothing of the stream's state is missing, and recovers.
+    async fn recover(&mut self, is_cold: bool) -> Result<(), RunError> {
         if is_cold {
             self.writer.check_certificate().await?;
         }
-        self.writer.recover(is_cold).await?;
+        self.writer.recover(is_cold).await
+    }
+
+    async fn run(&mut self, purpose: RunPurpose<'_>) -> Result<Progress, RunError> {
         if purpose != RunPurpose::Recover {
             self.confirm_organization().await?;
         }

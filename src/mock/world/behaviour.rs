@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-/// The service names of JumpCloud's API description, and `workflows`, which its own exporter asks
-/// for. `all` selects every service, also ones that are not listed here.
-pub(crate) const SERVICES: [&str; 17] = [
+/// The service names of JumpCloud's API description, `workflows`, which its own exporter asks for, and
+/// `pam`, which Elastic's integration asks for. `all` selects every service, also ones that are not listed here.
+pub(crate) const SERVICES: [&str; 18] = [
     "access_management",
     "alerts",
     "all",
@@ -15,6 +15,7 @@ pub(crate) const SERVICES: [&str; 17] = [
     "mdm",
     "notifications",
     "object_storage",
+    "pam",
     "password_manager",
     "radius",
     "reports",
