@@ -9,6 +9,7 @@ use crate::chance::Chance;
 use crate::contract::{self, NOW_MS, events};
 use crate::ports::Ports;
 use crate::schedule::Schedule;
+use crate::trace::Trace;
 use crate::truth::{Event, Flaw, Ways};
 use crate::world::{Local, World, lock};
 
@@ -47,7 +48,7 @@ fn loaded(ways: Ways) -> Ports {
         ..Schedule::draw(0)
     };
     schedule.settings.page_limit = 100;
-    let mut world = World::new(&schedule, &mut Chance::new(0), false);
+    let mut world = World::new(&schedule, &mut Chance::new(0), Trace::Off);
     world.locals.push(Local::default());
     world.truth.events = (0..).zip(events()).map(|(number, event)| row(number, event)).collect();
     world.truth.events.sort_by_key(|event| (event.place_ms, event.doc));

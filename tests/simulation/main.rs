@@ -5,6 +5,7 @@
 //! cargo test -p jumpcloud-collector-simulation                   a minute of schedules
 //! SIM_SEED=42 cargo test -p jumpcloud-collector-simulation replay -- --nocapture   one, traced
 //! infra/simulate 1000000                                         so many, optimized
+//! infra/simulate --continue 100000                               so many more
 //! ```
 
 #![expect(
@@ -31,11 +32,13 @@ mod starved;
 mod store;
 mod table;
 mod tally;
+mod total;
 mod trace;
 mod truth;
 mod walks;
 mod world;
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,6 +47,8 @@ use std::time::{Duration, Instant};
 use schedule::Schedule;
 use simulate::{Ending, Script, Simulation};
 use tally::{Fault, Tally};
+use total::Total;
+use trace::Trace;
 
 /// Schedules of the test command: as many as fit in a minute, at most this many,
 const SCHEDULES: u64 = 20_000;
@@ -56,11 +61,11 @@ const FAILED_MAX: u64 = 20;
 
 /// A panic of the engine, an assertion that does not hold among them, is a violation like any other.
 fn simulate(seed: u64) -> Ending {
-    let run = || Simulation::new(Schedule::draw(seed), false).run();
+    let run = || Simulation::new(Schedule::draw(seed), Trace::Off).run();
     std::panic::catch_unwind(run).unwrap_or_else(|panic| {
         let why = panic.downcast_ref::<String>().cloned();
         let wrong = vec![format!("the engine panicked: {}", why.unwrap_or_default())];
-        Ending { tally: Tally::default(), wrong, effects: 0 }
+        Ending { tally: Tally::default(), wrong, effects: 0, trace: Vec::new() }
     })
 }
 
@@ -105,7 +110,7 @@ fn simulate_all(
 }
 
 /// Runs the seeds for as long as `time` allows, and tells what was tried.
-fn report(seeds: &Range<u64>, time: Option<Duration>) {
+fn report(seeds: &Range<u64>, time: Option<Duration>) -> Tally {
     let started = Instant::now();
     let enough =
         |done: u64| time.is_some_and(|time| done >= SCHEDULES_MIN && started.elapsed() >= time);
@@ -130,6 +135,7 @@ fn report(seeds: &Range<u64>, time: Option<Duration>) {
         );
     }
     assert!(tally.never().is_empty(), "never met: {:?}", tally.never());
+    tally
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -144,9 +150,16 @@ fn a_minute_of_schedules() {
 #[test]
 #[ignore = "as many as SIM_SCHEDULES says, in SIM_SECONDS"]
 fn many() {
-    let first = number("SIM_SEED").unwrap_or(0);
-    let seeds = first..first + number("SIM_SCHEDULES").unwrap_or(SCHEDULES);
-    report(&seeds, number("SIM_SECONDS").map(Duration::from_secs));
+    let schedules = number("SIM_SCHEDULES").unwrap_or(SCHEDULES);
+    let time = number("SIM_SECONDS").map(Duration::from_secs);
+    let Some(mut total) = std::env::var_os("SIM_TOTAL").map(Total::read) else {
+        let first = number("SIM_SEED").unwrap_or(0);
+        report(&(first..first + schedules), time);
+        return;
+    };
+    let seeds = total.next_seed()..total.next_seed() + schedules;
+    total.add(&report(&seeds, time));
+    println!("{total}");
 }
 
 /// Crashes before and after each effect, and a zombie that comes back after it.
@@ -173,7 +186,20 @@ fn every_crash_point() {
 }
 
 fn scripted(seed: u64, effect: u64, fault: Fault) -> Ending {
-    Simulation::scripted(seed, Script { effect, fault }, false).run()
+    Simulation::scripted(seed, Script { effect, fault }, Trace::Off).run()
+}
+
+/// A seed determines everything that happens: a failing one can be replayed.
+#[test]
+fn a_seed_gives_the_same_trace_twice() {
+    for seed in 0..20 {
+        let run = || Simulation::new(Schedule::draw(seed), Trace::Kept(RefCell::default())).run();
+        let (first, second) = (run().trace, run().trace);
+        assert!(first.len() > 100, "seed {seed} has {} lines", first.len());
+        let at = first.iter().zip(&second).position(|(first, second)| first != second);
+        let lines = at.map(|at| (&first[at], &second[at]));
+        assert!(first == second, "seed {seed} differs: {lines:?}");
+    }
 }
 
 /// Seeds that failed once.
@@ -203,10 +229,10 @@ fn replay() {
     if let Some(effect) = number("SIM_EFFECT") {
         let name = std::env::var("SIM_FAULT").unwrap_or_default();
         let fault = MOMENTS.into_iter().find(|fault| format!("{fault:?}") == name).unwrap();
-        let ending = Simulation::scripted(seed, Script { effect, fault }, true).run();
+        let ending = Simulation::scripted(seed, Script { effect, fault }, Trace::Printed).run();
         assert!(ending.wrong.is_empty(), "{}", ending.wrong.join("\n    "));
         return;
     }
-    let ending = Simulation::new(Schedule::draw(seed), true).run();
+    let ending = Simulation::new(Schedule::draw(seed), Trace::Printed).run();
     assert!(ending.wrong.is_empty(), "seed {seed}: {}", ending.wrong.join("\n    "));
 }

@@ -21,6 +21,7 @@ use crate::request::Request;
 use crate::schedule::{SKEW_MS_MAX, Schedule};
 use crate::starved::Starved;
 use crate::tally::{Circumstance, Fault, Step, Tally};
+use crate::trace::Trace;
 use crate::world::{Call, Local, Shared, World, lock};
 
 /// Workers that every schedule has.
@@ -41,6 +42,8 @@ pub(crate) struct Ending {
     pub(crate) wrong: Vec<String>,
     /// Requests that leave something behind.
     pub(crate) effects: u64,
+    /// The lines of its trace, if they were kept.
+    pub(crate) trace: Vec<String>,
 }
 
 /// Whether a run that let others go first was woken: then it continues at once.
@@ -90,9 +93,9 @@ pub(crate) struct Worker {
 }
 
 impl Simulation {
-    pub(crate) fn new(schedule: Schedule, traced: bool) -> Self {
+    pub(crate) fn new(schedule: Schedule, trace: Trace) -> Self {
         let mut chance = Chance::new(schedule.seed ^ 0x5eed);
-        let world = Arc::new(Mutex::new(World::new(&schedule, &mut chance, traced)));
+        let world = Arc::new(Mutex::new(World::new(&schedule, &mut chance, trace)));
         let mut simulation = Self {
             schedule,
             world,
@@ -111,10 +114,10 @@ impl Simulation {
     }
 
     /// A schedule in which nothing goes wrong but what `script` says.
-    pub(crate) fn scripted(seed: u64, script: Script, traced: bool) -> Self {
+    pub(crate) fn scripted(seed: u64, script: Script, trace: Trace) -> Self {
         let schedule =
             Schedule { scheduled_runs: 8, skewed: false, surroundings: 0, ..Schedule::draw(seed) };
-        let mut simulation = Self::new(schedule, traced);
+        let mut simulation = Self::new(schedule, trace);
         simulation.script = Some(script);
         simulation
     }
@@ -130,7 +133,8 @@ impl Simulation {
         (0..seconds).for_each(|_| world.tally.met(Circumstance::SecondKept));
         let mut tally = std::mem::take(&mut world.tally);
         tally.fewest_faults = tally.faults();
-        Ending { tally, wrong: std::mem::take(&mut world.wrong), effects: self.effects }
+        let (wrong, trace) = (std::mem::take(&mut world.wrong), world.trace.lines());
+        Ending { tally, wrong, effects: self.effects, trace }
     }
 
     /// Invocations with faults.

@@ -1,11 +1,48 @@
-//! Requests and answers as a person reads them.
+//! What happens in a schedule, line by line, with requests and answers as a person reads them.
 
+use std::cell::RefCell;
 use std::fmt;
 
 use engine::cursor::{Condition, Item, Update, Value};
 use engine::ports::PageRequest;
 
 use crate::request::{Answer, Request};
+use crate::schedule::SECOND;
+
+/// Where the lines of a schedule go.
+#[derive(Debug)]
+pub(crate) enum Trace {
+    /// Nowhere: they are not made.
+    Off,
+    /// To the terminal.
+    Printed,
+    /// Into memory.
+    Kept(RefCell<Vec<String>>),
+}
+
+impl Trace {
+    /// Adds what happened `ms` after the schedule began.
+    #[expect(clippy::print_stdout, reason = "a schedule that is replayed tells what happens")]
+    pub(crate) fn add(&self, ms: i64, what: impl FnOnce() -> String) {
+        if matches!(self, Self::Off) {
+            return;
+        }
+        let (s, ms) = (ms.div_euclid(SECOND), ms.rem_euclid(SECOND));
+        let line = format!("{:>3}:{:02}:{:02}.{ms:03}  {}", s / 3600, s / 60 % 60, s % 60, what());
+        match self {
+            Self::Kept(lines) => lines.borrow_mut().push(line),
+            _ => println!("{line}"),
+        }
+    }
+
+    /// The lines that were kept.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Kept(lines) => lines.take(),
+            _ => Vec::new(),
+        }
+    }
+}
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

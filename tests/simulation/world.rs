@@ -15,6 +15,7 @@ use crate::schedule::{DELAY_MS_MAX, Refusal, SECOND, Schedule};
 use crate::store::Store;
 use crate::table::{self, Table};
 use crate::tally::{Circumstance, Fault, Step, Tally};
+use crate::trace::Trace;
 use crate::truth::{Flaw, Truth};
 use crate::walks::Walks;
 
@@ -62,7 +63,7 @@ pub(crate) struct World {
     pub(crate) wrong: Vec<String>,
     /// Requests of ended workers may still be made.
     pub(crate) orphans: bool,
-    pub(crate) traced: bool,
+    pub(crate) trace: Trace,
     /// When other services were configured.
     pub(crate) reconfigured_ms: Option<i64>,
     /// What JumpCloud refuses, and when.
@@ -88,7 +89,7 @@ pub(crate) fn lock(world: &Shared) -> MutexGuard<'_, World> {
 }
 
 impl World {
-    pub(crate) fn new(schedule: &Schedule, chance: &mut Chance, traced: bool) -> Self {
+    pub(crate) fn new(schedule: &Schedule, chance: &mut Chance, trace: Trace) -> Self {
         let truth = Truth::draw(schedule, &mut chance.branch());
         let mut tally = Tally::of_one(truth.events.len());
         circumstances(schedule, &truth, &mut tally);
@@ -105,7 +106,7 @@ impl World {
             tally,
             wrong: Vec::new(),
             orphans: true,
-            traced,
+            trace,
             reconfigured_ms: None,
             refusals: schedule.refusals.clone(),
             is_listed: schedule.is_listed,
@@ -119,13 +120,8 @@ impl World {
     }
 
     /// Adds a line to the trace, where there is one.
-    #[expect(clippy::print_stdout, reason = "a schedule that is replayed tells what happens")]
     pub(crate) fn say(&self, what: impl FnOnce() -> String) {
-        if self.traced {
-            let ms = self.now_ms - self.start_ms;
-            let (s, ms) = (ms.div_euclid(SECOND), ms.rem_euclid(SECOND));
-            println!("{:>3}:{:02}:{:02}.{ms:03}  {}", s / 3600, s / 60 % 60, s % 60, what());
-        }
+        self.trace.add(self.now_ms - self.start_ms, what);
     }
 
     pub(crate) fn wrong(&mut self, what: String) {
