@@ -116,7 +116,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
                 "(query.sweep_mark_ms - settings.late_horizon_ms).max(cursor.origin_ms)",
                 "query.sweep_mark_ms - settings.late_horizon_ms",
             ),
-            ("src/engine/collect/admit.rs", "_ => self.writer.cursor.origin_ms,", "_ => i64::MIN,"),
+            ("src/engine/collect/admit.rs", "_ => cursor.origin_ms,", "_ => i64::MIN,"),
         ],
     },
     Mutant {
@@ -224,10 +224,11 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             ),
             (
                 "src/engine/collect/organization.rs",
-                "                let found = self.read_assignment(organization).await?;
-                found.ok_or_else",
-                "                let found = Some(stream.clone());
-                found.ok_or_else",
+                "        self.keep_assigned(organization, &winner).await?;
+        Ok(winner)",
+                "        drop(winner);
+        self.keep_assigned(organization, stream).await?;
+        Ok(stream.clone())",
             ),
         ],
     },

@@ -8,7 +8,7 @@ use engine::ports::InsightsError;
 
 use crate::request::{Answer, Request};
 use crate::schedule::{DAY, DELAY_MS_MAX, HOUR, MINUTE, SECOND};
-use crate::simulate::{Simulation, WORKERS};
+use crate::simulate::{Script, Simulation, WORKERS};
 use crate::tally::Fault;
 use crate::truth::{self, Flaw};
 use crate::world::{World, lock};
@@ -107,7 +107,7 @@ impl Simulation {
     }
 
     fn pause(&mut self, at: usize) {
-        if self.is_scripted() {
+        if self.script.is_some() {
             // Longer than any lease: the others continue without it, and then it resumes.
             self.workers[at].resume_ms = lock(&self.world).now_ms + 2 * LEASE_MS_MAX;
             return;
@@ -239,5 +239,13 @@ impl Simulation {
             Some(_) => self.schedule.queries(),
             None => &self.schedule.settings.queries,
         }
+    }
+
+    /// What goes wrong with a request, where a script says so and not chance.
+    fn scripted_fault(&mut self, request: &Request) -> Option<Option<Fault>> {
+        let Script { effect, fault } = self.script?;
+        let at = self.effects;
+        self.effects += u64::from(self.troubled && request.changes_something());
+        Some((at == effect && self.effects > at).then_some(fault))
     }
 }

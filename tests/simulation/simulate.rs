@@ -17,7 +17,6 @@ use futures_util::future::LocalBoxFuture;
 use crate::chance::Chance;
 use crate::check;
 use crate::ports::Ports;
-use crate::request::Request;
 use crate::schedule::{SKEW_MS_MAX, Schedule};
 use crate::starved::Starved;
 use crate::tally::{Circumstance, Fault, Step, Tally};
@@ -66,7 +65,7 @@ pub(crate) struct Simulation {
     pub(crate) jumpcloud_down_until_ms: i64,
     pub(crate) stores_down_until_ms: i64,
     /// The one thing that goes wrong, instead of what chance brings.
-    script: Option<Script>,
+    pub(crate) script: Option<Script>,
     /// Effects so far: requests that leave something behind.
     pub(crate) effects: u64,
     starved: Starved,
@@ -239,26 +238,13 @@ impl Simulation {
     pub(crate) fn engine(&mut self, worker: usize) -> Arc<Engine> {
         let mut settings = self.schedule.settings.clone();
         settings.names_organizations ^= self.schedule.alternates && self.chance.percent(50);
-        let ports = Ports { world: Arc::clone(&self.world), worker };
-        let ports = Arc::new(ports);
+        let ports = Arc::new(Ports { world: Arc::clone(&self.world), worker });
         let settings = Settings { queries: self.queries().to_vec(), ..settings };
         let (insights, console, objects) = (ports.clone(), ports.clone(), ports.clone());
         let mut engine = Engine::new(insights, console, objects, ports.clone(), ports, settings);
         engine.batch_limits = self.schedule.batch_limits;
         engine.slot_bytes_max = self.schedule.slot_bytes_max;
         Arc::new(engine)
-    }
-
-    pub(crate) fn is_scripted(&self) -> bool {
-        self.script.is_some()
-    }
-
-    /// What goes wrong with a request, where a script says so and not chance.
-    pub(crate) fn scripted_fault(&mut self, request: &Request) -> Option<Option<Fault>> {
-        let Script { effect, fault } = self.script?;
-        let at = self.effects;
-        self.effects += u64::from(self.troubled && request.changes_something());
-        Some((at == effect && self.effects > at).then_some(fault))
     }
 
     pub(crate) fn skew(&mut self) -> i64 {

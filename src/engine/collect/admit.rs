@@ -104,9 +104,10 @@ impl Reader<'_> {
 
     /// The first event time that the reading archives.
     fn first_ms(&self, kind: ReadingKind, reading: &Reading) -> i64 {
+        let cursor = &self.writer.cursor;
         match kind {
-            ReadingKind::Future => future::first_ms(reading, &self.engine.settings),
-            _ => self.writer.cursor.origin_ms,
+            ReadingKind::Future => future::first_ms(cursor, reading, &self.engine.settings),
+            _ => cursor.origin_ms,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What is dated ahead: read once in a while, so that it is archived soon after it appears.
 
-use crate::cursor::{QueryProgress, Reading};
+use crate::cursor::{Cursor, QueryProgress, Reading};
 use crate::limits::{FUTURE_MS, FUTURE_START_MS};
 use crate::settings::Settings;
 use crate::time::Window;
@@ -34,16 +34,15 @@ pub fn future(
 }
 
 /// The first event time that such a reading archives: what is nearer is left to the head, which
-/// reads it when its time has come.
+/// reads it when its time has come. A clock that is set back while it is read moves its beginning.
 #[must_use]
-pub fn first_ms(reading: &Reading, settings: &Settings) -> i64 {
-    reading.started_ms + settings.overlap_ms
+pub fn first_ms(cursor: &Cursor, reading: &Reading, settings: &Settings) -> i64 {
+    (reading.started_ms + settings.overlap_ms).max(cursor.origin_ms)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cursor::Cursor;
     use crate::limits::{DAY_MS, HOUR_MS};
     use crate::read::ReadingKind;
     use crate::read::sweep::tests::settled;
@@ -60,7 +59,10 @@ mod tests {
         let now_ms = 100 * HOUR_MS;
         let Some(reading) = due(&cursor, now_ms) else { unreachable!("never read") };
         assert_eq!(reading.window, Window::new(now_ms - 1_000, now_ms + 19 * DAY_MS));
-        assert_eq!(first_ms(&reading, &settings()), now_ms + settings().overlap_ms);
+        assert_eq!(first_ms(&cursor, &reading, &settings()), now_ms + settings().overlap_ms);
+        let set_back = Reading { started_ms: 0, ..reading.clone() };
+        let later = Cursor { origin_ms: 9 * HOUR_MS, ..cursor.clone() };
+        assert_eq!(first_ms(&later, &set_back, &settings()), 9 * HOUR_MS);
         let born = |origin_ms| Cursor { origin_ms, ..cursor.clone() };
         assert!(due(&born(now_ms - 1_000), now_ms).is_some());
         assert!(due(&born(now_ms - 999), now_ms).is_none(), "a clock set back");
