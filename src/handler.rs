@@ -83,9 +83,10 @@ pub async fn handle(
                 None => Ok(json(&preflight)),
             }
         }
-        Task::Status => {
-            let status =
-                status::status(engine, organizations, budget).await.map_err(unreachable_state)?;
+        Task::Status(request) => {
+            let status = status::status(engine, organizations, request, budget)
+                .await
+                .map_err(unreachable_state)?;
             Ok(json(&status))
         }
         Task::Audit(range) => {

@@ -75,7 +75,9 @@ async fn run() -> anyhow::Result<()> {
             let ready = ready.await.map_err(misconfigured)?;
             let (fleet, emitter) = &*ready;
             let budget = Budget { started_ms: SystemClock.now_ms(), deadline_ms };
-            handle(fleet, &event.payload, budget, emitter).await.map_err(|error| diagnostic(&error))
+            // Apart, or the compiler's depth limit is met.
+            let handled = Box::pin(handle(fleet, &event.payload, budget, emitter));
+            handled.await.map_err(|error| diagnostic(&error))
         }
     };
     lambda_runtime::run(service_fn(serve)).await.map_err(anyhow::Error::from_boxed)
@@ -123,7 +125,9 @@ async fn build(config: &Config) -> anyhow::Result<Fleet> {
     );
     let queue = |url: &String| Arc::new(Sqs::new(&aws, url.clone())) as Arc<dyn WorkQueue>;
     let queue = config.work_queue_url.as_ref().map(queue);
-    Ok(Fleet { engine, queue, organizations: config.source.organizations.clone() })
+    let (concurrency, organizations) =
+        (config.work_concurrency, config.source.organizations.clone());
+    Ok(Fleet { engine, queue, concurrency, organizations })
 }
 
 fn diagnostic(error: &InvocationError) -> Diagnostic {

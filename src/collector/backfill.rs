@@ -50,7 +50,7 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
     options.range.window_of_days()?;
     let json = options.args.json;
     let target = options.args.target(terminal, Needs::Key).await?;
-    let plan = target.ask::<Backfill>(&event(options, true)).await?;
+    let plan = target.ask_all::<Backfill>(event(options, true)).await?;
     plan.show(json, plan::show);
     if !options.yes {
         if !json {
@@ -59,10 +59,9 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
         let is_counted = plan.of.lanes.iter().all(|lane| lane.error.is_none());
         return Ok(plan.of.refused.is_empty() && is_counted);
     }
-    let before = target.ask::<Status>(&status()).await?.of;
-    let opened = target.ask::<Backfill>(&event(options, false)).await?;
+    let opened = target.ask_all::<Backfill>(event(options, false)).await?;
     opened.show(json, |_| ());
-    let work = Work::new(&plan.of, &opened.of, &before);
+    let work = Work::new(&plan.of, &opened.of);
     archive(&target, &work, json).await?;
     let left: Vec<_> = left_out(&opened.of).collect();
     if !json {
@@ -79,7 +78,7 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
 async fn archive(target: &Target, work: &Work, json: bool) -> anyhow::Result<()> {
     let mut progress = Progress::begin(work);
     loop {
-        let status = target.ask::<Status>(&status()).await?;
+        let status = target.ask_all::<Status>(json!({ "task": "status" })).await?;
         let lanes: Vec<_> = status.of.streams.iter().filter(|line| work.holds(line)).collect();
         status.show(json, |_| progress.show(&lanes));
         if let Some(failed) = lanes.iter().find(|lane| lane.failures >= FAILURES_TOLERATED) {
@@ -108,10 +107,6 @@ async fn archive(target: &Target, work: &Work, json: bool) -> anyhow::Result<()>
 fn left_out(answer: &Backfill) -> impl Iterator<Item = String> {
     let left = answer.lanes.iter().filter(|lane| lane.is_left_out());
     left.map(|lane| format!("{}: {}", lane.stream, lane.error.as_deref().unwrap_or("not opened")))
-}
-
-fn status() -> Value {
-    json!({ "task": "status" })
 }
 
 /// A run after which the progress is told again.

@@ -69,7 +69,8 @@ pub(crate) fn must_exist(folder: &Path) -> Result<(), UsageError> {
 pub(crate) fn fleet(folder: &Path, key: KeySource, terminal: &Terminal) -> anyhow::Result<Fleet> {
     let (source, settings) = (&terminal.source, terminal.settings.clone());
     let engine = engine(folder, key, source, settings, Arc::new(SystemClock))?;
-    Ok(Fleet { engine, queue: None, organizations: terminal.source.organizations.clone() })
+    let organizations = terminal.source.organizations.clone();
+    Ok(Fleet { engine, queue: None, concurrency: 1, organizations })
 }
 
 /// The engine on a folder.

@@ -183,7 +183,7 @@ async fn run(command: Command, terminal: Terminal) -> anyhow::Result<bool> {
         Command::Verify(options) => verify::run(&options, &terminal).await,
         Command::Status { args } => {
             let target = args.target(&terminal, Needs::Archive).await?;
-            let status = target.ask::<Status>(&json!({ "task": "status" })).await?;
+            let status = target.ask_all::<Status>(json!({ "task": "status" })).await?;
             status.show(args.json, show::status);
             // Nothing can be done any more about a lane that is closed.
             let is_well = |stream: &StreamStatus| {

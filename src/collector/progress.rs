@@ -6,38 +6,23 @@ use std::time::Duration;
 use engine::ports::Clock as _;
 use engine::report::StreamStatus;
 use engine::stream::StreamId;
-use engine::task::backfill::{Backfill, LaneState};
-use engine::task::status::Status;
-use engine::time::UtcTime;
+use engine::task::backfill::Backfill;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use jumpcloud_collector::clock::SystemClock;
 
 use crate::show::counted;
 
-/// The lanes that were opened, each with what is known of it.
-pub(crate) struct Work(BTreeMap<StreamId, Opened>);
-
-struct Opened {
-    /// Events that JumpCloud counts.
-    events: u64,
-    /// When the reading began that does not count any more: that of a lane that was finished before.
-    old_reading: Option<UtcTime>,
-}
+/// The lanes that were opened, each with the number of events that JumpCloud counts.
+pub(crate) struct Work(BTreeMap<StreamId, u64>);
 
 impl Work {
-    /// The lanes that `opened` names; `before` is how they were then.
-    pub(crate) fn new(plan: &Backfill, opened: &Backfill, before: &Status) -> Self {
+    /// The lanes that `opened` names.
+    pub(crate) fn new(plan: &Backfill, opened: &Backfill) -> Self {
         let events: BTreeMap<_, _> =
             plan.lanes.iter().map(|lane| (&lane.stream, lane.events.unwrap_or(0))).collect();
-        let readings: BTreeMap<_, _> =
-            before.streams.iter().map(|line| (&line.stream, line.last_reading)).collect();
-        let lanes = opened.lanes.iter().filter(|lane| !lane.is_left_out()).map(|lane| {
-            let is_again = lane.state == LaneState::Reopened;
-            let old_reading = readings.get(&lane.stream).copied().flatten().filter(|_| is_again);
-            let events = events.get(&lane.stream).copied().unwrap_or(0);
-            (lane.stream.clone(), Opened { events, old_reading })
-        });
-        Self(lanes.collect())
+        let lanes = opened.lanes.iter().filter(|lane| !lane.is_left_out());
+        let events = |stream: &StreamId| events.get(stream).copied().unwrap_or(0);
+        Self(lanes.map(|lane| (lane.stream.clone(), events(&lane.stream))).collect())
     }
 
     /// Whether the lane is one of them.
@@ -45,25 +30,29 @@ impl Work {
         self.0.contains_key(&lane.stream)
     }
 
-    /// The first lane that is not read yet, of which these are told.
-    pub(crate) fn unread(&self, told: &[&StreamStatus]) -> Option<&StreamId> {
-        let is_read = |stream: &&StreamId| {
-            told.iter().any(|lane| lane.stream == **stream && self.is_read(lane))
-        };
-        self.0.keys().find(|stream| !is_read(stream))
+    /// The lanes that are not read yet, of which these are told: those that are open are.
+    fn all_unread<'a>(
+        &'a self,
+        told: &'a [&StreamStatus],
+    ) -> impl Iterator<Item = &'a StreamId> + 'a {
+        let is_unread =
+            |stream: &&StreamId| told.iter().any(|lane| lane.stream == **stream && !is_read(lane));
+        self.0.keys().filter(is_unread)
     }
 
-    /// Whether the lane was read whole, and since the call if it was finished before.
-    fn is_read(&self, lane: &StreamStatus) -> bool {
-        let is_new = |opened: &Opened| {
-            opened.old_reading.is_none() || opened.old_reading != lane.last_reading
-        };
-        lane.read_whole == Some(true) && self.0.get(&lane.stream).is_some_and(is_new)
+    /// The first of them.
+    pub(crate) fn unread<'a>(&'a self, told: &'a [&StreamStatus]) -> Option<&'a StreamId> {
+        self.all_unread(told).next()
     }
 
-    fn events(&self, lane: &StreamStatus) -> u64 {
-        self.0.get(&lane.stream).map_or(0, |opened| opened.events)
+    fn events(&self, lane: &StreamId) -> u64 {
+        self.0.get(lane).copied().unwrap_or(0)
     }
+}
+
+/// Whether the lane was read whole since it was opened.
+fn is_read(lane: &StreamStatus) -> bool {
+    lane.read_whole == Some(true)
 }
 
 /// A bar for each lane under way and one for all; where nobody watches, a line for each change.
@@ -79,7 +68,7 @@ pub(crate) struct Progress<'a> {
 impl<'a> Progress<'a> {
     pub(crate) fn begin(work: &'a Work) -> Self {
         let bars = MultiProgress::new();
-        let events = work.0.values().map(|opened| opened.events).sum();
+        let events = work.0.values().sum();
         let total = bars.add(bar(events, "in all"));
         let started_ms = SystemClock.now_ms();
         Self { work, bars, total, lanes: BTreeMap::new(), started_ms, last_line: String::new() }
@@ -87,13 +76,14 @@ impl<'a> Progress<'a> {
 
     /// Shows how far the lanes are.
     pub(crate) fn show(&mut self, lanes: &[&StreamStatus]) {
-        let (mut done, mut whole) = (0, 0);
+        let all: u64 = self.work.0.values().sum();
+        let whole = self.work.0.len() - self.work.all_unread(lanes).count();
+        let mut done = all;
         for lane in lanes {
-            let (events, is_read) = (self.work.events(lane), self.work.is_read(lane));
-            let position = if is_read { events } else { read(lane, events) };
-            done += position;
-            whole += usize::from(is_read);
-            if is_read {
+            let events = self.work.events(&lane.stream);
+            let position = if is_read(lane) { events } else { read(lane, events) };
+            done -= events - position;
+            if is_read(lane) {
                 if let Some(bar) = self.lanes.remove(&lane.stream) {
                     bar.finish_and_clear();
                 }
@@ -105,7 +95,6 @@ impl<'a> Progress<'a> {
             }
         }
         self.total.set_position(done);
-        let all: u64 = self.work.0.values().map(|opened| opened.events).sum();
         let left = left(done, all, SystemClock.now_ms() - self.started_ms);
         let days = counted(self.work.0.len(), "day", "days");
         let events = counted(all, "event", "events");
@@ -137,9 +126,6 @@ fn bar(events: u64, name: &str) -> ProgressBar {
 /// Events of a lane that are behind its frontier, about. While a lane that was read before is read
 /// again, nobody can tell.
 fn read(lane: &StreamStatus, wanted: u64) -> u64 {
-    if lane.read_whole == Some(true) {
-        return 0;
-    }
     let (Some(from), Some(at), Some(to)) = (lane.origin, lane.frontier, lane.end) else { return 0 };
     let share = (at.0 - from.0).max(0) as f64 / (to.0 - from.0).max(1) as f64;
     (share.min(1.0) * wanted as f64) as u64

@@ -6,6 +6,8 @@ use anyhow::Context as _;
 use clap::{ArgGroup, Args};
 use engine::fleet::discover::OrganizationSource;
 use engine::fleet::dispatch::Fleet;
+use engine::task::backfill::Backfill;
+use engine::task::status::Status;
 use engine::task::{Task, audit, backfill, status, validate};
 use jumpcloud_collector::config::Terminal;
 use jumpcloud_collector::local::KeySource;
@@ -58,17 +60,53 @@ pub(crate) enum Target {
     Stack(Stack),
 }
 
-/// An answer, as it came and in its type.
+/// An answer, as it came, page by page, and all of it in its type.
 pub(crate) struct Answer<T> {
-    raw: Value,
+    raw: Vec<Value>,
     pub(crate) of: T,
+}
+
+/// An answer that may have more pages.
+pub(crate) trait Paged {
+    /// What to give as `after` for the next page; `None` if this is the last one.
+    fn next(&self) -> Option<String>;
+
+    /// Adds what the next page has.
+    fn add(&mut self, page: Self);
+}
+
+impl Paged for Status {
+    fn next(&self) -> Option<String> {
+        self.next.clone().map(String::from)
+    }
+
+    fn add(&mut self, page: Self) {
+        self.streams.extend(page.streams);
+        self.next = page.next;
+    }
+}
+
+impl Paged for Backfill {
+    fn next(&self) -> Option<String> {
+        self.next.as_ref().map(ToString::to_string)
+    }
+
+    fn add(&mut self, page: Self) {
+        self.lanes.extend(page.lanes);
+        for refused in page.refused {
+            if !self.refused.contains(&refused) {
+                self.refused.push(refused);
+            }
+        }
+        self.next = page.next;
+    }
 }
 
 impl<T> Answer<T> {
     /// Prints the answer as it came, for programs, or `plain` for people.
     pub(crate) fn show(&self, is_json: bool, plain: impl FnOnce(&T)) {
         if is_json {
-            show::json(&self.raw);
+            self.raw.iter().for_each(show::json);
         } else {
             plain(&self.of);
         }
@@ -112,7 +150,22 @@ impl Target {
     ) -> anyhow::Result<Answer<T>> {
         let raw = self.answer(event).await?;
         let of = T::deserialize(&raw).context("read the answer")?;
-        Ok(Answer { raw, of })
+        Ok(Answer { raw: vec![raw], of })
+    }
+
+    /// All pages of the answer to an event.
+    pub(crate) async fn ask_all<T: DeserializeOwned + Paged>(
+        &self,
+        mut event: Value,
+    ) -> anyhow::Result<Answer<T>> {
+        let mut answer = self.ask::<T>(&event).await?;
+        while let Some(next) = answer.of.next() {
+            event["after"] = next.into();
+            let Answer { raw, of } = self.ask::<T>(&event).await?;
+            answer.raw.extend(raw);
+            answer.of.add(of);
+        }
+        Ok(answer)
     }
 
     /// The answer to an event, as the function gives it. A folder's lanes are opened and not run.
@@ -123,8 +176,9 @@ impl Target {
         };
         let Fleet { engine, organizations, .. } = &**fleet;
         let value = match Task::of(event)? {
-            Task::Status => {
-                serde_json::to_value(status::status(engine, organizations, budget()).await?)
+            Task::Status(request) => {
+                let status = status::status(engine, organizations, request, budget());
+                serde_json::to_value(status.await?)
             }
             Task::Backfill(request) => {
                 serde_json::to_value(backfill::open(fleet, &request, budget()).await?)

@@ -26,6 +26,8 @@ pub struct Config {
     pub secret_id: String,
     /// URL of the SQS queue for runs over many streams, if there is one.
     pub work_queue_url: Option<String>,
+    /// How many streams are worked on at the same time from that queue.
+    pub work_concurrency: usize,
     /// Where metrics go.
     pub metrics: Metrics,
     /// What JumpCloud is asked for.
@@ -77,6 +79,7 @@ impl Config {
             cursor_table,
             secret_id,
             work_queue_url: reader.web_address("WORK_QUEUE_URL"),
+            work_concurrency: reader.number("WORK_CONCURRENCY", 5, 2..=1_000),
             metrics: reader.metrics(settings.retention_ms),
             settings,
             source: reader.source(),

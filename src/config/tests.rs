@@ -62,6 +62,7 @@ fn every_bad_value_names_its_variable() {
         ("PAGE_LIMIT", "10001"),
         ("PAGE_LIMIT", "0"),
         ("MAX_PAGES_PER_RUN", "-1"),
+        ("WORK_CONCURRENCY", "1"),
         ("COMPRESSION_LEVEL", "13"),
         ("LOG_LEVEL", "loud"),
         ("KEY_LAYOUT", "{tenant}/"),

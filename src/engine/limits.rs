@@ -110,6 +110,10 @@ pub const LEASE_MARGIN_MS: i64 = MINUTE_MS;
 pub const RESERVE_MS_MAX: i64 = 30_000;
 /// Additional time kept per mebibyte of the batch.
 pub const RESERVE_MS_PER_MIB: i64 = 100;
+/// Time between the beginnings of two passes through all streams that were ever created.
+pub const PASS_EVERY_MS: i64 = HOUR_MS;
+/// Certificates that a scheduled run goes through, which is a page of a listing.
+pub const PASS_KEYS_MAX: usize = 1_000;
 /// Lambda's longest time-out.
 pub const RUN_MS_MAX: i64 = 15 * MINUTE_MS;
 /// A stream that failed this often in a row needs an operator, whatever the reason.
@@ -137,8 +141,18 @@ pub const VERIFIED_IDENTITY_BYTES_MAX: usize = 32 * MIB;
 pub const KEYS_LISTED_AT_ONCE: usize = 10_000;
 /// Largest number of days of one backfill: more than JumpCloud keeps events by default.
 pub const BACKFILL_DAYS_MAX: i64 = 100;
-/// Lanes opened, or counted for a plan, at the same time.
-pub const LANES_OPENED_AT_ONCE: usize = 8;
+/// Lanes counted for a plan at the same time.
+pub const LANES_COUNTED_AT_ONCE: usize = 8;
+/// Lanes that one answer of a backfill names; the next call continues behind them.
+pub const LANES_ANSWERED_MAX: usize = 3_000;
+/// Tries of changing which lanes of a stream are open, if others change it at the same time.
+pub const OPEN_TRIES_MAX: u32 = 20;
+/// Items of open lanes that are in memory at the same time.
+pub const LANES_READ_AT_ONCE: usize = 1_000;
+/// Streams that one answer of `status` names at most.
+pub const STATUS_LINES_MAX: usize = 500;
+/// And their bytes.
+pub const STATUS_BYTES_MAX: usize = 900_000;
 
 /// Bytes in a mebibyte.
 pub const MIB: usize = 1024 * 1024;
@@ -154,6 +168,12 @@ const _: () = assert!(
     LANE_RECOVERY_MS >= 2 * LEASE_MS_MAX,
     "the next scheduled run comes after the last run has ended"
 );
+const _: () = assert!(
+    PASS_EVERY_MS > LANE_RECOVERY_MS,
+    "the second recovery of a stream comes after all runs that were overtaken have ended"
+);
+const _: () =
+    assert!(BACKFILL_DAYS_MAX as usize <= LANES_ANSWERED_MAX, "an organization fits an answer");
 const _: () = assert!(LATE_HORIZON_MS_MAX / 2 * 3 <= READ_BACK_MS_MAX, "a sweep is never cut");
 const _: () =
     assert!(UNPLACED_DAYS as i64 * DAY_MS == STATE_KEPT_MS, "all identities live as long");

@@ -34,14 +34,20 @@ pub struct StreamId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum StreamKind {
     Live,
-    Lane { day_ms: i64 },
+    Lane {
+        day_ms: i64,
+    },
     Users,
+    /// No stream: see [`StreamId::of_pass`].
+    Pass,
 }
 
 /// Between an organization and the day of a lane.
 const LANE: &str = ".backfill-";
 /// At the end of the name of an organization's stream of users.
 const USERS: &str = ".users";
+/// The name of the item of [`StreamId::of_pass`].
+const PASS: &str = ".streams";
 
 /// Whose events a stream requests from JumpCloud.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,7 +161,7 @@ impl StreamId {
     pub fn lane_day_ms(&self) -> Option<i64> {
         match self.kind {
             StreamKind::Lane { day_ms } => Some(day_ms),
-            StreamKind::Live | StreamKind::Users => None,
+            StreamKind::Live | StreamKind::Users | StreamKind::Pass => None,
         }
     }
 
@@ -163,7 +169,26 @@ impl StreamId {
     /// provider's own trail, which has no lanes, and for a lane.
     #[must_use]
     pub fn lane(&self, ms: i64) -> Option<Self> {
-        Self::try_from(format!("{self}{LANE}{}", time::date(ms))).ok()
+        self.lane_of(&time::date(ms).to_string())
+    }
+
+    /// The UTC date that a lane archives, as it is written in its name; `None` for every other stream.
+    #[must_use]
+    pub fn lane_date(&self) -> Option<&str> {
+        self.is_lane().then(|| &self.name[self.organization + LANE.len()..])
+    }
+
+    /// The lane of this organization's stream that archives a UTC date; `None` if the text is none.
+    #[must_use]
+    pub fn lane_of(&self, date: &str) -> Option<Self> {
+        Self::try_from(format!("{self}{LANE}{date}")).ok()
+    }
+
+    /// The key of the table's item with the place of the pass through all streams. It is not a
+    /// stream: no text is read as it, and nothing runs over it.
+    #[must_use]
+    pub fn of_pass() -> Self {
+        Self { name: PASS.to_owned(), organization: PASS.len(), kind: StreamKind::Pass }
     }
 
     /// The live stream of the same organization or provider.
@@ -254,6 +279,9 @@ mod tests {
         assert_eq!(lane.live(), stream(id));
         assert_eq!(lane.lane_day_ms(), Some(1_790_812_800_000));
         assert_eq!(stream(id).lane(1_790_812_800_000 + 86_399_999), Some(lane.clone()));
+        assert_eq!(lane.lane_date(), Some("2026-10-01"));
+        assert_eq!(stream(id).lane_of("2026-10-01"), Some(lane.clone()));
+        assert_eq!((stream(id).lane_date(), stream(id).lane_of("2026-13-01")), (None, None));
         assert_eq!(lane.lane(0), None, "a lane has no lanes");
         assert_eq!(stream(&format!("provider-{id}")).lane(0), None);
     }
@@ -278,6 +306,7 @@ mod tests {
     fn what_could_leave_its_place_in_a_key_is_refused() {
         for text in [
             "",
+            StreamId::of_pass().as_str(),
             "..",
             "a/b",
             "SELF",

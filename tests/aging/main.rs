@@ -5,5 +5,6 @@
 
 mod counts;
 mod expiry;
+mod lanes;
 mod ports;
 mod world;

@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use engine::archive::{KeyLayout, Output};
 use engine::collect::{Engine, RunPurpose};
+use engine::cursor::Item;
 use engine::fleet::discover::OrganizationSource;
-use engine::fleet::dispatch::Fleet;
+use engine::fleet::dispatch::{Fleet, collect};
 use engine::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
-use engine::ports::Objects as _;
+use engine::ports::{Cursors as _, Objects as _, WorkQueue};
 use engine::read::Budget;
-use engine::report::{Outcome, StreamReport, StreamStatus};
+use engine::report::{Outcome, Report, StreamReport, StreamStatus};
 use engine::settings::Settings;
 use engine::stream::StreamId;
 use engine::task::audit::{AuditRequest, StreamAudit, audit};
 use engine::task::backfill::{Backfill, BackfillRequest, backfill};
 use engine::task::hours::Hours;
-use engine::task::status::status;
+use engine::task::status::{StatusRequest, status};
 use engine::task::verify::{Buckets, Verdict, verify};
 use engine::time::Window;
 use libdeflater::Decompressor;
@@ -77,6 +78,26 @@ impl World {
         Budget { started_ms, deadline_ms: started_ms + MINUTE_MS }
     }
 
+    /// Runs go through a queue from now on, so many at the same time.
+    pub(crate) fn use_queue<Q: WorkQueue + Default + 'static>(
+        &mut self,
+        concurrency: usize,
+    ) -> Arc<Q> {
+        let queue = Arc::new(Q::default());
+        self.fleet.queue = Some(Arc::clone(&queue) as _);
+        self.fleet.concurrency = concurrency;
+        queue
+    }
+
+    /// What a schedule asks for.
+    pub(crate) async fn scheduled_run(&self) -> Report {
+        collect(&self.fleet, self.budget()).await.unwrap()
+    }
+
+    pub(crate) async fn item(&self, stream: &StreamId) -> Item {
+        self.cursors.get(stream).await.unwrap().unwrap_or_default()
+    }
+
     /// One run of the live stream; it must succeed.
     pub(crate) async fn collect(&self) -> StreamReport {
         let report = self.run(&StreamId::own(), RunPurpose::Collect).await;
@@ -127,12 +148,14 @@ impl World {
     }
 
     pub(crate) async fn backfill(&self, window: Window) -> Backfill {
-        let request = BackfillRequest { window, organizations: None, plan: false };
+        let request = BackfillRequest { window, organizations: None, plan: false, after: None };
         backfill(&self.fleet, &request, self.budget()).await.unwrap()
     }
 
     pub(crate) async fn status(&self) -> Vec<StreamStatus> {
-        status(&self.fleet.engine, &self.fleet.organizations, self.budget()).await.unwrap().streams
+        let (fleet, request) = (&self.fleet, StatusRequest::default());
+        let status = status(&fleet.engine, &fleet.organizations, request, self.budget());
+        status.await.unwrap().streams
     }
 
     pub(crate) async fn status_of(&self, stream: &StreamId) -> StreamStatus {
@@ -184,7 +207,8 @@ fn process(
         Arc::clone(time) as _,
         settings.clone(),
     );
-    Fleet { engine, queue: None, organizations: OrganizationSource::Named(vec![StreamId::own()]) }
+    let organizations = OrganizationSource::Named(vec![StreamId::own()]);
+    Fleet { engine, queue: None, concurrency: 1, organizations }
 }
 
 pub(crate) fn settings() -> Settings {

@@ -13,8 +13,19 @@ use fixtures::event::{ORGANIZATION, event, now_ms};
 const MONTH: f64 = 30.0 * 24.0 * 60.0;
 /// Minutes between two scheduled runs.
 const SCHEDULES: [f64; 3] = [1.0, 5.0, 15.0];
-/// A process reads its secret again after this many minutes.
-const SECRET_MINUTES: f64 = 60.0;
+/// A process reads its secret again after this many minutes, and makes a step of the pass through all
+/// streams.
+const HOUR_MINUTES: f64 = 60.0;
+/// The calls of such a step.
+const PASS: [&str; 3] = ["GetItem", "ListObjectsV2", "UpdateItem"];
+/// What an organization and month at 5 minutes may cost, idle and active.
+const DOLLARS_MAX: [f64; 2] = [0.085, 0.385];
+/// Organizations of a provider, and the values that `MaxConcurrency` may have.
+const ORGANIZATIONS: [f64; 3] = [100.0, 1_000.0, 5_000.0];
+const CONCURRENCIES: [u32; 5] = [5, 10, 20, 50, 100];
+/// Requests to JumpCloud of a run: the head, and every hour a comparison of counts and what is dated
+/// ahead, and two sweeps a day.
+const REQUESTS: f64 = 1.0 + 2.0 / 12.0 + 2.0 / 288.0;
 const SERVICES: [&str; 4] = ["directory", "sso", "systems", "radius"];
 
 /// List prices in us-east-1, in dollars a call.
@@ -68,8 +79,7 @@ fn rows(name: &str, calls: &BTreeMap<String, usize>, seconds: f64) -> Vec<String
     let logs = LOG_KILOBYTES * 1e3 / 1e9 * 0.5;
     let row = |minutes: f64| {
         let runs = MONTH / minutes;
-        let secrets = price("GetSecretValue") * (minutes / SECRET_MINUTES).min(1.0);
-        let (services, lambda) = (dollars(calls) + secrets, lambda(seconds));
+        let (services, lambda) = (dollars(calls) + hourly(minutes), lambda(seconds));
         let month = |each: f64| format!("${:.2}", each * runs);
         format!(
             "| {name}, {minutes} min | {runs} | {} | {} | {} | **{}** |",
@@ -80,6 +90,37 @@ fn rows(name: &str, calls: &BTreeMap<String, usize>, seconds: f64) -> Vec<String
         )
     };
     SCHEDULES.map(row).to_vec()
+}
+
+/// What a run at this interval costs for what a process does once an hour.
+fn hourly(minutes: f64) -> f64 {
+    let pass = PASS.map(price).iter().sum::<f64>();
+    (price("GetSecretValue") + pass) * (minutes / HOUR_MINUTES).min(1.0)
+}
+
+/// What an organization and month costs at 5 minutes.
+fn month(calls: &BTreeMap<String, usize>, seconds: f64) -> f64 {
+    let logs = LOG_KILOBYTES * 1e3 / 1e9 * 0.5;
+    (dollars(calls) + hourly(5.0) + lambda(seconds) + logs) * MONTH / 5.0
+}
+
+/// Rows of the table of a provider: what a month costs if all organizations are idle or all active,
+/// through the work queue.
+fn provider(idle: f64, active: f64) -> Vec<String> {
+    let row = |count: f64| {
+        // Runs of a second, one after the other in each place.
+        let busy = count / (5.0 * 60.0);
+        let concurrency = CONCURRENCIES.into_iter().find(|places| f64::from(*places) >= busy);
+        let (concurrency, requests) = (concurrency.unwrap(), count * REQUESTS / 300.0);
+        // Three requests to the queue, a mark in the item and its reading; the secret and the pass are
+        // those of a few processes.
+        let queued = (3.0 * 0.4 / 1e6 + price("UpdateItem") + price("BatchGetItem")) * MONTH / 5.0;
+        let dispatcher = lambda(1.0 + count / 1_000.0) * MONTH / 5.0;
+        let dollars = |each: f64| (each + queued - hourly(5.0) * MONTH / 5.0) * count + dispatcher;
+        let [idle, active] = [idle, active].map(dollars);
+        format!("| {count} | {concurrency} | {requests:.1} | ${idle:.0} | ${active:.0} |")
+    };
+    ORGANIZATIONS.map(row).to_vec()
 }
 
 /// Tells which of `rows` the page lacks.
@@ -113,7 +154,10 @@ async fn the_page_on_cost_has_the_figures_of_the_calls_that_are_made() {
     let report = function.run("{}").await;
     assert_eq!(only_stream(&report)["written"], 0);
 
+    let months = [month(&idle, 0.5), month(&active, 1.0)];
+    assert!(months[0] <= DOLLARS_MAX[0] && months[1] <= DOLLARS_MAX[1], "{months:?}");
     let mut table = [rows("idle", &idle, 0.5), rows("active", &active, 1.0)].concat();
+    table.extend(provider(months[0], months[1]));
     table.extend([("idle", idle), ("active", active)].map(|(name, calls)| {
         format!("| {name} | {} | ${:.2} |", listed(&calls), dollars(&calls) * 1e6)
     }));

@@ -1,5 +1,6 @@
 //! Who is asked: organizations by name, those of an administrator, those of a provider.
 
+use engine::limits::HOUR_MS;
 use mock::{Fault, Host, Key, Organization, Rule, When};
 use serde_json::Value;
 
@@ -75,6 +76,9 @@ async fn a_new_organization_is_found_and_a_vanished_one_recovered_and_reported()
     function.run("{}").await;
     events.push(add(&environment, 3));
     environment.jumpcloud.world().remove_organization(&id(1));
+    // A new pass through all streams begins an hour after the last one.
+    environment.aws.table.set_number(".streams", "pass_started_ms", now_ms() - 2 * HOUR_MS);
+    let function = Function::spawn(&environment, &OF_PROVIDER).await;
     let report = function.run("{}").await;
     let vanished = streams(&report).into_iter().find(|line| line["stream"] == id(1));
     let vanished = vanished.expect("a line for what was born");

@@ -320,6 +320,62 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
         )],
     },
     Mutant {
+        name: "a lane that was read due at every run",
+        edits: &[(
+            "src/engine/read/window.rs",
+            "let next_ms = last_ms.min(query.read_at_ms + late_horizon_ms / 2);",
+            "let next_ms = last_ms.min(query.read_at_ms);",
+        )],
+    },
+    Mutant {
+        name: "lanes that take every place of the queue",
+        edits: &[(
+            "src/engine/fleet/dispatch.rs",
+            "fleet.concurrency.saturating_sub(1)",
+            "fleet.concurrency.saturating_sub(0)",
+        )],
+    },
+    Mutant {
+        name: "a lane run again at once after it was finished",
+        edits: &[(
+            "src/engine/fleet/lanes.rs",
+            "return !is_noted || lease::is_retired(item, now_ms);",
+            "return true;",
+        )],
+    },
+    Mutant {
+        name: "a finished lane that is asked for again for ever",
+        edits: &[(
+            "src/engine/collect/run.rs",
+            "opened_ms.filter(|_| was_long_over)",
+            "opened_ms.filter(|_| !was_long_over)",
+        )],
+    },
+    Mutant {
+        name: "a lane taken out although it was opened again",
+        edits: &[(
+            "src/engine/cursor/open_lanes.rs",
+            ".filter(|date| self.0.get(*date) == Some(&opened_ms))",
+            ".filter(|date| self.0.get(*date) >= Some(&opened_ms))",
+        )],
+    },
+    Mutant {
+        name: "a stream that is gone recovered at every pass",
+        edits: &[(
+            "src/engine/cursor/lease.rs",
+            "    !is_done || item.contains_key(attribute::LEASE_OWNER)",
+            "    !is_done || !item.is_empty()",
+        )],
+    },
+    Mutant {
+        name: "a pass at every run",
+        edits: &[(
+            "src/engine/cursor/pass.rs",
+            "self.after.is_some() || !self.started_ms.is_some_and(is_recent)",
+            "self.after.is_some() || self.started_ms.is_some_and(is_recent)",
+        )],
+    },
+    Mutant {
         name: "readings of what may have left the index",
         edits: &[(
             "src/engine/read/window.rs",

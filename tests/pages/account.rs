@@ -97,8 +97,8 @@ impl Account {
         }
         if path == format!("/2015-03-31/functions/{FUNCTION}/invocations") {
             let invoked = self.invoke(&body).await;
-            // Lambda does not wait for anybody to look.
-            self.work().await;
+            // The schedule does not wait for anybody to look.
+            self.run_once().await;
             return match invoked {
                 Ok(value) => answer(200, "application/json", value.to_string()),
                 Err(error) => {
@@ -229,19 +229,23 @@ impl Account {
     /// Runs the schedule `times` times, each with new processes and until the work queue is empty. No
     /// stream may fail.
     pub async fn run_schedule(&self, times: usize) {
-        let event = std::fs::read_to_string(crate::commands::root().join("events/scheduler.json"));
-        let event = event.unwrap();
         for _ in 0..times {
-            let report = self.invoke(&event).await.unwrap_or_else(|error| panic!("{error}"));
-            for line in report["streams"].as_array().unwrap() {
-                assert_eq!(line["outcome"], "ok", "{report}");
-            }
-            self.work().await;
+            self.run_once().await;
         }
         let status = self.invoke(r#"{"task":"status"}"#).await.unwrap();
         for line in status["streams"].as_array().unwrap() {
             assert_eq!((&line["last_error"], &line["gaps"]), (&Value::Null, &json!(0)), "{status}");
         }
+    }
+
+    /// One run of the schedule, and the work that it queues.
+    async fn run_once(&self) {
+        let event = std::fs::read_to_string(crate::commands::root().join("events/scheduler.json"));
+        let report = self.invoke(&event.unwrap()).await.unwrap_or_else(|error| panic!("{error}"));
+        for line in report["streams"].as_array().unwrap() {
+            assert_eq!(line["outcome"], "ok", "{report}");
+        }
+        self.work().await;
     }
 
     /// Handles messages until the work queue is empty.

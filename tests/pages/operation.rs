@@ -165,7 +165,7 @@ async fn past_days_of_a_stack_are_archived_as_the_page_says() {
     let again = served.account.invoke(&asked).await.unwrap();
     let lanes = again["lanes"].as_array().unwrap();
     assert!(lanes.iter().all(|lane| lane["state"] == "reopened"), "{again}");
-    served.account.work().await;
+    served.account.run_schedule(1).await;
     events.collect(&served).await;
 }
 

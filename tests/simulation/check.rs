@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use base64::Engine as _;
 use engine::identity::Slot;
+use engine::journal::certificate::certificate_key;
 use engine::journal::{SlotIds, slot_prefix};
 use engine::page::Query;
 use engine::report::StreamReport;
@@ -343,7 +344,7 @@ struct Birth {
 }
 
 fn birth(world: &World, stream: &StreamId) -> Option<Birth> {
-    let object = world.store.get("state", &format!("streams/v1/{stream}.json"))?;
+    let object = world.store.get("state", &certificate_key(stream))?;
     let certificate: serde_json::Value = serde_json::from_slice(&object.body).ok()?;
     let number = |name| certificate.get(name).and_then(serde_json::Value::as_i64);
     let owned = number("origin_ms")?..number("end_ms").unwrap_or(i64::MAX);

@@ -35,6 +35,7 @@ mod tally;
 mod total;
 mod trace;
 mod truth;
+mod turn;
 mod walks;
 mod world;
 

@@ -21,6 +21,7 @@ use crate::schedule::{SKEW_MS_MAX, Schedule};
 use crate::starved::Starved;
 use crate::tally::{Circumstance, Fault, Step, Tally};
 use crate::trace::Trace;
+use crate::turn::turn;
 use crate::world::{Call, Local, Shared, World, lock};
 
 /// Workers that every schedule has.
@@ -296,7 +297,7 @@ impl Simulation {
                 let budget = budget.share(engine.clock.now_ms(), streams.len() - done);
                 let is_recovery = *is_recovery || !collected.contains(&stream.live());
                 let goal = if is_recovery { RunPurpose::Recover } else { RunPurpose::Collect };
-                reports.push(engine.run(stream, goal, budget).await);
+                reports.push(turn(&engine, stream, goal, budget).await);
             }
             reports
         }));

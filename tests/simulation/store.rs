@@ -172,7 +172,7 @@ impl Store {
     /// The hash that entry `seq + 1` and a cursor at `seq` hold.
     pub(crate) fn head_hash(&self, stream: &StreamId, seq: u64) -> Option<String> {
         if seq == 0 {
-            let birth = self.state.get(&format!("streams/v1/{stream}.json"))?;
+            let birth = self.state.get(&certificate_key(stream))?;
             return Some(hex::encode(Sha256::digest(&birth.body)));
         }
         Some(self.entries.get(&(stream.clone(), seq))?.hash())

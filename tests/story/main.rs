@@ -9,6 +9,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod index_gone;
+mod lanes;
 mod operator;
 mod organizations;
 mod ports;

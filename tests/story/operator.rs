@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::ready;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -11,7 +12,7 @@ use engine::fleet::discover::OrganizationSource;
 use engine::fleet::dispatch::{self, Fleet};
 use engine::fleet::message::Record;
 use engine::fleet::queue;
-use engine::limits::{DAY_MS, MINUTE_MS};
+use engine::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
 use engine::ports::{
     Console, Incoming, Insights, InsightsError, ListPage, ListRequest, ObjectMeta, Objects,
     PageRequest, PutResult, Services, StoreError, WorkQueue,
@@ -21,7 +22,7 @@ use engine::report::{Detail, Metrics, Report, View};
 use engine::settings::Settings;
 use engine::stream::StreamId;
 use engine::task::backfill::{self, BackfillRequest, LaneState};
-use engine::task::status;
+use engine::task::status::{self, StatusRequest};
 use engine::time::Window;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -30,7 +31,7 @@ use super::{NOW_MS, World, settings};
 
 /// A queue that keeps what it is sent.
 #[derive(Default)]
-struct Kept(Mutex<Vec<String>>);
+pub(crate) struct Kept(pub(crate) Mutex<Vec<String>>);
 
 #[async_trait]
 impl WorkQueue for Kept {
@@ -115,21 +116,22 @@ impl Objects for RefusesLane {
     }
 }
 
-fn organization(n: u8) -> StreamId {
+pub(crate) fn organization(n: u8) -> StreamId {
     format!("{n:024x}").try_into().unwrap()
 }
 
 impl World {
-    fn fleet(&self, streams: &[StreamId], queue: Option<Arc<Kept>>) -> Fleet {
+    pub(crate) fn fleet(&self, streams: &[StreamId], queue: Option<Arc<Kept>>) -> Fleet {
         let mut engine = self.engine(Arc::clone(&self.objects) as Arc<dyn Objects>);
         engine.settings.names_organizations = true;
         let queue = queue.map(|queue| queue as Arc<dyn WorkQueue>);
-        Fleet { engine, queue, organizations: OrganizationSource::Named(streams.to_vec()) }
+        let organizations = OrganizationSource::Named(streams.to_vec());
+        Fleet { engine, queue, concurrency: 5, organizations }
     }
 
     /// A scheduled run a quarter of an hour later, and the metrics it writes.
-    async fn scheduled_run(&self, fleet: &Fleet) -> (Report, Value) {
-        self.clock.0.fetch_add(15 * MINUTE_MS + 1, std::sync::atomic::Ordering::Relaxed);
+    pub(crate) async fn scheduled_run(&self, fleet: &Fleet) -> (Report, Value) {
+        self.clock.0.fetch_add(15 * MINUTE_MS + 1, Ordering::Relaxed);
         let budget = self.budget();
         let report = dispatch::collect(fleet, budget).await.unwrap();
         let metrics = Metrics {
@@ -145,7 +147,7 @@ impl World {
     }
 
     /// The function answers every message of the queue; the names of the streams that failed.
-    async fn work(&self, fleet: &Fleet, queue: &Kept) -> Vec<String> {
+    pub(crate) async fn work(&self, fleet: &Fleet, queue: &Kept) -> Vec<String> {
         let bodies = std::mem::take(&mut *queue.0.lock().unwrap());
         let record =
             |body| Record { event_source: "aws:sqs".to_owned(), message_id: "1".to_owned(), body };
@@ -167,7 +169,7 @@ impl World {
 fn yesterday() -> BackfillRequest {
     let today_ms = NOW_MS.div_euclid(DAY_MS) * DAY_MS;
     let window = Window::new(today_ms - DAY_MS, today_ms);
-    BackfillRequest { window, organizations: Some(vec![organization(1)]), plan: false }
+    BackfillRequest { window, organizations: Some(vec![organization(1)]), plan: false, after: None }
 }
 
 /// Through the queue no invocation fails for them: without the metric nobody would know.
@@ -180,6 +182,7 @@ async fn lanes_and_streams_that_are_gone_are_counted_too() {
     let (_, line) = world.scheduled_run(&fleet).await;
     assert_eq!(world.work(&fleet, &queue).await, [""; 0]);
     backfill::backfill(&fleet, &yesterday(), world.budget()).await.unwrap();
+    world.scheduled_run(&fleet).await;
     assert_eq!(world.work(&fleet, &queue).await, [""; 0]);
     assert_eq!(line["StreamsNeedingOperator"], 0);
 
@@ -187,14 +190,21 @@ async fn lanes_and_streams_that_are_gone_are_counted_too() {
     world.damage(&lane, 1).await;
     world.damage(&organization(2), 2).await;
     let fleet = world.fleet(&both[..1], Some(Arc::clone(&queue)));
+    // By then the lane is read again.
+    world.clock.0.fetch_add(DAY_MS / 2, Ordering::Relaxed);
     world.scheduled_run(&fleet).await;
     let failed = world.work(&fleet, &queue).await;
     assert_eq!(failed.len(), 2, "{failed:?}");
+    // By then the next pass through all streams has begun.
+    world.clock.0.fetch_add(HOUR_MS, Ordering::Relaxed);
     let (report, line) = world.scheduled_run(&fleet).await;
     assert_eq!(report.failure(3), None, "no invocation fails");
     assert_eq!(line["StreamsNeedingOperator"], 2);
 
-    let status = status::status(&fleet.engine, &fleet.organizations, world.budget()).await.unwrap();
+    let (request, budget) = (StatusRequest::default(), world.budget());
+    let status =
+        status::status(&fleet.engine, &fleet.organizations, request, budget).await.unwrap();
+    assert_eq!((status.totals.needing_operator, status.totals.open_lanes), (2, 1));
     let told: Vec<_> = status.streams.iter().filter(|line| line.needs_operator).collect();
     let told: Vec<_> = told.iter().map(|line| line.stream.clone()).collect();
     assert_eq!(told, [lane, organization(2)]);
@@ -215,6 +225,7 @@ async fn discovery_and_counts_that_fail_are_counted() {
     let named = Fleet {
         engine,
         queue: None,
+        concurrency: 1,
         organizations: OrganizationSource::Named(vec![organization(1)]),
     };
     for _ in 0..5 {
@@ -230,9 +241,10 @@ async fn discovery_and_counts_that_fail_are_counted() {
 #[tokio::test]
 async fn a_backfill_says_of_each_lane_what_became_of_it_and_fails_for_one_left_out() {
     let world = World::new();
-    let objects = Arc::new(RefusesLane(Arc::clone(&world.objects) as _, "backfill-2026-11-19"));
+    let objects = Arc::new(RefusesLane(Arc::clone(&world.objects) as _, "/2026-11-19.json"));
     let organizations = OrganizationSource::Named(vec![organization(1)]);
-    let mut fleet = Fleet { engine: world.engine(objects), queue: None, organizations };
+    let engine = world.engine(objects);
+    let mut fleet = Fleet { engine, queue: None, concurrency: 1, organizations };
     fleet.engine.settings.names_organizations = true;
     world.scheduled_run(&fleet).await;
     let two_days = BackfillRequest {
@@ -240,14 +252,14 @@ async fn a_backfill_says_of_each_lane_what_became_of_it_and_fails_for_one_left_o
         ..yesterday()
     };
     let answer = backfill::backfill(&fleet, &two_days, world.budget()).await.unwrap();
-    let told: Vec<_> =
-        answer.lanes.iter().map(|lane| (lane.state, lane.error.as_deref())).collect();
-    assert_eq!(told, [(LaneState::Left, Some("403 AccessDenied")), (LaneState::Opened, None)]);
-    let left = answer.lanes[0].stream.clone();
-    assert_eq!(
-        answer.failure(3).unwrap(),
-        format!("1 of 2 lanes were left out, ask for them again: {left}: 403 AccessDenied")
-    );
+    let told: Vec<_> = answer.lanes.iter().map(|lane| lane.state).collect();
+    assert_eq!(told, [LaneState::Opened; 2]);
+    // A lane is created by its first run.
+    let failed = answer.lanes[0].stream.clone();
+    assert_eq!(answer.failure(3).unwrap(), format!("{failed}: 403 AccessDenied"));
+    let again = backfill::backfill(&fleet, &two_days, world.budget()).await.unwrap();
+    let told: Vec<_> = again.lanes.iter().map(|lane| lane.state).collect();
+    assert_eq!(told, [LaneState::Open; 2]);
 
     let over = Budget { started_ms: NOW_MS, deadline_ms: NOW_MS };
     let answer = backfill::backfill(&fleet, &two_days, over).await.unwrap();

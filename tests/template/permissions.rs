@@ -102,12 +102,12 @@ fn collector_role_allows_exactly_this() {
     WriteArchive: Allow s3:PutObject s3:GetObject
       on ${ArchiveBucket.Arn}/*
     KeepState: Allow s3:PutObject s3:GetObject
-      on ${StateBucket.Arn}/streams/v1/* ${StateBucket.Arn}/organizations/v1/* ${StateBucket.Arn}/journal/v1/* ${StateBucket.Arn}/index/v1/*
+      on ${StateBucket.Arn}/streams/v1/* ${StateBucket.Arn}/lanes/v1/* ${StateBucket.Arn}/organizations/v1/* ${StateBucket.Arn}/journal/v1/* ${StateBucket.Arn}/index/v1/*
     ListArchive: Allow s3:ListBucket
       on ${ArchiveBucket.Arn}
     ListState: Allow s3:ListBucket
       on ${StateBucket.Arn}
-      if StringLikeIfExists s3:prefix: streams/v1/* journal/v1/* index/v1/*
+      if StringLikeIfExists s3:prefix: streams/v1/* lanes/v1/* journal/v1/* index/v1/*
     ReadSecret: Allow secretsmanager:GetSecretValue
       on (CreateSecret ? ${JumpCloudSecret} : ${JumpCloudSecretArn})
       if StringEquals secretsmanager:VersionStage: AWSCURRENT

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::credential::Inquiry;
 use super::engine::Engine;
 use super::writer::Writer;
-use crate::cursor::{Cursor, ReadingState};
+use crate::cursor::{Cursor, OpenLanes, ReadingState};
 use crate::error::RunError;
 use crate::journal::certificate::{self, Certificate, certificate_key};
 use crate::journal::{Entry, entry_key, journal_prefix, seq_of};
@@ -19,39 +19,42 @@ use crate::stream::{Scope, StreamId};
 
 impl Engine {
     /// Makes sure that the stream has a birth certificate and a cursor with a `seq`. Returns
-    /// whether there is anything to do for it: for a lane whose journal has expired there is not.
+    /// whether there is anything to do for it: there is not for a lane whose journal has expired, or
+    /// that is neither created nor open.
     pub(crate) async fn ensure_created(
         &self,
         stream: &StreamId,
         meter: &Arc<Meter>,
         budget: &Budget,
     ) -> Result<bool, RunError> {
-        let bytes = match self.certificate(stream).await? {
+        let found = self.certificate(stream).await?;
+        let was_lost = found.is_some();
+        let bytes = match found {
             Some(bytes) => bytes,
+            None if stream.is_lane() && self.opened_ms(stream).await?.is_none() => {
+                return Ok(false);
+            }
             None => {
                 self.before_birth(stream, meter, budget).await?;
                 self.certify(stream).await?
             }
         };
         let certificate = certificate_of(stream, &bytes)?;
-        let newborn = self.newborn(&certificate, &bytes);
-        if let Some(cursor) = self.rebuilt(&certificate, &newborn).await? {
-            self.cursors.update(stream, &cursor.create()).await?;
-            return Ok(true);
+        let mut newborn = self.newborn(&certificate, &bytes);
+        if was_lost {
+            newborn.open_lanes = self.lanes_after_loss(stream).await?;
         }
-        let now_ms = self.now_ms();
-        let age_ms = now_ms - certificate.born_ms;
-        match stream.is_lane() {
-            _ if age_ms < RETENTION_MS => {
-                self.cursors.update(stream, &newborn.create()).await?;
-                Ok(true)
+        let rebuilt = self.rebuilt(&certificate, &newborn).await?;
+        let age_ms = self.now_ms() - certificate.born_ms;
+        match (rebuilt, stream.is_lane()) {
+            (Some(cursor), _) => self.cursors.update(stream, &cursor.create()).await?,
+            (None, _) if age_ms < RETENTION_MS => {
+                self.cursors.update(stream, &newborn.create()).await?
             }
-            true => {
-                self.cursors.update(stream, &newborn.create_finished(now_ms)).await?;
-                Ok(false)
-            }
-            false => Err(no_journal(stream, age_ms)),
-        }
+            (None, true) => return Ok(false),
+            (None, false) => return Err(no_journal(stream, age_ms)),
+        };
+        Ok(true)
     }
 
     /// Rebuilds the cursor of a stream that is not configured, if it has a journal. Returns whether
@@ -59,7 +62,9 @@ impl Engine {
     pub(super) async fn ensure_rebuilt(&self, stream: &StreamId) -> Result<bool, RunError> {
         let Some(bytes) = self.certificate(stream).await? else { return Ok(false) };
         let certificate = certificate_of(stream, &bytes)?;
-        let cursor = self.rebuilt(&certificate, &self.newborn(&certificate, &bytes)).await?;
+        let mut newborn = self.newborn(&certificate, &bytes);
+        newborn.open_lanes = self.lanes_after_loss(stream).await?;
+        let cursor = self.rebuilt(&certificate, &newborn).await?;
         if let Some(cursor) = &cursor {
             self.cursors.update(stream, &cursor.create()).await?;
         }
@@ -114,9 +119,8 @@ impl Engine {
         if self.assigned(&key, false).await?.is_some() {
             return Ok(());
         }
-        let others = self.created_streams().await?;
-        match others.iter().find(|other| other.is_organization() && **other != StreamId::own()) {
-            Some(other) => Err(self.refuse_key(other, other.as_str(), &key)),
+        match self.other_organization().await? {
+            Some(other) => Err(self.refuse_key(&other, other.as_str(), &key)),
             None => Ok(()),
         }
     }
@@ -208,6 +212,7 @@ impl Engine {
             end_ms: *end_ms,
             born_ms: *born_ms,
             opened_ms: None,
+            open_lanes: OpenLanes::default(),
             state: ReadingState::at_birth(*origin_ms, *born_ms, queries),
         }
     }

@@ -16,7 +16,8 @@ use crate::stream::StreamId;
 /// How a claim ended.
 pub(super) enum Claim {
     Mine(Item),
-    Busy,
+    /// Another run has it. The item is as that run has it.
+    Busy(Item),
     /// There is nothing to do for the stream, and nothing was claimed.
     Nothing,
 }
@@ -30,8 +31,6 @@ pub(super) struct Unwritten {
     pub(super) is_finished: bool,
     /// The lane is closed with this run: it is not finished, and too old to be read.
     pub(super) is_expired: bool,
-    /// When the lane was last opened again, as the run knows it.
-    pub(super) opened_ms: Option<i64>,
 }
 
 impl Engine {
@@ -88,7 +87,8 @@ impl Engine {
                     return Ok(Claim::Mine(item));
                 }
                 Some(item) if cursor::seq(&item).is_some() => {
-                    return Cursor::read(&item).map(|_| Claim::Busy).map_err(RunError::from);
+                    Cursor::read(&item)?;
+                    return Ok(Claim::Busy(item));
                 }
                 _ => {}
             }
@@ -111,7 +111,7 @@ impl Engine {
         report: &StreamReport,
         left: Unwritten,
     ) -> Result<(), RunError> {
-        let RunRequest { stream, is_from_queue, .. } = *request;
+        let RunRequest { stream, purpose, is_from_queue, .. } = *request;
         let result = match &report.error {
             Some(error) => {
                 let (failures, needs_operator) = (report.failures, report.needs_operator);
@@ -123,19 +123,20 @@ impl Engine {
         let since_ms = |name| number(claimed, name).unwrap_or(at_ms);
         let finished_ms = left.is_finished.then(|| since_ms(attribute::FINISHED_MS));
         let expired_ms = left.is_expired.then(|| since_ms(attribute::EXPIRED_MS));
-        let opened_ms = left.opened_ms;
-        let release = Release { at_ms, result, is_from_queue, finished_ms, opened_ms, expired_ms };
+        let is_recovered = purpose == RunPurpose::Recover && report.error.is_none();
+        let recovered_ms = is_recovered.then(|| since_ms(attribute::RECOVERED_MS));
+        let release =
+            Release { at_ms, result, is_from_queue, finished_ms, expired_ms, recovered_ms };
         let (token, before) = (LeaseToken::of(claimed), lateness::stored(claimed));
         let state = left.cursor.map(|cursor| cursor.progress(&cursor.state, token.fence()));
-        // A lane that was opened again since is not finished, nor is one whose reading state was not
-        // written, because another run has claimed it.
+        // A lane whose reading state was not written, because another run has claimed it, is not
+        // finished.
         let unfinished = Release { finished_ms: None, ..release };
-        let mut updates = Vec::new();
-        if finished_ms.is_some() {
-            updates.push((state.clone().unwrap_or_default(), release));
+        let has_state = state.is_some();
+        let mut updates = vec![(state.unwrap_or_default(), release)];
+        if has_state {
+            updates.push((Update::default(), unfinished));
         }
-        updates.extend(state.map(|state| (state, unfinished)));
-        updates.push((Update::default(), unfinished));
         for (update, release) in updates {
             let update = lease::release(update, &token, release);
             let update = lateness::add_to(update, &before, &report.tally.lateness);

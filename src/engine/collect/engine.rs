@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::memory::Organizations;
 use super::slots::{Slots, Warm};
 use crate::archive::BatchLimits;
+use crate::cursor::Pass;
 use crate::journal::certificate;
 use crate::limits::SLOT_BYTES_MAX;
 use crate::ports::{Clock, Console, Cursors, Insights, Objects, StoreError};
@@ -31,6 +32,7 @@ pub struct Engine {
     /// Bytes of the index that a run holds beside those that a page and its batch need.
     pub slot_bytes_max: usize,
     warm: Mutex<Warm>,
+    pass: Mutex<Option<Pass>>,
     organizations: Mutex<Organizations>,
 }
 
@@ -55,11 +57,12 @@ impl Engine {
             batch_limits: BatchLimits::default(),
             slot_bytes_max: SLOT_BYTES_MAX,
             warm: Mutex::default(),
+            pass: Mutex::default(),
             organizations: Mutex::default(),
         }
     }
 
-    /// Every stream that has a birth certificate.
+    /// Every stream that was ever created, but for lanes.
     ///
     /// # Errors
     /// [`StoreError`] if the state bucket cannot be listed.
@@ -67,6 +70,28 @@ impl Engine {
         let bucket = &self.settings.state_bucket;
         let keys = self.objects.list(bucket, certificate::PREFIX, "", usize::MAX).await?;
         Ok(keys.iter().filter_map(|key| certificate::stream_of(key)).collect())
+    }
+
+    /// The stream of an organization other than `self`, if one was ever created: the first in their
+    /// order.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the state bucket cannot be listed.
+    pub(crate) async fn other_organization(&self) -> Result<Option<StreamId>, StoreError> {
+        let bucket = &self.settings.state_bucket;
+        let keys = self.objects.list(bucket, certificate::PREFIX, "", 1).await?;
+        let first = keys.first().and_then(|key| certificate::stream_of(key));
+        Ok(first.filter(|stream| stream.is_organization() && *stream != StreamId::own()))
+    }
+
+    /// The place of the pass through all streams, as this process knows it.
+    pub(crate) fn kept_pass(&self) -> Option<Pass> {
+        self.pass.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers the place of the pass.
+    pub(crate) fn keep_pass(&self, pass: Pass) {
+        *self.pass.lock().unwrap_or_else(PoisonError::into_inner) = Some(pass);
     }
 
     /// The current time for everything that is stored, UTC milliseconds: the local clock minus how

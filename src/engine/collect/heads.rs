@@ -41,11 +41,18 @@ impl Reader<'_> {
         Ok(turns)
     }
 
-    /// Leaves out the queries that have read their lane for good.
+    /// Leaves out the queries of a lane that are not to be read now.
     fn lane_queries_left(&self, mut queue: Vec<Query>, turns: &mut Turns) -> Vec<Query> {
+        if !self.stream.is_lane() {
+            return queue;
+        }
         let (cursor, horizon_ms) = (&self.writer.cursor, self.engine.settings.late_horizon_ms);
-        let has_read = |query| window::has_read_lane(cursor, query, horizon_ms);
-        let is_left_out = |names: &mut Query| self.state.query(names).is_some_and(has_read);
+        let now_ms = self.engine.now_ms();
+        let is_due = |query| {
+            let due_ms = window::lane_due_ms(cursor, query, horizon_ms);
+            due_ms.is_some_and(|due_ms| due_ms <= now_ms)
+        };
+        let is_left_out = |names: &mut Query| !self.state.query(names).is_some_and(is_due);
         for names in queue.extract_if(.., is_left_out) {
             turns.note(names, Ok(Progress::Complete));
         }

@@ -13,4 +13,6 @@ pub(super) struct Organizations {
     pub(super) own: Option<String>,
     /// The credential with which it was asked, and the organization of the key.
     pub(super) key: Option<(u64, Option<String>)>,
+    /// Whether no organization's stream was found beside `self`.
+    pub(super) is_alone: bool,
 }

@@ -8,6 +8,7 @@
 //! turn    one turn of an organization: its events, then its users
 //! run     one run: its order, and its report
 //! claim   the first and the last update; birth: creation of streams, rebuilding of cursors
+//! lanes   which lanes are open
 //! organization   which stream collects an organization, and whose events a stream asks for
 //! credential     whose the API key is
 //! Reader  read, pages, admit, border, users: what JumpCloud sends becomes a batch
@@ -25,6 +26,7 @@ mod digests;
 mod engine;
 mod heads;
 mod index_check;
+mod lanes;
 mod memory;
 mod organization;
 mod pages;

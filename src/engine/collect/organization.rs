@@ -140,6 +140,20 @@ impl Engine {
         Ok(!self.objects.list(bucket, &index_prefix(stream), "", 1).await?.is_empty())
     }
 
+    /// Whether no organization's stream was ever created beside `self`. A process that has found so
+    /// does not ask again: who collects an organization is decided when a stream is born, and before
+    /// `self` archives the first event that names one.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the state bucket cannot be listed.
+    pub(crate) async fn is_own_alone(&self) -> Result<bool, StoreError> {
+        if !self.organizations().is_alone {
+            let is_alone = self.other_organization().await?.is_none();
+            self.organizations().is_alone = is_alone;
+        }
+        Ok(self.organizations().is_alone)
+    }
+
     async fn read_assignment(&self, organization: &str) -> Result<Option<StreamId>, RunError> {
         let key = assignment_key(organization);
         let bytes = self.objects.get(&self.settings.state_bucket, &key).await?;

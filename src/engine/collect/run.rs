@@ -8,7 +8,7 @@ use super::reader::Reader;
 use super::request::{RunPurpose, RunRequest};
 use super::stop::{Progress, Stop};
 use super::writer::Writer;
-use crate::cursor::{Cursor, Item, attribute, number};
+use crate::cursor::{Cursor, Item, OpenLanes, attribute, lease, number};
 use crate::error::RunError;
 use crate::ports::Meter;
 use crate::read::{Budget, window};
@@ -27,19 +27,36 @@ impl Engine {
     }
 
     pub(super) async fn run_request(&self, request: RunRequest<'_>) -> StreamReport {
+        let is_recovery = request.purpose == RunPurpose::Recover;
+        StreamReport { is_recovery, ..self.claim_and_run(request).await }
+    }
+
+    async fn claim_and_run(&self, request: RunRequest<'_>) -> StreamReport {
         let meter = Arc::new(Meter::default());
         let stream = request.stream;
         match self.claim(&request, &meter).await {
             Ok(Claim::Mine(item)) => self.run_claimed(request, meter, &item).await,
-            Ok(unclaimed) => {
+            Ok(Claim::Busy(item)) => {
                 if request.is_from_queue {
                     self.unqueue(stream).await;
                 }
-                let mut report = StreamReport::new(stream.clone());
-                if matches!(unclaimed, Claim::Busy) {
-                    report.outcome = Outcome::Busy;
+                let open_lanes = OpenLanes::read(&item).ok();
+                StreamReport {
+                    outcome: Outcome::Busy,
+                    open_lanes,
+                    ..StreamReport::new(stream.clone())
                 }
-                report
+            }
+            Ok(Claim::Nothing) => {
+                if request.is_from_queue {
+                    self.unqueue(stream).await;
+                }
+                if stream.is_lane()
+                    && let Ok(Some(opened_ms)) = self.opened_ms(stream).await
+                {
+                    self.close_lane(stream, opened_ms).await;
+                }
+                StreamReport::new(stream.clone())
             }
             Err(error) => {
                 let mut report = StreamReport::failed(stream.clone(), &error);
@@ -57,16 +74,17 @@ impl Engine {
         item: &Item,
     ) -> StreamReport {
         let failures = number(item, attribute::FAILURES).unwrap_or(0);
-        let (mut report, unwritten) = match Cursor::read(item) {
-            Ok(cursor) => {
-                let was_finished = item.contains_key(attribute::FINISHED_MS);
-                self.work(&request, &meter, cursor, was_finished).await
-            }
-            Err(error) => {
-                let report = StreamReport::failed(request.stream.clone(), &error.into());
-                (report, Unwritten::default())
-            }
+        let failed = |error: RunError| {
+            (StreamReport::failed(request.stream.clone(), &error), Unwritten::default())
         };
+        let was_finished = item.contains_key(attribute::FINISHED_MS);
+        let (opened_ms, (mut report, unwritten)) = match self.cursor(request.stream, item).await {
+            Ok(cursor) => {
+                (cursor.opened_ms, self.work(&request, &meter, cursor, was_finished).await)
+            }
+            Err(error) => (None, failed(error)),
+        };
+        let is_over = unwritten.is_finished || unwritten.is_expired;
         if report.outcome == Outcome::Failed {
             report.failures = failures + 1;
         }
@@ -74,9 +92,24 @@ impl Engine {
             report.fail(&error);
             report.failures = failures + 1;
         }
+        // No run that was overtaken before it was over can leave anything undone any more.
+        let was_long_over = is_over && lease::is_long_over(item, self.clock.now_ms());
+        if let Some(opened_ms) = opened_ms.filter(|_| was_long_over) {
+            self.close_lane(request.stream, opened_ms).await;
+        }
+        report.open_lanes = OpenLanes::read(item).ok();
         report.last_success_ms = number(item, attribute::LAST_SUCCESS_MS).ok();
         report.costs = meter.costs();
         report
+    }
+
+    /// The cursor that was claimed; of a lane, with when it was opened last.
+    async fn cursor(&self, stream: &StreamId, item: &Item) -> Result<Cursor, RunError> {
+        let mut cursor = Cursor::read(item)?;
+        if stream.is_lane() {
+            cursor.opened_ms = self.opened_ms(stream).await?;
+        }
+        Ok(cursor)
     }
 
     /// Everything between claim and release.
@@ -126,9 +159,8 @@ impl Engine {
         if is_expired {
             report.fail(&RunError::refused(window::unread_of_lane(&cursor)));
         }
-        let opened_ms = cursor.opened_ms;
         let cursor = has_unstored.then_some(cursor);
-        (report, Unwritten { cursor, is_finished, is_expired, opened_ms })
+        (report, Unwritten { cursor, is_finished, is_expired })
     }
 }
 

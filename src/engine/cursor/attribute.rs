@@ -31,9 +31,16 @@ pub const QUEUED_UNTIL_MS: &str = "queued_until_ms";
 pub const RETRY_AFTER_MS: &str = "retry_after_ms";
 pub const LAST_SUCCESS_MS: &str = "last_success_ms";
 pub const FINISHED_MS: &str = "finished_ms";
-pub const OPENED_MS: &str = "opened_ms";
+pub const OPEN_LANES: &str = "open_lanes";
 pub const EXPIRED_MS: &str = "expired_ms";
 pub const FAILURES: &str = "failures";
 pub const LAST_ERROR: &str = "last_error";
 pub const NEEDS_OPERATOR: &str = "needs_operator";
 pub const LATENESS: &str = "lateness";
+
+// Of the item with the place of the pass through all streams, and of streams that it finds.
+pub const PASS_STARTED_MS: &str = "pass_started_ms";
+pub const PASS_AFTER: &str = "pass_after";
+pub const PASS_NEEDING_OPERATOR: &str = "pass_needing_operator";
+pub const LAST_NEEDING_OPERATOR: &str = "last_needing_operator";
+pub const RECOVERED_MS: &str = "recovered_ms";

@@ -97,12 +97,13 @@ pub struct Release<'a> {
     /// queued.
     pub is_from_queue: bool,
     /// Since when the lane is finished, UTC milliseconds; `None` if it is not finished, or the
-    /// stream is not a lane. It is finished only if it was not opened again since `opened_ms`.
+    /// stream is not a lane.
     pub finished_ms: Option<i64>,
-    /// When the lane was last opened again, as the run knows it.
-    pub opened_ms: Option<i64>,
     /// Since when the lane is closed although it is not finished; `None` if it is not.
     pub expired_ms: Option<i64>,
+    /// When the first of the recoveries succeeded that nothing else has followed; `None` if this run
+    /// was none, or has failed.
+    pub recovered_ms: Option<i64>,
 }
 
 /// Adds the release to a run's last update: removes the lease on condition that the claim is still
@@ -136,17 +137,9 @@ pub fn release(mut update: Update, token: &LeaseToken, release: Release<'_>) -> 
     if release.is_from_queue {
         update.remove.push(attribute::QUEUED_UNTIL_MS);
     }
-    match release.finished_ms {
-        Some(finished_ms) => {
-            update.conditions.push(match release.opened_ms {
-                Some(opened_ms) => Condition::Is(attribute::OPENED_MS, Value::N(opened_ms)),
-                None => Condition::Absent(attribute::OPENED_MS),
-            });
-            update.set.push((attribute::FINISHED_MS, Value::N(finished_ms)));
-        }
-        None => update.remove.push(attribute::FINISHED_MS),
-    }
+    update.put(attribute::FINISHED_MS, release.finished_ms.map(Value::N));
     update.put(attribute::EXPIRED_MS, release.expired_ms.map(Value::N));
+    update.put(attribute::RECOVERED_MS, release.recovered_ms.map(Value::N));
     update
 }
 
@@ -155,10 +148,29 @@ pub fn release(mut update: Update, token: &LeaseToken, release: Release<'_>) -> 
 /// have ended and cannot decide an entry that no run would publish.
 #[must_use]
 pub fn is_retired(lane: &Item, now_ms: i64) -> bool {
-    let is_old = |ended_ms| now_ms - ended_ms > LANE_RECOVERY_MS;
+    is_long_over(lane, now_ms) && !lane.contains_key(attribute::LEASE_OWNER)
+}
+
+/// Whether a lane was finished, or closed for its age, so long ago that all runs that were overtaken
+/// before have ended.
+#[must_use]
+pub fn is_long_over(lane: &Item, now_ms: i64) -> bool {
     let ended_ms =
         number(lane, attribute::FINISHED_MS).or_else(|_| number(lane, attribute::EXPIRED_MS));
-    ended_ms.is_ok_and(is_old) && !lane.contains_key(attribute::LEASE_OWNER)
+    ended_ms.is_ok_and(|ended_ms| now_ms - ended_ms > LANE_RECOVERY_MS)
+}
+
+/// Whether a stream that is no longer collected may have a decided entry that is not published.
+///
+/// It has none once a recovery has succeeded so long after the first one that all runs that were
+/// overtaken before had ended, and no run has claimed it since without releasing it.
+#[must_use]
+pub fn may_be_pending(item: &Item) -> bool {
+    let recovered_ms = number(item, attribute::RECOVERED_MS);
+    let is_done = recovered_ms.is_ok_and(|first_ms| {
+        number(item, attribute::LAST_SUCCESS_MS).is_ok_and(|ms| ms - first_ms > LANE_RECOVERY_MS)
+    });
+    !is_done || item.contains_key(attribute::LEASE_OWNER)
 }
 
 /// Records the failure of a stream that has no cursor yet.
@@ -224,15 +236,10 @@ pub fn unqueue() -> Update {
     removal(attribute::QUEUED_UNTIL_MS)
 }
 
-/// Opens a lane again: it is finished only by a reading of every query that began after `now_ms`.
+/// Notes that a finished lane was opened again.
 #[must_use]
-pub fn reopen(now_ms: i64) -> Update {
-    Update {
-        conditions: vec![Condition::Present(attribute::SEQ)],
-        set: vec![(attribute::OPENED_MS, Value::N(now_ms))],
-        remove: vec![attribute::FINISHED_MS],
-        ..Update::default()
-    }
+pub fn reopen() -> Update {
+    removal(attribute::FINISHED_MS)
 }
 
 /// Removes an attribute, on condition that it exists.
@@ -279,8 +286,8 @@ mod tests {
             result: RunResult::Succeeded,
             is_from_queue: false,
             finished_ms: None,
-            opened_ms: None,
             expired_ms: None,
+            recovered_ms: None,
         }
     }
 
@@ -382,19 +389,17 @@ mod tests {
     }
 
     #[test]
-    fn a_finished_lane_can_be_opened_again() {
+    fn a_stream_is_pending_until_a_late_recovery_has_succeeded() {
         let mut item = born();
-        assert!(!reopen(10).allows(&Item::new()), "it was never created");
-        run(&mut item, Release { finished_ms: Some(20), ..well(20) });
-        assert_eq!(number(&item, "finished_ms"), Ok(20));
-        reopen(30).apply(&mut item);
-        assert!(!item.contains_key("finished_ms"));
-        // A run that began before knows nothing of it.
-        let late = Release { finished_ms: Some(40), ..well(40) };
-        claim("me", 40, 50).apply(&mut item);
-        assert!(!release(Update::default(), &LeaseToken::of(&item), late).allows(&item));
-        run(&mut item, Release { opened_ms: Some(30), ..late });
-        assert_eq!(number(&item, "finished_ms"), Ok(40));
+        assert!(may_be_pending(&item), "it was never recovered");
+        run(&mut item, Release { recovered_ms: Some(20), ..well(20) });
+        assert!(may_be_pending(&item), "a run that was overtaken may still decide");
+        run(&mut item, Release { recovered_ms: Some(20), ..well(21 + LANE_RECOVERY_MS) });
+        assert!(!may_be_pending(&item));
+        claim("me", 30, 40).apply(&mut item);
+        assert!(may_be_pending(&item), "claimed and not released");
+        run(&mut item, well(50 + LANE_RECOVERY_MS));
+        assert!(may_be_pending(&item), "it was collected since");
     }
 
     #[test]

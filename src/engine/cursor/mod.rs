@@ -6,12 +6,16 @@ pub mod attribute;
 pub mod hour;
 pub mod item;
 pub mod lease;
+pub mod open_lanes;
+pub mod pass;
 pub mod query;
 pub mod state;
 
 pub use self::hour::{Hour, KnownHour};
 pub use self::item::{Condition, Item, Items, Unreadable, Update, Value, number, text};
 pub use self::lease::{LeaseToken, Release, RunResult};
+pub use self::open_lanes::OpenLanes;
+pub use self::pass::Pass;
 pub use self::query::{PageLimit, QueryProgress, Reading, Refusal};
 pub use self::state::ReadingState;
 
@@ -33,8 +37,10 @@ pub struct Cursor {
     pub end_ms: Option<i64>,
     /// When it was created.
     pub born_ms: i64,
-    /// When it was last opened again; lanes only.
+    /// Lanes only: when a backfill last requested it, as the live stream's item says.
     pub opened_ms: Option<i64>,
+    /// Live streams only: their open lanes.
+    pub open_lanes: OpenLanes,
     /// What was read so far, and what is being read.
     pub state: ReadingState,
 }
@@ -67,7 +73,8 @@ impl Cursor {
             origin_ms: number(item, attribute::ORIGIN_MS)?,
             end_ms: optional(item, attribute::END_MS)?,
             born_ms: number(item, attribute::BORN_MS)?,
-            opened_ms: optional(item, attribute::OPENED_MS)?,
+            opened_ms: None,
+            open_lanes: OpenLanes::read(item)?,
             state: ReadingState::read(item)?,
         })
     }
@@ -89,15 +96,8 @@ impl Cursor {
             ..Update::default()
         };
         update.set.extend(self.end_ms.map(|end_ms| (attribute::END_MS, Value::N(end_ms))));
+        update.put(attribute::OPEN_LANES, self.open_lanes.value());
         self.state.write(&mut update);
-        update
-    }
-
-    /// The same of a lane that has nothing to read any more.
-    #[must_use]
-    pub fn create_finished(&self, finished_ms: i64) -> Update {
-        let mut update = self.create();
-        update.set.push((attribute::FINISHED_MS, Value::N(finished_ms)));
         update
     }
 
@@ -172,6 +172,7 @@ pub(crate) mod tests {
             end_ms: None,
             born_ms: 0,
             opened_ms: None,
+            open_lanes: OpenLanes::default(),
             state,
         }
     }
@@ -185,6 +186,7 @@ pub(crate) mod tests {
             end_ms: Some(9_000),
             born_ms: 3_000,
             opened_ms: None,
+            open_lanes: OpenLanes::default(),
             state: ReadingState {
                 queries: vec![
                     QueryProgress {

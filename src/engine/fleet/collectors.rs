@@ -76,6 +76,9 @@ async fn of_key(
     // A quarter of the time: the stream needs its own.
     let quarter_ms = (budget.deadline_ms - budget.started_ms) / 4;
     let deadline_ms = budget.started_ms + quarter_ms;
+    // Beside `self` alone, a run learns early enough whose the key is.
+    let is_enough = inquiry == Inquiry::Events && engine.is_own_alone().await?;
+    let inquiry = if is_enough { Inquiry::Nobody } else { inquiry };
     let asked = engine.key_organization(inquiry, &Arc::default(), deadline_ms).await;
     let Ok((_, Some(organization))) = asked else {
         // A run says why JumpCloud does not answer.

@@ -1,15 +1,15 @@
 //! Dispatches runs: which streams are due, and one run over each, directly or through the work
 //! queue.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::collect::{Engine, Inquiry};
 use crate::cursor::{Item, Items, attribute, lease, text};
 use crate::error::RunError;
 use crate::fleet::discover::{self, Discovered, OrganizationSource};
+use crate::fleet::lanes::{self, Lanes};
 use crate::fleet::message::{Message, MessageTask};
-use crate::fleet::queue;
+use crate::fleet::{pass, queue};
 use crate::ports::WorkQueue;
 use crate::read::Budget;
 use crate::report::{Outcome, Queued, Report, StreamReport, StreamStatus};
@@ -21,175 +21,180 @@ pub struct Fleet {
     pub engine: Engine,
     /// The queue that is used if more than one stream is due; `None` if all runs are made directly.
     pub queue: Option<Arc<dyn WorkQueue>>,
+    /// How many streams are worked on at the same time from the queue; at least 2. One of them is
+    /// kept for live streams.
+    pub concurrency: usize,
     /// Which organizations are collected.
     pub organizations: OrganizationSource,
 }
 
-/// Makes one run over each stream that is due: the configured ones, their lanes until they are
-/// finished, and recovery for those that are no longer configured. A failure of one stream is in
-/// its report and does not affect the others.
+/// What is to be run.
+#[derive(Default)]
+pub(crate) struct Due {
+    /// Live streams, and recoveries of streams that are no longer collected.
+    streams: Vec<Message>,
+    /// Open lanes, which come after all others.
+    lanes: Lanes,
+}
+
+/// Makes one run over each stream that is due: the configured ones, their open lanes as often as they
+/// are to be read, and recovery for those that are no longer configured. A failure of one stream is
+/// in its report and does not affect the others.
 ///
-/// If there is a work queue and more than one stream is due, messages are sent instead.
+/// If there is a work queue and more than one stream is due, messages are sent instead. A stream that
+/// is the only one that is configured is run at once, and its item is not read before: its claim
+/// tells which lanes are open.
 ///
 /// # Errors
-/// [`RunError`] if the streams or their cursors cannot be listed, or if organizations are
-/// configured by id although `self` was collected before.
+/// [`RunError`] if the configured streams cannot be found out, or items or the birth certificates
+/// cannot be read.
 pub async fn collect(fleet: &Fleet, budget: Budget) -> Result<Report, RunError> {
     let engine = &fleet.engine;
-    let born = engine.created_streams().await?;
-    let Discovered { streams: configured, discovery } =
-        discover::streams(engine, &fleet.organizations, &born, Inquiry::Events, budget).await?;
-    let mut all = born.clone();
-    all.extend(configured.iter().cloned());
-    let all: Vec<_> = all.into_iter().collect();
-    // A single stream is claimed regardless of its item, so the item is not read.
-    let items = if all.len() > 1 { engine.cursors.get_many(&all).await? } else { Items::new() };
-    // Users are read in their organization's turn.
-    let asked: BTreeSet<_> = configured.iter().cloned().collect();
-    let has_turn = |s: &StreamId| s.is_users() && discover::is_collected(engine, &asked, s);
-    let apart = born.into_iter().filter(|stream| !has_turn(stream)).collect();
-    let due = due(&configured, &apart, &items, engine.clock.now_ms());
-    let mut report = run(fleet, due, &items, budget).await;
-    report.discovery = discovery;
-    let now_ms = engine.clock.now_ms();
-    let status_of = |(stream, item): (&StreamId, &Item)| {
-        let is_collected = discover::is_collected(engine, &asked, stream);
-        StreamStatus::read(stream.clone(), is_collected, item, now_ms, engine.settings.retention_ms)
+    let Discovered { streams, discovery } =
+        discover::streams(engine, &fleet.organizations, Inquiry::Events, budget).await?;
+    let collected = streams.iter().cloned().collect();
+    let found = pass::step(engine, &collected).await?;
+    let mut report = match streams.as_slice() {
+        [only] => collect_one(fleet, only, found.due, budget).await?,
+        _ => collect_all(fleet, streams, found.due, budget).await?,
     };
-    report.statuses_before = items.iter().map(status_of).collect();
+    report.discovery = discovery;
+    report.others_needing_operator = found.needing_operator;
+    report.duration_ms = engine.clock.now_ms() - budget.started_ms;
     Ok(report)
 }
 
-/// The message for each stream that is due: live streams first, then lanes.
-fn due(
-    configured: &[StreamId],
-    born: &BTreeSet<StreamId>,
-    items: &Items,
-    now_ms: i64,
-) -> Vec<Message> {
-    let is_over =
-        |lane: &StreamId| items.get(lane).is_some_and(|item| lease::is_retired(item, now_ms));
-    let is_finished = |lane: &StreamId| {
-        items.get(lane).is_some_and(|item| item.contains_key(attribute::FINISHED_MS))
+/// The only stream that is configured, and then its lanes.
+async fn collect_one(
+    fleet: &Fleet,
+    stream: &StreamId,
+    others: Vec<Message>,
+    budget: Budget,
+) -> Result<Report, RunError> {
+    let engine = &fleet.engine;
+    let own = Due { streams: vec![message(stream)], lanes: Lanes::default() };
+    let mut report = run_directly(engine, &own, budget).await;
+    let open = report.streams.first().and_then(|run| run.open_lanes.as_ref());
+    let open = open.map(|open| open.of(stream)).unwrap_or_default();
+    let due = Due { streams: others, lanes: Lanes::look(engine, &open).await? };
+    if !due.is_empty() {
+        let rest = run(fleet, due, &Items::new(), budget).await;
+        report.streams.extend(rest.streams);
+        report.queued = rest.queued;
+        report.statuses_before = rest.statuses_before;
+    }
+    Ok(report)
+}
+
+/// Several streams that are configured, and their lanes.
+async fn collect_all(
+    fleet: &Fleet,
+    streams: Vec<StreamId>,
+    others: Vec<Message>,
+    budget: Budget,
+) -> Result<Report, RunError> {
+    let engine = &fleet.engine;
+    // Users are read in their organization's turn.
+    let users = streams.iter().filter(|_| engine.settings.system_users.is_some());
+    let users: Vec<_> = users.filter_map(StreamId::users).collect();
+    let items = engine.cursors.get_many(&[&streams[..], &users[..]].concat()).await?;
+    let lanes = Lanes::look(engine, &lanes::open(&items)).await?;
+    let now_ms = engine.clock.now_ms();
+    let status_of = |(stream, item): (&StreamId, &Item)| {
+        StreamStatus::read(stream.clone(), true, item, now_ms, engine.settings.retention_ms)
     };
-    let others = born.iter().filter(|stream| !configured.contains(stream));
-    let (lanes, gone): (Vec<_>, Vec<_>) = others.partition(|stream| stream.is_lane());
-    let lanes = lanes.into_iter().filter(|lane| !is_over(lane));
-    let message = |stream: &StreamId, task| Message::new(stream.clone(), task);
-    let configured_ones = configured.iter().map(|stream| message(stream, MessageTask::Collect));
-    configured_ones
-        .chain(gone.into_iter().map(|stream| message(stream, MessageTask::Recover)))
-        .chain(lanes.map(|lane| {
-            let is_over = is_finished(lane) || !configured.contains(&lane.live());
-            message(lane, if is_over { MessageTask::Recover } else { MessageTask::Collect })
-        }))
-        .collect()
+    let statuses: Vec<_> = items.iter().map(status_of).collect();
+    let streams = streams.iter().map(message).chain(others).collect();
+    let mut report = run(fleet, Due { streams, lanes }, &items, budget).await;
+    report.statuses_before.extend(statuses);
+    Ok(report)
+}
+
+fn message(stream: &StreamId) -> Message {
+    Message::new(stream.clone(), MessageTask::Collect)
+}
+
+impl Due {
+    /// Lanes only.
+    pub(crate) fn lanes(lanes: Lanes) -> Self {
+        Self { streams: Vec::new(), lanes }
+    }
+
+    fn is_empty(&self) -> bool {
+        let Lanes { due, outstanding, suspended, .. } = &self.lanes;
+        self.streams.is_empty() && due.is_empty() && *outstanding == 0 && suspended.is_empty()
+    }
 }
 
 /// Makes a run over each stream that is due, or queues it. A suspended stream is left out until its
-/// next probe, unless it is the only one.
-pub(crate) async fn run(fleet: &Fleet, due: Vec<Message>, items: &Items, budget: Budget) -> Report {
+/// next probe.
+pub(crate) async fn run(fleet: &Fleet, mut due: Due, items: &Items, budget: Budget) -> Report {
     let engine = &fleet.engine;
     let now_ms = engine.clock.now_ms();
-    let is_one = due.len() == 1;
-    let (suspended, mut due): (Vec<_>, Vec<_>) = due.into_iter().partition(|message| {
-        !is_one && items.get(&message.stream).is_some_and(|item| lease::is_suspended(item, now_ms))
-    });
-    shuffle(&mut due, engine.clock.random());
-    let mut report = Report::default();
-    match &fleet.queue {
-        Some(queue) if !is_one => {
-            let (queued, failed) = queue::send(engine, &**queue, due, items, budget).await;
-            report.queued = Some(Queued { suspended: suspended.len(), ..queued });
-            report.streams = failed;
+    let is_suspended = |message: &mut Message| {
+        items.get(&message.stream).is_some_and(|item| lease::is_suspended(item, now_ms))
+    };
+    let suspended: Vec<_> = due.streams.extract_if(.., is_suspended).collect();
+    let lanes = std::mem::take(&mut due.lanes.suspended);
+    queue::shuffle(&mut due.streams, engine.clock.random());
+    queue::shuffle(&mut due.lanes.due, engine.clock.random());
+    let before = std::mem::take(&mut due.lanes.needing_operator);
+    let mut report = match &fleet.queue {
+        Some(queue) => {
+            let places = fleet.concurrency.saturating_sub(1).saturating_sub(due.lanes.outstanding);
+            let waiting = due.lanes.due.len().saturating_sub(places);
+            due.lanes.due.truncate(places);
+            let outstanding = due.lanes.outstanding;
+            let messages = due.streams.into_iter().chain(due.lanes.due).collect();
+            let (queued, failed) = queue::send(engine, &**queue, messages, items, budget).await;
+            let queued = Queued {
+                outstanding: queued.outstanding + outstanding,
+                suspended: suspended.len() + lanes.len(),
+                waiting,
+                ..queued
+            };
+            Report { queued: Some(queued), streams: failed, ..Report::default() }
         }
-        _ => report.streams = run_each(engine, &due, budget).await,
-    }
-    let reports = suspended.iter().map(|message| suspended_report(&message.stream, items));
-    report.streams.extend(reports.take(queue::LINES_MAX));
+        None => run_directly(engine, &due, budget).await,
+    };
+    let of_streams = suspended.iter().map(|message| {
+        let item = items.get(&message.stream);
+        let error = item.and_then(|item| text(item, attribute::LAST_ERROR).ok());
+        suspended_report(message.stream.clone(), error)
+    });
+    let of_lanes =
+        lanes.into_iter().map(|lane| suspended_report(lane.stream, lane.last_error.as_deref()));
+    report.streams.extend(of_streams.chain(of_lanes).take(queue::LINES_MAX));
+    report.statuses_before = before;
     report.duration_ms = engine.clock.now_ms() - budget.started_ms;
     report
 }
 
-async fn run_each(engine: &Engine, due: &[Message], budget: Budget) -> Vec<StreamReport> {
-    let mut reports = Vec::new();
-    for (done, message) in due.iter().enumerate() {
-        let share = budget.share(engine.clock.now_ms(), due.len() - done);
+/// One run after the other, each with an equal share of the time that is left; the lanes together
+/// have the share of one stream before them.
+async fn run_directly(engine: &Engine, due: &Due, budget: Budget) -> Report {
+    let mut streams = Vec::new();
+    let (others, lanes) = (due.streams.len(), due.lanes.due.len());
+    for (done, message) in due.streams.iter().chain(&due.lanes.due).enumerate() {
+        let is_lane = done >= others;
+        if is_lane && engine.clock.now_ms() >= budget.read_until_ms(0) {
+            break;
+        }
+        let left = match is_lane {
+            true => others + lanes - done,
+            false => others - done + usize::from(lanes > 0),
+        };
+        let share = budget.share(engine.clock.now_ms(), left);
         let lines = engine.turn(&message.stream, message.purpose(), share, false).await;
         lines.iter().for_each(StreamReport::log);
-        reports.extend(lines);
+        streams.extend(lines);
     }
-    reports
-}
-
-/// Puts the messages in random order, so that no stream is always the last one, but lanes after
-/// live streams.
-fn shuffle(due: &mut [Message], seed: [u8; 16]) {
-    let mut random = fastrand::Rng::with_seed(u128::from_le_bytes(seed) as u64);
-    random.shuffle(due);
-    due.sort_by_key(|message| message.stream.is_lane());
+    Report { streams, ..Report::default() }
 }
 
 /// The report of a stream that is suspended.
-fn suspended_report(stream: &StreamId, items: &Items) -> StreamReport {
-    let error =
-        items.get(stream).and_then(|item| text(item, attribute::LAST_ERROR).ok()).unwrap_or("");
+fn suspended_report(stream: StreamId, error: Option<&str>) -> StreamReport {
+    let error = error.unwrap_or_default();
     let error = Some(format!("suspended after repeated failures, not tried in this run: {error}"));
-    StreamReport { outcome: Outcome::Waiting, error, ..StreamReport::new(stream.clone()) }
-}
-
-#[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use super::*;
-    use crate::cursor::Value;
-    use crate::limits::LANE_RECOVERY_MS;
-
-    fn organization(n: u8) -> StreamId {
-        format!("{n:024x}").try_into().unwrap()
-    }
-
-    fn names(due: &[Message]) -> Vec<String> {
-        due.iter()
-            .map(|m| {
-                format!("{}{}", m.stream, ["", "!"][usize::from(m.task == MessageTask::Recover)])
-            })
-            .collect()
-    }
-
-    #[test]
-    fn lanes_are_due_until_they_are_finished_and_what_is_gone_is_recovered() {
-        let (here, gone) = (organization(1), organization(2));
-        let day = 1_790_812_800_000_i64;
-        let lane = |stream: &StreamId, days: i64| stream.lane(day + days * 86_400_000).unwrap();
-        let lanes = [lane(&here, 0), lane(&here, 1), lane(&here, 2), lane(&gone, 0)];
-        let born = [here.clone(), gone.clone()].into_iter().chain(lanes).collect();
-        let now_ms = LANE_RECOVERY_MS + 1;
-        let finished = |ms| Item::from([("finished_ms".to_owned(), Value::N(ms))]);
-        let items = Items::from([(lane(&here, 0), finished(0)), (lane(&here, 2), finished(1))]);
-        let due = due(std::slice::from_ref(&here), &born, &items, now_ms);
-        let expected = [
-            here.to_string(),
-            format!("{gone}!"),
-            lane(&here, 1).to_string(),
-            format!("{}!", lane(&here, 2)),
-            format!("{}!", lane(&gone, 0)),
-        ];
-        assert_eq!(names(&due), expected);
-    }
-
-    #[test]
-    fn each_scheduled_run_has_an_order_of_its_own_with_the_lanes_last() {
-        let live = (1..=20).map(organization);
-        let lanes = (1..=20).map(|n| organization(n).lane(0).unwrap());
-        let due: Vec<_> =
-            lanes.chain(live).map(|stream| Message::new(stream, MessageTask::Collect)).collect();
-        let shuffled = |seed| {
-            let mut due = due.clone();
-            shuffle(&mut due, [seed; 16]);
-            names(&due)
-        };
-        assert_ne!(shuffled(1), shuffled(2));
-        assert!(shuffled(1)[..20].iter().all(|name| !name.contains("backfill")));
-    }
+    StreamReport { outcome: Outcome::Waiting, error, ..StreamReport::new(stream) }
 }

@@ -3,5 +3,7 @@
 pub mod collectors;
 pub mod discover;
 pub mod dispatch;
+pub(crate) mod lanes;
 pub mod message;
+mod pass;
 pub mod queue;

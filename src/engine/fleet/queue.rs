@@ -6,13 +6,15 @@ use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
 use crate::collect::Engine;
-use crate::cursor::{Items, lease};
+use crate::cursor::{Items, OpenLanes, lease};
 use crate::error::RunError;
-use crate::fleet::message::{Message, Record};
+use crate::fleet::lanes::Lanes;
+use crate::fleet::message::{Message, MessageTask, Record};
 use crate::limits::{QUEUE_BATCH_MAX, QUEUE_REQUESTS_AT_ONCE};
 use crate::ports::WorkQueue;
 use crate::read::Budget;
 use crate::report::{Queued, Report, StreamReport};
+use crate::stream::StreamId;
 
 /// The largest number of streams that a report lists as failed or suspended; the others are only
 /// counted.
@@ -54,7 +56,7 @@ pub(crate) async fn send(
         .await;
     let Sent { sent, mut failed, .. } = all;
     let outstanding = outstanding.len() + all.outstanding;
-    let queued = Queued { sent, outstanding, suspended: 0, failed: failed.len() };
+    let queued = Queued { sent, outstanding, failed: failed.len(), ..Queued::default() };
     failed.truncate(LINES_MAX);
     (queued, failed)
 }
@@ -121,6 +123,50 @@ pub struct BatchItemFailure {
     pub item_identifier: String,
 }
 
+/// Runs of other lanes of the same live stream, until half of the time is over. Lanes are short, and
+/// only few have a message at the same time.
+async fn other_lanes(engine: &Engine, lane: &StreamId, budget: Budget) -> Vec<StreamReport> {
+    let until_ms = budget.started_ms + (budget.deadline_ms - budget.started_ms) / 2;
+    let mut reports = Vec::new();
+    if engine.clock.now_ms() >= until_ms {
+        return reports;
+    }
+    let mut due = match due_beside(engine, lane).await {
+        Ok(due) => due,
+        Err(error) => {
+            tracing::warn!(%lane, %error, "no other lane is run after it");
+            return reports;
+        }
+    };
+    // Another worker may be doing the same.
+    shuffle(&mut due, engine.clock.random());
+    for message in due {
+        let now_ms = engine.clock.now_ms();
+        if now_ms >= until_ms {
+            break;
+        }
+        let budget = Budget { started_ms: now_ms, ..budget };
+        let lines = engine.turn(&message.stream, message.purpose(), budget, false).await;
+        lines.iter().for_each(StreamReport::log);
+        reports.extend(lines);
+    }
+    reports
+}
+
+/// The other lanes of a lane's live stream that are due and have no message.
+async fn due_beside(engine: &Engine, lane: &StreamId) -> Result<Vec<Message>, RunError> {
+    let live = lane.live();
+    let item = engine.cursors.get(&live).await?.unwrap_or_default();
+    let mut open = OpenLanes::read(&item)?.of(&live);
+    open.retain(|(other, _)| other != lane);
+    Ok(Lanes::look(engine, &open).await?.due)
+}
+
+/// Puts messages in random order, so that none is always the last one.
+pub(crate) fn shuffle(messages: &mut [Message], seed: [u8; 16]) {
+    fastrand::Rng::with_seed(u128::from_le_bytes(seed) as u64).shuffle(messages);
+}
+
 /// Makes one run over each message's stream. A message counts as failed only if it could not be
 /// handled, because it cannot be read or the time was over before its turn. The result of a run is
 /// in the stream's cursor and in the report.
@@ -139,6 +185,9 @@ pub async fn handle_messages(
                 let lines = engine.turn(&message.stream, message.purpose(), share, true).await;
                 lines.iter().for_each(StreamReport::log);
                 report.streams.extend(lines);
+                if message.stream.is_lane() && message.task == MessageTask::Collect {
+                    report.streams.extend(other_lanes(engine, &message.stream, share).await);
+                }
                 continue;
             }
             Ok(message) => {
@@ -153,4 +202,23 @@ pub async fn handle_messages(
     }
     report.duration_ms = engine.clock.now_ms() - budget.started_ms;
     (failed, report)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_scheduled_run_has_an_order_of_its_own() {
+        let stream = |n: u8| StreamId::try_from(format!("{n:024x}")).unwrap();
+        let shuffled = |seed| {
+            let streams = (1..=20).map(stream);
+            let mut messages: Vec<_> =
+                streams.map(|stream| Message::new(stream, MessageTask::Collect)).collect();
+            shuffle(&mut messages, [seed; 16]);
+            messages
+        };
+        assert_ne!(shuffled(1), shuffled(2));
+    }
 }

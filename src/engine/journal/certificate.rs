@@ -9,8 +9,10 @@ use crate::stream::StreamId;
 /// The version that this program writes.
 pub const VERSION: u32 = 1;
 
-/// The prefix of the keys of all certificates.
+/// The prefix of the keys of all certificates but those of lanes.
 pub const PREFIX: &str = "streams/v1/";
+/// The prefix of the keys of the certificates of lanes, which no listing of streams meets.
+pub const LANES: &str = "lanes/v1/";
 
 /// What is fixed at a stream's birth.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,11 +80,49 @@ impl Certificate {
 /// The key of a stream's certificate.
 #[must_use]
 pub fn certificate_key(stream: &StreamId) -> String {
-    format!("{PREFIX}{stream}.json")
+    match stream.lane_date() {
+        Some(date) => format!("{}{date}.json", lane_prefix(&stream.live())),
+        None => format!("{PREFIX}{stream}.json"),
+    }
 }
 
-/// The stream whose certificate has the key `key`; `None` for any other key under [`PREFIX`].
+/// The prefix of the keys of the certificates of a live stream's lanes.
+#[must_use]
+pub fn lane_prefix(live: &StreamId) -> String {
+    format!("{LANES}{live}/")
+}
+
+/// The stream whose certificate has the key `key`; `None` for any other key.
 #[must_use]
 pub fn stream_of(key: &str) -> Option<StreamId> {
-    key.strip_prefix(PREFIX)?.strip_suffix(".json")?.to_owned().try_into().ok()
+    let name = key.strip_suffix(".json")?;
+    if let Some(name) = name.strip_prefix(PREFIX) {
+        return StreamId::try_from(name.to_owned()).ok().filter(|stream| !stream.is_lane());
+    }
+    let (live, date) = name.strip_prefix(LANES)?.split_once('/')?;
+    StreamId::try_from(live.to_owned()).ok()?.lane_of(date)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stream_of_a_key_is_that_of_its_certificate() {
+        let live = StreamId::own();
+        let streams = [live.clone(), live.users().unwrap(), live.lane(0).unwrap()];
+        let keys =
+            ["streams/v1/self.json", "streams/v1/self.users.json", "lanes/v1/self/1970-01-01.json"];
+        for (stream, key) in streams.into_iter().zip(keys) {
+            assert_eq!((certificate_key(&stream).as_str(), stream_of(key)), (key, Some(stream)));
+        }
+        for key in [
+            "streams/v1/self.backfill-1970-01-01.json",
+            "lanes/v1/self.json",
+            "lanes/v1/self/x.json",
+        ] {
+            assert_eq!(stream_of(key), None, "{key}");
+        }
+    }
 }

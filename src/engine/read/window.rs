@@ -86,22 +86,32 @@ pub fn lost(cursor: &Cursor, query: &QueryProgress, now_ms: i64) -> Option<Windo
 #[must_use]
 pub fn is_finished(cursor: &Cursor, late_horizon_ms: i64) -> bool {
     let queries = &cursor.state.queries;
-    let has_read = |query| has_read_lane(cursor, query, late_horizon_ms);
-    !queries.is_empty() && queries.iter().all(has_read)
+    let has_read = |query| lane_due_ms(cursor, query, late_horizon_ms).is_none();
+    cursor.end_ms.is_some() && !queries.is_empty() && queries.iter().all(has_read)
 }
 
-/// Whether a query has read its lane whole by a reading that began a late horizon after the lane's
-/// end, and after it was last opened again. It then waits for the others: if each query began again
-/// at once, there would always be one in the middle of a reading, and the lane would never be
-/// finished.
+/// When a query reads its lane next: at once until it has read it whole since the lane was last
+/// opened, then every half late horizon, and the last time a late horizon after the lane's end.
+/// `None` once that was read. It then waits for the others: if each query began again at once, there
+/// would always be one in the middle of a reading, and the lane would never be finished.
 #[must_use]
-pub fn has_read_lane(cursor: &Cursor, query: &QueryProgress, late_horizon_ms: i64) -> bool {
+pub fn lane_due_ms(cursor: &Cursor, query: &QueryProgress, late_horizon_ms: i64) -> Option<i64> {
+    let end_ms = cursor.end_ms?;
     let opened_ms = cursor.opened_ms.unwrap_or(i64::MIN);
-    cursor.end_ms.is_some_and(|end_ms| {
-        query.reading.is_none()
-            && query.read_to_ms == end_ms
-            && query.read_at_ms >= opened_ms.max(end_ms + late_horizon_ms)
-    })
+    if query.reading.is_some() || query.read_to_ms != end_ms || query.read_at_ms < opened_ms {
+        return Some(i64::MIN);
+    }
+    let last_ms = end_ms + late_horizon_ms;
+    let next_ms = last_ms.min(query.read_at_ms + late_horizon_ms / 2);
+    (query.read_at_ms < last_ms).then_some(next_ms)
+}
+
+/// Whether any query of a lane is to be read at `now_ms`.
+#[must_use]
+pub fn is_lane_due(cursor: &Cursor, now_ms: i64, late_horizon_ms: i64) -> bool {
+    let due_ms = |query| lane_due_ms(cursor, query, late_horizon_ms);
+    let queries = &cursor.state.queries;
+    queries.is_empty() || queries.iter().filter_map(due_ms).any(|due_ms| due_ms <= now_ms)
 }
 
 /// What a lane that is closed for its age has not read, in plain words.
@@ -316,16 +326,27 @@ mod tests {
         assert_eq!((first.window, first.at_ms), (Window::new(day, 2 * day), day));
         assert_eq!(plan(&lane, day, &settings()), Plan::Wait, "it has not begun");
         assert!(!is_finished(&lane, day));
+        let due_ms = |lane: &Cursor| lane_due_ms(lane, &lane.state.queries[0], day);
+        assert_eq!(due_ms(&lane), Some(i64::MIN), "it was not read");
         complete(&mut lane, &first);
         assert!(!is_finished(&lane, day), "what is late may still come");
+        assert_eq!(due_ms(&lane), Some(3 * day), "a late horizon after its end");
+        let early = Reading { started_ms: 2 * day + hour, ..first.clone() };
+        let mut other = lane.clone();
+        complete(&mut other, &early);
+        assert_eq!(due_ms(&other), Some(2 * day + 13 * hour), "after half a horizon");
+        assert!(is_lane_due(&lane, 0, day), "the second query was not read");
         let again = read(&lane, 3 * day);
         assert_eq!(again.window, Window::new(day, 2 * day));
         complete(&mut lane, &again);
         assert!(!is_finished(&lane, day), "the second query was not read");
         complete(&mut lane, &Reading { query: settings().queries[1].clone(), ..again });
         assert!(is_finished(&lane, day));
+        assert!(due_ms(&lane).is_none() && !is_lane_due(&lane, i64::MAX, day));
+        assert!(!is_finished(&Cursor { end_ms: None, ..lane.clone() }, day), "it is no lane");
         lane.opened_ms = Some(3 * day + 1);
         assert!(!is_finished(&lane, day), "it was opened again since");
+        assert_eq!(due_ms(&lane), Some(i64::MIN));
         assert!(!is_expired(&lane, 103 * day) && is_expired(&lane, 103 * day + 1));
     }
 

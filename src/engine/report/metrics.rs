@@ -201,18 +201,19 @@ fn fleet<'a>(
     let collected = before.iter().filter(|line| line.configured && !line.stream.is_lane());
     let mut fleet: BTreeMap<_, _> =
         collected.map(|line| (&line.stream, StreamHealth::before(line))).collect();
-    let is_gone = |stream: &StreamId| before.iter().any(|l| l.stream == *stream && !l.configured);
-    for run in report.streams.iter().filter(|r| !r.stream.is_lane() && !is_gone(&r.stream)) {
+    for run in report.streams.iter().filter(|run| !run.stream.is_lane() && !run.is_recovery) {
         fleet.entry(&run.stream).or_default().after(run, now_ms);
     }
     fleet
 }
 
-/// How many streams an operator must act on: all of them, lanes and streams that are no longer
-/// collected included, whatever had triggered their last runs.
+/// How many streams an operator must act on, lanes included, whatever had triggered their last runs;
+/// those that are no longer collected as of the last pass through them, or of this invocation if it
+/// has met more.
 fn needing_operator(before: &[StreamStatus], report: &Report) -> u64 {
     let mut streams: BTreeMap<_, _> =
         before.iter().map(|line| (&line.stream, line.needs_operator)).collect();
+    let mut others = 0;
     for run in &report.streams {
         let needs = match run.outcome {
             // Nothing new is known.
@@ -221,9 +222,14 @@ fn needing_operator(before: &[StreamStatus], report: &Report) -> u64 {
             Outcome::Failed => run.needs_operator || run.failures >= FAILURES_TOLERATED,
             Outcome::Ok | Outcome::Behind | Outcome::Waiting => false,
         };
-        streams.insert(&run.stream, needs);
+        if run.is_recovery {
+            others += u64::from(needs);
+        } else {
+            streams.insert(&run.stream, needs);
+        }
     }
-    streams.values().filter(|needs| **needs).count() as u64
+    let collected = streams.values().filter(|needs| **needs).count() as u64;
+    collected + others.max(report.others_needing_operator)
 }
 
 impl StreamHealth {
@@ -362,27 +368,33 @@ mod tests {
         let mut gone = status(4, 9_000);
         gone.configured = false;
         let before = [status(1, 40), status(2, 50), status(3, 20), gone];
-        let after = vec![run(1), ended(Outcome::Busy, 2), ended(Outcome::Failed, 3), run(4)];
+        let recovery = StreamReport { is_recovery: true, lag_seconds: Some(1 << 30), ..run(4) };
+        let after = vec![run(1), ended(Outcome::Busy, 2), ended(Outcome::Failed, 3), recovery];
         let line = line(&report(after), View::Fleet(&before));
         assert_eq!((&line["Streams"], &line["StreamsStale"]), (&json!(3), &json!(1)));
         assert_eq!(line["FreshnessLagSeconds"], 50 * 60);
         assert_eq!(line["DaysToDataLoss"], 89);
     }
 
-    /// By their cursors, and by the runs of this invocation where there were any.
+    /// By their cursors, and by the runs of this invocation where there were any; those that are gone
+    /// by the last pass through them.
     #[test]
     fn lanes_and_streams_that_are_gone_may_need_an_operator_too() {
         let needy = |n| StreamStatus { needs_operator: true, ..status(n, 1) };
         let lane = StreamStatus { stream: stream(1).lane(0).unwrap(), ..needy(1) };
-        let gone = StreamStatus { configured: false, ..needy(2) };
-        let before = [status(1, 1), lane, gone, needy(3), needy(4), status(5, 1)];
+        let before = [status(1, 1), lane, needy(3), needy(4), status(5, 1)];
         let permanent = |n| StreamReport { needs_operator: true, ..ended(Outcome::Failed, n) };
         let again = |failures, n| StreamReport { failures, ..ended(Outcome::Failed, n) };
-        let told =
-            |runs| line(&report(runs), View::Fleet(&before))["StreamsNeedingOperator"].clone();
+        let told = |runs| {
+            let report = Report { others_needing_operator: 1, ..report(runs) };
+            line(&report, View::Fleet(&before))["StreamsNeedingOperator"].clone()
+        };
+        let recovery = |n| StreamReport { is_recovery: true, ..permanent(n) };
         assert_eq!(told(vec![]), 4);
         assert_eq!(told(vec![run(3), ended(Outcome::Busy, 4)]), 3, "one is repaired");
         assert_eq!(told(vec![permanent(5), again(2, 6), again(3, 7)]), 6);
+        assert_eq!(told(vec![recovery(8)]), 4, "the pass has counted it");
+        assert_eq!(told(vec![recovery(8), recovery(9)]), 5);
     }
 
     #[test]

@@ -11,5 +11,5 @@ pub use self::lateness::{BOUNDS_SECONDS, Histogram, Lateness, Summary};
 pub use self::metrics::{Detail, Metrics, STANDARD, View};
 pub use self::queries::{Lost, RefusedQuery};
 pub use self::snapshot::SnapshotReport;
-pub use self::status::StreamStatus;
+pub use self::status::{NotAPlace, StatusPlace, StreamStatus};
 pub use self::stream::{Discovery, Outcome, Queued, Report, StreamReport, Tally};

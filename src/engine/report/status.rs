@@ -33,7 +33,7 @@ pub struct StreamStatus {
     pub origin: Option<UtcTime>,
     /// Lanes only: event time at which it ends, exclusive.
     pub end: Option<UtcTime>,
-    /// Lanes only: whether it was read to its end at least once.
+    /// Lanes only: whether it was read to its end since it was opened last.
     pub read_whole: Option<bool>,
     /// When the last complete reading began, of the query that was read longest ago; the origin
     /// before the first.
@@ -120,6 +120,74 @@ impl StreamStatus {
             snapshot: state.and_then(|state| state.snapshot.as_ref()).map(SnapshotReport::of),
             entries: cursor.map(|cursor| cursor.seq),
         }
+    }
+}
+
+impl StreamStatus {
+    /// The status of a lane that was opened at `opened_ms` for the last time.
+    pub(crate) fn read_lane(
+        lane: StreamId,
+        configured: bool,
+        (item, opened_ms): (&Item, i64),
+        now_ms: i64,
+        retention_ms: i64,
+    ) -> Self {
+        let mut status = Self::read(lane, configured, item, now_ms, retention_ms);
+        let is_since = status.last_reading.is_some_and(|time| time.0 >= opened_ms);
+        status.read_whole = Some(is_since && status.read_whole == Some(true));
+        status.finished = status.finished.filter(|_| is_since);
+        status
+    }
+
+    /// Its place among all lines: what needs a person first, then what is furthest behind.
+    #[must_use]
+    pub fn place(&self) -> StatusPlace {
+        let is_over = !self.configured || self.finished.is_some();
+        let rank = match self {
+            Self { needs_operator: true, .. } => 0,
+            Self { failures: 1.., .. } | Self { suspended: true, .. } => 1,
+            _ if !self.refused.is_empty() || self.gaps > 0 => 2,
+            _ if is_over => 5,
+            _ if self.stream.is_lane() => 4,
+            _ => 3,
+        };
+        let frontier_ms = self.frontier.map_or(i64::MIN, |time| time.0);
+        StatusPlace { rank, frontier_ms, stream: self.stream.clone() }
+    }
+}
+
+/// The place of a line in the answer of `status`: worse ones are less. As a text, it is what a call
+/// for the next page names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct StatusPlace {
+    rank: u8,
+    frontier_ms: i64,
+    stream: StreamId,
+}
+
+/// The text is no place in the answer of `status`.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not what an answer of `status` has as `next`")]
+pub struct NotAPlace(String);
+
+impl TryFrom<String> for StatusPlace {
+    type Error = NotAPlace;
+
+    fn try_from(text: String) -> Result<Self, NotAPlace> {
+        let mut parts = text.splitn(3, ':');
+        let mut part = || parts.next().unwrap_or_default();
+        let (rank, frontier_ms, stream) = (part().parse(), part().parse(), part().to_owned());
+        match (rank, frontier_ms, stream.try_into()) {
+            (Ok(rank), Ok(frontier_ms), Ok(stream)) => Ok(Self { rank, frontier_ms, stream }),
+            _ => Err(NotAPlace(text)),
+        }
+    }
+}
+
+impl From<StatusPlace> for String {
+    fn from(StatusPlace { rank, frontier_ms, stream }: StatusPlace) -> Self {
+        format!("{rank}:{frontier_ms}:{stream}")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, OpenLanes};
 use crate::error::RunError;
 use crate::ports::Costs;
 use crate::report::{Lateness, Lost, RefusedQuery, SnapshotReport, StreamStatus};
@@ -23,9 +23,14 @@ pub struct Report {
     pub queued: Option<Queued>,
     /// Duration of the invocation, in milliseconds.
     pub duration_ms: i64,
-    /// The status of the streams before this invocation; empty if there is only one stream.
+    /// The status before this invocation of the streams that are collected, and of open lanes that
+    /// need an operator; without a stream that is the only one.
     #[serde(skip)]
     pub statuses_before: Vec<StreamStatus>,
+    /// How many streams that are no longer collected need an operator, as of the last pass through
+    /// them.
+    #[serde(skip)]
+    pub others_needing_operator: u64,
 }
 
 /// The result of queueing the streams that were due.
@@ -39,6 +44,14 @@ pub struct Queued {
     pub suspended: usize,
     /// Streams that could not be queued.
     pub failed: usize,
+    /// Lanes that wait until messages of others were handled.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub waiting: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde asks for")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// The result of listing organizations.
@@ -111,6 +124,13 @@ pub struct StreamReport {
     /// Whether an operator must correct it.
     #[serde(skip)]
     pub needs_operator: bool,
+    /// Whether the run only recovered a stream that is no longer collected.
+    #[serde(skip)]
+    pub is_recovery: bool,
+    /// Live streams only: their open lanes at the beginning of the run; `None` if the item was not
+    /// read.
+    #[serde(skip)]
+    pub open_lanes: Option<OpenLanes>,
 }
 
 /// What becomes of the rows that JumpCloud sends, counted when that is settled: what is read and not

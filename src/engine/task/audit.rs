@@ -1,7 +1,6 @@
 //! `audit`: compares JumpCloud's hourly counts with the archive's, and reads hours that differ
 //! again if requested.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -89,16 +88,19 @@ pub async fn audit(
     request: AuditRequest,
     budget: Budget,
 ) -> Result<Audit, RunError> {
-    let born = engine.created_streams().await?;
     let Discovered { streams, discovery } =
-        discover::streams(engine, organizations, &born, Inquiry::Events, budget).await?;
+        discover::streams(engine, organizations, Inquiry::Events, budget).await?;
     let mut lines = Vec::new();
-    for stream in with_lanes(&streams, &born, request) {
+    for stream in with_lanes(engine, &streams, request).await? {
         let mut line = StreamAudit { stream: stream.clone(), ..StreamAudit::default() };
         if let Err(error) = line.compare(engine, request, budget).await {
             line.error = Some(error.to_string());
         }
         if request.repair && !line.differing.is_empty() {
+            if stream.is_lane() {
+                // A lane that is over has no runs that would find what a repair leaves undone.
+                engine.ensure_open(&stream).await?;
+            }
             let hours_ms: Vec<i64> = line.differing.iter().map(|hour| hour.hour.0).collect();
             line.repair = Some(engine.run(&stream, RunPurpose::Repair(&hours_ms), budget).await);
         }
@@ -108,22 +110,24 @@ pub async fn audit(
 }
 
 /// The live streams, each followed by its lanes of days in the range.
-fn with_lanes(
+async fn with_lanes(
+    engine: &Engine,
     live: &[StreamId],
-    born: &BTreeSet<StreamId>,
     request: AuditRequest,
-) -> Vec<StreamId> {
+) -> Result<Vec<StreamId>, RunError> {
     let is_in = |lane: &StreamId| {
         lane.lane_day_ms().is_some_and(|day_ms| {
             day_ms < request.window.end_ms
                 && request.window.start_ms < day_ms.saturating_add(DAY_MS)
         })
     };
-    let lanes = |stream: &StreamId| {
-        let own = born.iter().filter(move |lane| lane.live() == *stream && is_in(lane));
-        own.cloned().collect::<Vec<_>>()
-    };
-    live.iter().flat_map(|stream| std::iter::once(stream.clone()).chain(lanes(stream))).collect()
+    let mut streams = Vec::new();
+    for stream in live {
+        streams.push(stream.clone());
+        let lanes = engine.created_lanes(stream).await?;
+        streams.extend(lanes.into_iter().filter(is_in));
+    }
+    Ok(streams)
 }
 
 impl Audit {

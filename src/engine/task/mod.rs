@@ -13,9 +13,11 @@ use serde_json::{Map, Value};
 
 use crate::fleet::message::Record;
 use crate::limits::BACKFILL_DAYS_MAX;
+use crate::report::StatusPlace;
 use crate::stream::StreamId;
 use crate::task::audit::AuditRequest;
 use crate::task::backfill::BackfillRequest;
+use crate::task::status::StatusRequest;
 use crate::time::{self, Window};
 
 /// A task.
@@ -30,7 +32,7 @@ pub enum Task {
     /// Check that everything that a run needs is available.
     Validate,
     /// Return the status of every stream.
-    Status,
+    Status(StatusRequest),
     /// Compare JumpCloud's hourly counts with the archive's.
     Audit(AuditRequest),
 }
@@ -56,8 +58,8 @@ pub enum EventError {
 #[error(
     "{0}; accepted are: an EventBridge schedule's or rule's event, messages of the work queue, \
      CloudFormation's request of a custom resource, \
-     `{{}}`, `{{\"task\":\"collect\"}}`, `{{\"task\":\"validate\"}}`, `{{\"task\":\"status\"}}`, \
-     `{{\"task\":\"backfill\",\"start\":…,\"end\":…,\"organizations\":[…],\"plan\":…}}`, \
+     `{{}}`, `{{\"task\":\"collect\"}}`, `{{\"task\":\"validate\"}}`, `{{\"task\":\"status\",\"after\":…}}`, \
+     `{{\"task\":\"backfill\",\"start\":…,\"end\":…,\"organizations\":[…],\"plan\":…,\"after\":…}}`, \
      `{{\"task\":\"audit\",\"start\":…,\"end\":…,\"repair\":…,\"by_service\":…}}`"
 )]
 pub struct UnknownEvent(String);
@@ -73,7 +75,9 @@ enum Named {
         _scheduled_time: IgnoredAny,
     },
     Validate {},
-    Status {},
+    Status {
+        after: Option<StatusPlace>,
+    },
     Backfill {
         #[serde(deserialize_with = "time_or_date")]
         start: i64,
@@ -82,6 +86,7 @@ enum Named {
         organizations: Option<Vec<StreamId>>,
         #[serde(default)]
         plan: bool,
+        after: Option<StreamId>,
     },
     Audit {
         #[serde(deserialize_with = "time_or_date")]
@@ -130,8 +135,8 @@ fn named(event: Named) -> Result<Task, String> {
     Ok(match event {
         Named::Collect { .. } => Task::Collect,
         Named::Validate {} => Task::Validate,
-        Named::Status {} => Task::Status,
-        Named::Backfill { start, end, organizations, plan } => {
+        Named::Status { after } => Task::Status(StatusRequest { after }),
+        Named::Backfill { start, end, organizations, plan, after } => {
             let is_named = |named: &Vec<StreamId>| {
                 !named.is_empty() && named.iter().all(StreamId::is_organization)
             };
@@ -147,7 +152,7 @@ fn named(event: Named) -> Result<Task, String> {
                     "the range has {days} days, at most {BACKFILL_DAYS_MAX} are allowed"
                 ));
             }
-            Task::Backfill(BackfillRequest { window, organizations, plan })
+            Task::Backfill(BackfillRequest { window, organizations, plan, after })
         }
         Named::Audit { start, end, repair, by_service } => {
             Task::Audit(AuditRequest { window: window(start, end)?, repair, by_service })
@@ -212,6 +217,7 @@ mod tests {
             window: Window::new(1_790_812_800_000, 1_791_417_600_000),
             organizations: Some(vec![StreamId::own()]),
             plan: false,
+            after: None,
         }
     }
 
@@ -232,7 +238,7 @@ mod tests {
             ("empty.json", Task::Collect),
             ("collect.json", Task::Collect),
             ("validate.json", Task::Validate),
-            ("status.json", Task::Status),
+            ("status.json", Task::Status(StatusRequest::default())),
             ("audit.json", Task::Audit(NOVEMBER_20)),
             ("backfill.json", Task::Backfill(october())),
             ("sqs.json", Task::HandleMessages(vec![message()])),
@@ -297,6 +303,8 @@ mod tests {
             json!({"task": "backfill", "start": "2026-10-01", "end": "2026-10-02", "plan": 1}),
             json!({"task": "collect", "stream": "self"}),
             json!({"task": "status", "afer": "self"}),
+            json!({"task": "status", "after": "self"}),
+            json!({"task": "backfill", "start": "2026-10-01", "end": "2026-10-02", "after": "../self"}),
             json!({"task": "backfill", "start": "2026-10-01", "end": "2026-10-02", "organisations": ["self"]}),
             json!({"task": "audit", "start": "2026-11-20", "end": "2026-11-21", "byservice": true}),
             json!({"task": "audit", "start": "2026-11-20", "end": "2026-11-21", "repair": "yes"}),

@@ -1,22 +1,38 @@
-//! `status`: the status of every stream, from its cursor.
+//! `status`: the status of every stream, from its cursor: totals, and as many lines as an answer has
+//! room for, the worst first.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use crate::collect::{Engine, Inquiry};
+use crate::cursor::{Item, OpenLanes};
 use crate::error::RunError;
 use crate::fleet::discover::{self, Discovered, OrganizationSource};
-use crate::limits::DAY_MS;
+use crate::json;
+use crate::limits::{DAY_MS, LANES_READ_AT_ONCE, STATUS_BYTES_MAX, STATUS_LINES_MAX};
 use crate::read::Budget;
-use crate::report::{Discovery, StreamStatus};
+use crate::report::{Discovery, StatusPlace, StreamStatus};
 use crate::stream::StreamId;
 
-/// The status of every stream.
-#[derive(Debug, Serialize, Deserialize)]
+/// The parameters of a status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StatusRequest {
+    /// The place behind which to continue: `next` of the last answer.
+    pub after: Option<StatusPlace>,
+}
+
+/// The status of the streams.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Status {
-    /// One line per stream, sorted by name.
+    /// Counts over all streams, whatever lines this answer has.
+    #[serde(default)]
+    pub totals: Totals,
+    /// One line per stream, the worst first. Of lanes only the open ones.
     pub streams: Vec<StreamStatus>,
+    /// What to give as `after` in the next call; `None` if there are no more lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<StatusPlace>,
     /// Days for which the archive is kept; absent if for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive_retention_days: Option<i64>,
@@ -25,29 +41,208 @@ pub struct Status {
     pub discovery: Option<Discovery>,
 }
 
-/// Reads the cursors of all streams that are configured or were ever created.
+/// Counts over all streams.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Streams that are collected, without lanes.
+    pub collected: usize,
+    /// Streams that were collected before and are not any more.
+    pub not_collected: usize,
+    /// Open lanes.
+    pub open_lanes: usize,
+    /// Streams that need an operator.
+    pub needing_operator: usize,
+    /// Streams whose last run failed.
+    pub failing: usize,
+    /// Streams that are suspended after repeated failures.
+    pub suspended: usize,
+    /// Streams with a message in the work queue.
+    pub queued: usize,
+    /// Queries that are refused.
+    pub refused: usize,
+    /// Hours in which JumpCloud counts more events than it sends.
+    pub gaps: usize,
+    /// The largest lag of a stream that is collected, in seconds.
+    pub lag_seconds: Option<i64>,
+    /// The least number of days until JumpCloud begins to delete events that were not read yet.
+    pub days_until_loss: Option<i64>,
+}
+
+/// The lines that are kept of all that there are.
+struct Lines {
+    after: Option<StatusPlace>,
+    kept: Vec<(StatusPlace, StreamStatus)>,
+    totals: Totals,
+}
+
+/// Reads the cursors of all streams that are configured or were ever created, and of open lanes.
 ///
 /// # Errors
 /// [`RunError`] if streams or cursors cannot be read.
 pub async fn status(
     engine: &Engine,
     organizations: &OrganizationSource,
+    request: StatusRequest,
     budget: Budget,
 ) -> Result<Status, RunError> {
     let mut all = engine.created_streams().await?;
     let Discovered { streams: configured, discovery } =
-        discover::streams(engine, organizations, &all, Inquiry::List, budget).await?;
+        discover::streams(engine, organizations, Inquiry::List, budget).await?;
     all.extend(configured.iter().cloned());
-    let asked: BTreeSet<_> = configured.into_iter().collect();
-    let all: Vec<_> = all.into_iter().collect();
-    let mut items = engine.cursors.get_many(&all).await?;
+    let collected: BTreeSet<_> = configured.into_iter().collect();
+    let mut lines = Lines { after: request.after, kept: Vec::new(), totals: Totals::default() };
     let (now_ms, retention_ms) = (engine.clock.now_ms(), engine.settings.retention_ms);
-    let line = |stream: StreamId| {
-        let item = items.remove(&stream).unwrap_or_default();
-        let is_configured = discover::is_collected(engine, &asked, &stream);
-        StreamStatus::read(stream, is_configured, &item, now_ms, retention_ms)
-    };
+    let is_collected = |stream: &StreamId| discover::is_collected(engine, &collected, stream);
+    let all: Vec<_> = all.into_iter().collect();
+    let (none, mut lanes) = (Item::new(), Vec::new());
+    for chunk in all.chunks(LANES_READ_AT_ONCE) {
+        let items = engine.cursors.get_many(chunk).await?;
+        for stream in chunk {
+            let item = items.get(stream).unwrap_or(&none);
+            lanes.extend(OpenLanes::read(item).unwrap_or_default().of(stream));
+            let is_collected = is_collected(stream);
+            let line = StreamStatus::read(stream.clone(), is_collected, item, now_ms, retention_ms);
+            lines.add(line);
+        }
+        lines.shorten();
+    }
+    for chunk in lanes.chunks(LANES_READ_AT_ONCE) {
+        let streams: Vec<_> = chunk.iter().map(|(lane, _)| lane.clone()).collect();
+        let items = engine.cursors.get_many(&streams).await?;
+        for (lane, opened_ms) in chunk {
+            let (item, is_collected) = (items.get(lane).unwrap_or(&none), is_collected(lane));
+            let item = (item, *opened_ms);
+            let line =
+                StreamStatus::read_lane(lane.clone(), is_collected, item, now_ms, retention_ms);
+            lines.add(line);
+        }
+        lines.shorten();
+    }
     let archive_retention_days = engine.settings.archive_kept_ms.map(|ms| ms / DAY_MS);
-    let streams = all.into_iter().map(line).collect();
-    Ok(Status { streams, archive_retention_days, discovery })
+    let totals = lines.totals.clone();
+    let (streams, next) = lines.end();
+    Ok(Status { totals, streams, next, archive_retention_days, discovery })
+}
+
+impl Lines {
+    fn add(&mut self, line: StreamStatus) {
+        self.totals.add(&line);
+        let place = line.place();
+        if self.after.as_ref().is_none_or(|after| place > *after) {
+            self.kept.push((place, line));
+        }
+    }
+
+    /// Keeps the worst lines, and one more than an answer has.
+    fn shorten(&mut self) {
+        self.kept.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        self.kept.truncate(STATUS_LINES_MAX + 1);
+    }
+
+    /// The lines of the answer, and the place of the last one if there are more.
+    fn end(mut self) -> (Vec<StreamStatus>, Option<StatusPlace>) {
+        self.shorten();
+        let (mut lines, mut last, mut bytes) = (Vec::new(), None, 0);
+        for (place, line) in self.kept {
+            bytes += json::encode(&line).len() + 1;
+            if lines.len() == STATUS_LINES_MAX || (bytes > STATUS_BYTES_MAX && last.is_some()) {
+                return (lines, last);
+            }
+            last = Some(place);
+            lines.push(line);
+        }
+        (lines, None)
+    }
+}
+
+impl Totals {
+    fn add(&mut self, line: &StreamStatus) {
+        match line.stream.is_lane() {
+            true => self.open_lanes += 1,
+            false if line.configured => self.collected += 1,
+            false => self.not_collected += 1,
+        }
+        self.needing_operator += usize::from(line.needs_operator);
+        self.failing += usize::from(line.failures > 0);
+        self.suspended += usize::from(line.suspended);
+        self.queued += usize::from(line.queued);
+        self.refused += line.refused.len();
+        self.gaps += line.gaps;
+        if line.configured {
+            self.lag_seconds = self.lag_seconds.max(line.lag_seconds);
+            let least = self.days_until_loss.into_iter().chain(line.days_until_loss).min();
+            self.days_until_loss = least;
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::report::RefusedQuery;
+    use crate::time::UtcTime;
+
+    fn line(n: usize) -> StreamStatus {
+        let stream = StreamId::try_from(format!("{n:024x}")).unwrap();
+        let mut line = StreamStatus::read(stream, true, &Item::new(), 0, 0);
+        line.frontier = Some(UtcTime(1_000));
+        line
+    }
+
+    /// All lines, page by page, with the number of bytes of each.
+    fn pages(all: &[StreamStatus]) -> (Vec<StreamStatus>, Vec<usize>) {
+        let (mut found, mut bytes, mut after) = (Vec::new(), Vec::new(), None);
+        loop {
+            let mut lines = Lines { after, kept: Vec::new(), totals: Totals::default() };
+            all.iter().for_each(|line| lines.add(line.clone()));
+            let (streams, next) = lines.end();
+            bytes.push(json::encode(&streams).len());
+            found.extend(streams);
+            let text = next.map(String::from);
+            after = text.map(|text| StatusPlace::try_from(text).unwrap());
+            if after.is_none() {
+                return (found, bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn the_worst_line_is_the_first_and_all_are_met_once() {
+        let refused =
+            vec![RefusedQuery { query: String::new(), since: UtcTime(0), reason: String::new() }];
+        let lane = line(7).stream.lane(0).unwrap();
+        let in_order = [
+            StreamStatus { needs_operator: true, ..line(9) },
+            StreamStatus { failures: 1, ..line(8) },
+            StreamStatus { refused, ..line(7) },
+            StreamStatus { frontier: None, ..line(6) },
+            StreamStatus { frontier: Some(UtcTime(900)), ..line(5) },
+            line(3),
+            line(4),
+            StreamStatus { stream: lane, ..line(2) },
+            StreamStatus { configured: false, ..line(1) },
+        ];
+        let mut mixed = in_order.clone();
+        mixed.reverse();
+        let named = |lines: &[StreamStatus]| {
+            lines.iter().map(|line| line.stream.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(named(&pages(&mixed).0), named(&in_order));
+        assert!(StatusPlace::try_from("4:x:self".to_owned()).is_err());
+    }
+
+    #[test]
+    fn a_page_has_room_for_few_long_lines() {
+        let long = Some("x".repeat(5_000));
+        let few: Vec<_> = (0..STATUS_LINES_MAX + 20)
+            .map(|n| StreamStatus { last_error: long.clone(), ..line(n) })
+            .collect();
+        let (found, bytes) = pages(&few);
+        assert_eq!(found.len(), few.len());
+        assert!(bytes.len() == 4 && bytes.iter().all(|bytes| *bytes < 1_000_000), "{bytes:?}");
+        let short: Vec<_> = (0..2 * STATUS_LINES_MAX + 1).map(line).collect();
+        let (found, bytes) = pages(&short);
+        assert_eq!((found.len(), bytes.len()), (short.len(), 3));
+    }
 }

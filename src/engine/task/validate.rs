@@ -1,7 +1,6 @@
 //! `validate`: checks that everything that a run needs is available, without requesting an event.
 //! What the account's policies allow and refuse is tested with real requests.
 
-use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
 
@@ -94,9 +93,8 @@ async fn without_trace(
     organizations: &OrganizationSource,
     budget: Budget,
 ) -> Vec<Check> {
-    let born = BTreeSet::new();
     let mut checks = Vec::new();
-    match discover::streams(engine, organizations, &born, Inquiry::List, budget).await {
+    match discover::streams(engine, organizations, Inquiry::List, budget).await {
         Ok(found) => {
             checks.extend(found.discovery.map(Check::from));
             checks.extend(key(engine, &found.streams, budget).await);

@@ -110,6 +110,7 @@ impl Attempts<'_> {
             "preflight/x",
             "x",
             "streams/v1/x",
+            "lanes/v1/self/x",
             "organizations/v1/x",
             "journal/v1/self/x",
             "index/v1/self/x",

@@ -43,7 +43,7 @@ struct Found {
     error: Option<RunError>,
 }
 
-/// The streams to collect now. `born` are all streams that were ever created.
+/// The streams to collect now.
 ///
 /// If organizations cannot be listed, or not all of them, the streams that were created before are
 /// collected as well, and the result has the error.
@@ -53,16 +53,10 @@ struct Found {
 pub async fn streams(
     engine: &Engine,
     organizations: &OrganizationSource,
-    born: &BTreeSet<StreamId>,
     inquiry: Inquiry,
     budget: Budget,
 ) -> Result<Discovered, RunError> {
-    let Discovered { streams, discovery } = configured(engine, organizations, born, budget).await?;
-    // Beside `self` alone, a run learns early enough whose the key is.
-    let has_others =
-        born.iter().any(|stream| stream.is_organization() && *stream != StreamId::own());
-    let is_enough = inquiry == Inquiry::Events && !has_others;
-    let inquiry = if is_enough { Inquiry::Nobody } else { inquiry };
+    let Discovered { streams, discovery } = configured(engine, organizations, budget).await?;
     Ok(Discovered { streams: collectors(engine, &streams, inquiry, budget).await?, discovery })
 }
 
@@ -70,7 +64,6 @@ pub async fn streams(
 async fn configured(
     engine: &Engine,
     organizations: &OrganizationSource,
-    born: &BTreeSet<StreamId>,
     budget: Budget,
 ) -> Result<Discovered, RunError> {
     let (list, trail) = match organizations {
@@ -89,7 +82,7 @@ async fn configured(
     let found = organizations.len();
     if let Some(error) = &error {
         tracing::error!(found, %error, "organizations could not be listed");
-        let own = StreamId::own();
+        let (own, born) = (StreamId::own(), engine.created_streams().await?);
         let known = born.iter().filter(|stream| stream.is_organization() && **stream != own);
         organizations.extend(known.cloned());
         if born.contains(&own) {

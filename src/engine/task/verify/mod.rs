@@ -31,7 +31,10 @@ pub async fn verify(
 ) -> Result<Verdict, StoreError> {
     let mut verdict = Verdict::default();
     let mut archive = Archive::default();
-    let births = buckets.objects.list(buckets.state, certificate::PREFIX, "", usize::MAX).await?;
+    let mut births = Vec::new();
+    for prefix in [certificate::PREFIX, certificate::LANES] {
+        births.extend(buckets.objects.list(buckets.state, prefix, "", usize::MAX).await?);
+    }
     for key in births.iter().filter(|key| *key != FIRST_IN_STATE) {
         let Some(stream) = certificate::stream_of(key) else {
             verdict.problem(key, "its name is not that of a stream");

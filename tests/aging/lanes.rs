@@ -1,0 +1,113 @@
+//! Past days are read as often as late events ask for, and not in every run.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use engine::cursor::OpenLanes;
+use engine::limits::{DAY_MS, HOUR_MS, LANE_RECOVERY_MS, MINUTE_MS};
+use engine::ports::{StoreError, WorkQueue};
+use engine::settings::Settings;
+use engine::stream::StreamId;
+use engine::time::Window;
+
+use crate::world::{START_MS, World, settings};
+
+const INTERVAL_MS: i64 = 5 * MINUTE_MS;
+
+/// A queue whose messages nobody handles.
+#[derive(Default)]
+pub(crate) struct Kept(Mutex<Vec<String>>);
+
+#[async_trait]
+impl WorkQueue for Kept {
+    async fn send(&self, bodies: &[String]) -> Result<Vec<usize>, StoreError> {
+        self.0.lock().unwrap().extend_from_slice(bodies);
+        Ok(Vec::new())
+    }
+}
+
+/// The UTC day that ended so many days before the start.
+fn day(before: i64) -> Window {
+    let end_ms = (START_MS.div_euclid(DAY_MS) - before) * DAY_MS;
+    Window::new(end_ms - DAY_MS, end_ms)
+}
+
+impl World {
+    /// A scheduled run after an interval; the names of the lanes that were run.
+    async fn lanes_run(&self, interval_ms: i64) -> Vec<StreamId> {
+        self.pass(interval_ms);
+        let report = self.scheduled_run().await;
+        let lanes = report.streams.into_iter().map(|run| run.stream).filter(StreamId::is_lane);
+        lanes.collect()
+    }
+
+    async fn open_lanes(&self) -> OpenLanes {
+        OpenLanes::read(&self.item(&StreamId::own()).await).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_lane_with_nothing_new_is_read_once_every_half_horizon() {
+    let settings = Settings { late_horizon_ms: 15 * DAY_MS, ..settings() };
+    let world = World::with(settings, |_| {});
+    let lane = day(1);
+    for number in 0..1_000 {
+        let ms = lane.start_ms + number * MINUTE_MS;
+        world.jumpcloud.load(ms, ms, "sso");
+    }
+    world.collect().await;
+    world.jumpcloud.rows_sent();
+    let written = world.backfill(lane).await.report.streams[0].tally.written;
+    assert_eq!((written, world.jumpcloud.rows_sent()), (1_000, 1_000));
+    for _ in 0..4 {
+        assert_eq!(world.lanes_run(INTERVAL_MS).await, []);
+    }
+    assert_eq!(world.jumpcloud.rows_sent(), 0, "nothing of the lane is read again");
+
+    // Until the end of the horizon; the interval is one in which the live stream reads no sweep of it.
+    let (mut runs, mut rows) = (Vec::new(), 0);
+    let opened_ms = world.now_ms();
+    while world.now_ms() < START_MS + 17 * DAY_MS {
+        if !world.lanes_run(6 * HOUR_MS).await.is_empty() {
+            runs.push((world.now_ms() - opened_ms).div_euclid(DAY_MS));
+        }
+        rows += world.jumpcloud.rows_sent();
+    }
+    // After half a horizon, a horizon after the end of the day, and once more to take it out.
+    assert_eq!(runs, [7, 13, 14], "{rows} rows");
+    assert_eq!(rows, 2 * 1_000);
+    assert!(world.open_lanes().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_finished_lane_is_run_once_more_and_then_never() {
+    let world = World::new();
+    world.collect().await;
+    let lane = world.backfill(day(2)).await.lanes.remove(0).stream;
+    assert!(world.status_of(&lane).await.finished.is_some());
+    for _ in 0..LANE_RECOVERY_MS / INTERVAL_MS {
+        assert_eq!(world.lanes_run(INTERVAL_MS).await, [], "an earlier run may be under way");
+    }
+    assert_eq!(world.lanes_run(INTERVAL_MS).await, [lane]);
+    assert!(world.open_lanes().await.is_empty());
+    for _ in 0..20 {
+        assert_eq!(world.lanes_run(HOUR_MS).await, []);
+    }
+    assert_eq!(world.status().await.len(), 1, "and has no line");
+}
+
+#[tokio::test]
+async fn lanes_leave_a_place_of_the_queue_to_live_streams() {
+    let mut world = World::new();
+    let queue: Arc<Kept> = world.use_queue(5);
+    world.collect().await;
+    let month = Window::new(day(30).start_ms, day(1).end_ms);
+    assert_eq!(world.backfill(month).await.lanes.len(), 30);
+    for (sent, outstanding) in [(4, 0), (0, 4), (0, 4)] {
+        world.pass(INTERVAL_MS / 2);
+        let queued = world.scheduled_run().await.queued.unwrap();
+        assert_eq!((queued.sent, queued.outstanding, queued.waiting), (sent, outstanding, 26));
+    }
+    let bodies = queue.0.lock().unwrap();
+    assert!(bodies.iter().all(|body| body.contains("self.backfill-")), "{bodies:?}");
+}
