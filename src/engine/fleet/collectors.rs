@@ -3,6 +3,7 @@
 //! An organization that is configured by id is collected by the stream it is assigned to, `self`
 //! included; a key without an id by the stream of the key's own organization, where there is one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -30,17 +31,13 @@ pub async fn collectors(
     let unknown: Vec<_> =
         configured.iter().filter(|stream| !engine.is_assigned(stream)).cloned().collect();
     let items = &engine.cursors.get_many(&unknown).await?;
-    let found: Vec<_> = stream::iter(configured)
+    let mut streams: Vec<_> = stream::iter(configured)
         .map(|stream| collector(engine, stream, items, inquiry, budget))
         .buffered(READS_AT_ONCE)
         .try_collect()
         .await?;
-    let mut streams = Vec::new();
-    for stream in found {
-        if !streams.contains(&stream) {
-            streams.push(stream);
-        }
-    }
+    let mut met = BTreeSet::new();
+    streams.retain(|stream| met.insert(stream.clone()));
     Ok(streams)
 }
 
