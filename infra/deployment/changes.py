@@ -26,6 +26,13 @@ def another_version(template):
     return copy
 
 
+def from_source(heading):
+    """From the one of git on. What comes before is for those who have a release, and tried by infra/check-upgrade."""
+    commands = [step for step in steps(OPERATE, heading) if not step[1].startswith("aws")]
+    (first,) = (nth for nth, (_, command) in enumerate(commands) if command.startswith("git"))
+    return commands[first:]
+
+
 class Changes:
     """Of stacks of one template; after each change the schedule runs three times."""
 
@@ -39,10 +46,8 @@ class Changes:
         return function["Configuration"]["CodeSha256"]
 
     def deploy(self, heading, template, stack):
-        """The commands of a section, with the program of this template."""
-        for place, command in steps(OPERATE, heading):
-            if command.startswith("aws"):
-                continue
+        """A section's commands for those who build from the source, with the program of this template."""
+        for place, command in from_source(heading):
             for program, *arguments in calls(command.replace("<", "").replace(">", "")):
                 if (program, arguments[0]) == ("sam", "deploy"):
                     assert arguments[1:2] in ([], ["--parameter-overrides"]), arguments

@@ -52,13 +52,13 @@ def collect(collector, mock, folder, **settings):
         sys.exit(f"nothing was collected:\n{result.stdout}\n{result.stderr}")
 
 
-def served(mock):
-    """Every event the mock serves, as the archive must hold it, in the order of its answers."""
-    now = datetime.now(timezone.utc)
+def served(mock, until=None):
+    """Every event of a day that the mock serves, as the archive must hold it, in the order of its answers."""
+    until = until or datetime.now(timezone.utc)
     query = {
         "service": ["all"],
-        "start_time": f"{now - timedelta(hours=25):%Y-%m-%dT%H:%M:%SZ}",
-        "end_time": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        "start_time": f"{until - timedelta(hours=25):%Y-%m-%dT%H:%M:%SZ}",
+        "end_time": f"{until:%Y-%m-%dT%H:%M:%SZ}",
         "limit": 10_000,
     }
     rows = []

@@ -29,6 +29,9 @@ pub(crate) struct Options {
     /// File of more events to serve: JSON objects, one after the other
     #[arg(long, value_name = "FILE")]
     with: Option<PathBuf>,
+    /// How many more events happen while it runs, one each second; they are not in the number it prints
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    live: u32,
 }
 
 const ORGANIZATION: &str = "5f3c1d2e4b6a79880c1d2e3f";
@@ -39,7 +42,8 @@ const PROVIDER: &str = "5f3c1d2e4b6a79880c1d2e40";
 const PROVIDER_KEY: &str = "a-key-of-the-mock-0002";
 const FLEET: usize = 5;
 const FLEET_EVENTS: usize = 100;
-const HOUR_MS: i64 = 60 * 60_000;
+const SECOND_MS: i64 = 1_000;
+const HOUR_MS: i64 = 60 * 60 * SECOND_MS;
 
 /// Serves on a loopback port until standard input ends. One line on standard output says where, as
 /// JSON: the three addresses, and for an organization and for a provider a key, and how many
@@ -48,6 +52,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<bool> {
     let mock =
         MockServer::start(World::new(options.seed), Arc::new(|| SystemClock.now_ms())).await?;
     let events = organization(&mock, options)?;
+    happen(&mock, options)?;
     let fleet_events = fleet(&mock, options.seed)?;
     println!(
         "{}",
@@ -118,6 +123,19 @@ fn make_up(world: &mut World, organization: &str, seed: u64, count: usize) -> an
     let range = now_ms - 23 * HOUR_MS..now_ms - HOUR_MS;
     for event in Generator::new(seed, organization).events(range, count).collect::<Vec<_>>() {
         world.load(event.raw, event.visible_at_ms.min(now_ms))?;
+    }
+    Ok(())
+}
+
+/// One more event each second from now on. Each is served from the time at which it appears.
+fn happen(mock: &MockServer, options: &Options) -> anyhow::Result<()> {
+    let now_ms = SystemClock.now_ms();
+    let range = now_ms..now_ms + i64::from(options.live) * SECOND_MS;
+    let mut world = mock.world();
+    let seed = options.seed.wrapping_sub(1);
+    let count = usize::try_from(options.live)?;
+    for event in Generator::new(seed, ORGANIZATION).events(range, count).collect::<Vec<_>>() {
+        world.load(event.raw, event.visible_at_ms)?;
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ const CHANGES: &str = "infra/deployment/changes.py";
 const FAILURES: &str = "infra/deployment/failures.py";
 const CALLS: &str = "infra/deployment/pages.py";
 const READERS: &str = "infra/readers/pages.py";
+const RELEASES: &str = "infra/check_upgrade.py";
 const AGING: &str = "tests/aging/expiry.rs";
 const ORGANIZATIONS: &str = "tests/function/organizations.rs";
 
@@ -37,7 +38,7 @@ const ROTATED: Test = (PAGES, "the_key_is_rotated_as_the_page_says");
 /// By page and heading (empty: what comes before the first one), the tests that follow it.
 const FOLLOWED: &[(&str, &str, &[Test])] = &[
     ("README.md", "Try it", &[AT_A_TERMINAL]),
-    ("README.md", "Deploy", &[STACK_IS_CHANGED]),
+    ("README.md", "Deploy", &[STACK_IS_CHANGED, (RELEASES, "check")]),
     ("docs/auditor.md", "Check it", &[STACK_IS_ASKED]),
     (OPERATE, "", &[STACK_IS_ASKED]),
     (
@@ -47,12 +48,17 @@ const FOLLOWED: &[(&str, &str, &[Test])] = &[
             (OPERATION, "versions_are_changed_as_the_page_says"),
             (CHANGES, "upgraded"),
             (CHANGES, "rollback_failed"),
+            (RELEASES, "check"),
         ],
     ),
     (
         OPERATE,
         "Roll back",
-        &[(OPERATION, "versions_are_changed_as_the_page_says"), (CHANGES, "rolled_back")],
+        &[
+            (OPERATION, "versions_are_changed_as_the_page_says"),
+            (CHANGES, "rolled_back"),
+            (RELEASES, "check"),
+        ],
     ),
     (OPERATE, "Rotate the key", &[ROTATED]),
     (OPERATE, "Pause", &[(EMULATOR, "restored")]),
@@ -66,7 +72,11 @@ const FOLLOWED: &[(&str, &str, &[Test])] = &[
         "Object Lock, key and prefix",
         &[STACK_IS_CHANGED, (FAILURES, "keys"), (FAILURES, "another_prefix")],
     ),
-    (OPERATE, "Remove", &[(CHANGES, "removed"), (FAILURES, "nothing_is_left")]),
+    (
+        OPERATE,
+        "Remove",
+        &[(CHANGES, "removed"), (FAILURES, "nothing_is_left"), (RELEASES, "removed")],
+    ),
     (
         OPERATE,
         "From JumpCloud's own serverless app",
@@ -141,15 +151,18 @@ const FOLLOWED: &[(&str, &str, &[Test])] = &[
     ("docs/siem/sql.md", "", &[(READERS, "for_duckdb"), (READERS, "for_polars")]),
     ("docs/tasks.md", "At a terminal", &[AT_A_TERMINAL]),
     ("docs/tried.md", "A simulated world", &[("tests/simulation/main.rs", "replay")]),
+    ("infra/README.md", "Deploy", &[STACK_IS_CHANGED, (RELEASES, "without_sam")]),
     ("infra/README.md", "Parameters", &[STACK_IS_CHANGED]),
     ("docs/athena.md", "", &[(READERS, "for_athena")]),
 ];
 
 /// Sections with commands or numbers that nobody follows, and why.
-const NOT_FOLLOWED: [(&str, &str, &str); 5] = [
+const NOT_FOLLOWED: [(&str, &str, &str); 7] = [
     ("README.md", "What is promised", "says what a run does"),
     ("docs/design.md", "The protocol: decide, publish, advance", "says what a run does"),
     ("docs/detections.md", "Convert", "needs tools of others"),
+    ("docs/release.md", "Check a release", "asks services of others; the workflow builds twice"),
+    ("docs/release.md", "Make a release", "changes the repository, which is what is tested"),
     ("docs/siem/elastic.md", "", "needs a cluster"),
     ("docs/siem/opensearch.md", "", "needs a cluster"),
 ];

@@ -76,6 +76,7 @@ pub async fn deployed() -> (Served, Shell) {
 pub async fn deployed_with(overrides: &str) -> (Served, Shell) {
     let served = Served::start().await;
     let mut shell = Shell::new(served.variables());
+    shell.has_tools();
     let script: Vec<_> =
         steps("README.md", Procedure::Deployment).into_iter().map(|step| step.text).collect();
     let secret = r#"JumpCloudSecretArn="$SECRET""#;
@@ -85,7 +86,6 @@ pub async fn deployed_with(overrides: &str) -> (Served, Shell) {
     assert!(ended.text.contains("Successfully created"), "{}", ended.text);
     assert!(!ended.text.contains(API_KEY), "the key is shown: {}", ended.text);
     assert!(!shell.folder().join("key.txt").exists(), "the key is left in a file");
-    shell.has_tools();
     (served, shell)
 }
 

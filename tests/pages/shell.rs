@@ -89,7 +89,7 @@ impl Shell {
         self.folder.path()
     }
 
-    /// Makes the tools of AWS be found, as they are after `infra/install-tools`.
+    /// Makes the tools of AWS be found, as a person has them who deploys.
     pub fn has_tools(&mut self) {
         let tools = self.folder().join("tools").to_str().unwrap().to_owned();
         self.variables.push(("TOOLS".to_owned(), tools));

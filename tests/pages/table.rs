@@ -32,11 +32,17 @@ use Procedure::{Deployment, Operation, Rotation, Terminal, Versions};
 use Way::{By, Cannot, Here};
 
 const AWS: &str = "asks services that only an AWS account has";
+const CLONE: &str = "changes the repository, which is what is tested";
 const CLUSTER: &str = "needs a cluster; infra/check-readers runs the pipelines by an interpreter";
 const LONG: &str = "takes many minutes; tests/simulation simulates for a minute in every test run";
+const OTHERS_TOOLS: &str = "asks services of others about a release that is published";
+const LONG_BUILD: &str = "builds a release twice; run by .github/workflows/release.yml";
 const OTHERS: &str = "installs tools of others; infra/check-readers converts the same rules";
 const SPARK: &str = "needs Spark";
 const DEPLOYED: &str = "run by infra/check-deployment --all, of a stack in an emulator of AWS";
+const RELEASED: &str = "run by infra/check-upgrade, of two releases in an emulator of AWS";
+const REMOVED: &str =
+    "run by infra/check-deployment --all and infra/check-upgrade, in an emulator of AWS";
 const READERS: &str = "run by infra/check-readers";
 const TESTS: &str = "run by infra/test";
 const CHANGED: &str = "run by infra/test for the files that have changed";
@@ -44,12 +50,12 @@ const CHANGED: &str = "run by infra/test for the files that have changed";
 /// By page, the beginning of a command and what becomes of it.
 const TABLE: &[(&str, &str, Way)] = &[
     ("README.md", "cargo run -p collector --no-default-features -- demo", Here(Terminal)),
-    ("README.md", "infra/install-tools", Here(Deployment)),
-    ("README.md", "export PATH", Here(Deployment)),
+    ("README.md", "sha256sum --check", By(RELEASED)),
+    ("README.md", "tar xf jumpcloud-collector-", By(RELEASED)),
     ("README.md", "(umask 077 && read -rsp", Here(Deployment)),
     ("README.md", "SECRET=$(aws secretsmanager create-secret", Here(Deployment)),
     ("README.md", "shred -u key.txt", Here(Deployment)),
-    ("README.md", "sam build && sam deploy", Here(Deployment)),
+    ("README.md", "sam deploy", Here(Deployment)),
     ("README.md", "sam remote invoke", Here(Deployment)),
     ("docs/athena.md", "aws cloudformation deploy", Cannot(AWS)),
     ("docs/athena.md", "SELECT json_extract_scalar(person", By(READERS)),
@@ -61,17 +67,26 @@ const TABLE: &[(&str, &str, Way)] = &[
     ("docs/detections.md", "sigma/bin/sigma convert -t lucene", Cannot(OTHERS)),
     ("docs/detections.md", "sigma/bin/sigma convert -t esql", Cannot(OTHERS)),
     ("docs/operate.md", "sam list stack-outputs", Here(Operation)),
+    ("docs/operate.md", "sha256sum --check", By(RELEASED)),
+    ("docs/operate.md", "tar xf jumpcloud-collector-", By(RELEASED)),
+    ("docs/operate.md", "sam deploy --parameter-overrides ValidateOnDeploy", Here(Deployment)),
     ("docs/operate.md", "git pull", Here(Versions)),
     ("docs/operate.md", "sam build && sam deploy", Here(Versions)),
     ("docs/operate.md", "aws cloudformation continue-update-rollback", By(DEPLOYED)),
+    ("docs/operate.md", "cd <folder of the previous release> && sam deploy", By(RELEASED)),
     ("docs/operate.md", "git checkout", Here(Versions)),
     ("docs/operate.md", "aws secretsmanager put-secret-value", Here(Rotation)),
     ("docs/operate.md", "shred -u key.txt", Here(Rotation)),
     ("docs/operate.md", "sam remote invoke", Here(Rotation)),
     ("docs/operate.md", "sam deploy --parameter-overrides KmsKeyArn=", Here(Deployment)),
     ("docs/operate.md", "sam deploy --parameter-overrides 'KmsKeyArn=", Here(Deployment)),
-    ("docs/operate.md", "sam delete", By(DEPLOYED)),
-    ("docs/organizations.md", "sam build && sam deploy", Here(Deployment)),
+    ("docs/operate.md", "sam delete", By(REMOVED)),
+    ("docs/organizations.md", "sam deploy", Here(Deployment)),
+    ("docs/release.md", "cargo audit bin", Cannot(OTHERS_TOOLS)),
+    ("docs/release.md", "gh attestation verify", Cannot(OTHERS_TOOLS)),
+    ("docs/release.md", "infra/release --verify", Cannot(LONG_BUILD)),
+    ("docs/release.md", "infra/set-version", By(RELEASED)),
+    ("docs/release.md", "git ", Cannot(CLONE)),
     ("docs/runbook.md", "sam list stack-outputs", Here(Operation)),
     ("docs/runbook.md", "sam remote invoke", Here(Operation)),
     ("docs/runbook.md", "sam deploy --stack-name <second>", By(DEPLOYED)),
@@ -96,6 +111,10 @@ const TABLE: &[(&str, &str, Way)] = &[
     ("docs/tried.md", "infra/simulate", Cannot(LONG)),
     ("docs/tried.md", "SIM_SEED=42 cargo test", By(TESTS)),
     ("docs/tried.md", "infra/mutants", By(CHANGED)),
+    ("infra/README.md", "aws cloudformation ", By(RELEASED)),
+    ("infra/README.md", "infra/install-tools", Here(Deployment)),
+    ("infra/README.md", "export PATH", Here(Deployment)),
+    ("infra/README.md", "sam build", Here(Deployment)),
     ("infra/README.md", "sam deploy --parameter-overrides", Here(Deployment)),
 ];
 

@@ -43,3 +43,24 @@ fn every_package_has_this_version() {
     let other = other.filter(|package| !package.contains(&format!("version = \"{VERSION}\"")));
     assert_none("another version than this", other.map(|package| package.trim().to_owned()));
 }
+
+/// A release is made, and tested, with one compiler.
+#[test]
+fn every_workflow_has_the_compiler_of_releases() {
+    let release = read("infra/release");
+    let compiler = Regex::new(r#"(?m)^compiler="rustc (\d+\.\d+\.\d+) "#).unwrap();
+    let compiler = &compiler.captures(&release).expect("infra/release names its compiler")[1];
+    let named = Regex::new(r"RUSTUP_TOOLCHAIN: (\S+)").unwrap();
+    let files = repository().into_iter().filter(|(name, _)| name.starts_with(".github/workflows/"));
+    let mut count = 0;
+    let wrong: Vec<_> = files
+        .flat_map(|(name, text)| {
+            let found = named.captures_iter(&text).map(|found| found[1].to_owned());
+            let found: Vec<_> = found.collect();
+            count += found.len();
+            found.into_iter().filter(|it| it != compiler).map(move |it| format!("{name}: {it}"))
+        })
+        .collect();
+    assert!(count >= 4, "{count}");
+    assert_none("another compiler than that of releases", wrong);
+}
