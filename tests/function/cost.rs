@@ -169,6 +169,14 @@ const BULK: usize = 100_000;
 /// Raw bytes of such an event, and how many of them become one in the archive.
 const EVENT_BYTES: f64 = 1_020.0;
 const RATIO: f64 = 6.5;
+/// An identity, of which the journal and the index keep one for each event.
+const IDENTITY_BYTES: f64 = 16.0;
+/// A gigabyte and month in S3, and the months for which journal and index are kept.
+const GIGABYTE: f64 = 0.023;
+const KEPT_MONTHS: f64 = 4.0;
+/// Bytes of the index that are written for each event at so many events an hour, runs every five
+/// minutes: `infra/benchmark slots`.
+const INDEX: [(&str, f64); 2] = [("10,000", 104.0), ("1,000,000", 201.0)];
 /// How many calls there are depends on where midnight lies; they cost no more than this.
 const CALLS_DOLLARS: f64 = 0.01;
 /// What a run over a page of 10,000 takes, most of it JumpCloud's answer.
@@ -191,12 +199,20 @@ async fn the_page_on_cost_states_what_a_million_events_cost() {
     }
     let services = dollars(&calls);
     let lambda = lambda(1_000_000.0 / 10_000.0 * PAGE_SECONDS);
-    let storage = 1e6 * EVENT_BYTES / RATIO / 1e9 * 0.023;
+    let stored = |bytes: f64| 1e6 * bytes / 1e9 * GIGABYTE;
+    let storage = stored(EVENT_BYTES / RATIO);
+    let journal = stored(EVENT_BYTES / RATIO + IDENTITY_BYTES) * KEPT_MONTHS;
     println!("{}: ${services:.4}", listed(&calls));
     assert!(services <= CALLS_DOLLARS, "{}: ${services:.4}", listed(&calls));
+    let index = INDEX.map(|(per_hour, bytes)| {
+        let dollars = stored(bytes) * KEPT_MONTHS;
+        format!("| {per_hour} | {bytes} | ${dollars:.3} |")
+    });
+    assert_on_page(&index);
     assert_on_page(&[
         format!("| calls to AWS | at most ${CALLS_DOLLARS} |"),
         format!("| Lambda: 100 pages of {PAGE_SECONDS} seconds | ${lambda:.3} |"),
         format!("| a month of the archive's storage | ${storage:.3} |"),
+        format!("| 120 days of the journal | ${journal:.3} |"),
     ]);
 }
