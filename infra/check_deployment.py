@@ -7,8 +7,6 @@ of parameters, more failures are caused, and the procedures of the pages are fol
 """
 
 import json
-import os
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +14,7 @@ from pathlib import Path
 
 from deployment import pages, siem, steps
 from deployment.changes import Changes
-from deployment.emulator import Emulator, answers, free_port, running, wait_for, with_variables
+from deployment.emulator import Emulator, emulated, free_port, wait_for, with_variables
 from deployment.failures import Failures
 from deployment.procedures import Procedures
 from deployment.proxy import Proxy
@@ -130,29 +128,10 @@ def main(build, collector, sam, python, scratch, *options):
     proxy_port = free_port()
     hostile = scratch / "hostile.json"
     write_hostile(hostile)
-    mock = running(
-        mock_command(collector, EVENTS, hostile),
-        log=scratch / "mock.log",
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    ministack = running(
-        [Path(sys.executable).with_name("ministack")],
-        log=scratch / "ministack.log",
-        env=os.environ
-        | {"AWS_ENDPOINT_URL": emulator.endpoint, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(emulator.port)},
-        cwd=scratch,
-    )
     began = time.monotonic()
-    with mock as process, ministack:
-        jumpcloud = json.loads(process.stdout.readline()) | {"proxy": proxy_port}
-        wait_for("MiniStack", 60, lambda: answers(emulator.port))
-        with Proxy(emulator, proxy_port):
-            try:
-                check(emulator, Path(build), jumpcloud, scratch, python, collector, "--all" in options)
-            except BaseException:
-                print((scratch / "ministack.log").read_text(errors="replace")[-6000:], file=sys.stderr)
-                raise
+    with emulated(emulator, mock_command(collector, EVENTS, hostile), scratch) as found, Proxy(emulator, proxy_port):
+        jumpcloud = found | {"proxy": proxy_port}
+        check(emulator, Path(build), jumpcloud, scratch, python, collector, "--all" in options)
     print(f"passed in {time.monotonic() - began:.0f} s")
 
 

@@ -1,6 +1,7 @@
 """Processes on loopback addresses: MiniStack, the mock of JumpCloud, and deployments into the one of a function
 that asks the other."""
 
+import json
 import os
 import re
 import socket
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import boto3
 
@@ -51,6 +53,29 @@ def answers(port):
         return True
     except OSError:
         return None
+
+
+@contextmanager
+def emulated(emulator, mock, scratch):
+    """MiniStack at the emulator's port, and JumpCloud's mock by its command: what the mock says of itself. What
+    MiniStack wrote is shown if the block fails."""
+    said = scratch / "ministack.log"
+    jumpcloud = running(mock, log=scratch / "mock.log", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    account = running(
+        [Path(sys.executable).with_name("ministack")],
+        log=said,
+        env=os.environ
+        | {"AWS_ENDPOINT_URL": emulator.endpoint, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(emulator.port)},
+        cwd=scratch,
+    )
+    with jumpcloud as process, account:
+        found = json.loads(process.stdout.readline())
+        wait_for("MiniStack", 60, lambda: answers(emulator.port))
+        try:
+            yield found
+        except BaseException:
+            print(said.read_text(errors="replace")[-6000:], file=sys.stderr)
+            raise
 
 
 class Emulator:

@@ -7,4 +7,7 @@ mod counts;
 mod expiry;
 mod lanes;
 mod ports;
+#[path = "../fixtures/settings.rs"]
+#[expect(unreachable_pub, reason = "public among the fixtures")]
+mod settings;
 mod world;

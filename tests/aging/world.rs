@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::archive::{KeyLayout, Output};
 use engine::collect::{Engine, RunPurpose};
 use engine::cursor::Item;
 use engine::fleet::discover::OrganizationSource;
@@ -23,6 +22,7 @@ use engine::time::Window;
 use libdeflater::Decompressor;
 
 use crate::ports::{JumpCloud, Store, Table, Time};
+use crate::settings::defaults;
 
 /// 2026-11-21T08:30:00Z
 pub(crate) const START_MS: i64 = 1_795_249_800_000;
@@ -212,25 +212,5 @@ fn process(
 }
 
 pub(crate) fn settings() -> Settings {
-    Settings {
-        archive_bucket: "archive".to_owned(),
-        state_bucket: "state".to_owned(),
-        archive_prefix: "events/".to_owned(),
-        layout: KeyLayout::default(),
-        filter: None,
-        output: Output::default(),
-        system_users: None,
-        queries: vec![vec!["all".to_owned()]],
-        names_organizations: false,
-        retention_ms: 90 * DAY_MS,
-        archive_kept_ms: None,
-        start_lookback_ms: 24 * HOUR_MS,
-        settle_lag_ms: 0,
-        overlap_ms: HOUR_MS,
-        late_horizon_ms: 24 * HOUR_MS,
-        sweep_every_ms: HOUR_MS,
-        page_limit: 10_000,
-        pages_per_run: 100,
-        compression_level: 1,
-    }
+    Settings { settle_lag_ms: 0, overlap_ms: HOUR_MS, compression_level: 1, ..defaults() }
 }

@@ -19,11 +19,10 @@ mod tenants;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use engine::archive::{KeyLayout, Output};
 use engine::collect::{Engine, RunPurpose};
 use engine::cursor::number;
 use engine::journal::Entry;
-use engine::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
+use engine::limits::{HOUR_MS, MINUTE_MS};
 use engine::ports::{Cursors as _, Objects};
 use engine::read::Budget;
 use engine::report::{Outcome, StreamReport};
@@ -31,6 +30,7 @@ use engine::settings::Settings;
 use engine::stream::StreamId;
 use fixtures::gzip::gunzip;
 use fixtures::memory::{MemoryCursors, MemoryObjects};
+use fixtures::settings::defaults;
 use ports::{DiesAfterDeciding, JumpCloud, SetClock};
 use tokio::sync::Notify;
 
@@ -107,25 +107,11 @@ impl World {
 
 fn settings() -> Settings {
     Settings {
-        archive_bucket: "archive".to_owned(),
-        state_bucket: "state".to_owned(),
-        names_organizations: false,
-        archive_prefix: "events/".to_owned(),
-        layout: KeyLayout::default(),
-        filter: None,
-        output: Output::default(),
-        system_users: None,
-        queries: vec![vec!["all".to_owned()]],
-        retention_ms: 90 * DAY_MS,
-        archive_kept_ms: None,
         start_lookback_ms: HOUR_MS,
         settle_lag_ms: 0,
         overlap_ms: HOUR_MS,
-        late_horizon_ms: 24 * HOUR_MS,
-        sweep_every_ms: HOUR_MS,
         page_limit: 1_000,
-        pages_per_run: 100,
-        compression_level: 6,
+        ..defaults()
     }
 }
 

@@ -8,6 +8,11 @@
     reason = "a program for people, run by hand"
 )]
 
+#[path = "../memory.rs"]
+mod memory;
+#[path = "../../fixtures/settings.rs"]
+#[expect(unreachable_pub, reason = "public among the fixtures")]
+mod settings;
 mod world;
 
 use std::collections::BTreeMap;
@@ -16,7 +21,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use engine::archive::{KeyLayout, Output};
 use engine::collect::{Engine, RunPurpose};
 use engine::cursor::Value;
 use engine::fleet::discover::OrganizationSource;
@@ -29,6 +33,8 @@ use engine::report::Outcome;
 use engine::settings::Settings;
 use engine::stream::StreamId;
 use engine::task::status::{Status, StatusRequest, status};
+use memory::mebibytes;
+use settings::defaults;
 use world::{DAYS, World, as_ports};
 
 /// 2026-11-21T08:30:00Z
@@ -101,7 +107,7 @@ impl Setting {
         let queued = report.queued.unwrap();
         assert_eq!(queued.failed, 0, "{:?}", report.streams.first());
         // With all that stands for AWS, whose items and objects are in memory, too.
-        let mebibytes = memory("VmHWM");
+        let mebibytes = mebibytes("VmHWM");
         Taken { calls: self.world.calls(), seconds, mebibytes, sent: queued.sent }
     }
 
@@ -151,38 +157,11 @@ fn process(world: &Arc<World>, streams: &[StreamId]) -> Fleet {
 }
 
 fn settings() -> Settings {
-    Settings {
-        archive_bucket: "archive".to_owned(),
-        state_bucket: "state".to_owned(),
-        names_organizations: true,
-        archive_prefix: "events/".to_owned(),
-        layout: KeyLayout::default(),
-        filter: None,
-        output: Output::default(),
-        system_users: None,
-        queries: vec![vec!["all".to_owned()]],
-        retention_ms: 90 * DAY_MS,
-        archive_kept_ms: None,
-        start_lookback_ms: DAY_MS,
-        settle_lag_ms: 10_000,
-        overlap_ms: 15 * MINUTE_MS,
-        late_horizon_ms: DAY_MS,
-        sweep_every_ms: HOUR_MS,
-        page_limit: 10_000,
-        pages_per_run: 100,
-        compression_level: 6,
-    }
+    Settings { names_organizations: true, ..defaults() }
 }
 
 fn budget(started_ms: i64) -> Budget {
     Budget { started_ms, deadline_ms: started_ms + 5 * MINUTE_MS }
-}
-
-/// A line of `/proc/self/status`, in mebibytes.
-fn memory(name: &str) -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1_024.0
 }
 
 impl Taken {

@@ -10,6 +10,11 @@
 )]
 
 mod jumpcloud;
+#[path = "../memory.rs"]
+mod memory;
+#[path = "../../fixtures/settings.rs"]
+#[expect(unreachable_pub, reason = "public among the fixtures")]
+mod settings;
 mod stores;
 
 use std::collections::BTreeMap;
@@ -17,7 +22,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use engine::archive::{KeyLayout, Output};
 use engine::collect::Engine;
 use engine::fleet::discover::OrganizationSource;
 use engine::fleet::dispatch::{Fleet, collect};
@@ -26,6 +30,8 @@ use engine::read::Budget;
 use engine::settings::Settings;
 use engine::stream::StreamId;
 use jumpcloud::{JumpCloud, Time};
+use memory::mebibytes;
+use settings::defaults;
 use stores::{Stores, Written};
 
 /// 2026-11-01T00:00:00Z
@@ -102,7 +108,8 @@ impl Month {
             requests: self.jumpcloud.requests.swap(0, Ordering::Relaxed),
             calls: self.stores.calls(),
             written: self.stores.written(),
-            mebibytes: resident() - self.stores.held_bytes() as f64 / 1_048_576.0,
+            // What stands for AWS holds some of what is resident.
+            mebibytes: mebibytes("VmRSS") - self.stores.held_bytes() as f64 / 1_048_576.0,
         }
     }
 }
@@ -121,29 +128,10 @@ fn process(time: &Arc<Time>, jumpcloud: &Arc<JumpCloud>, stores: &Arc<Stores>) -
     Fleet { engine, queue: None, concurrency: 1, organizations }
 }
 
-/// The defaults.
 fn settings() -> Settings {
-    Settings {
-        archive_bucket: "archive".to_owned(),
-        state_bucket: "state".to_owned(),
-        names_organizations: true,
-        archive_prefix: "events/".to_owned(),
-        layout: KeyLayout::default(),
-        filter: None,
-        output: Output::default(),
-        system_users: None,
-        queries: vec![vec!["all".to_owned()]],
-        retention_ms: 90 * DAY_MS,
-        archive_kept_ms: None,
-        start_lookback_ms: DAY_MS,
-        settle_lag_ms: 10_000,
-        overlap_ms: 15 * MINUTE_MS,
-        late_horizon_ms: DAY_MS,
-        sweep_every_ms: HOUR_MS,
-        page_limit: 10_000,
-        pages_per_run: 1_000,
-        compression_level: 1,
-    }
+    // The bench may read all of an outage in one run; a level of compression is not what is measured.
+    let pages_per_run = 1_000;
+    Settings { names_organizations: true, pages_per_run, compression_level: 1, ..defaults() }
 }
 
 /// List prices in us-east-1, in dollars a call.
@@ -154,13 +142,6 @@ fn price(call: &str) -> f64 {
         "UpdateItem" => 0.625 / 1e6,
         _ => 0.125 / 1e6,
     }
-}
-
-/// What is resident now, in mebibytes; what stands for AWS holds some of it.
-fn resident() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1_024.0
 }
 
 impl Day {
