@@ -257,6 +257,25 @@ async fn a_lost_table_lets_no_key_of_another_tenant_read() {
     }
 }
 
+/// The item of `self` is lost long after its last event: index and journal have expired. The key that
+/// replaces its own is one of an organization that its own stream collects.
+#[tokio::test]
+async fn a_stream_of_which_only_its_organization_is_left_gives_way_to_no_other() {
+    let world = World::with_events(1);
+    world.jumpcloud.key.store(1, Ordering::Relaxed);
+    assert_well(&world.run_in_new_process(AsOwn).await);
+    world.jumpcloud.key.store(0, Ordering::Relaxed);
+    assert_well(&world.run_in_new_process(ById).await);
+    world.cursors.lose(&StreamId::own());
+    for folder in ["index/v1/self/", "journal/v1/self/"] {
+        world.objects.remove_below("state", folder);
+    }
+    for _ in 0..3 {
+        let failure = world.run_in_new_process(AsOwn).await.failure(100).unwrap();
+        assert!(TENANTS.iter().all(|tenant| failure.contains(tenant)), "{failure}");
+    }
+}
+
 /// A row of another tenant under a key that stays the same, on the second page of its query.
 #[tokio::test]
 async fn a_row_of_another_organization_ends_its_query_and_no_other() {
@@ -275,6 +294,7 @@ async fn a_row_of_another_organization_ends_its_query_and_no_other() {
     let mut fleet = world.fleet(AsOwn);
     fleet.engine.settings.queries = vec![vec!["sso".to_owned()], vec!["directory".to_owned()]];
     fleet.engine.settings.page_limit = 3;
+    let mut since = None;
     for runs in 1..=3 {
         let report = world.run(&fleet).await;
         assert_well(&report);
@@ -282,6 +302,8 @@ async fn a_row_of_another_organization_ends_its_query_and_no_other() {
         assert_eq!(refused.len(), 1, "{report:?}");
         assert_eq!(refused[0].query, "directory");
         assert!(refused[0].reason.contains(TENANTS[1]), "{refused:?}");
+        // By the run that met the row first, and not again by each of the others.
+        assert_eq!(refused[0].since, *since.get_or_insert(refused[0].since));
         // The events of the other query, and the first page of this one.
         assert_eq!(world.archived().await.0.len(), 20 + runs + 3);
     }
@@ -291,6 +313,32 @@ async fn a_row_of_another_organization_ends_its_query_and_no_other() {
     assert_well(&report);
     assert_eq!(reader(&report).refused.len(), 0);
     world.assert_archived("self").await;
+}
+
+/// A row of another tenant that appears late, in an hour that is read again because of it in every run.
+#[tokio::test]
+async fn a_query_that_is_refused_behind_its_head_is_still_read() {
+    let world = World::with_events(0);
+    let fleet = world.fleet(AsOwn);
+    assert_well(&world.run(&fleet).await);
+    world.clock.0.fetch_add(3 * HOUR_MS, Ordering::Relaxed);
+    assert_well(&world.run(&fleet).await);
+    let ms = NOW_MS - 10 * MINUTE_MS + 1;
+    let (organization, timestamp) = (TENANTS[1], engine::time::rfc3339(ms));
+    let raw = format!(
+        r#"{{"id":"late","organization":"{organization}","service":"sso","timestamp":"{timestamp}"}}"#
+    );
+    world.jumpcloud.events.lock().unwrap().push(Event { ms, tenant: 0, raw });
+    for runs in 1..=4 {
+        world.clock.0.fetch_add(HOUR_MS, Ordering::Relaxed);
+        let report = world.run(&fleet).await;
+        assert_well(&report);
+        let refused = &reader(&report).refused;
+        assert!(refused.len() == 1 && refused[0].reason.contains(TENANTS[1]), "{refused:?}");
+        assert_eq!(world.archived().await.0.len(), 22 + runs);
+    }
+    let item = world.item(&StreamId::own()).await;
+    assert!(!item.contains_key("queries_changed_ms"), "no refusal has ended");
 }
 
 /// Neither row nor list tells whose the key is when `self` is born; the organization is collected

@@ -70,7 +70,10 @@ impl Reader<'_> {
         loop {
             let pages = self.report.pages;
             let ended = self.read_head(&names, allowance).await;
-            if self.report.pages > pages {
+            // A query whose first pages are answered and whose next one is refused stays refused.
+            let is_refused =
+                matches!(&ended, Err(Stop::Failed(RunError::Query(QueryError::Refused { .. }))));
+            if self.report.pages > pages && !is_refused {
                 queries::accept(&mut self.state, &names, self.engine.now_ms());
             }
             let error = match ended {
@@ -123,7 +126,7 @@ impl Reader<'_> {
     }
 
     /// Notes that a query has failed, which ends its turn and no other's.
-    pub(super) fn fail_query(&mut self, names: Query, error: QueryError, turns: &mut Turns) {
+    fn fail_query(&mut self, names: Query, error: QueryError, turns: &mut Turns) {
         let (stream, query) = (self.stream, names.join(","));
         if let QueryError::Refused { cause, .. } = &error {
             queries::refuse(&mut self.state, &names, cause.text(), self.engine.now_ms());

@@ -113,9 +113,7 @@ impl Engine {
         let own = StreamId::own();
         let bytes =
             self.create_or_get(OWN_KEY, Assignment::new(organization, &own).encode()).await?;
-        let collected = Assignment::of_own(&bytes)
-            .map_err(|error| RunError::of_assignment(OWN_KEY, error))?
-            .organization;
+        let collected = own_collected(&bytes)?;
         if collected != organization {
             return Err(self.refuse_key(&own, &collected, organization));
         }
@@ -135,9 +133,24 @@ impl Engine {
     }
 
     /// Whether any event of the stream was decided, and not before the index expires.
-    pub(crate) async fn has_decided(&self, stream: &StreamId) -> Result<bool, StoreError> {
+    async fn has_decided(&self, stream: &StreamId) -> Result<bool, StoreError> {
         let bucket = &self.settings.state_bucket;
         Ok(!self.objects.list(bucket, &index_prefix(stream), "", 1).await?.is_empty())
+    }
+
+    /// Whether `self`, whose item names no organization, gives way to the stream of `organization`,
+    /// the key's own: it has decided nothing, or nothing that the index still has, and it is not known
+    /// to collect another one, which its item may have said before it was lost.
+    ///
+    /// # Errors
+    /// [`RunError`] if the state bucket cannot be read.
+    pub(crate) async fn own_gives_way(&self, organization: &str) -> Result<bool, RunError> {
+        if self.has_decided(&StreamId::own()).await? {
+            return Ok(false);
+        }
+        let bytes = self.objects.get(&self.settings.state_bucket, OWN_KEY).await?;
+        let collected = bytes.map(|bytes| own_collected(&bytes)).transpose()?;
+        Ok(collected.is_none_or(|collected| collected == organization))
     }
 
     /// Whether no organization's stream was ever created beside `self`. A process that has found so
@@ -187,4 +200,10 @@ impl Engine {
         self.organizations().assigned.insert(organization.to_owned(), stream.clone());
         Ok(())
     }
+}
+
+/// The organization that [`OWN_KEY`] names.
+fn own_collected(bytes: &[u8]) -> Result<String, RunError> {
+    let own = Assignment::of_own(bytes).map_err(|error| RunError::of_assignment(OWN_KEY, error))?;
+    Ok(own.organization)
 }

@@ -217,10 +217,24 @@ impl<'e> Reader<'e> {
                 Ok(Some(Progress::Interrupted))
             }
             Err(Stop::Failed(RunError::Query(error))) => {
-                self.fail_query(reading.query.clone(), error, turns);
+                self.fail_behind(&reading.query, error, turns);
                 Ok(None)
             }
             Err(stop) => Err(stop),
+        }
+    }
+
+    /// Notes that a query failed behind its head. If it is refused there, its head is still read and it
+    /// is not a refused query, whose sweeps are suspended and which ends every comparison: the report
+    /// names it, and it is tried again as long as the reading is due.
+    fn fail_behind(&mut self, names: &Query, error: QueryError, turns: &mut Turns) {
+        let (stream, query) = (self.stream, names.join(","));
+        if let QueryError::Refused { cause, .. } = &error {
+            tracing::warn!(%stream, query, %error, "query is refused behind its head");
+            self.report.refuse(query, cause.text(), self.engine.now_ms());
+        } else {
+            tracing::warn!(%stream, query, %error, "query failed");
+            turns.note(names.clone(), Err(error));
         }
     }
 

@@ -82,7 +82,9 @@ async fn of_key(
         return Ok(None);
     };
     match engine.assigned(&organization, false).await? {
-        Some(stream) if stream != *own && !engine.has_decided(own).await? => Ok(Some(stream)),
+        Some(stream) if stream != *own && engine.own_gives_way(&organization).await? => {
+            Ok(Some(stream))
+        }
         _ => Ok(None),
     }
 }
