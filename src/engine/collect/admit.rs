@@ -94,7 +94,7 @@ impl Reader<'_> {
                 Fate::Filtered => self.tally.filtered += 1,
                 Fate::Archived(line) => {
                     self.tally.lone_surrogates += u64::from(line.has_lone_surrogate());
-                    self.count(row, &names, &reading.query, new_event.service);
+                    self.count(row, &names, &reading.query, new_event.service, now_ms);
                 }
             }
         }
@@ -193,7 +193,14 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn count(&mut self, row: &Row, names: &Names<'_>, query: &[String], service: &str) {
+    fn count(
+        &mut self,
+        row: &Row,
+        names: &Names<'_>,
+        query: &[String],
+        service: &str,
+        now_ms: i64,
+    ) {
         let Some(fields) = fields(row) else { return };
         self.tally.written += 1;
         self.tally.without_id += u64::from(names.id.is_none());
@@ -204,7 +211,7 @@ impl Reader<'_> {
         let Some(query) = self.state.query(query) else { return };
         self.tally.late += u64::from(query.is_late(ms));
         // A lane reads events that are long past, so how late they are is not measured.
-        let measured = lateness::measured_ms(query, ms, self.engine.now_ms());
+        let measured = lateness::measured_ms(query, ms, now_ms);
         if let Some(late_ms) = measured.filter(|_| !self.stream.is_lane()) {
             self.tally.lateness.add(service, late_ms);
         }

@@ -41,7 +41,7 @@ pub(super) fn split(body: &[u8], rows: &mut Vec<Row>) -> Result<(), PageError> {
     let garbled = |at| PageError::Garbled { at, length: body.len() };
     // Checked once for the whole page, which is nearly always UTF-8: then no row needs to be
     // checked.
-    let text = std::str::from_utf8(body).ok();
+    let text = simdutf8::basic::from_utf8(body).ok();
     let mut at = skip_space(body, 0);
     if body.get(at) != Some(&b'[') {
         return Err(PageError::NotAnArray(first_character(&body[at..])));
