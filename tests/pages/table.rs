@@ -110,6 +110,7 @@ const TABLE: &[(&str, &str, Way)] = &[
     ("docs/tasks.md", "collector ", Here(Terminal)),
     ("docs/tried.md", "infra/simulate", Cannot(LONG)),
     ("docs/tried.md", "SIM_SEED=42 cargo test", By(TESTS)),
+    ("docs/tried.md", "SIM_FILE=seed-822.txt cargo test", By(TESTS)),
     ("docs/tried.md", "infra/mutants", By(CHANGED)),
     ("infra/README.md", "aws cloudformation ", By(RELEASED)),
     ("infra/README.md", "infra/install-tools", Here(Deployment)),

@@ -34,7 +34,12 @@ impl Chance {
 
     /// One of `items`, of which there is at least one.
     pub(crate) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.0.usize(..items.len())]
+        &items[self.index(items.len())]
+    }
+
+    /// In `0..n`, which is not empty.
+    pub(crate) fn index(&mut self, n: usize) -> usize {
+        self.0.usize(..n)
     }
 
     pub(crate) fn bytes(&mut self) -> [u8; 16] {

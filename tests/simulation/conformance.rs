@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use crate::chance::Chance;
+use crate::choices::Choices;
 use crate::contract::{self, NOW_MS, events};
 use crate::ports::Ports;
 use crate::schedule::Schedule;
 use crate::trace::Trace;
-use crate::truth::{Event, Flaw, Ways};
+use crate::truth::{Event, Flaw, Truth, Ways};
 use crate::world::{Local, World, lock};
 
 /// Each behaviour, whichever way the world takes the end of a window and the last page.
@@ -48,7 +49,9 @@ fn loaded(ways: Ways) -> Ports {
         ..Schedule::draw(0)
     };
     schedule.settings.page_limit = 100;
-    let mut world = World::new(&schedule, &mut Chance::new(0), Trace::Off);
+    let truth = Truth::of(&schedule, Vec::new());
+    let choices = Choices::drawn(Chance::new(0), None);
+    let mut world = World::new(&schedule, truth, choices, Trace::Off);
     world.locals.push(Local::default());
     world.truth.events = (0..).zip(events()).map(|(number, event)| row(number, event)).collect();
     world.truth.events.sort_by_key(|event| (event.place_ms, event.doc));

@@ -6,7 +6,7 @@ use crate::chance::Chance;
 use crate::schedule::{DAY, ORGANIZATIONS, SECOND, Schedule};
 use crate::truth::Event;
 
-const NS_A_MS: i128 = 1_000_000;
+pub(crate) const NS_A_MS: i128 = 1_000_000;
 
 /// Draws one row.
 pub(crate) struct Draw<'a> {
@@ -206,6 +206,6 @@ fn changed(raw: &[u8], n: u64) -> Vec<u8> {
     raw
 }
 
-fn timestamp(ns: i128) -> Timestamp {
+pub(crate) fn timestamp(ns: i128) -> Timestamp {
     Timestamp::from_nanosecond(ns).unwrap()
 }

@@ -6,9 +6,10 @@ use engine::limits::LEASE_MS_MAX;
 use engine::page::Query;
 use engine::ports::InsightsError;
 
+use crate::around::Around;
 use crate::request::{Answer, Request};
-use crate::schedule::{DAY, DELAY_MS_MAX, HOUR, MINUTE, SECOND};
-use crate::simulate::{Script, Simulation, WORKERS};
+use crate::schedule::{DAY, DELAY_MS_MAX, MINUTE, SECOND, Schedule};
+use crate::simulate::{Script, Simulation};
 use crate::tally::Fault;
 use crate::truth::{self, Flaw};
 use crate::world::{World, lock};
@@ -18,10 +19,10 @@ impl Simulation {
     pub(crate) fn serve(&mut self, at: usize) {
         let world = Arc::clone(&self.world);
         let mut world = lock(&world);
-        world.now_ms += self.latency_ms();
         let (worker, request) = (world.calls[at].worker, world.calls[at].request.clone());
+        world.now_ms += self.latency_ms(&request);
         if self.is_down(&request, world.now_ms) {
-            if request.changes_something() && self.chance.percent(10) {
+            if request.changes_something() && self.chance.percent("made while down", 10) {
                 world.make(worker, &request, Flaw::default());
             }
             world.say(|| format!("w{worker}  {request} -> down"));
@@ -29,69 +30,39 @@ impl Simulation {
             drop(world);
             return self.poll(worker);
         }
-        let Some(fault) = self.fault(&request) else {
-            let answer = world.make(worker, &request, Flaw::default());
+        let fault = self.fault(&request);
+        self.settle(&mut world, at, &request, fault);
+        drop(world);
+        self.proceed(worker, fault);
+    }
+
+    /// Does what a request asks for, and answers it, if it comes to that.
+    pub(crate) fn settle(
+        &self,
+        world: &mut World,
+        at: usize,
+        request: &Request,
+        fault: Option<Fault>,
+    ) {
+        let worker = world.calls[at].worker;
+        let Some(fault) = fault else {
+            let answer = world.make(worker, request, Flaw::default());
             world.say(|| format!("w{worker}  {request} -> {answer}"));
             world.answer(at, answer);
-            drop(world);
-            return self.poll(worker);
+            return;
         };
         world.fault(fault);
         world.say(|| format!("w{worker}  {request} !! {fault:?}"));
-        self.spoil(&mut world, at, &request, fault);
-        drop(world);
-        match fault {
-            Fault::CrashBefore | Fault::CrashAfter => self.crash(worker),
-            Fault::PausedBefore | Fault::PausedAfter => self.pause(worker),
-            _ => self.poll(worker),
-        }
+        spoil(world, at, request, fault);
     }
 
-    /// Does to the world and the call what a fault does.
-    fn spoil(&mut self, world: &mut World, at: usize, request: &Request, fault: Fault) {
-        let worker = world.calls[at].worker;
-        let none = Flaw::default();
-        let flaw = match fault {
-            Fault::LimitLowered => Flaw { limit_lowered: true, ..none },
-            Fault::TokenAbsent => Flaw { token_absent: true, ..none },
-            Fault::TokenRepeated => Flaw { token_repeated: true, ..none },
-            Fault::CountTooHigh => Flaw { count_too_high: true, ..none },
-            Fault::PageGarbled => Flaw { garbled: true, ..none },
-            _ => none,
-        };
-        let answer = match fault {
-            Fault::CrashBefore | Fault::PausedBefore => return,
-            Fault::NotMade | Fault::PageUnavailable => request.unclear("throttled"),
-            Fault::PageUnfetched => match request {
-                Request::Page(asked) => {
-                    Answer::Page(Box::new(Err(truth::unfetched(asked, None, None))))
-                }
-                Request::Body(asked) => {
-                    Answer::Body(Box::new(Err(truth::unfetched(asked, None, None))))
-                }
-                _ => request.unclear("throttled"),
-            },
-            Fault::PageTooLate if request.is_body() => {
-                Answer::Body(Box::new(Err(InsightsError::OutOfTime)))
-            }
-            Fault::PageTooLate => Answer::Page(Box::new(Err(InsightsError::OutOfTime))),
-            Fault::BodyBroken => world.ask_again(request),
-            Fault::AnswerLost => {
-                world.make(worker, request, none);
-                request.unclear("timed out")
-            }
-            Fault::MadeLater => {
-                world.delay(request.clone(), Fault::MadeLater);
-                request.unclear("timed out")
-            }
-            Fault::MadeTwice => {
-                world.make(worker, request, none);
-                world.make(worker, request, none)
-            }
-            _ => world.make(worker, request, flaw),
-        };
-        world.say(|| format!("    -> {answer}"));
-        world.answer(at, answer);
+    /// Lets the sender continue, or not.
+    pub(crate) fn proceed(&mut self, worker: usize, fault: Option<Fault>) {
+        match fault {
+            Some(Fault::CrashBefore | Fault::CrashAfter) => self.crash(worker),
+            Some(Fault::PausedBefore | Fault::PausedAfter) => self.pause(worker),
+            _ => self.poll(worker),
+        }
     }
 
     /// The worker ends in the middle of what it does; what comes in its place is cold.
@@ -112,16 +83,21 @@ impl Simulation {
             self.workers[at].resume_ms = lock(&self.world).now_ms + 2 * LEASE_MS_MAX;
             return;
         }
-        let longest_ms = *self.chance.pick(&[MINUTE, 20 * MINUTE, DELAY_MS_MAX]);
-        self.workers[at].resume_ms = lock(&self.world).now_ms + self.chance.between(1, longest_ms);
+        let pause_ms = self.chance.choose("pause", MINUTE, |chance| {
+            let longest_ms = *chance.pick(&[MINUTE, 20 * MINUTE, DELAY_MS_MAX]);
+            chance.between(1, longest_ms)
+        });
+        self.workers[at].resume_ms = lock(&self.world).now_ms + pause_ms;
     }
 
-    fn latency_ms(&mut self) -> i64 {
-        match self.troubled {
-            true if self.chance.percent(1) => self.chance.between(5 * SECOND, MINUTE),
-            true => self.chance.between(1, 400),
-            false => self.chance.between(1, 20),
+    fn latency_ms(&mut self, request: &Request) -> i64 {
+        if !self.troubled {
+            return self.chance.choose("quiet latency", 10, |chance| chance.between(1, 20));
         }
+        self.chance.choose(("latency", request.kind()), 100, |chance| match chance.percent(1) {
+            true => chance.between(5 * SECOND, MINUTE),
+            false => chance.between(1, 400),
+        })
     }
 
     fn is_down(&self, request: &Request, now_ms: i64) -> bool {
@@ -138,54 +114,31 @@ impl Simulation {
         if let Some(fault) = self.scripted_fault(request) {
             return fault;
         }
-        if !self.troubled || !self.chance.per_mille(self.schedule.faults) {
+        if !self.troubled {
             return None;
         }
-        let fits = |fault: &Fault| match fault {
-            Fault::LimitLowered
-            | Fault::TokenAbsent
-            | Fault::TokenRepeated
-            | Fault::CountTooHigh
-            | Fault::PageGarbled => request.is_page(),
-            Fault::PageTooLate | Fault::PageUnfetched => request.is_page() || request.is_body(),
-            Fault::BodyBroken => request.is_body(),
-            Fault::PageUnavailable => request.is_for_jumpcloud(),
-            Fault::AnswerLost | Fault::MadeLater | Fault::MadeTwice => request.changes_something(),
-            Fault::NotMade => !request.is_for_jumpcloud(),
-            _ => true,
-        };
-        let kinds: Vec<Fault> = self.schedule.kinds.iter().copied().filter(fits).collect();
-        (!kinds.is_empty()).then(|| *self.chance.pick(&kinds))
+        let Schedule { faults, kinds, .. } = &self.schedule;
+        self.chance.choose(("fault", request.kind()), None, |chance| {
+            if !chance.per_mille(*faults) {
+                return None;
+            }
+            let kinds: Vec<Fault> =
+                kinds.iter().copied().filter(|kind| kind.fits(request)).collect();
+            (!kinds.is_empty()).then(|| *chance.pick(&kinds))
+        })
     }
 
     /// What happens around an invocation. Returns how long nothing is invoked after it.
     pub(crate) fn surroundings(&mut self) -> i64 {
-        if !self.chance.per_mille(self.schedule.surroundings) {
-            return 0;
-        }
-        let all = [
-            Fault::ClockSet,
-            Fault::Restarted,
-            Fault::CursorLost,
-            Fault::CursorRestored,
-            Fault::ReaderRemoved,
-            Fault::RecoveredOnly,
-            Fault::JumpCloudDown,
-            Fault::StoresDown,
-            Fault::Asleep,
-        ];
-        let fault = *self.chance.pick(&all);
-        let horizon_ms = self.schedule.settings.late_horizon_ms;
+        let schedule = &self.schedule;
+        let around = self.chance.choose("around", None, |chance| Around::draw(schedule, chance));
+        let Some(Around { fault, worker, stream, amount }) = around else { return 0 };
+        let Some(stream) = self.schedule.streams.get(stream).cloned() else { return 0 };
         let now_ms = lock(&self.world).now_ms;
-        let (worker, stream) = (
-            self.chance.below(WORKERS as u64) as usize,
-            self.chance.pick(&self.schedule.streams).clone(),
-        );
         let mut asleep_ms = 0;
         let happens = match fault {
             Fault::ClockSet if self.schedule.skewed => {
-                let skew_ms = self.skew();
-                lock(&self.world).locals[worker].skew_ms = skew_ms;
+                lock(&self.world).locals[worker].skew_ms = amount;
                 true
             }
             Fault::Restarted if self.workers[worker].run.is_none() => {
@@ -194,8 +147,7 @@ impl Simulation {
             }
             Fault::CursorLost => lock(&self.world).table.lose(&stream),
             Fault::CursorRestored => {
-                let which = self.chance.below(u64::MAX);
-                lock(&self.world).table.restore(&stream, which)
+                lock(&self.world).table.restore(&stream, amount.unsigned_abs())
             }
             Fault::ReaderRemoved => lock(&self.world).store.remove_read(now_ms - DAY) > 0,
             Fault::RecoveredOnly => {
@@ -203,15 +155,15 @@ impl Simulation {
                 true
             }
             Fault::JumpCloudDown => {
-                self.jumpcloud_down_until_ms = now_ms + self.chance.between(1, 2 * horizon_ms);
+                self.jumpcloud_down_until_ms = now_ms + amount;
                 true
             }
             Fault::StoresDown => {
-                self.stores_down_until_ms = now_ms + self.chance.between(1, 2 * horizon_ms);
+                self.stores_down_until_ms = now_ms + amount;
                 true
             }
             Fault::Asleep => {
-                asleep_ms = *self.chance.pick(&[2 * horizon_ms, DAY + 2 * HOUR, 8 * DAY]);
+                asleep_ms = amount;
                 true
             }
             _ => false,
@@ -247,5 +199,71 @@ impl Simulation {
         let at = self.effects;
         self.effects += u64::from(self.troubled && request.changes_something());
         Some((at == effect && self.effects > at).then_some(fault))
+    }
+}
+
+/// Does to the world and the call what a fault does.
+fn spoil(world: &mut World, at: usize, request: &Request, fault: Fault) {
+    let worker = world.calls[at].worker;
+    let none = Flaw::default();
+    let flaw = match fault {
+        Fault::LimitLowered => Flaw { limit_lowered: true, ..none },
+        Fault::TokenAbsent => Flaw { token_absent: true, ..none },
+        Fault::TokenRepeated => Flaw { token_repeated: true, ..none },
+        Fault::CountTooHigh => Flaw { count_too_high: true, ..none },
+        Fault::PageGarbled => Flaw { garbled: true, ..none },
+        _ => none,
+    };
+    let answer = match fault {
+        Fault::CrashBefore | Fault::PausedBefore => return,
+        Fault::NotMade | Fault::PageUnavailable => request.unclear("throttled"),
+        Fault::PageUnfetched => match request {
+            Request::Page(asked) => {
+                Answer::Page(Box::new(Err(truth::unfetched(asked, None, None))))
+            }
+            Request::Body(asked) => {
+                Answer::Body(Box::new(Err(truth::unfetched(asked, None, None))))
+            }
+            _ => request.unclear("throttled"),
+        },
+        Fault::PageTooLate if request.is_body() => {
+            Answer::Body(Box::new(Err(InsightsError::OutOfTime)))
+        }
+        Fault::PageTooLate => Answer::Page(Box::new(Err(InsightsError::OutOfTime))),
+        Fault::BodyBroken => world.ask_again(request),
+        Fault::AnswerLost => {
+            world.make(worker, request, none);
+            request.unclear("timed out")
+        }
+        Fault::MadeLater => {
+            world.delay(request.clone(), Fault::MadeLater);
+            request.unclear("timed out")
+        }
+        Fault::MadeTwice => {
+            world.make(worker, request, none);
+            world.make(worker, request, none)
+        }
+        _ => world.make(worker, request, flaw),
+    };
+    world.say(|| format!("    -> {answer}"));
+    world.answer(at, answer);
+}
+
+impl Fault {
+    /// Whether it can happen to a request.
+    pub(crate) fn fits(self, request: &Request) -> bool {
+        match self {
+            Self::LimitLowered
+            | Self::TokenAbsent
+            | Self::TokenRepeated
+            | Self::CountTooHigh
+            | Self::PageGarbled => request.is_page(),
+            Self::PageTooLate | Self::PageUnfetched => request.is_page() || request.is_body(),
+            Self::BodyBroken => request.is_body(),
+            Self::PageUnavailable => request.is_for_jumpcloud(),
+            Self::AnswerLost | Self::MadeLater | Self::MadeTwice => request.changes_something(),
+            Self::NotMade => !request.is_for_jumpcloud(),
+            _ => true,
+        }
     }
 }

@@ -16,18 +16,24 @@
     reason = "tests"
 )]
 
+mod around;
 mod chance;
 mod check;
+mod choices;
 mod conformance;
 #[path = "../client/contract.rs"]
 mod contract;
 mod draw;
 mod faults;
+mod neutral;
 mod ports;
+mod regressions;
 mod request;
+mod row;
 mod schedule;
 mod serve;
 mod simulate;
+mod start;
 mod starved;
 mod store;
 mod table;
@@ -38,9 +44,11 @@ mod truth;
 mod turn;
 mod walks;
 mod world;
+mod written;
 
 use std::cell::RefCell;
 use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -61,13 +69,16 @@ const THREADS: usize = 2;
 const FAILED_MAX: u64 = 20;
 
 /// A panic of the engine, an assertion that does not hold among them, is a violation like any other.
-fn simulate(seed: u64) -> Ending {
-    let run = || Simulation::new(Schedule::draw(seed), Trace::Off).run();
-    std::panic::catch_unwind(run).unwrap_or_else(|panic| {
+fn outcome(run: impl FnOnce() -> Ending) -> Ending {
+    std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let why = panic.downcast_ref::<String>().cloned();
         let wrong = vec![format!("the engine panicked: {}", why.unwrap_or_default())];
         Ending { tally: Tally::default(), wrong, effects: 0, trace: Vec::new() }
     })
+}
+
+fn simulate(seed: u64) -> Ending {
+    outcome(|| Simulation::new(Schedule::draw(seed), Trace::Off).run())
 }
 
 /// Runs every seed, or as many as `enough` allows; returns what was tried, and the seeds that
@@ -130,7 +141,7 @@ fn report(seeds: &Range<u64>, time: Option<Duration>) -> Tally {
         println!("seed {seed}: {}", wrong.join("\n    "));
     }
     if let Some((seed, _)) = failed.first() {
-        keep_regression(*seed);
+        println!("kept in {}", regressions::keep(*seed).display());
         panic!(
             "SIM_SEED={seed} cargo test -p jumpcloud-collector-simulation replay -- --nocapture"
         );
@@ -203,29 +214,14 @@ fn a_seed_gives_the_same_trace_twice() {
     }
 }
 
-/// Seeds that failed once.
-#[test]
-fn regressions() {
-    let text = std::fs::read_to_string(REGRESSIONS).unwrap();
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    for seed in lines.filter_map(|line| line.split_whitespace().next()) {
-        let wrong = simulate(seed.parse().unwrap()).wrong;
-        assert!(wrong.is_empty(), "seed {seed}: {}", wrong.join("\n    "));
-    }
-}
-
-/// Where failing seeds are kept.
-const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/regressions.txt");
-
-fn keep_regression(seed: u64) {
-    let kept = std::fs::read_to_string(REGRESSIONS).unwrap();
-    if !kept.lines().any(|line| line.split_whitespace().next() == Some(&seed.to_string())) {
-        std::fs::write(REGRESSIONS, format!("{kept}{seed}\n")).unwrap();
-    }
-}
-
 #[test]
 fn replay() {
+    if let Some(file) = std::env::var_os("SIM_FILE") {
+        let written = regressions::read(file.as_ref());
+        let ending = Simulation::written(&written, Trace::Printed).run();
+        assert!(ending.wrong.is_empty(), "{}", ending.wrong.join("\n    "));
+        return;
+    }
     let Some(seed) = number("SIM_SEED") else { return };
     if let Some(effect) = number("SIM_EFFECT") {
         let name = std::env::var("SIM_FAULT").unwrap_or_default();

@@ -220,7 +220,7 @@ impl Clock for Ports {
     }
 
     fn random(&self) -> [u8; 16] {
-        lock(&self.world).chance.bytes()
+        lock(&self.world).random(self.worker)
     }
 
     fn nonce(&self) -> Result<[u8; 16], NoRandomness> {

@@ -71,6 +71,37 @@ impl Request {
         matches!(self, Self::Create { .. } | Self::Update { .. })
     }
 
+    /// What kind of request it is, by what the protocol calls it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Create { bucket, .. } if bucket == "archive" => "create part",
+            Self::Create { key, .. } => match key.split('/').next() {
+                Some("journal") => "create entry",
+                Some("index") => "create slot",
+                _ => "create certificate",
+            },
+            Self::Get { .. } => "get",
+            Self::Sha256 { .. } => "head",
+            Self::List { .. } => "list",
+            Self::Item { .. } => "read cursor",
+            Self::Update { update, .. } => {
+                let sets = |wanted| update.set.iter().any(|(name, _)| *name == wanted);
+                match update {
+                    Update { add, .. } if !add.is_empty() => "claim",
+                    Update { remove, .. } if remove.contains(&"lease_owner") => "release",
+                    _ if sets("seq") => "advance",
+                    _ => "update cursor",
+                }
+            }
+            Self::Page(_) => "page",
+            Self::Body(_) => "body",
+            Self::Count(_) => "count",
+            Self::Hourly(_) => "hourly counts",
+            Self::Services(_) => "services",
+            Self::Sleep(_) => "sleep",
+        }
+    }
+
     pub(crate) fn is_page(&self) -> bool {
         matches!(self, Self::Page(_))
     }

@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
-use engine::archive::{BatchLimits, KeyLayout, Output};
-use engine::limits::DAY_MS;
+use engine::archive::BatchLimits;
 use engine::page::Query;
 use engine::settings::Settings;
 use engine::stream::StreamId;
+use serde::{Deserialize, Serialize};
 
 use crate::chance::Chance;
+use crate::neutral;
 use crate::tally::Fault;
 use crate::truth::Ways;
 
@@ -18,7 +19,7 @@ pub(crate) const HOUR: i64 = 60 * MINUTE;
 pub(crate) const DAY: i64 = 24 * HOUR;
 
 /// A little before midnight, so that many schedules see two dates.
-const NOON: i64 = 1_795_176_000_000 + 9 * HOUR;
+pub(crate) const NOON: i64 = 1_795_176_000_000 + 9 * HOUR;
 /// Clocks are off by up to this much.
 pub(crate) const SKEW_MS_MAX: i64 = 10 * MINUTE;
 /// The longest time for which a paused worker stops or a request takes.
@@ -28,8 +29,9 @@ pub(crate) const DELAY_MS_MAX: i64 = 3 * HOUR;
 pub(crate) const ORGANIZATIONS: [&str; 2] =
     ["5c1c30d6a2f1b3e4d5c6b7a8", "6d2d41e7b3f2c4f5e6d7c8b9"];
 
-/// One schedule, as drawn.
-#[derive(Clone, Debug)]
+/// One schedule, as drawn. A written one says only what is not as in the neutral schedule.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Schedule {
     pub(crate) seed: u64,
     pub(crate) events: usize,
@@ -38,11 +40,13 @@ pub(crate) struct Schedule {
     pub(crate) alternates: bool,
     /// The console's list says whose the key is.
     pub(crate) is_listed: bool,
+    #[serde(with = "neutral::settings")]
     pub(crate) settings: Settings,
     /// From then on other services are configured.
     pub(crate) reconfigured: Option<Reconfigured>,
     /// What JumpCloud refuses for a while.
     pub(crate) refusals: Vec<Refusal>,
+    #[serde(with = "neutral::batch_limits")]
     pub(crate) batch_limits: BatchLimits,
     /// Bytes of the index that a run holds; in every fourth schedule next to none.
     pub(crate) slot_bytes_max: usize,
@@ -70,14 +74,14 @@ pub(crate) struct Schedule {
 }
 
 /// Other services are asked for from an invocation on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Reconfigured {
     pub(crate) scheduled_run: u32,
     pub(crate) queries: Vec<Query>,
 }
 
 /// A service that JumpCloud refuses for a while, and whatever names it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Refusal {
     pub(crate) name: String,
     pub(crate) time_ms: Range<i64>,
@@ -210,17 +214,7 @@ fn streams(chance: &mut Chance) -> Vec<StreamId> {
 
 fn settings(chance: &mut Chance, schedule_interval_ms: i64) -> Settings {
     Settings {
-        archive_bucket: "archive".to_owned(),
-        state_bucket: "state".to_owned(),
-        names_organizations: false,
-        archive_prefix: "events/".to_owned(),
-        layout: KeyLayout::default(),
-        filter: None,
-        output: Output::default(),
-        system_users: None,
         queries: queries(chance),
-        retention_ms: 90 * DAY_MS,
-        archive_kept_ms: None,
         start_lookback_ms: *chance.pick(&[0, schedule_interval_ms, 10 * schedule_interval_ms]),
         settle_lag_ms: *chance.pick(&[0, 10 * SECOND]),
         overlap_ms: *chance.pick(&[0, schedule_interval_ms, 3 * schedule_interval_ms]),
@@ -228,14 +222,13 @@ fn settings(chance: &mut Chance, schedule_interval_ms: i64) -> Settings {
         sweep_every_ms: 2 * schedule_interval_ms,
         page_limit: *chance.pick(&[5, 8, 20, 100]),
         pages_per_run: *chance.pick(&[3, 6, 100]),
-        // Stored, not compressed: the same bytes each time is all that matters here.
-        compression_level: 0,
+        ..neutral::settings()
     }
 }
 
 /// Mostly one of the three is small, so that batches close in the middle of pages.
 fn batch_limits(chance: &mut Chance) -> BatchLimits {
-    let wide = BatchLimits { bytes: 1 << 20, events: 1_000, partitions: 64 };
+    let wide = neutral::WIDE;
     match chance.below(100) {
         0 => BatchLimits { events: 1, ..wide },
         1..20 => BatchLimits { events: *chance.pick(&[5, 12, 30]), ..wide },

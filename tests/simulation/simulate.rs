@@ -1,8 +1,8 @@
 //! One schedule: workers with real engines in a simulated world, a scheduler that decides which
 //! request is answered next and how, then quiet, then the check of everything that happened.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
 use engine::collect::{Engine, Inquiry, RunPurpose};
@@ -14,20 +14,21 @@ use engine::settings::Settings;
 use engine::stream::StreamId;
 use futures_util::future::LocalBoxFuture;
 
-use crate::chance::Chance;
+use crate::around::Around;
 use crate::check;
+use crate::choices::Choices;
 use crate::ports::Ports;
-use crate::schedule::{SKEW_MS_MAX, Schedule};
+use crate::schedule::Schedule;
 use crate::starved::Starved;
 use crate::tally::{Circumstance, Fault, Step, Tally};
-use crate::trace::Trace;
 use crate::turn::turn;
 use crate::world::{Call, Local, Shared, World, lock};
 
 /// Workers that every schedule has.
 pub(crate) const WORKERS: usize = 3;
 /// With those that take over while others are paused.
-const WORKERS_MAX: usize = 6;
+const WORKERS_MAX: usize = WORKER_NAMES.len();
+pub(crate) const WORKER_NAMES: [&str; 6] = ["w0", "w1", "w2", "w3", "w4", "w5"];
 /// Faults that every schedule has.
 const FAULTS_MIN: u64 = 5;
 /// Invocations without faults in which every stream must get to now.
@@ -61,7 +62,7 @@ pub(crate) struct Simulation {
     pub(crate) schedule: Schedule,
     pub(crate) world: Shared,
     pub(crate) workers: Vec<Worker>,
-    pub(crate) chance: Chance,
+    pub(crate) chance: Choices,
     pub(crate) troubled: bool,
     pub(crate) jumpcloud_down_until_ms: i64,
     pub(crate) stores_down_until_ms: i64,
@@ -69,8 +70,8 @@ pub(crate) struct Simulation {
     pub(crate) script: Option<Script>,
     /// Effects so far: requests that leave something behind.
     pub(crate) effects: u64,
-    starved: Starved,
-    last_outcomes: Vec<Outcome>,
+    pub(crate) starved: Starved,
+    pub(crate) last_outcomes: Vec<Outcome>,
 }
 
 /// What goes wrong with which effect.
@@ -93,39 +94,15 @@ pub(crate) struct Worker {
 }
 
 impl Simulation {
-    pub(crate) fn new(schedule: Schedule, trace: Trace) -> Self {
-        let mut chance = Chance::new(schedule.seed ^ 0x5eed);
-        let world = Arc::new(Mutex::new(World::new(&schedule, &mut chance, trace)));
-        let mut simulation = Self {
-            schedule,
-            world,
-            workers: Vec::new(),
-            chance,
-            troubled: true,
-            jumpcloud_down_until_ms: 0,
-            stores_down_until_ms: 0,
-            script: None,
-            effects: 0,
-            starved: Starved::default(),
-            last_outcomes: Vec::new(),
-        };
-        (0..WORKERS).for_each(|_| simulation.add_worker());
-        simulation
-    }
-
-    /// A schedule in which nothing goes wrong but what `script` says.
-    pub(crate) fn scripted(seed: u64, script: Script, trace: Trace) -> Self {
-        let schedule =
-            Schedule { scheduled_runs: 8, skewed: false, surroundings: 0, ..Schedule::draw(seed) };
-        let mut simulation = Self::new(schedule, trace);
-        simulation.script = Some(script);
-        simulation
-    }
-
     /// Runs the schedule to its end and checks everything that happened.
     pub(crate) fn run(mut self) -> Ending {
         lock(&self.world).say(|| format!("{:#?}", self.schedule));
         self.trouble();
+        self.end()
+    }
+
+    /// Lets it become quiet, and checks everything that happened.
+    pub(crate) fn end(mut self) -> Ending {
         self.quiet();
         let mut world = lock(&self.world);
         let (findings, seconds) = check::whole_history(&world, &self.schedule);
@@ -140,23 +117,29 @@ impl Simulation {
     /// Invocations with faults.
     fn trouble(&mut self) {
         let mut scheduled_run = 0;
-        while scheduled_run < self.schedule.scheduled_runs
-            || (self.script.is_none()
-                && lock(&self.world).tally.faults() < FAULTS_MIN
-                && scheduled_run < 100)
-        {
+        while scheduled_run < self.schedule.scheduled_runs || self.is_too_calm(scheduled_run) {
             self.reconfigure(scheduled_run);
             scheduled_run += 1;
             let asleep_ms = self.surroundings();
             self.invoke(false);
-            if self.chance.percent(25) {
+            if self.chance.percent("replayed", 25) {
                 self.advance_by(self.schedule.schedule_interval_ms / 20);
                 lock(&self.world).fault(Fault::Replayed);
                 self.invoke(false);
             }
-            let jitter_ms = self.chance.between(0, self.schedule.schedule_interval_ms / 4);
-            self.advance_by(self.schedule.schedule_interval_ms + jitter_ms + asleep_ms);
+            let interval_ms = self.schedule.schedule_interval_ms;
+            let jitter_ms =
+                self.chance.choose("jitter", 0, |chance| chance.between(0, interval_ms / 4));
+            self.advance_by(interval_ms + jitter_ms + asleep_ms);
         }
+    }
+
+    /// Whether there were too few faults so far to end here.
+    fn is_too_calm(&mut self, scheduled_runs: u32) -> bool {
+        let is_calm = self.script.is_none()
+            && lock(&self.world).tally.faults() < FAULTS_MIN
+            && scheduled_runs < 100;
+        self.chance.choose("invoked again", false, |_| is_calm)
     }
 
     /// Invocations without faults, until every stream has got to now.
@@ -228,9 +211,12 @@ impl Simulation {
         read && self.last_outcomes.iter().all(|outcome| *outcome == Outcome::Ok)
     }
 
-    fn add_worker(&mut self) {
+    pub(crate) fn add_worker(&mut self) {
         let worker = self.workers.len();
-        let skew_ms = if self.schedule.skewed && self.troubled { self.skew() } else { 0 };
+        let skew_ms = match self.schedule.skewed && self.troubled {
+            true => self.chance.choose("skew", 0, Around::skew),
+            false => 0,
+        };
         lock(&self.world).locals.push(Local { skew_ms, measured_skew_ms: None });
         let engine = self.engine(worker);
         self.workers.push(Worker { engine, run: None, invoked_ms: 0, due_ms: 0, resume_ms: 0 });
@@ -238,7 +224,8 @@ impl Simulation {
 
     pub(crate) fn engine(&mut self, worker: usize) -> Arc<Engine> {
         let mut settings = self.schedule.settings.clone();
-        settings.names_organizations ^= self.schedule.alternates && self.chance.percent(50);
+        settings.names_organizations ^=
+            self.schedule.alternates && self.chance.percent("named", 50);
         let ports = Arc::new(Ports { world: Arc::clone(&self.world), worker });
         let settings = Settings { queries: self.queries().to_vec(), ..settings };
         let (insights, console, objects) = (ports.clone(), ports.clone(), ports.clone());
@@ -246,10 +233,6 @@ impl Simulation {
         engine.batch_limits = self.schedule.batch_limits;
         engine.slot_bytes_max = self.schedule.slot_bytes_max;
         Arc::new(engine)
-    }
-
-    pub(crate) fn skew(&mut self) -> i64 {
-        self.chance.between(-SKEW_MS_MAX, SKEW_MS_MAX + 1)
     }
 
     /// Begins an invocation on an idle worker.
@@ -264,7 +247,12 @@ impl Simulation {
         if idle.is_empty() {
             return;
         }
-        let at = *self.chance.pick(&idle);
+        let at = idle[self.chance.one_of("worker", idle.len())];
+        self.invoke_on(at, recover_only);
+    }
+
+    /// Begins an invocation on this worker, which is idle.
+    pub(crate) fn invoke_on(&mut self, at: usize, recover_only: bool) {
         if self.workers[at].engine.settings.queries != self.queries() {
             self.restart(at);
         }
@@ -345,7 +333,7 @@ impl Simulation {
         }
     }
 
-    fn advance_by(&mut self, ms: i64) {
+    pub(crate) fn advance_by(&mut self, ms: i64) {
         let until_ms = lock(&self.world).now_ms + ms;
         self.advance_to(until_ms);
     }
@@ -372,7 +360,7 @@ impl Simulation {
                 continue;
             }
             drop(world);
-            let at = *self.chance.pick(&ready);
+            let at = ready[self.chance.one_of("next", ready.len())];
             self.serve(at);
         }
     }

@@ -27,8 +27,7 @@ impl Trace {
         if matches!(self, Self::Off) {
             return;
         }
-        let (s, ms) = (ms.div_euclid(SECOND), ms.rem_euclid(SECOND));
-        let line = format!("{:>3}:{:02}:{:02}.{ms:03}  {}", s / 3600, s / 60 % 60, s % 60, what());
+        let line = format!("{:>13}  {}", clock(ms), what());
         match self {
             Self::Kept(lines) => lines.borrow_mut().push(line),
             _ => println!("{line}"),
@@ -115,6 +114,13 @@ impl fmt::Display for Answer {
             }
         }
     }
+}
+
+/// Hours, minutes, seconds and milliseconds.
+pub(crate) fn clock(ms: i64) -> String {
+    let sign = if ms < 0 { "-" } else { "" };
+    let (s, ms) = (ms.abs() / SECOND, ms.abs() % SECOND);
+    format!("{sign}{}:{:02}:{:02}.{ms:03}", s / 3600, s / 60 % 60, s % 60)
 }
 
 struct RequestText<'a>(&'a PageRequest);

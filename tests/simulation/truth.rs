@@ -7,6 +7,7 @@ use engine::limits::TRIES_MAX;
 use engine::page::{Page, PageHeaders, Token, Tries, split};
 use engine::ports::{InsightsError, PageRequest, Unfetched};
 use engine::stream::Scope;
+use serde::{Deserialize, Serialize};
 
 use crate::chance::Chance;
 use crate::draw::Draw;
@@ -14,7 +15,7 @@ use crate::schedule::{HOUR, SECOND, Schedule};
 use crate::tally::Circumstance;
 
 /// One row that JumpCloud may serve.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
     /// Where JumpCloud sorts it: its timestamp, floored to the millisecond.
     pub(crate) place_ms: i64,
@@ -38,7 +39,8 @@ pub(crate) struct Event {
 }
 
 /// How this JumpCloud behaves where its description is silent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Ways {
     pub(crate) end_inclusive: bool,
     pub(crate) all_excludes_pam: bool,
@@ -73,12 +75,19 @@ pub(crate) struct Truth {
 impl Truth {
     pub(crate) fn draw(schedule: &Schedule, chance: &mut Chance) -> Self {
         let mut events: Vec<Event> = Vec::with_capacity(schedule.events);
-        let mut classes = HashMap::new();
         while events.len() < schedule.events {
-            let mut event = Draw { schedule, chance, earlier: &events }.event();
+            let event = Draw { schedule, chance, earlier: &events }.event();
+            events.push(event);
+        }
+        Self::of(schedule, events)
+    }
+
+    /// With these rows.
+    pub(crate) fn of(schedule: &Schedule, mut events: Vec<Event>) -> Self {
+        let mut classes = HashMap::new();
+        for event in &mut events {
             let next = classes.len();
             event.class = *classes.entry(event.key()).or_insert(next);
-            events.push(event);
         }
         events.sort_by_key(|event| (event.place_ms, event.doc));
         let last = |key: fn(&Event) -> i64| events.iter().map(key).max().unwrap_or(0);

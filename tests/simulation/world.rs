@@ -8,10 +8,13 @@ use engine::cursor::{Update, lease, number};
 use engine::page::{Ask, PageHeaders, Query};
 use engine::ports::{InsightsError, PageRequest};
 use engine::stream::StreamId;
+use sha2::{Digest as _, Sha256};
 
 use crate::chance::Chance;
+use crate::choices::Choices;
 use crate::request::{Answer, Request};
 use crate::schedule::{DELAY_MS_MAX, Refusal, SECOND, Schedule};
+use crate::simulate::WORKER_NAMES;
 use crate::store::Store;
 use crate::table::{self, Table};
 use crate::tally::{Circumstance, Fault, Step, Tally};
@@ -25,7 +28,7 @@ pub(crate) struct Call {
     pub(crate) id: u64,
     pub(crate) worker: usize,
     pub(crate) request: Request,
-    answer: Option<Answer>,
+    pub(crate) answer: Option<Answer>,
     waker: Option<Waker>,
 }
 
@@ -50,7 +53,7 @@ pub(crate) struct Local {
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) now_ms: i64,
-    pub(crate) chance: Chance,
+    pub(crate) chance: Choices,
     pub(crate) store: Store,
     pub(crate) table: Table,
     pub(crate) truth: Truth,
@@ -89,13 +92,12 @@ pub(crate) fn lock(world: &Shared) -> MutexGuard<'_, World> {
 }
 
 impl World {
-    pub(crate) fn new(schedule: &Schedule, chance: &mut Chance, trace: Trace) -> Self {
-        let truth = Truth::draw(schedule, &mut chance.branch());
+    pub(crate) fn new(schedule: &Schedule, truth: Truth, chance: Choices, trace: Trace) -> Self {
         let mut tally = Tally::of_one(truth.events.len());
         circumstances(schedule, &truth, &mut tally);
         Self {
             now_ms: schedule.start_ms,
-            chance: chance.branch(),
+            chance,
             store: Store::default(),
             table: Table::default(),
             truth,
@@ -171,16 +173,28 @@ impl World {
         let Some(at) = self.calls.iter().position(|call| call.id == id) else { return };
         let call = self.calls.remove(at);
         let is_open = call.answer.is_none() && call.request.changes_something();
-        if is_open && self.orphans && self.chance.percent(25) {
+        if is_open && self.orphans && self.chance.percent("made without sender", 25) {
             self.delay(call.request, Fault::OrphanMade);
         }
     }
 
     /// Lets a request be made at some later time.
     pub(crate) fn delay(&mut self, request: Request, fault: Fault) {
-        let longest_ms = *self.chance.pick(&[2 * SECOND, 60 * SECOND, DELAY_MS_MAX]);
-        let at_ms = self.now_ms + self.chance.between(1, longest_ms);
+        let delay_ms = self.chance.choose("delay", SECOND, |chance| {
+            let longest_ms = *chance.pick(&[2 * SECOND, 60 * SECOND, DELAY_MS_MAX]);
+            chance.between(1, longest_ms)
+        });
+        let at_ms = self.now_ms + delay_ms;
         self.stragglers.push(Straggler { at_ms, request, fault });
+    }
+
+    /// Random to a worker; where nothing else is written, a function of its worker and number.
+    pub(crate) fn random(&mut self, worker: usize) -> [u8; 16] {
+        let neutral = |number: u64| {
+            let hash = Sha256::digest([worker as u64, number].map(u64::to_be_bytes).concat());
+            hash[..16].try_into().unwrap()
+        };
+        self.chance.choose_by_number(("random", WORKER_NAMES[worker]), neutral, Chance::bytes)
     }
 
     /// Makes the requests whose time has come.

@@ -1,0 +1,74 @@
+//! How a simulation begins: with the schedule of a seed, or a written one.
+
+use std::sync::{Arc, Mutex};
+
+use crate::chance::Chance;
+use crate::choices::{Choices, Recorder};
+use crate::schedule::Schedule;
+use crate::simulate::{Script, Simulation, WORKERS};
+use crate::starved::Starved;
+use crate::trace::Trace;
+use crate::truth::{Event, Truth};
+use crate::world::{World, lock};
+use crate::written::Written;
+
+impl Simulation {
+    /// Draws everything from the schedule's seed.
+    pub(crate) fn new(schedule: Schedule, trace: Trace) -> Self {
+        Self::recorded(schedule, trace, None)
+    }
+
+    /// The same; what is chosen is recorded.
+    pub(crate) fn recorded(schedule: Schedule, trace: Trace, recorder: Option<Recorder>) -> Self {
+        let mut chance = Chance::new(schedule.seed ^ 0x5eed);
+        let truth = Truth::draw(&schedule, &mut chance.branch());
+        let of_world = Choices::drawn(chance.branch(), recorder.clone());
+        Self::begin(schedule, truth, [Choices::drawn(chance, recorder), of_world], trace)
+    }
+
+    /// A schedule in which nothing goes wrong but what `script` says.
+    pub(crate) fn scripted(seed: u64, script: Script, trace: Trace) -> Self {
+        let schedule =
+            Schedule { scheduled_runs: 8, skewed: false, surroundings: 0, ..Schedule::draw(seed) };
+        let mut simulation = Self::new(schedule, trace);
+        simulation.script = Some(script);
+        simulation
+    }
+
+    /// Chooses as it is written.
+    pub(crate) fn written(written: &Written, trace: Trace) -> Self {
+        let record = Arc::new(written.choices.clone());
+        let choices = || Choices::written(Arc::clone(&record));
+        let truth = Truth::of(&written.schedule, written.events.clone());
+        Self::begin(written.schedule.clone(), truth, [choices(), choices()], trace)
+    }
+
+    fn begin(
+        schedule: Schedule,
+        truth: Truth,
+        [chance, of_world]: [Choices; 2],
+        trace: Trace,
+    ) -> Self {
+        let world = World::new(&schedule, truth, of_world, trace);
+        let mut simulation = Self {
+            schedule,
+            world: Arc::new(Mutex::new(world)),
+            workers: Vec::new(),
+            chance,
+            troubled: true,
+            jumpcloud_down_until_ms: 0,
+            stores_down_until_ms: 0,
+            script: None,
+            effects: 0,
+            starved: Starved::default(),
+            last_outcomes: Vec::new(),
+        };
+        (0..WORKERS).for_each(|_| simulation.add_worker());
+        simulation
+    }
+
+    /// Every row of JumpCloud's, in its order.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        lock(&self.world).truth.events.clone()
+    }
+}
