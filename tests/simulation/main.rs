@@ -4,6 +4,7 @@
 //! ```text
 //! cargo test -p jumpcloud-collector-simulation                   a minute of schedules
 //! SIM_SEED=42 cargo test -p jumpcloud-collector-simulation replay -- --nocapture   one, traced
+//! SIM_SEED=42 cargo test -p jumpcloud-collector-simulation shrink -- --nocapture   kept, small
 //! infra/simulate 1000000                                         so many, optimized
 //! infra/simulate --continue 100000                               so many more
 //! ```
@@ -32,6 +33,7 @@ mod request;
 mod row;
 mod schedule;
 mod serve;
+mod shrink;
 mod simulate;
 mod start;
 mod starved;
@@ -141,9 +143,10 @@ fn report(seeds: &Range<u64>, time: Option<Duration>) -> Tally {
         println!("seed {seed}: {}", wrong.join("\n    "));
     }
     if let Some((seed, _)) = failed.first() {
-        println!("kept in {}", regressions::keep(*seed).display());
         panic!(
-            "SIM_SEED={seed} cargo test -p jumpcloud-collector-simulation replay -- --nocapture"
+            "SIM_SEED={seed} cargo test -p jumpcloud-collector-simulation replay -- --nocapture\n\
+             shrink and keep it: {}",
+            regressions::how_to_keep(*seed)
         );
     }
     assert!(tally.never().is_empty(), "never met: {:?}", tally.never());

@@ -4,10 +4,11 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::outcome;
+use crate::shrink::{self, Size};
 use crate::simulate::{Ending, Simulation};
 use crate::trace::Trace;
 use crate::written::Written;
+use crate::{number, outcome};
 
 /// Where they are.
 fn folder() -> PathBuf {
@@ -20,12 +21,62 @@ pub(crate) fn read(file: &Path) -> Written {
     Written::read(&text).unwrap_or_else(|why| panic!("{}: {why}", file.display()))
 }
 
-/// Writes the schedule of a seed that failed, and returns where.
-pub(crate) fn keep(seed: u64) -> PathBuf {
-    let (written, _) = Written::of_seed(seed, Trace::Off);
-    let file = folder().join(format!("seed-{seed}.txt"));
-    fs::write(&file, written.to_string()).unwrap();
-    file
+/// The place of the sentence in a schedule that was just shrunk.
+const UNEXPLAINED: &str = "Say here what was wrong.";
+
+/// How a schedule that fails becomes a regression.
+pub(crate) fn how_to_keep(seed: u64) -> String {
+    format!(
+        "SIM_SEED={seed} cargo test --profile bench -p jumpcloud-collector-simulation shrink -- \
+         --nocapture"
+    )
+}
+
+/// Shrinks the schedule of seed `SIM_SEED`, or in file `SIM_FILE`, and writes it as a regression.
+#[test]
+fn shrink() {
+    let file = std::env::var_os("SIM_FILE").map(PathBuf::from);
+    let (written, name) = match (file, number("SIM_SEED")) {
+        (Some(file), _) => (read(&file), file.file_stem().unwrap().display().to_string()),
+        (None, Some(seed)) => (Written::of_seed(seed, Trace::Off).0, format!("seed-{seed}")),
+        (None, None) => return,
+    };
+    let run = |written: &Written| outcome(|| Simulation::written(written, Trace::Off).run()).wrong;
+    let (found, before) = (shrink::kinds(&run(&written)), Size::of(&written));
+    assert!(!found.is_empty(), "{name} does not fail");
+    // A panic of the engine is a failure like any other, and is met in many of the tries.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut fails = |written: &Written| !found.is_disjoint(&shrink::kinds(&run(written)));
+    let (mut smallest, tries) = shrink::shrink(written, &mut fails);
+    let wrong = run(&smallest);
+    std::panic::set_hook(hook);
+    smallest.why = format!("{UNEXPLAINED}\n{name}: {}", wrong.join("\n    "));
+    let file = folder().join(format!("{name}.txt"));
+    fs::write(&file, smallest.to_string()).unwrap();
+    println!("{before} became {} in {tries} tries", Size::of(&smallest));
+    println!("{}: {}", file.display(), wrong.join("\n    "));
+}
+
+/// What is left is what it takes, and nothing else.
+#[test]
+fn a_schedule_is_shrunk_to_what_makes_it_fail() {
+    // A process ends after it has written a cursor, and then a page is garbled.
+    let mut fails = |written: &Written| {
+        let trace = Simulation::written(written, Trace::Kept(RefCell::default())).run().trace;
+        let mut lines = trace.iter();
+        lines.any(|line| line.contains("update cursor") && line.ends_with("!! CrashAfter"))
+            && lines.any(|line| line.ends_with("!! PageGarbled"))
+    };
+    let mut seeds = (0..1_000).map(|seed| Written::of_seed(seed, Trace::Off).0);
+    let written = seeds.find(|written| fails(written)).unwrap();
+    let before = Size::of(&written);
+    let (smallest, tries) = shrink::shrink(written, &mut fails);
+    println!("{before} became {} in {tries} tries:\n{smallest}", Size::of(&smallest));
+    assert!(fails(&Written::read(&smallest.to_string()).unwrap()));
+    let Size { rows, choices, invocations, .. } = Size::of(&smallest);
+    assert_eq!((rows, choices), (0, 2));
+    assert!(invocations <= 3, "{invocations}");
 }
 
 #[test]
@@ -34,6 +85,7 @@ fn regressions() {
     assert!(!files.is_empty());
     for file in files {
         let written = read(&file);
+        assert!(!written.why.starts_with(UNEXPLAINED), "{}: {UNEXPLAINED}", file.display());
         let wrong = outcome(|| Simulation::written(&written, Trace::Off).run()).wrong;
         assert!(wrong.is_empty(), "{}: {}", file.display(), wrong.join("\n    "));
     }
