@@ -87,6 +87,11 @@ impl Choices {
         Self { source: Source::Written(record), made: HashMap::new() }
     }
 
+    /// How many choices of a label were made as written.
+    pub(crate) fn made(&self, label: impl Into<Label>) -> u64 {
+        self.made.get(&label.into()).copied().unwrap_or(0)
+    }
+
     /// Makes a choice. `neutral` is what is chosen where a written schedule says nothing.
     pub(crate) fn choose<T: Choice>(
         &mut self,

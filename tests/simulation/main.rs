@@ -25,6 +25,7 @@ mod conformance;
 #[path = "../client/contract.rs"]
 mod contract;
 mod draw;
+mod explorer;
 mod faults;
 mod neutral;
 mod ports;
@@ -35,6 +36,7 @@ mod schedule;
 mod serve;
 mod shrink;
 mod simulate;
+mod small;
 mod start;
 mod starved;
 mod store;
@@ -46,6 +48,7 @@ mod truth;
 mod turn;
 mod walks;
 mod world;
+mod worlds;
 mod written;
 
 use std::cell::RefCell;

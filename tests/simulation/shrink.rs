@@ -177,10 +177,13 @@ impl Shrinker<'_> {
             });
         }
         self.field(|schedule| schedule.streams.retain(|stream| !stream.is_lane()));
-        self.field(|schedule| {
-            schedule.alternates = false;
-            schedule.streams.retain(|stream| stream.live() == StreamId::own());
-        });
+        for only in self.smallest.schedule.streams.clone() {
+            self.field(|schedule| {
+                schedule.alternates = false;
+                schedule.settings.names_organizations = only.live() != StreamId::own();
+                schedule.streams.retain(|stream| stream.live() == only.live());
+            });
+        }
         let neutral = neutral::settings();
         self.field(|schedule| schedule.settings.queries = neutral.queries);
         self.field(|schedule| schedule.settings.start_lookback_ms = neutral.start_lookback_ms);

@@ -2,6 +2,7 @@
 //! checked the moment one is made.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash, Hasher};
 
 use bytes::Bytes;
 use engine::journal::certificate::certificate_key;
@@ -21,6 +22,15 @@ pub(crate) struct Store {
     pub(crate) entries: BTreeMap<(StreamId, u64), Entry>,
     /// What entries say about archive and slot objects: SHA-256 and the entry.
     decided: HashMap<String, ([u8; 32], StreamId, u64)>,
+}
+
+/// What is there now: all else follows from that.
+impl Hash for Store {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        for (key, object) in self.archive.iter().chain(&self.state) {
+            (key, object.sha256, object.removed).hash(hasher);
+        }
+    }
 }
 
 /// One object.

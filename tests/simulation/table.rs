@@ -1,6 +1,7 @@
 //! DynamoDB in memory: items, conditional updates, and what must hold of a cursor after each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 
 use engine::cursor::{Condition, Item, Update, Value, number, text};
 use engine::stream::StreamId;
@@ -22,6 +23,13 @@ pub(crate) struct Table {
     released: BTreeSet<StreamId>,
     /// Whose item has been made an older one.
     restored: BTreeSet<StreamId>,
+}
+
+/// The items as they are now.
+impl Hash for Table {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        format!("{:?}", self.items).hash(hasher);
+    }
 }
 
 impl Table {
@@ -59,6 +67,14 @@ impl Table {
     /// Whether a run has released its own lease since the last call.
     pub(crate) fn take_released(&mut self, stream: &StreamId) -> bool {
         self.released.remove(stream)
+    }
+
+    /// The lease of whoever has one is over.
+    pub(crate) fn end_lease(&mut self, stream: &StreamId) {
+        let item = self.items.get_mut(stream);
+        if let Some(until) = item.and_then(|item| item.get_mut("lease_until_ms")) {
+            *until = Value::N(0);
+        }
     }
 
     /// The item is gone.
