@@ -227,8 +227,10 @@ impl Reader<'_> {
     /// failed, together with those of the other queries.
     async fn end_with(&mut self, place: &Place<'_>, error: RunError) -> Result<Taken, Stop> {
         let is_refused = matches!(error, RunError::Query(QueryError::Refused { .. }));
-        // A reading that is refused from its beginning has not begun.
-        if !is_refused || place.at_ms > place.reading.at_ms {
+        // A reading that is refused from its beginning has not begun, but for that of an hour, whose
+        // queries before this one must not be read, and their rows counted, once more.
+        let is_of_hour = matches!(place.kind, ReadingKind::Hour(_));
+        if !is_refused || is_of_hour || place.at_ms > place.reading.at_ms {
             self.state = self.reached(place.kind, place.reading, place.at_ms);
         }
         if !matches!(error, RunError::Query(_)) {

@@ -1,6 +1,7 @@
 //! Read: what a run asks JumpCloud for, and in which order: the heads, a comparison of counts, the
 //! full sweeps, hours whose counts differ, what is dated ahead.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::future;
@@ -109,7 +110,7 @@ impl<'e> Reader<'e> {
         let (cursor, settings) = (&self.writer.cursor, &self.engine.settings);
         let now_ms = self.engine.now_ms();
         let is_due = |query| reading_ahead(query, cursor.origin_ms, now_ms, settings).is_some();
-        comparison::hour(cursor, now_ms).is_some() || cursor.state.accepted().any(is_due)
+        comparison::hours(cursor, now_ms).next().is_some() || cursor.state.accepted().any(is_due)
     }
 
     /// The queries that are not refused and have not failed in this run, in an order that stays.
@@ -172,7 +173,11 @@ impl<'e> Reader<'e> {
 
     async fn read_hours(&mut self, pages: u64, turns: &mut Turns) -> Result<(), Stop> {
         let allowance = self.share(self.budget.read_until_ms(0), pages, 1);
-        while let Some(hour) = comparison::hour(&self.writer.cursor, self.engine.now_ms()) {
+        let mut refused = BTreeSet::new();
+        loop {
+            let hour = comparison::hours(&self.writer.cursor, self.engine.now_ms())
+                .find(|hour| !refused.contains(&hour.start_ms));
+            let Some(hour) = hour else { break };
             let readable = self.readable(turns);
             let is_readable = |names: &Query| comparison::is_read_by(names, &readable);
             // An hour is read through every query that was counted, or it would seem a gap.
@@ -183,8 +188,11 @@ impl<'e> Reader<'e> {
             let read = self.read_through(kind, &mut reading, &hour.queries, allowance).await;
             let progress = self.unless_failed(read, &reading, turns)?;
             self.flush().await?;
-            if progress != Some(Progress::Complete) {
-                break;
+            match progress {
+                Some(Progress::Complete) => {}
+                // The others are read, if their queries have not failed for this run.
+                None => drop(refused.insert(hour.start_ms)),
+                Some(_) => break,
             }
         }
         Ok(())

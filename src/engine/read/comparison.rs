@@ -43,13 +43,13 @@ pub fn is_read_by<'a>(counted: &[String], queries: impl IntoIterator<Item = &'a 
     queries.into_iter().any(|names| counted.iter().all(|name| names.contains(name)))
 }
 
-/// The hour to read again next, as it is begun or resumed at `now_ms`.
-#[must_use]
-pub fn hour(cursor: &Cursor, now_ms: i64) -> Option<Hour> {
-    let mut hours = cursor.state.hours.iter();
-    let hour = hours.find(|hour| is_asked_for(&cursor.state, hour))?;
-    let reading = cut(&hour.reading, &hour.reading.query, earliest_ms(cursor, now_ms));
-    Some(Hour { reading, ..hour.clone() })
+/// The hours to read again, in their order, as they are begun or resumed at `now_ms`.
+pub fn hours(cursor: &Cursor, now_ms: i64) -> impl Iterator<Item = Hour> {
+    let hours = cursor.state.hours.iter().filter(|hour| is_asked_for(&cursor.state, hour));
+    hours.map(move |hour| {
+        let reading = cut(&hour.reading, &hour.reading.query, earliest_ms(cursor, now_ms));
+        Hour { reading, ..hour.clone() }
+    })
 }
 
 /// Whether what was counted of the hour is still asked for, and not refused.
@@ -75,8 +75,8 @@ pub fn comparable(cursor: &Cursor, now_ms: i64, settings: &Settings) -> Option<W
 }
 
 /// Takes JumpCloud's counts and the index's of the hours from `from_ms` on. An hour in which
-/// JumpCloud has more is read again, unless that was done at this count. Of too many such hours,
-/// those with the largest difference are read now, of equal ones the latest; the others after the
+/// JumpCloud has more is read again, unless that was done at this count; one in which it has no more
+/// is no gap. Of too many hours that differ, those with the largest difference are read now, of equal ones the latest; the others after the
 /// next comparison.
 #[must_use]
 pub fn compare(
@@ -98,8 +98,12 @@ pub fn compare(
     let mut differing = Vec::new();
     for (&hour_ms, &counted) in &theirs.hours {
         let more = counted - ours.get(&hour_ms).copied().unwrap_or(0);
-        let known = state.known_hours.get(&hour_ms).map(|known| known.0);
-        if more <= 0 || known == Some(counted) {
+        if more <= 0 {
+            // What was missing came later, or is not counted any more.
+            state.known_hours.remove(&hour_ms);
+            continue;
+        }
+        if state.known_hours.get(&hour_ms).is_some_and(|known| known.0 == counted) {
             continue;
         }
         let window = Window::new(hour_ms, hour_ms + HOUR_MS);
@@ -142,6 +146,10 @@ mod tests {
     use crate::read::window::{completed, query_read, reached, rows_before_resume};
     use crate::settings::tests::settings;
 
+    fn hour(cursor: &Cursor, now_ms: i64) -> Option<Hour> {
+        hours(cursor, now_ms).next()
+    }
+
     fn counts(counts: &[(i64, i64)]) -> BTreeMap<i64, i64> {
         counts.iter().map(|(hour, n)| (hour * HOUR_MS, *n)).collect()
     }
@@ -179,6 +187,8 @@ mod tests {
         assert!(again.hours.is_empty(), "the count has not changed");
         let changed = compare(&cursor.state, &counted(&[(50, 6)]));
         assert_eq!((changed.gaps(), changed.hours.len()), (0, 1), "it is read again first");
+        let came = compare(&cursor.state, &counted(&[(50, 3)]));
+        assert_eq!((came.gaps(), came.known_hours.len()), (0, 0), "the index has as many");
     }
 
     #[test]
