@@ -1,7 +1,8 @@
 //! What is dated ahead: read once in a while, so that it is archived soon after it appears.
 
 use crate::cursor::{Cursor, QueryProgress, Reading};
-use crate::limits::{FUTURE_MS, FUTURE_START_MS};
+use crate::limits::{FUTURE_MS, FUTURE_START_MS, READ_BACK_MS_MAX};
+use crate::read::window::cut;
 use crate::settings::Settings;
 use crate::time::Window;
 
@@ -10,7 +11,8 @@ use crate::time::Window;
 ///
 /// It begins a little before now, for JumpCloud refuses a start in its future, and never before the
 /// origin, with a clock that was set back: a row without a readable time takes its position from the
-/// rows before it, which would not tell there that it is another stream's.
+/// rows before it, which would not tell there that it is another stream's. One that is resumed after
+/// months is cut where the index may have expired, like every other reading.
 #[must_use]
 pub fn future(
     query: &QueryProgress,
@@ -19,7 +21,8 @@ pub fn future(
     settings: &Settings,
 ) -> Option<Reading> {
     if let Some(kept) = &query.ahead {
-        return Some(kept.clone());
+        let earliest_ms = origin_ms.max(now_ms - READ_BACK_MS_MAX);
+        return Some(cut(kept, &query.names, earliest_ms));
     }
     let is_due = query.ahead_ms.is_none_or(|ms| now_ms - ms >= settings.sweep_every_ms);
     let window = Window::new(now_ms - FUTURE_START_MS, now_ms + FUTURE_MS);
@@ -72,6 +75,14 @@ mod tests {
             resumed.as_ref().map(|r| (r.window, r.at_ms)),
             Some((reading.window, now_ms + DAY_MS))
         );
+        let after_months = due(&cursor, now_ms + 110 * DAY_MS);
+        assert_eq!(
+            after_months.map(|r| (r.window.start_ms, r.at_ms)),
+            Some((now_ms + 10 * DAY_MS, now_ms + 10 * DAY_MS)),
+            "nothing that may have left the index"
+        );
+        let over = due(&cursor, now_ms + 130 * DAY_MS);
+        assert!(over.is_some_and(|r| r.at_ms >= r.window.end_ms), "complete");
         cursor.state = completed(&cursor.state, ReadingKind::Future, &reading);
         assert_eq!(due(&cursor, now_ms + HOUR_MS - 1), None);
         assert!(due(&cursor, now_ms + HOUR_MS).is_some());
