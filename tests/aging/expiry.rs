@@ -145,6 +145,26 @@ fn remembering() -> World {
     world
 }
 
+/// A process whose clock is set back by weeks reads an hour again. What it archives stays known until
+/// it is too old to be read.
+#[tokio::test]
+async fn what_is_archived_by_a_clock_that_was_set_back_stays_known() {
+    let mut world = World::with(settings(), |jumpcloud| jumpcloud.retention_ms = 400 * DAY_MS);
+    world.collect().await;
+    let hour_ms = START_MS.div_euclid(HOUR_MS) * HOUR_MS - 2 * HOUR_MS;
+    world.jumpcloud.load_unplaced(hour_ms + MINUTE_MS);
+    world.time.skew(-40 * DAY_MS);
+    world.restart();
+    let repair = world.run(&StreamId::own(), RunPurpose::Repair(&[hour_ms])).await;
+    assert_eq!((repair.error, repair.tally.written), (None, 1));
+    world.time.skew(0);
+    world.restart();
+    world.pass(85 * DAY_MS);
+    world.jumpcloud.load_unplaced(world.now_ms() - HOUR_MS);
+    world.collect_for(2, 6 * HOUR_MS).await;
+    assert_eq!(world.archived_once().await, 2);
+}
+
 #[tokio::test]
 async fn a_repair_reads_nothing_that_may_have_left_the_index() {
     let world = remembering();

@@ -54,7 +54,10 @@ impl Writer<'_> {
         let level = CompressionLvl::new(settings.compression_level).unwrap_or_default();
         let Sealed { parts, identities } = std::mem::take(batch).seal(&settings.layout, level);
         let seq = self.cursor.seq + 1;
-        let decided_ms = self.engine.now_ms();
+        let state = self.cursor.raised(state);
+        // A clock may be set back by weeks. What is dated by it must not leave the index before the
+        // rows are too old to be read again; none of them lies behind the frontier.
+        let decided_ms = self.engine.now_ms().max(state.frontier_ms);
         let mut slots = BTreeMap::new();
         let mut records = Vec::new();
         for (slot, new) in &identities {
@@ -72,7 +75,7 @@ impl Writer<'_> {
             });
             slots.insert(*slot, LoadedSlot { key: Some(key), ids });
         }
-        let mut state = ReadingState { last_entry_ms: decided_ms, ..self.cursor.raised(state) };
+        let mut state = ReadingState { last_entry_ms: decided_ms, ..state };
         let (parts, bodies) = self.parts(parts, seq, &mut state)?;
         let header = Header {
             stream: self.stream.clone(),
