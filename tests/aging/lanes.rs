@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use engine::collect::RunPurpose;
 use engine::cursor::OpenLanes;
 use engine::limits::{DAY_MS, HOUR_MS, LANE_RECOVERY_MS, MINUTE_MS};
 use engine::ports::{StoreError, WorkQueue};
@@ -94,6 +95,18 @@ async fn a_finished_lane_is_run_once_more_and_then_never() {
         assert_eq!(world.lanes_run(HOUR_MS).await, []);
     }
     assert_eq!(world.status().await.len(), 1, "and has no line");
+}
+
+/// Its organization was not collected for a while, so that only what was decided was published.
+#[tokio::test]
+async fn a_lane_that_was_not_begun_stays_open_when_it_is_recovered() {
+    let mut world = World::new();
+    let _queue: Arc<Kept> = world.use_queue(5);
+    world.run(&StreamId::own(), RunPurpose::Collect).await;
+    let lane = world.backfill(day(2)).await.lanes.remove(0).stream;
+    let recovered = world.run(&lane, RunPurpose::Recover).await;
+    assert_eq!(recovered.error, None);
+    assert!(!world.open_lanes().await.is_empty(), "nobody has read it");
 }
 
 #[tokio::test]

@@ -51,7 +51,9 @@ impl Engine {
                 if request.is_from_queue {
                     self.unqueue(stream).await;
                 }
+                // A recovery finds nothing to publish also where the lane was not begun yet.
                 if stream.is_lane()
+                    && request.purpose != RunPurpose::Recover
                     && let Ok(Some(opened_ms)) = self.opened_ms(stream).await
                 {
                     self.close_lane(stream, opened_ms).await;
