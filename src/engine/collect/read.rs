@@ -286,6 +286,11 @@ impl<'e> Reader<'e> {
         let now_ms = self.engine.now_ms();
         let hours = comparison::comparable(&self.writer.cursor, now_ms, settings);
         let Some(hours) = hours.filter(|_| self.is_comparison_due(now_ms)) else {
+            let state = comparison::forget(&self.writer.cursor, now_ms, settings);
+            if state != self.writer.cursor.state {
+                self.writer.keep_state(&state);
+                self.state = self.writer.cursor.state.clone();
+            }
             return Ok(self.urgency());
         };
         let answer = match ahead {

@@ -63,15 +63,30 @@ fn is_asked_for(state: &ReadingState, hour: &Hour) -> bool {
 /// queries were as they are now.
 #[must_use]
 pub fn comparable(cursor: &Cursor, now_ms: i64, settings: &Settings) -> Option<Window> {
+    let first_ms = first_ms(cursor, now_ms, settings)?;
+    let end_ms = time::floor_hour_ms(cursor.state.read_to_ms() - settings.overlap_ms);
+    let hours = Window::new(first_ms, end_ms);
+    (!hours.is_empty()).then_some(hours)
+}
+
+/// The state without what is known of hours that are not compared any more. Where no whole hour is
+/// left to be compared, nothing else forgets them.
+#[must_use]
+pub fn forget(cursor: &Cursor, now_ms: i64, settings: &Settings) -> ReadingState {
+    let mut state = cursor.state.clone();
+    if let Some(first_ms) = first_ms(cursor, now_ms, settings) {
+        state.known_hours.retain(|hour_ms, _| *hour_ms >= first_ms);
+    }
+    state
+}
+
+/// The first hour that is compared, if it was read.
+fn first_ms(cursor: &Cursor, now_ms: i64, settings: &Settings) -> Option<i64> {
     let state = &cursor.state;
     let sweeps = state.accepted().map(|query| sweep_from_ms(cursor, query, settings));
     let refused = state.queries.iter().filter_map(|query| Some(query.refused.as_ref()?.since_ms));
     let from_ms = sweeps.chain(state.queries_changed_ms).chain(refused).max()?;
-    let hours = Window::new(
-        time::ceil_hour_ms(from_ms.max(earliest_ms(cursor, now_ms))),
-        time::floor_hour_ms(state.read_to_ms() - settings.overlap_ms),
-    );
-    (!hours.is_empty()).then_some(hours)
+    Some(time::ceil_hour_ms(from_ms.max(earliest_ms(cursor, now_ms))))
 }
 
 /// Takes JumpCloud's counts and the index's of the hours from `from_ms` on. An hour in which
@@ -162,6 +177,25 @@ mod tests {
     fn read(state: &ReadingState, hour: &Hour, rows: i64) -> ReadingState {
         let kind = ReadingKind::Hour(hour.start_ms);
         completed(&query_read(state, kind, hour.reading.window.end_ms, rows), kind, &hour.reading)
+    }
+
+    #[test]
+    fn an_hour_is_no_gap_once_the_count_is_corrected_or_the_hour_not_compared() {
+        let mut cursor = settled();
+        let ours = counts(&[(50, 3)]);
+        cursor.state = compare(&cursor.state, 0, 0, &counted(&[(50, 5)]), &ours);
+        let Some(differing) = hour(&cursor, 101 * HOUR_MS) else { unreachable!("it differs") };
+        cursor.state = read(&cursor.state, &differing, 3);
+        assert_eq!(cursor.state.gaps(), 1);
+        let corrected = compare(&cursor.state, 0, 0, &counted(&[(50, 3)]), &ours);
+        assert_eq!(corrected.gaps(), 0);
+        let now_ms = 101 * HOUR_MS;
+        assert_eq!(forget(&cursor, now_ms, &settings()), cursor.state);
+        // Horizon and overlap are so short that no whole hour lies between them.
+        let short = Settings { late_horizon_ms: HOUR_MS / 2, ..settings() };
+        cursor.state.queries.iter_mut().for_each(|query| query.sweep_mark_ms = 100 * HOUR_MS);
+        assert_eq!(comparable(&cursor, now_ms, &short), None);
+        assert_eq!(forget(&cursor, now_ms, &short).gaps(), 0);
     }
 
     #[test]
