@@ -1,11 +1,14 @@
 //! Journal and index expire by age: that is told from deletion, and nothing is archived again for it.
 
 use engine::collect::RunPurpose;
+use engine::cursor::lease;
 use engine::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
 use engine::report::Outcome;
+use engine::settings::Settings;
 use engine::stream::StreamId;
 use engine::task::backfill::LaneState;
 use engine::time::Window;
+use engine::users::snapshot::usual;
 
 use crate::world::{START_MS, World, settings};
 
@@ -112,6 +115,20 @@ async fn what_was_deleted_is_not_taken_for_expired() {
     let slots = world.store.keys("state", "index/v1/self/");
     world.store.delete("state", &slots[slots.len() / 2]);
     assert!(!world.verify().await.problems.is_empty(), "a slot object was deleted");
+}
+
+/// Its last run had ended the snapshot and was not released.
+#[tokio::test]
+async fn a_snapshot_that_is_complete_leaves_no_lease_until_tomorrow() {
+    let settings = Settings { system_users: Some(usual()), ..settings() };
+    let world = World::with(settings, |_| {});
+    let users = StreamId::own().users().unwrap();
+    world.scheduled_run().await;
+    let now_ms = world.now_ms();
+    world.update(&users, &lease::claim("crashed", now_ms, now_ms + MINUTE_MS)).await;
+    world.pass(HOUR_MS);
+    world.scheduled_run().await;
+    assert!(!world.item(&users).await.contains_key("lease_owner"));
 }
 
 #[tokio::test]

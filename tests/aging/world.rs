@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::collect::{Engine, RunPurpose};
-use engine::cursor::Item;
+use engine::cursor::{Item, Update};
 use engine::fleet::discover::OrganizationSource;
 use engine::fleet::dispatch::{Fleet, collect};
 use engine::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
@@ -92,6 +92,10 @@ impl World {
     /// What a schedule asks for.
     pub(crate) async fn scheduled_run(&self) -> Report {
         collect(&self.fleet, self.budget()).await.unwrap()
+    }
+
+    pub(crate) async fn update(&self, stream: &StreamId, update: &Update) {
+        self.cursors.update(stream, update).await.unwrap();
     }
 
     pub(crate) async fn item(&self, stream: &StreamId) -> Item {

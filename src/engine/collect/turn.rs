@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use super::request::{RunPurpose, RunRequest};
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, attribute};
 use crate::read::Budget;
 use crate::report::StreamReport;
 use crate::stream::StreamId;
@@ -42,13 +42,16 @@ impl Engine {
     }
 
     /// The report of a snapshot that is complete for today, without a request to JumpCloud and
-    /// without a claim. `None` if there is something to do, or if the cursor cannot be read: the
-    /// run then reports that error.
+    /// without a claim. `None` if there is something to do, if the last run was not released or has
+    /// failed, which the item would say until tomorrow, or if the cursor cannot be read: the run then
+    /// reports that error.
     async fn ended_snapshot(&self, users: &StreamId) -> Option<StreamReport> {
         let item = self.cursors.get(users).await.ok()??;
         let cursor = Cursor::read(&item).ok()?;
         let snapshot = cursor.state.snapshot.as_ref()?;
-        if snapshot.day < self.today() || snapshot.ended.is_none() {
+        let is_released =
+            !item.contains_key(attribute::LEASE_OWNER) && !item.contains_key(attribute::LAST_ERROR);
+        if snapshot.day < self.today() || snapshot.ended.is_none() || !is_released {
             return None;
         }
         let mut report = StreamReport::new(users.clone());
