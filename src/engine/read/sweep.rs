@@ -50,9 +50,13 @@ pub enum SweepUrgency {
     Often,
 }
 
-/// Where a full sweep of a query must begin.
+/// Where a full sweep of a query must begin. The first one of names that were added reads their whole
+/// past, also if the late horizon was shortened since.
 #[must_use]
 pub fn sweep_from_ms(cursor: &Cursor, query: &QueryProgress, settings: &Settings) -> i64 {
+    if query.unread_before_ms.is_some() {
+        return cursor.origin_ms;
+    }
     (query.sweep_mark_ms - settings.late_horizon_ms).max(cursor.origin_ms)
 }
 
@@ -95,6 +99,18 @@ pub(crate) mod tests {
         assert_eq!((swept.sweep_mark_ms, &swept.sweep), (200 * HOUR_MS, &None));
         assert_eq!(cursor.state.queries[1], other, "the mark of one query is no other's");
         assert_eq!(cursor.state.frontier_ms, 100 * HOUR_MS);
+    }
+
+    #[test]
+    fn the_past_of_added_names_is_read_whole_whatever_the_horizon_is_by_then() {
+        let mut cursor = settled();
+        let query = &mut cursor.state.queries[0];
+        query.sweep_mark_ms = 10 * HOUR_MS + settings().late_horizon_ms;
+        query.unread_before_ms = Some(100 * HOUR_MS);
+        let shorter = Settings { late_horizon_ms: HOUR_MS, ..settings() };
+        let now_ms = 100 * HOUR_MS;
+        let first = sweep(&cursor, &cursor.state.queries[0], now_ms, &shorter, SweepUrgency::Usual);
+        assert_eq!(first.map(|s| s.window), Some(Window::new(10 * HOUR_MS, 100 * HOUR_MS)));
     }
 
     #[test]
