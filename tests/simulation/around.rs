@@ -15,7 +15,7 @@ const SNAPSHOT_OF: u64 = 27_720;
 pub(crate) struct Around {
     pub(crate) fault: Fault,
     pub(crate) worker: usize,
-    /// Its place among the schedule's streams.
+    /// Its place among the schedule's streams, and then those of users.
     pub(crate) stream: usize,
     /// By how much a clock is ahead, which snapshot is restored, or how long it lasts, in
     /// milliseconds.
@@ -41,7 +41,7 @@ impl Around {
         let fault = *chance.pick(&all);
         let horizon_ms = schedule.settings.late_horizon_ms;
         let worker = chance.below(WORKERS as u64) as usize;
-        let stream = chance.index(schedule.streams.len());
+        let stream = chance.index(schedule.all_streams().len());
         let amount = match fault {
             Fault::ClockSet if schedule.skewed => Self::skew(chance),
             Fault::CursorRestored => (chance.below(u64::MAX) % SNAPSHOT_OF).cast_signed(),

@@ -3,39 +3,47 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
-use base64::Engine as _;
 use engine::identity::Slot;
 use engine::journal::certificate::certificate_key;
-use engine::journal::{SlotIds, slot_prefix};
+use engine::journal::{Entry, SlotIds, slot_prefix};
 use engine::page::Query;
 use engine::report::StreamReport;
 use engine::stream::{Scope, StreamId};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-use libdeflater::Decompressor;
 
-use crate::schedule::{DAY, Schedule};
+use crate::contents::{self, Contents};
+use crate::jumps::expires_ms;
+use crate::schedule::{DAY, ORGANIZATIONS, SKEW_MS_MAX, Schedule};
+use crate::tally::Circumstance;
 use crate::truth::Event;
+use crate::users;
 use crate::world::World;
 
 /// Checks journal, index and archive against each other and against the truth. Returns what is wrong,
-/// and how many rows are in quarantine because another one has their identity.
-pub(crate) fn whole_history(world: &World, schedule: &Schedule) -> (Vec<String>, usize) {
-    let (mut wrong, mut seconds) = (Vec::new(), 0);
-    for stream in schedule.streams.iter().filter(|stream| world.store.is_born(stream)) {
+/// and what was met.
+pub(crate) fn whole_history(
+    world: &World,
+    schedule: &Schedule,
+) -> (Vec<String>, Vec<Circumstance>) {
+    let (mut wrong, mut met) = (Vec::new(), Vec::new());
+    for stream in schedule.all_streams().iter().filter(|stream| world.store.is_born(stream)) {
         wrong.extend(journal(world, stream).err());
         wrong.extend(index(world, stream).err());
     }
     wrong.extend(one_stream(world, schedule).err());
-    match archive(world, schedule) {
+    match contents::read(world, schedule) {
         Ok(contents) => {
             wrong.extend(against_truth(world, schedule, &contents));
             wrong.extend(positions(world, schedule, &contents));
-            seconds = contents.seconds.iter().sum();
+            let seconds = contents.seconds.iter().sum();
+            met.extend(std::iter::repeat_n(Circumstance::SecondKept, seconds));
+            met.extend(contents.met);
         }
         Err(finding) => wrong.push(finding),
     }
-    (wrong, seconds)
+    let (of_users, met_users) = users::check(world, schedule);
+    wrong.extend(of_users);
+    met.extend(met_users);
+    (wrong, met)
 }
 
 /// Every organization has one stream, whichever way it is configured.
@@ -70,7 +78,8 @@ fn journal(world: &World, stream: &StreamId) -> Result<(), String> {
         world.store.check_published(stream, *seq).map_err(|e| format!("it is quiet, and {e}"))
     })?;
     let at = world.cursor_number(stream, "seq").and_then(|seq| u64::try_from(seq).ok());
-    let was_restored = world.table.was_restored(stream) && world.is_over(stream);
+    let is_left = world.is_over(stream) || (stream.is_lane() && !world.is_open(stream));
+    let was_restored = world.table.was_restored(stream) && is_left;
     if at == Some(seqs.len() as u64) || was_restored {
         Ok(())
     } else {
@@ -86,6 +95,9 @@ fn index(world: &World, stream: &StreamId) -> Result<(), String> {
         let day = u32::try_from(entry.header.decided_ms / DAY).unwrap();
         for (record, slot, new) in entry.slots() {
             let (base, ids) = slots.entry(slot).or_insert_with(|| (None, SlotIds::empty(slot)));
+            if record.base.is_none() && has_expired(world, base.as_deref(), entry) {
+                (*base, *ids) = (None, SlotIds::empty(slot));
+            }
             if record.base != *base {
                 return Err(format!(
                     "entry {seq} builds on {:?}, the fold on {base:?}",
@@ -97,7 +109,7 @@ fn index(world: &World, stream: &StreamId) -> Result<(), String> {
             }
             *ids = ids.with(&new, day);
             *base = Some(record.key.clone());
-            let stored = world.store.get("state", &record.key).map(|object| &object.body[..]);
+            let stored = world.store.ever(&record.key).map(|object| &object.body[..]);
             if stored != Some(ids.bytes()) {
                 return Err(format!("{} is not the fold of the journal", record.key));
             }
@@ -109,115 +121,10 @@ fn index(world: &World, stream: &StreamId) -> Result<(), String> {
     strange.map_or(Ok(()), |(key, _)| Err(format!("{key} is of no entry")))
 }
 
-/// Lines of the archive.
-struct Contents {
-    /// How often each row of the truth is there.
-    times: Vec<usize>,
-    /// How often it is in quarantine because another row has its identity.
-    seconds: Vec<usize>,
-    /// Rows that were not fetched, by stream and time.
-    skipped: BTreeMap<(StreamId, String), usize>,
-    wrong: Vec<String>,
-}
-
-/// Reads everything there ever was in the archive.
-fn archive(world: &World, schedule: &Schedule) -> Result<Contents, String> {
-    let by_line = world.truth.by_line();
-    let mut decompressor = Decompressor::new();
-    let mut contents = Contents {
-        times: vec![0; world.truth.events.len()],
-        seconds: vec![0; world.truth.events.len()],
-        skipped: BTreeMap::new(),
-        wrong: Vec::new(),
-    };
-    for (key, object) in world.store.archived() {
-        let lines =
-            gunzip(&mut decompressor, &object.body).ok_or_else(|| format!("{key} is no gzip"))?;
-        let named = schedule.streams.iter().filter(|stream| key.contains(stream.as_str()));
-        let stream = named.max_by_key(|stream| stream.as_str().len());
-        let stream = stream.ok_or_else(|| format!("{key} is of no stream"))?;
-        contents.object(world, &by_line, key, &lines, stream);
-    }
-    Ok(contents)
-}
-
-impl Contents {
-    fn object(
-        &mut self,
-        world: &World,
-        by_line: &HashMap<Vec<u8>, Vec<usize>>,
-        key: &str,
-        lines: &[u8],
-        stream: &StreamId,
-    ) {
-        let organization = match stream.scope() {
-            Scope::Organization(id) => Some(id),
-            _ => None,
-        };
-        if lines.last() != Some(&b'\n') {
-            self.wrong.push(format!("{key} does not end with a line feed"));
-            return;
-        }
-        let mut before = i128::MIN;
-        for line in lines[..lines.len() - 1].split(|byte| *byte == b'\n') {
-            let (row, is_second) = match key.starts_with("quarantine/").then(|| quarantined(line)) {
-                Some(Quarantined::Row(row)) => (row, false),
-                Some(Quarantined::Second(row)) => (row, true),
-                Some(Quarantined::Position(time)) => {
-                    *self.skipped.entry((stream.clone(), time)).or_default() += 1;
-                    continue;
-                }
-                None => (line.to_vec(), false),
-            };
-            // What is quarantined is as it came.
-            let as_line: Vec<u8> = match is_second {
-                true => row.iter().copied().filter(|byte| *byte != b'\n').collect(),
-                false => row,
-            };
-            let found = by_line.get(&as_line).and_then(|rows| {
-                rows.iter().find(|at| {
-                    organization
-                        .as_ref()
-                        .is_none_or(|id| world.truth.events[**at].organization == id)
-                })
-            });
-            let Some(at) = found else {
-                self.wrong
-                    .push(format!("{key} holds what never was: {}", String::from_utf8_lossy(line)));
-                continue;
-            };
-            let event = &world.truth.events[*at];
-            if is_second {
-                self.seconds[*at] += 1;
-                continue;
-            }
-            self.times[*at] += 1;
-            if !by_line[&as_line].iter().any(|at| world.truth.events[*at].served) {
-                self.wrong.push(format!("archived and never served: {}", shown(event)));
-            }
-            self.wrong.extend(misplaced(event, key));
-            if let Some(ns) = event.time_ns {
-                if ns < before {
-                    self.wrong.push(format!("{key} is not sorted by time"));
-                }
-                before = ns;
-            }
-        }
-    }
-}
-
-/// What is wrong with the partition of a row.
-fn misplaced(event: &Event, key: &str) -> Option<String> {
-    let folder = if event.is_broken {
-        "quarantine/".to_owned()
-    } else {
-        let date = event.time_ns.map(|ns| {
-            let time = Timestamp::from_nanosecond(ns).unwrap();
-            format!("{}/", TimeZone::UTC.to_datetime(time).date())
-        });
-        format!("events/service={}/date={}", event.label(), date.unwrap_or_default())
-    };
-    (!key.starts_with(&folder)).then(|| format!("{key} holds an event of {folder}"))
+/// Whether a slot object could not be read any more when the entry was decided.
+fn has_expired(world: &World, key: Option<&str>, entry: &Entry) -> bool {
+    let object = key.and_then(|key| world.store.ever(key));
+    object.is_some_and(|slot| expires_ms(slot.created_ms) <= entry.header.decided_ms + DAY)
 }
 
 /// Every promised event is there once, none twice, none that was not served, none that no stream
@@ -242,7 +149,7 @@ fn against_truth(world: &World, schedule: &Schedule, contents: &Contents) -> Vec
         let owner = born.iter().find(|(stream, birth)| {
             let is_of = match stream.scope() {
                 Scope::Organization(id) => event.organization == id,
-                _ => true,
+                _ => event.organization == ORGANIZATIONS[0],
             };
             is_of && birth.owns(event)
         });
@@ -259,8 +166,19 @@ fn against_truth(world: &World, schedule: &Schedule, contents: &Contents) -> Vec
         // Of services that were added later, what had appeared by then is promised, too.
         let was_added = !is_in(&schedule.settings.queries);
         let since_ms = world.reconfigured_ms.filter(|_| was_added).unwrap_or(birth.born_ms);
+        // What had appeared when a lane was asked for again, by any clock.
+        let opened_ms = world.opened_ms.get(*stream).map(|ms| ms - 2 * SKEW_MS_MAX);
+        let since_ms = since_ms.max(opened_ms.unwrap_or(i64::MIN));
         let is_asked_for = is_in(schedule.queries()) && !event.is_giant;
-        if is_asked_for && birth.promises(schedule, event, since_ms) {
+        let is_remembered = match was_added || stream.is_lane() {
+            true => world.is_young(event),
+            false => world.is_remembered(event),
+        };
+        if is_asked_for
+            && is_remembered
+            && schedule.is_kept(event)
+            && birth.promises(schedule, event, since_ms)
+        {
             *promised = Some(event);
         }
     }
@@ -314,7 +232,8 @@ fn positions(world: &World, schedule: &Schedule, contents: &Contents) -> Vec<Str
                 let time = engine::time::rfc3339(event.place_ms);
                 let (all, promised) = of_query.entry(time).or_default();
                 *all += usize::from(birth.owns(event));
-                *promised += usize::from(birth.promises(schedule, event, birth.born_ms));
+                let is_promised = birth.promises(schedule, event, birth.born_ms);
+                *promised += usize::from(is_promised && world.is_young(event));
             }
             // The first of one query and the first of another in one millisecond are one position.
             for (time, (of_all, of_promised)) in of_query {
@@ -351,44 +270,8 @@ fn birth(world: &World, stream: &StreamId) -> Option<Birth> {
     Some(Birth { owned, born_ms: number("born_ms")? })
 }
 
-fn shown(event: &Event) -> String {
+pub(crate) fn shown(event: &Event) -> String {
     let Event { place_ms, visible_ms, raw, .. } = event;
     let late_ms = visible_ms - place_ms;
     format!("{} at {place_ms}, visible {late_ms} ms later", String::from_utf8_lossy(raw))
-}
-
-/// What a line of the quarantine represents.
-enum Quarantined {
-    Row(Vec<u8>),
-    /// A row under whose identity another one is archived.
-    Second(Vec<u8>),
-    /// A row that was not fetched, by time.
-    Position(String),
-}
-
-fn quarantined(line: &[u8]) -> Quarantined {
-    let record: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
-    let text = |name| record.get(name).and_then(serde_json::Value::as_str);
-    match text("bytes") {
-        Some(bytes) => {
-            let row = base64::engine::general_purpose::STANDARD.decode(bytes).unwrap_or_default();
-            match text("reason").unwrap_or_default().contains("same identity") {
-                true => Quarantined::Second(row),
-                false => Quarantined::Row(row),
-            }
-        }
-        None => {
-            // event 0 of all at 2026-11-21T08:00:00.000Z was not fetched: …
-            let words: Vec<_> = text("reason").unwrap_or_default().split(' ').collect();
-            Quarantined::Position((*words.get(5).unwrap_or(&"")).to_owned())
-        }
-    }
-}
-
-fn gunzip(decompressor: &mut Decompressor, gzip: &[u8]) -> Option<Vec<u8>> {
-    let length =
-        gzip.len().checked_sub(4).map(|at| u32::from_le_bytes(gzip[at..].try_into().unwrap()))?;
-    let mut raw = vec![0; length as usize];
-    decompressor.gzip_decompress(gzip, &mut raw).ok().filter(|length| *length == raw.len())?;
-    Some(raw)
 }

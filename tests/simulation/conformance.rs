@@ -40,7 +40,7 @@ contract::behaviours!(hold);
 
 /// A world in which nothing has happened but the contract's events.
 fn loaded(ways: Ways) -> Ports {
-    let mut schedule = Schedule {
+    let schedule = Schedule {
         events: 0,
         page_bytes: None,
         slow_pages: None,
@@ -48,11 +48,10 @@ fn loaded(ways: Ways) -> Ports {
         start_ms: NOW_MS,
         ..Schedule::draw(0)
     };
-    schedule.settings.page_limit = 100;
     let truth = Truth::of(&schedule, Vec::new());
     let choices = Choices::drawn(Chance::new(0), None);
     let mut world = World::new(&schedule, truth, choices, Trace::Off);
-    world.locals.push(Local::default());
+    world.locals.push(Local { page_limit: 100, ..Local::default() });
     world.truth.events = (0..).zip(events()).map(|(number, event)| row(number, event)).collect();
     world.truth.events.sort_by_key(|event| (event.place_ms, event.doc));
     Ports { world: Arc::new(Mutex::new(world)), worker: 0 }
@@ -83,7 +82,7 @@ fn answered<F: Future>(ports: &Ports, future: F) -> F::Output {
             return output;
         }
         let mut world = lock(&ports.world);
-        let at = world.calls.iter().position(World::is_open).unwrap();
+        let at = world.calls.iter().position(World::is_unanswered).unwrap();
         let request = world.calls[at].request.clone();
         let answer = world.make(ports.worker, &request, Flaw::default());
         world.answer(at, answer);

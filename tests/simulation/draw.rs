@@ -107,7 +107,12 @@ impl Draw<'_> {
     }
 
     fn broken(mut self, doc: u32) -> Event {
-        let (organization, service) = (self.organization(), self.service());
+        // Nothing tells whose it is: none is another key's.
+        let organization = match self.schedule.other_key {
+            Some(_) => ORGANIZATIONS[0],
+            None => self.organization(),
+        };
+        let service = self.service();
         let raw = format!("[{}]", self.chance.below(u64::MAX));
         let time_ns = self.time_ns();
         Event {
@@ -154,6 +159,9 @@ impl Draw<'_> {
 
     fn organization(&mut self) -> &'static str {
         let organizations = self.schedule.organizations();
+        if self.schedule.other_key.is_some() && self.chance.percent(30) {
+            return ORGANIZATIONS[1];
+        }
         ORGANIZATIONS[self.chance.below(organizations as u64) as usize]
     }
 
@@ -173,8 +181,12 @@ impl Draw<'_> {
 
     /// Often the same millisecond as the row before; with none to nine digits below the second.
     fn time_ns(&mut self) -> i128 {
-        let span = self.schedule.event_span_ms();
-        let drawn = self.chance.between(span.start, span.end);
+        let mut span = self.schedule.event_span_ms();
+        if self.schedule.stack.is_some() && self.chance.percent(40) {
+            // In the days of lanes.
+            span = self.schedule.start_ms - 3 * DAY..self.schedule.start_ms;
+        }
+        let drawn = self.schedule.after_jumps(self.chance.between(span.start, span.end));
         let tie = self.earlier.last().filter(|_| self.chance.percent(25)).map(|last| last.place_ms);
         let ms = tie.unwrap_or_else(|| {
             if self.chance.percent(20) { drawn / SECOND * SECOND } else { drawn }

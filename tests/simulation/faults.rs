@@ -10,6 +10,7 @@ use crate::around::Around;
 use crate::request::{Answer, Request};
 use crate::schedule::{DAY, DELAY_MS_MAX, MINUTE, SECOND, Schedule};
 use crate::simulate::{Script, Simulation};
+use crate::stack::Asked;
 use crate::tally::Fault;
 use crate::truth::{self, Flaw};
 use crate::world::{World, lock};
@@ -72,8 +73,10 @@ impl Simulation {
     }
 
     pub(crate) fn restart(&mut self, at: usize) {
-        lock(&self.world).locals[at].measured_skew_ms = None;
-        self.workers[at].engine = self.engine(at);
+        let mut world = lock(&self.world);
+        (world.locals[at].measured_skew_ms, world.locals[at].credential) = (None, 0);
+        drop(world);
+        self.workers[at].fleet = self.process(at);
         self.workers[at].resume_ms = 0;
     }
 
@@ -133,7 +136,7 @@ impl Simulation {
         let schedule = &self.schedule;
         let around = self.chance.choose("around", None, |chance| Around::draw(schedule, chance));
         let Some(Around { fault, worker, stream, amount }) = around else { return 0 };
-        let Some(stream) = self.schedule.streams.get(stream).cloned() else { return 0 };
+        let Some(stream) = self.schedule.all_streams().get(stream).cloned() else { return 0 };
         let now_ms = lock(&self.world).now_ms;
         let mut asleep_ms = 0;
         let happens = match fault {
@@ -145,13 +148,18 @@ impl Simulation {
                 self.restart(worker);
                 true
             }
-            Fault::CursorLost => lock(&self.world).table.lose(&stream),
+            Fault::CursorLost => {
+                let mut world = lock(&self.world);
+                world.may_be_lost(&stream) && world.table.lose(&stream)
+            }
             Fault::CursorRestored => {
-                lock(&self.world).table.restore(&stream, amount.unsigned_abs())
+                let mut world = lock(&self.world);
+                world.may_be_restored(&stream)
+                    && world.table.restore(now_ms, &stream, amount.unsigned_abs())
             }
             Fault::ReaderRemoved => lock(&self.world).store.remove_read(now_ms - DAY) > 0,
             Fault::RecoveredOnly => {
-                self.invoke(true);
+                self.invoke(Asked::Recover);
                 true
             }
             Fault::JumpCloudDown => {
@@ -230,7 +238,7 @@ fn spoil(world: &mut World, at: usize, request: &Request, fault: Fault) {
             Answer::Body(Box::new(Err(InsightsError::OutOfTime)))
         }
         Fault::PageTooLate => Answer::Page(Box::new(Err(InsightsError::OutOfTime))),
-        Fault::BodyBroken => world.ask_again(request),
+        Fault::BodyBroken => world.ask_again(worker, request),
         Fault::AnswerLost => {
             world.make(worker, request, none);
             request.unclear("timed out")

@@ -12,14 +12,13 @@ use bytes::Bytes;
 use engine::cursor::{Item, Update};
 use engine::page::{Page, PageHeaders};
 use engine::ports::{
-    Clock, Console, Cursors, Incoming, Insights, InsightsError, List, ListPage, ListRequest,
+    Clock, Console, Cursors, Incoming, Insights, InsightsError, ListPage, ListRequest,
     NoRandomness, ObjectMeta, Objects, PageRequest, PutResult, Services, StoreError,
 };
 use engine::stream::StreamId;
 use futures_util::future::BoxFuture;
 
 use crate::request::{Answer, Request};
-use crate::schedule::ORGANIZATIONS;
 use crate::world::{Shared, lock};
 
 /// Unwraps the kind of answer that its request always gets.
@@ -188,21 +187,27 @@ impl Insights for Ports {
         Box::pin(async move { answered!(Services, reply.await) })
     }
 
+    fn credential(&self) -> u64 {
+        lock(&self.world).locals[self.worker].credential
+    }
+
     fn clock_skew_ms(&self) -> Option<i64> {
         lock(&self.world).locals[self.worker].measured_skew_ms
     }
 }
 
-/// The list says whose the key is where it has one organization.
+/// The list says whose the key is where it has one organization. It is asked like everything else
+/// where there is a stack.
 impl Console for Ports {
     fn list(&self, request: ListRequest) -> BoxFuture<'static, Result<ListPage, InsightsError>> {
-        let List::Organizations = request.list else {
-            unreachable!("no run requests {:?}", request.list)
-        };
-        let body = format!(r#"[{{"_id":"{}"}}]"#, ORGANIZATIONS[0]).into_bytes();
-        let rows = Page::parse(body, PageHeaders::default()).unwrap();
-        let total = if lock(&self.world).is_listed { 1 } else { 2 };
-        Box::pin(ready(Ok(ListPage { total, rows })))
+        let mut world = lock(&self.world);
+        if world.stack.is_none() {
+            world.locals[self.worker].credential = world.key_number + 1;
+            return Box::pin(ready(world.listed(self.worker, &request)));
+        }
+        drop(world);
+        let reply = self.ask(Request::Listed(request));
+        Box::pin(async move { answered!(Listed, reply.await) })
     }
 }
 

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use engine::cursor::{Item, Update};
 use engine::page::Page;
-use engine::ports::{InsightsError, PageRequest, PutResult, Services, StoreError};
+use engine::ports::{
+    InsightsError, ListPage, ListRequest, PageRequest, PutResult, Services, StoreError,
+};
 use engine::stream::StreamId;
 
 /// What the engine asks of the world.
@@ -45,6 +47,7 @@ pub(crate) enum Request {
     Count(PageRequest),
     Hourly(PageRequest),
     Services(PageRequest),
+    Listed(ListRequest),
     Sleep(u64),
 }
 
@@ -62,6 +65,7 @@ pub(crate) enum Answer {
     Count(Result<u64, InsightsError>),
     Hourly(Result<BTreeMap<i64, i64>, InsightsError>),
     Services(Services),
+    Listed(Result<ListPage, InsightsError>),
     Slept,
 }
 
@@ -98,6 +102,7 @@ impl Request {
             Self::Count(_) => "count",
             Self::Hourly(_) => "hourly counts",
             Self::Services(_) => "services",
+            Self::Listed(_) => "console list",
             Self::Sleep(_) => "sleep",
         }
     }
@@ -113,7 +118,12 @@ impl Request {
     pub(crate) fn is_for_jumpcloud(&self) -> bool {
         matches!(
             self,
-            Self::Page(_) | Self::Body(_) | Self::Count(_) | Self::Hourly(_) | Self::Services(_)
+            Self::Page(_)
+                | Self::Body(_)
+                | Self::Count(_)
+                | Self::Hourly(_)
+                | Self::Services(_)
+                | Self::Listed(_)
         )
     }
 
@@ -132,6 +142,7 @@ impl Request {
             Self::Count(_) => Answer::Count(Err(unavailable())),
             Self::Hourly(_) => Answer::Hourly(Err(unavailable())),
             Self::Services(_) => Answer::Services(Err(unavailable())),
+            Self::Listed(_) => Answer::Listed(Err(unavailable())),
             Self::Sleep(_) => Answer::Slept,
         }
     }

@@ -9,9 +9,13 @@ use engine::stream::StreamId;
 use serde::{Deserialize, Serialize};
 
 use crate::chance::Chance;
+use crate::jumps::{self, Jump};
+use crate::keys;
 use crate::neutral;
+use crate::stack::{self, Stack};
 use crate::tally::Fault;
-use crate::truth::Ways;
+use crate::truth::{Event, Ways};
+use crate::variety;
 
 pub(crate) const SECOND: i64 = 1_000;
 pub(crate) const MINUTE: i64 = 60 * SECOND;
@@ -26,22 +30,32 @@ pub(crate) const SKEW_MS_MAX: i64 = 10 * MINUTE;
 pub(crate) const DELAY_MS_MAX: i64 = 3 * HOUR;
 
 /// Whose events there are, where a schedule has more than one stream.
-pub(crate) const ORGANIZATIONS: [&str; 2] =
-    ["5c1c30d6a2f1b3e4d5c6b7a8", "6d2d41e7b3f2c4f5e6d7c8b9"];
+pub(crate) const ORGANIZATIONS: [&str; 3] =
+    ["5c1c30d6a2f1b3e4d5c6b7a8", "6d2d41e7b3f2c4f5e6d7c8b9", "7e3e52f8c4a3d5a6f7e8d9ca"];
 
 /// One schedule, as drawn. A written one says only what is not as in the neutral schedule.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Schedule {
     pub(crate) seed: u64,
+    /// What stack, settings of processes, jumps, keys and counts are drawn from; none of these is special
+    /// without.
+    pub(crate) wide: Option<u64>,
     pub(crate) events: usize,
     pub(crate) streams: Vec<StreamId>,
     /// Processes that name the organization take turns with such that do not.
     pub(crate) alternates: bool,
+    /// Whether an invocation is the function's own.
+    #[serde(skip)]
+    pub(crate) stack: Option<Stack>,
     /// The console's list says whose the key is.
     pub(crate) is_listed: bool,
+    /// What is promised: of all settings those with the shortest late horizon.
     #[serde(with = "neutral::settings")]
     pub(crate) settings: Settings,
+    /// The settings that a process may have, these among them, but for keys and lines.
+    #[serde(skip)]
+    pub(crate) variants: Vec<Settings>,
     /// From then on other services are configured.
     pub(crate) reconfigured: Option<Reconfigured>,
     /// What JumpCloud refuses for a while.
@@ -58,6 +72,15 @@ pub(crate) struct Schedule {
     /// Pages of more rows are answered with 504, until then.
     pub(crate) slow_pages: Option<(usize, i64)>,
     pub(crate) start_ms: i64,
+    /// When the key is another organization's.
+    #[serde(skip)]
+    pub(crate) other_key: Option<Range<u32>>,
+    /// When time jumps, which moves everything that happens later.
+    #[serde(skip)]
+    pub(crate) jumps: Vec<Jump>,
+    /// How long JumpCloud keeps an event.
+    #[serde(skip)]
+    pub(crate) kept_ms: i64,
     /// Between two invocations.
     pub(crate) schedule_interval_ms: i64,
     /// Invocations while faults happen.
@@ -106,50 +129,43 @@ impl Schedule {
         let mut other = Chance::new(seed ^ 0x00e1_f0e5);
         let scheduled_runs = 12 + chance.below(14) as u32;
         let page_bytes = if chance.percent(20) { Some(*chance.pick(&[900, 2_500])) } else { None };
-        let has_lane = streams.iter().any(StreamId::is_lane);
         let span_ms = start_ms..start_ms + i64::from(scheduled_runs) * schedule_interval_ms;
+        let stack = stack::draw(seed, &span_ms, scheduled_runs);
+        if let Some(stack) = &stack {
+            streams = stack.streams(start_ms);
+            stack.configure(&mut settings);
+        }
+        let has_lane = streams.iter().any(StreamId::is_lane);
         // Positions of rows that cannot be fetched are kept by query.
         let refusals = match page_bytes {
             None if other.percent(40) => refusals(&mut other, &settings.queries, &span_ms),
             _ => Vec::new(),
         };
-        let reconfigured = (page_bytes.is_none() && !has_lane && other.percent(20)).then(|| {
-            let scheduled_run = other.below(u64::from(scheduled_runs)) as u32;
-            Reconfigured { scheduled_run, queries: queries(&mut other) }
-        });
-        let alternates = streams[0] == StreamId::own() && seed.is_multiple_of(3);
+        let may_change = page_bytes.is_none() && !has_lane;
+        let reconfigured = may_change.then(|| reconfigured(&mut other, scheduled_runs)).flatten();
+        let is_own = streams[0] == StreamId::own();
+        let alternates = is_own && stack.is_none() && seed.is_multiple_of(3);
         if alternates {
-            let by_id = |stream: &StreamId| stream.as_str().replace("self", ORGANIZATIONS[0]);
-            let others: Vec<_> = streams.iter().map(by_id).collect();
-            streams.extend(others.into_iter().map(|name| StreamId::try_from(name).unwrap()));
+            streams.extend(by_id(&streams));
         }
-        Self {
+        // What a page alone tells may come too late for one of two streams.
+        let is_listed = alternates || seed.is_multiple_of(2);
+        let mut schedule = Self {
             seed,
+            wide: Some(seed),
             events: 200 + chance.below(60) as usize,
             streams,
             alternates,
-            // What a page alone tells may come too late for one of two streams.
-            is_listed: alternates || seed.is_multiple_of(2),
+            is_listed,
             settings,
             reconfigured,
             refusals,
             batch_limits: batch_limits(&mut chance),
             slot_bytes_max: if seed.is_multiple_of(4) { 600 } else { usize::MAX },
             page_bytes,
-            ways: Ways {
-                end_inclusive: chance.percent(50),
-                all_excludes_pam: chance.percent(50),
-                token_on_last_page: chance.percent(70),
-                null_pages: chance.percent(20),
-                unsaid_limit: if chance.percent(10) { Some(*chance.pick(&[4, 50])) } else { None },
-            },
+            ways: ways(&mut chance),
             has_odd_rows: chance.percent(30),
-            slow_pages: if chance.percent(15) {
-                let until_ms = start_ms + chance.between(0, 30 * schedule_interval_ms);
-                Some((*chance.pick(&[1, 3, 10]), *chance.pick(&[until_ms, i64::MAX])))
-            } else {
-                None
-            },
+            slow_pages: slow_pages(&mut chance, start_ms, schedule_interval_ms),
             start_ms,
             schedule_interval_ms,
             scheduled_runs,
@@ -158,7 +174,27 @@ impl Schedule {
             faults: *chance.pick(&[5, 15, 40, 80]),
             kinds: kinds(&mut chance),
             surroundings: *chance.pick(&[20, 80, 200]),
+            ..Self::default()
+        };
+        schedule.widen();
+        schedule
+    }
+
+    /// Draws what is drawn apart, and is not written down.
+    pub(crate) fn widen(&mut self) {
+        self.variants = vec![self.settings.clone()];
+        let Some(seed) = self.wide else { return };
+        let runs_ms = i64::from(self.scheduled_runs) * self.schedule_interval_ms;
+        self.stack =
+            stack::draw(seed, &(self.start_ms..self.start_ms + runs_ms), self.scheduled_runs);
+        if let Some(stack) = &self.stack {
+            stack.configure(&mut self.settings);
         }
+        let is_own = self.streams[0] == StreamId::own();
+        let may_change = is_own && !self.alternates && self.is_listed && self.page_bytes.is_none();
+        self.other_key = keys::draw(seed, self.scheduled_runs).filter(|_| may_change);
+        (self.jumps, self.kept_ms) = jumps::draw(seed, self.scheduled_runs);
+        self.variants = variety::draw(seed, &self.settings, self.schedule_interval_ms);
     }
 
     /// Event time from before the birth to the end of the faults.
@@ -168,6 +204,14 @@ impl Schedule {
             self.settings.start_lookback_ms + (2 + owned_by_lanes) * self.schedule_interval_ms;
         self.start_ms - before_ms
             ..self.start_ms + i64::from(self.scheduled_runs) * self.schedule_interval_ms
+    }
+
+    /// The time at which something happens that would happen at `ms` if no time were jumped over.
+    pub(crate) fn after_jumps(&self, ms: i64) -> i64 {
+        let begins_ms =
+            |jump: &Jump| self.start_ms + i64::from(jump.scheduled_run) * self.schedule_interval_ms;
+        let before = self.jumps.iter().filter(|jump| begins_ms(jump) <= ms);
+        ms + before.map(|jump| jump.ms).sum::<i64>()
     }
 
     /// The organizations whose events there are.
@@ -197,11 +241,41 @@ impl Schedule {
         last.unwrap_or(&self.settings.queries)
     }
 
+    /// Whether every process archives a row, whatever its filter.
+    pub(crate) fn is_kept(&self, event: &Event) -> bool {
+        let mut filters = self.variants.iter().filter_map(|settings| settings.filter.as_ref());
+        event.is_broken || filters.all(|filter| filter.keeps(&event.raw))
+    }
+
     /// An event that appears this late is archived for certain.
     pub(crate) fn promised_lateness_ms(&self) -> i64 {
         let Settings { overlap_ms, late_horizon_ms, .. } = self.settings;
         late_horizon_ms.max(overlap_ms)
     }
+}
+
+/// The same streams, by the organization's id.
+fn by_id(streams: &[StreamId]) -> Vec<StreamId> {
+    let by_id = |stream: &StreamId| stream.as_str().replace("self", ORGANIZATIONS[0]);
+    streams.iter().map(|stream| StreamId::try_from(by_id(stream)).unwrap()).collect()
+}
+
+fn ways(chance: &mut Chance) -> Ways {
+    Ways {
+        end_inclusive: chance.percent(50),
+        all_excludes_pam: chance.percent(50),
+        token_on_last_page: chance.percent(70),
+        null_pages: chance.percent(20),
+        unsaid_limit: if chance.percent(10) { Some(*chance.pick(&[4, 50])) } else { None },
+    }
+}
+
+fn slow_pages(chance: &mut Chance, start_ms: i64, interval_ms: i64) -> Option<(usize, i64)> {
+    if !chance.percent(15) {
+        return None;
+    }
+    let until_ms = start_ms + chance.between(0, 30 * interval_ms);
+    Some((*chance.pick(&[1, 3, 10]), *chance.pick(&[until_ms, i64::MAX])))
 }
 
 fn streams(chance: &mut Chance) -> Vec<StreamId> {
@@ -251,6 +325,14 @@ fn refusals(chance: &mut Chance, queries: &[Query], span_ms: &Range<i64>) -> Vec
         Refusal { name: (*chance.pick(&names)).clone(), time_ms, status }
     };
     (0..count).map(refusal).collect()
+}
+
+fn reconfigured(chance: &mut Chance, scheduled_runs: u32) -> Option<Reconfigured> {
+    if !chance.percent(20) {
+        return None;
+    }
+    let scheduled_run = chance.below(u64::from(scheduled_runs)) as u32;
+    Some(Reconfigured { scheduled_run, queries: queries(chance) })
 }
 
 fn queries(chance: &mut Chance) -> Vec<Query> {

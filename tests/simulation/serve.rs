@@ -14,6 +14,7 @@ impl World {
     /// page.
     pub(crate) fn page(
         &mut self,
+        worker: usize,
         request: &PageRequest,
         flaw: Flaw,
     ) -> Result<Page, InsightsError> {
@@ -21,8 +22,9 @@ impl World {
         if ask.window.start_ms >= ask.window.end_ms {
             self.wrong(format!("asked for {} to {}", ask.window.start_ms, ask.window.end_ms));
         }
-        if ask.limit == 0 || ask.limit > self.page_limit {
-            self.wrong(format!("asked for {} rows, the limit is {}", ask.limit, self.page_limit));
+        let page_limit = self.locals[worker].page_limit;
+        if ask.limit == 0 || ask.limit > page_limit {
+            self.wrong(format!("asked for {} rows, the limit is {page_limit}", ask.limit));
         }
         if ask.window.start_ms > self.now_ms {
             return Err(InsightsError::Refused {
@@ -42,7 +44,7 @@ impl World {
             self.tally.met(Circumstance::InsertedWhilePaging);
         }
         self.paged_ms = self.now_ms;
-        if ask.limit < self.page_limit {
+        if ask.limit < page_limit {
             self.tally.step(Step::PageMadeSmaller);
         }
         let is_garbled = flaw.garbled && self.garbled.as_ref() != Some(ask);
@@ -50,7 +52,7 @@ impl World {
             self.garbled = Some(ask.clone());
         }
         let flaw = Flaw { garbled: is_garbled, ..flaw };
-        let page = self.truth.page(self.now_ms, request, flaw);
+        let page = self.truth.page(self.now_ms, &self.of_key(worker, request), flaw);
         let met = match &page {
             Err(InsightsError::TooLarge { .. }) => Some(Circumstance::PageTooLarge),
             Err(InsightsError::Unfetched(why)) if why.row.is_some() => {
@@ -68,8 +70,8 @@ impl World {
     }
 
     /// The answer to a page's body that broke off: the page as it is now.
-    pub(crate) fn ask_again(&mut self, request: &Request) -> Answer {
+    pub(crate) fn ask_again(&mut self, worker: usize, request: &Request) -> Answer {
         let Request::Body(asked) = request else { unreachable!("{request}") };
-        Answer::Body(Box::new(self.page(asked, Flaw::default()).map(Some)))
+        Answer::Body(Box::new(self.page(worker, asked, Flaw::default()).map(Some)))
     }
 }

@@ -29,7 +29,8 @@ const DRAWN_BY: [&str; 6] = ["seed", "events", "faults", "kinds", "surroundings"
 
 /// What may become neutral by itself. The rest belongs together: times that are multiples of each
 /// other, streams and who is configured for them.
-const SPECIAL: [&str; 8] = [
+const SPECIAL: [&str; 9] = [
+    "wide",
     "is_listed",
     "reconfigured",
     "batch_limits",

@@ -5,29 +5,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use engine::collect::{Engine, Inquiry, RunPurpose};
+use engine::collect::Engine;
 use engine::cursor::{Cursor, QueryProgress};
-use engine::fleet::collectors::collectors;
-use engine::read::Budget;
-use engine::report::{Outcome, StreamReport};
+use engine::fleet::discover::OrganizationSource;
+use engine::fleet::dispatch::Fleet;
+use engine::report::Outcome;
 use engine::settings::Settings;
-use engine::stream::StreamId;
-use futures_util::future::LocalBoxFuture;
 
 use crate::around::Around;
+use crate::chance::Chance;
 use crate::check;
 use crate::choices::Choices;
+use crate::invoke::Invocation;
 use crate::ports::Ports;
 use crate::schedule::Schedule;
+use crate::stack::Asked;
 use crate::starved::Starved;
-use crate::tally::{Circumstance, Fault, Step, Tally};
-use crate::turn::turn;
+use crate::tally::{Fault, Tally};
 use crate::world::{Call, Local, Shared, World, lock};
 
 /// Workers that every schedule has.
 pub(crate) const WORKERS: usize = 3;
 /// With those that take over while others are paused.
-const WORKERS_MAX: usize = WORKER_NAMES.len();
+pub(crate) const WORKERS_MAX: usize = WORKER_NAMES.len();
 pub(crate) const WORKER_NAMES: [&str; 6] = ["w0", "w1", "w2", "w3", "w4", "w5"];
 /// Faults that every schedule has.
 const FAULTS_MIN: u64 = 5;
@@ -63,6 +63,8 @@ pub(crate) struct Simulation {
     pub(crate) world: Shared,
     pub(crate) workers: Vec<Worker>,
     pub(crate) chance: Choices,
+    /// Draws the settings of each process, and when the archive is verified.
+    pub(crate) variety: Chance,
     pub(crate) troubled: bool,
     pub(crate) jumpcloud_down_until_ms: i64,
     pub(crate) stores_down_until_ms: i64,
@@ -83,8 +85,10 @@ pub(crate) struct Script {
 
 /// A process: an engine with its warm slots, and at most one invocation at a time.
 pub(crate) struct Worker {
-    pub(crate) engine: Arc<Engine>,
-    pub(crate) run: Option<LocalBoxFuture<'static, Vec<StreamReport>>>,
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) run: Option<Invocation>,
+    /// What its last invocation was asked for.
+    pub(crate) asked: Asked,
     /// When its invocation began, by the world's clock.
     pub(crate) invoked_ms: i64,
     /// When it must have ended, by the world's clock; later, it was paused.
@@ -104,10 +108,12 @@ impl Simulation {
     /// Lets it become quiet, and checks everything that happened.
     pub(crate) fn end(mut self) -> Ending {
         self.quiet();
+        self.look_at_health();
+        self.verify();
         let mut world = lock(&self.world);
-        let (findings, seconds) = check::whole_history(&world, &self.schedule);
+        let (findings, met) = check::whole_history(&world, &self.schedule);
         findings.into_iter().for_each(|finding| world.wrong(finding));
-        (0..seconds).for_each(|_| world.tally.met(Circumstance::SecondKept));
+        met.into_iter().for_each(|met| world.tally.met(met));
         let mut tally = std::mem::take(&mut world.tally);
         tally.fewest_faults = tally.faults();
         let (wrong, trace) = (std::mem::take(&mut world.wrong), world.trace.lines());
@@ -118,14 +124,22 @@ impl Simulation {
     fn trouble(&mut self) {
         let mut scheduled_run = 0;
         while scheduled_run < self.schedule.scheduled_runs || self.is_too_calm(scheduled_run) {
+            self.jump(scheduled_run);
+            self.replace_key(scheduled_run);
             self.reconfigure(scheduled_run);
             scheduled_run += 1;
+            if self.variety.percent(10) {
+                self.verify();
+            }
             let asleep_ms = self.surroundings();
-            self.invoke(false);
+            self.invoke(Asked::Collect);
+            for asked in self.schedule.asked(scheduled_run - 1) {
+                self.invoke(asked);
+            }
             if self.chance.percent("replayed", 25) {
                 self.advance_by(self.schedule.schedule_interval_ms / 20);
                 lock(&self.world).fault(Fault::Replayed);
-                self.invoke(false);
+                self.invoke(Asked::Collect);
             }
             let interval_ms = self.schedule.schedule_interval_ms;
             let jitter_ms =
@@ -142,17 +156,24 @@ impl Simulation {
         self.chance.choose("invoked again", false, |_| is_calm)
     }
 
+    /// From here on nothing goes wrong.
+    pub(crate) fn hush(&mut self) {
+        self.troubled = false;
+        let mut world = lock(&self.world);
+        world.say(|| "from here on nothing goes wrong".to_owned());
+        world.locals.iter_mut().for_each(|local| local.skew_ms = 0);
+        world.orphans = false;
+        world.end_refusals();
+        world.odd_counts = None;
+        world.put_key_back();
+        let now_ms = world.now_ms;
+        world.stack.iter_mut().for_each(|stack| stack.end_absences(now_ms));
+        (self.jumpcloud_down_until_ms, self.stores_down_until_ms) = (0, 0);
+    }
+
     /// Invocations without faults, until every stream has got to now.
     fn quiet(&mut self) {
-        self.troubled = false;
-        {
-            let mut world = lock(&self.world);
-            world.say(|| "from here on nothing goes wrong".to_owned());
-            world.locals.iter_mut().for_each(|local| local.skew_ms = 0);
-            world.orphans = false;
-            world.end_refusals();
-        }
-        (self.jumpcloud_down_until_ms, self.stores_down_until_ms) = (0, 0);
+        self.hush();
         let mut was_idle = false;
         for _ in 0..QUIET_RUNS_MAX {
             // What the last crash, or the last run that was overtaken, left is found by the next.
@@ -163,7 +184,7 @@ impl Simulation {
             was_idle = is_idle;
             let now_ms = lock(&self.world).now_ms;
             let left_ms = self.latest_ms() - now_ms;
-            self.invoke(false);
+            self.invoke(Asked::Collect);
             self.advance_by(self.schedule.schedule_interval_ms.max(left_ms / 6));
         }
         let outcomes = self.last_outcomes.clone();
@@ -173,6 +194,13 @@ impl Simulation {
 
     /// Until when something is still scheduled to happen.
     fn latest_ms(&self) -> i64 {
+        let truth = |world: &World| world.truth.last_place_ms.max(world.truth.last_visible_ms);
+        let until_ms = truth(&lock(&self.world));
+        self.busy_until_ms().max(until_ms)
+    }
+
+    /// Until when workers are paused and requests are in progress.
+    pub(crate) fn busy_until_ms(&self) -> i64 {
         let world = lock(&self.world);
         let resumes = self
             .workers
@@ -180,8 +208,7 @@ impl Simulation {
             .filter(|worker| worker.run.is_some())
             .map(|worker| worker.resume_ms);
         let late = world.stragglers.iter().map(|straggler| straggler.at_ms);
-        let truth = [world.truth.last_place_ms, world.truth.last_visible_ms];
-        resumes.chain(late).chain(truth).max().unwrap_or(0)
+        resumes.chain(late).max().unwrap_or(0)
     }
 
     /// Whether no worker is running and no request is in progress.
@@ -192,23 +219,28 @@ impl Simulation {
 
     /// Whether all that is promised must be in the archive by now.
     fn is_settled(&self) -> bool {
-        let world = lock(&self.world);
-        let (place_ms, visible_ms) = (world.truth.last_place_ms, world.truth.last_visible_ms);
-        let mut streams = self.schedule.read(|stream| world.store.is_born(stream));
-        let read = streams.all(|stream| {
-            if stream.is_lane() {
-                return world.is_finished(stream);
-            }
-            let cursor = world.table.get(stream).and_then(|item| Cursor::read(item).ok());
-            cursor.is_some_and(|cursor| {
-                let is_read = |query: &QueryProgress| {
-                    let was_swept = query.sweep_mark_ms > visible_ms;
-                    query.read_at_ms > visible_ms && query.read_to_ms > place_ms && was_swept
-                };
-                cursor.state.queries.iter().all(is_read)
-            })
-        });
+        let (place_ms, visible_ms, lanes_are_over) = {
+            let world = lock(&self.world);
+            let mut streams = self.schedule.read(|stream| world.store.is_born(stream));
+            let are_over = streams.all(|stream| !stream.is_lane() || world.is_lane_over(stream));
+            (world.truth.last_place_ms, world.truth.last_visible_ms, are_over)
+        };
+        let is_read = |query: &QueryProgress| {
+            let was_swept = query.sweep_mark_ms > visible_ms;
+            query.read_at_ms > visible_ms && query.read_to_ms > place_ms && was_swept
+        };
+        let read = lanes_are_over && self.all_queries(is_read);
         read && self.last_outcomes.iter().all(|outcome| *outcome == Outcome::Ok)
+    }
+
+    /// Whether all queries of the live streams that are read are so.
+    pub(crate) fn all_queries(&self, is_so: impl Fn(&QueryProgress) -> bool) -> bool {
+        let world = lock(&self.world);
+        let streams = self.schedule.read(|stream| world.store.is_born(stream));
+        streams.filter(|stream| !stream.is_lane()).all(|stream| {
+            let cursor = world.table.get(stream).and_then(|item| Cursor::read(item).ok());
+            cursor.is_some_and(|cursor| cursor.state.queries.iter().all(&is_so))
+        })
     }
 
     pub(crate) fn add_worker(&mut self) {
@@ -217,13 +249,17 @@ impl Simulation {
             true => self.chance.choose("skew", 0, Around::skew),
             false => 0,
         };
-        lock(&self.world).locals.push(Local { skew_ms, measured_skew_ms: None });
-        let engine = self.engine(worker);
-        self.workers.push(Worker { engine, run: None, invoked_ms: 0, due_ms: 0, resume_ms: 0 });
+        lock(&self.world).locals.push(Local { skew_ms, ..Local::default() });
+        let (fleet, asked) = (self.process(worker), Asked::Collect);
+        let (invoked_ms, due_ms, resume_ms) = (0, 0, 0);
+        let worker = Worker { fleet, run: None, asked, invoked_ms, due_ms, resume_ms };
+        self.workers.push(worker);
     }
 
-    pub(crate) fn engine(&mut self, worker: usize) -> Arc<Engine> {
-        let mut settings = self.schedule.settings.clone();
+    /// A process that has just begun.
+    pub(crate) fn process(&mut self, worker: usize) -> Arc<Fleet> {
+        let mut settings = self.variety.pick(&self.schedule.variants).clone();
+        lock(&self.world).locals[worker].page_limit = settings.page_limit;
         settings.names_organizations ^=
             self.schedule.alternates && self.chance.percent("named", 50);
         let ports = Arc::new(Ports { world: Arc::clone(&self.world), worker });
@@ -232,64 +268,15 @@ impl Simulation {
         let mut engine = Engine::new(insights, console, objects, ports.clone(), ports, settings);
         engine.batch_limits = self.schedule.batch_limits;
         engine.slot_bytes_max = self.schedule.slot_bytes_max;
-        Arc::new(engine)
-    }
-
-    /// Begins an invocation on an idle worker.
-    pub(crate) fn invoke(&mut self, recover_only: bool) {
-        if self.workers.iter().all(|worker| worker.run.is_some())
-            && self.workers.len() < WORKERS_MAX
-        {
-            self.add_worker();
-        }
-        let idle: Vec<usize> =
-            (0..self.workers.len()).filter(|at| self.workers[*at].run.is_none()).collect();
-        if idle.is_empty() {
-            return;
-        }
-        let at = idle[self.chance.one_of("worker", idle.len())];
-        self.invoke_on(at, recover_only);
-    }
-
-    /// Begins an invocation on this worker, which is idle.
-    pub(crate) fn invoke_on(&mut self, at: usize, recover_only: bool) {
-        if self.workers[at].engine.settings.queries != self.queries() {
-            self.restart(at);
-        }
-        let started_ms = {
-            let mut world = lock(&self.world);
-            self.workers[at].due_ms = world.now_ms + self.schedule.run_ms;
-            self.workers[at].invoked_ms = world.now_ms;
-            world.tally.runs += 1;
-            world
-                .say(|| format!("w{at}  invoked{}", if recover_only { " to recover" } else { "" }));
-            world.now_ms + world.locals[at].skew_ms
-        };
-        let budget = Budget { started_ms, deadline_ms: started_ms + self.schedule.run_ms };
-        let engine = Arc::clone(&self.workers[at].engine);
-        let streams: Vec<(StreamId, bool)> = {
-            let world = lock(&self.world);
-            let due = |stream: &&StreamId| recover_only || !world.is_over(stream);
-            let goal = |s: &StreamId| (s.clone(), recover_only || world.is_finished(s));
-            self.schedule.streams.iter().filter(due).map(goal).collect()
-        };
-        let configured = self.schedule.configured(engine.settings.names_organizations);
-        self.workers[at].run = Some(Box::pin(async move {
-            let mut reports = Vec::new();
-            let collected = collectors(&engine, &configured, Inquiry::Events, budget).await;
-            let collected = match collected {
-                Ok(collected) => collected,
-                Err(error) => return vec![StreamReport::failed(configured[0].clone(), &error)],
-            };
-            for (done, (stream, is_recovery)) in streams.iter().enumerate() {
-                let budget = budget.share(engine.clock.now_ms(), streams.len() - done);
-                let is_recovery = *is_recovery || !collected.contains(&stream.live());
-                let goal = if is_recovery { RunPurpose::Recover } else { RunPurpose::Collect };
-                reports.push(turn(&engine, stream, goal, budget).await);
+        let world = lock(&self.world);
+        let organizations = match &world.stack {
+            Some(stack) => stack.source(world.now_ms),
+            None => {
+                let names_organizations = engine.settings.names_organizations;
+                OrganizationSource::Named(self.schedule.configured(names_organizations))
             }
-            reports
-        }));
-        self.poll(at);
+        };
+        Arc::new(Fleet { engine, queue: None, concurrency: 2, organizations })
     }
 
     /// Lets a worker continue as far as its answers allow.
@@ -305,32 +292,7 @@ impl Simulation {
             }
         };
         self.workers[at].run = None;
-        let mut world = lock(&self.world);
-        self.last_outcomes = reports.iter().map(|report| report.outcome).collect();
-        let has_paused = world.now_ms > self.workers[at].due_ms;
-        for report in reports {
-            let since_ms = self.workers[at].invoked_ms;
-            if !has_paused {
-                self.starved.watch(&mut world, &self.schedule, &report, since_ms);
-            }
-            world.tally.step(match report.outcome {
-                Outcome::Ok => Step::EndedOk,
-                Outcome::Behind => Step::EndedBehind,
-                Outcome::Busy => Step::EndedBusy,
-                Outcome::Waiting => Step::EndedWaiting,
-                Outcome::Failed => Step::EndedFailed,
-            });
-            check::report(&report).for_each(|wrong| world.wrong(wrong));
-            let error = report.error.unwrap_or_default();
-            world.say(|| format!("w{at}  ended {:?} {error}", report.outcome));
-            let [first, last] = [&self.schedule.settings.queries, self.schedule.queries()];
-            if error.split("; ").all(|part| part.contains("JumpCloud refuses"))
-                && !world.were_refused(first, since_ms)
-                && !world.were_refused(last, since_ms)
-            {
-                world.wrong(format!("a query was not refused, and a run fails: {error}"));
-            }
-        }
+        self.look_at(at, reports);
     }
 
     pub(crate) fn advance_by(&mut self, ms: i64) {
@@ -348,7 +310,7 @@ impl Simulation {
                 return;
             }
             let is_ready = |call: &Call| {
-                World::is_open(call) && self.workers[call.worker].resume_ms <= world.now_ms
+                World::is_unanswered(call) && self.workers[call.worker].resume_ms <= world.now_ms
             };
             let ready: Vec<usize> =
                 (0..world.calls.len()).filter(|at| is_ready(&world.calls[*at])).collect();

@@ -17,6 +17,7 @@ use crate::explorer::Explorer;
 use crate::request::Request;
 use crate::schedule::MINUTE;
 use crate::simulate::{Ending, Simulation, WORKER_NAMES, Worker};
+use crate::stack::Asked;
 use crate::tally::{Fault, Tally};
 use crate::trace::Trace;
 use crate::world::{World, lock};
@@ -107,7 +108,7 @@ impl Small {
         let all = simulation.schedule.streams.clone();
         simulation.schedule.streams.retain(|stream| !stream.is_lane());
         for _ in 0..self.before {
-            simulation.invoke_on(0, false);
+            simulation.invoke_on(0, Asked::Collect);
             simulation.advance_by(simulation.schedule.schedule_interval_ms);
         }
         simulation.schedule.streams = all;
@@ -148,7 +149,7 @@ impl Way {
             let Worker { run, resume_ms, .. } = &self.simulation.workers[worker];
             if self.invocations[worker] > 0 && run.is_none() && *resume_ms == 0 {
                 self.invocations[worker] -= 1;
-                self.simulation.invoke_on(worker, false);
+                self.simulation.invoke_on(worker, Asked::Collect);
             }
         }
     }
@@ -158,7 +159,7 @@ impl Way {
         let is_paused = self.simulation.workers[worker].resume_ms != 0;
         let world = lock(&self.simulation.world);
         let mut calls = world.calls.iter();
-        let next = calls.position(|call| call.worker == worker && World::is_open(call));
+        let next = calls.position(|call| call.worker == worker && World::is_unanswered(call));
         next.filter(|_| !is_paused)
     }
 

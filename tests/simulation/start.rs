@@ -30,6 +30,7 @@ impl Simulation {
     pub(crate) fn scripted(seed: u64, script: Script, trace: Trace) -> Self {
         let schedule =
             Schedule { scheduled_runs: 8, skewed: false, surroundings: 0, ..Schedule::draw(seed) };
+        let schedule = Schedule { jumps: Vec::new(), kept_ms: i64::MAX, ..schedule };
         let mut simulation = Self::new(schedule, trace);
         simulation.script = Some(script);
         simulation
@@ -39,8 +40,10 @@ impl Simulation {
     pub(crate) fn written(written: &Written, trace: Trace) -> Self {
         let record = Arc::new(written.choices.clone());
         let choices = || Choices::written(Arc::clone(&record));
-        let truth = Truth::of(&written.schedule, written.events.clone());
-        Self::begin(written.schedule.clone(), truth, [choices(), choices()], trace)
+        let mut schedule = written.schedule.clone();
+        schedule.widen();
+        let truth = Truth::of(&schedule, written.events.clone());
+        Self::begin(schedule, truth, [choices(), choices()], trace)
     }
 
     fn begin(
@@ -50,11 +53,13 @@ impl Simulation {
         trace: Trace,
     ) -> Self {
         let world = World::new(&schedule, truth, of_world, trace);
+        let variety = Chance::new(schedule.wide.unwrap_or(0) ^ 0x00d1_ffe2);
         let mut simulation = Self {
             schedule,
             world: Arc::new(Mutex::new(world)),
             workers: Vec::new(),
             chance,
+            variety,
             troubled: true,
             jumpcloud_down_until_ms: 0,
             stores_down_until_ms: 0,

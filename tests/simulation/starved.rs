@@ -7,9 +7,10 @@ use engine::cursor::{Cursor, QueryProgress, Reading};
 use engine::page::Query;
 use engine::read::{Plan, SweepUrgency, sweep, window};
 use engine::report::{Outcome, StreamReport};
+use engine::settings::Settings;
 use engine::stream::StreamId;
 
-use crate::schedule::{SKEW_MS_MAX, Schedule};
+use crate::schedule::SKEW_MS_MAX;
 use crate::world::World;
 
 /// Runs that may end without progress of a sweep. One slow answer may take a whole run.
@@ -29,11 +30,11 @@ struct Seen {
 }
 
 impl Starved {
-    /// Looks at a stream whose run has ended, which began at `since_ms`.
+    /// Looks at a stream whose run with these settings has ended, which began at `since_ms`.
     pub(crate) fn watch(
         &mut self,
         world: &mut World,
-        schedule: &Schedule,
+        (settings, is_skewed): (&Settings, bool),
         report: &StreamReport,
         since_ms: i64,
     ) {
@@ -47,12 +48,12 @@ impl Starved {
         let was_fetched = world.last_unfetched_ms < since_ms;
         let has_read = was_its_own && has_ended_well && was_fetched && report.pages > 0;
         // By any clock: one that is behind may not know yet.
-        let now_ms = world.now_ms - if schedule.skewed { SKEW_MS_MAX } else { 0 };
+        let now_ms = world.now_ms - if is_skewed { SKEW_MS_MAX } else { 0 };
         let mut before = self.0.remove(stream).unwrap_or_default();
         let mut after = BTreeMap::new();
         for query in cursor.state.accepted() {
             for (what, is_due, runs_max, mark_ms, reading) in
-                readings(&cursor, query, now_ms, schedule)
+                readings(&cursor, query, now_ms, settings)
             {
                 let place = (query.names.clone(), what);
                 let seen = before
@@ -77,9 +78,8 @@ fn readings(
     cursor: &Cursor,
     query: &QueryProgress,
     now_ms: i64,
-    schedule: &Schedule,
+    settings: &Settings,
 ) -> [(&'static str, bool, u32, i64, Option<Reading>); 2] {
-    let settings = &schedule.settings;
     let is_read = matches!(window::head(cursor, query, now_ms, settings), Plan::Read(_));
     let is_swept = sweep::sweep(cursor, query, now_ms, settings, SweepUrgency::Usual).is_some();
     [

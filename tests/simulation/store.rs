@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
 
 use bytes::Bytes;
-use engine::journal::certificate::certificate_key;
+use engine::journal::certificate::{LANES, certificate_key, stream_of};
 use engine::journal::{Entry, entry_key};
 use engine::ports::PutResult;
 use engine::stream::StreamId;
 use sha2::{Digest as _, Sha256};
 
+use crate::jumps::expires_ms;
 use crate::tally::Step;
 
 /// Both buckets, with every object there ever was.
@@ -39,7 +40,7 @@ pub(crate) struct Object {
     pub(crate) body: Bytes,
     pub(crate) sha256: [u8; 32],
     pub(crate) created_ms: i64,
-    /// A reader has removed it.
+    /// A reader has removed it, or it has expired.
     pub(crate) removed: bool,
 }
 
@@ -67,14 +68,66 @@ impl Store {
     }
 
     pub(crate) fn list(&self, bucket: &str, prefix: &str, after: &str, most: usize) -> Vec<String> {
+        self.keys(bucket, prefix, after, most, |object| !object.removed)
+    }
+
+    /// The object, also if a reader has removed it from the archive.
+    pub(crate) fn kept(&self, bucket: &str, key: &str) -> Option<&Object> {
+        self.bucket(bucket).get(key).filter(|object| bucket == "archive" || !object.removed)
+    }
+
+    /// The lanes that were created.
+    pub(crate) fn lanes(&self) -> Vec<StreamId> {
+        self.state_below(LANES).filter_map(|(key, _)| stream_of(key)).collect()
+    }
+
+    /// An object of the state bucket, also if it has expired.
+    pub(crate) fn ever(&self, key: &str) -> Option<&Object> {
+        self.state.get(key)
+    }
+
+    /// Removes what has expired of journal and index; tells how many objects.
+    pub(crate) fn expire(&mut self, now_ms: i64) -> usize {
+        let expired = self.state.iter_mut().filter(|(key, object)| {
+            let can_expire = key.starts_with("journal/") || key.starts_with("index/");
+            can_expire && !object.removed && expires_ms(object.created_ms) <= now_ms
+        });
+        expired.map(|(_, object)| object.removed = true).count()
+    }
+
+    /// The keys of such objects.
+    pub(crate) fn list_kept(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: &str,
+        most: usize,
+    ) -> Vec<String> {
+        self.keys(bucket, prefix, after, most, |object| bucket == "archive" || !object.removed)
+    }
+
+    fn keys(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: &str,
+        most: usize,
+        is_there: impl Fn(&Object) -> bool,
+    ) -> Vec<String> {
         let first = if after > prefix { after } else { prefix };
         self.bucket(bucket)
             .range(first.to_owned()..)
             .take_while(|(key, _)| key.starts_with(prefix))
-            .filter(|(key, object)| key.as_str() > after && !object.removed)
+            .filter(|(key, object)| key.as_str() > after && is_there(object))
             .map(|(key, _)| key.clone())
             .take(most)
             .collect()
+    }
+
+    /// The number of the last entry of a stream; 0 without any.
+    pub(crate) fn last_seq(&self, stream: &StreamId) -> u64 {
+        let of_stream = (stream.clone(), 0)..=(stream.clone(), u64::MAX);
+        self.entries.range(of_stream).next_back().map_or(0, |((_, seq), _)| *seq)
     }
 
     /// Everything there ever was in the archive.
@@ -103,7 +156,7 @@ impl Store {
         if let Some(found) = self.bucket(bucket).get(key) {
             let differs = found.body != body && !matches!(kind, Kind::Entry | Kind::Birth);
             let wrong = if found.removed {
-                Some(format!("{key} appears again after a reader removed it"))
+                Some(format!("{key} appears again after it was removed"))
             } else {
                 differs.then(|| format!("{key} was to be created again with other bytes"))
             };

@@ -3,20 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
+use engine::cursor::attribute::OPEN_LANES;
 use engine::cursor::{Condition, Item, Update, Value, number, text};
 use engine::stream::StreamId;
 
+use crate::schedule::DAY;
 use crate::store::Store;
 use crate::tally::Step;
 
 /// Snapshots kept of a cursor, to restore one.
 const SNAPSHOTS_MAX: usize = 12;
+/// How long the table's backups are kept.
+const BACKUP_MS_MAX: i64 = 35 * DAY;
 
 /// The cursors.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     items: BTreeMap<StreamId, Item>,
-    snapshots: BTreeMap<StreamId, Vec<Item>>,
+    /// Each with when it was made.
+    snapshots: BTreeMap<StreamId, Vec<(i64, Item)>>,
     /// The furthest each frontier has been since the cursor was last lost or restored.
     frontiers: BTreeMap<StreamId, i64>,
     /// Whose run has released its own lease since that was last asked.
@@ -40,6 +45,7 @@ impl Table {
     /// Makes an update if its conditions hold; tells what must not be.
     pub(crate) fn update(
         &mut self,
+        now_ms: i64,
         stream: &StreamId,
         update: &Update,
         store: &Store,
@@ -59,7 +65,7 @@ impl Table {
             if kept.len() == SNAPSHOTS_MAX {
                 kept.remove(0);
             }
-            kept.push(item.clone());
+            kept.push((now_ms, item.clone()));
         }
         (Some(item), sound)
     }
@@ -84,11 +90,17 @@ impl Table {
     }
 
     /// The item is an older one.
-    pub(crate) fn restore(&mut self, stream: &StreamId, which: u64) -> bool {
-        let Some(kept) = self.snapshots.get(stream).filter(|kept| !kept.is_empty()) else {
+    pub(crate) fn restore(&mut self, now_ms: i64, stream: &StreamId, which: u64) -> bool {
+        let kept = self.snapshots.get(stream).map(Vec::as_slice).unwrap_or_default();
+        let kept = &kept[kept.partition_point(|(ms, _)| *ms < now_ms - BACKUP_MS_MAX)..];
+        if kept.is_empty() {
             return false;
-        };
-        let item = kept[which as usize % kept.len()].clone();
+        }
+        let mut item = kept[which as usize % kept.len()].1.clone();
+        // Which lanes are open was asked for, and is asked for again by who restores a table.
+        let open = self.items.get(stream).and_then(|item| item.get(OPEN_LANES)).cloned();
+        item.remove(OPEN_LANES);
+        item.extend(open.map(|open| (OPEN_LANES.to_owned(), open)));
         self.restored.insert(stream.clone());
         self.frontiers.remove(stream);
         self.items.insert(stream.clone(), item);

@@ -63,6 +63,20 @@ counted! {
         ReleasedAfterFailure,
         /// A lane is read for good.
         Finished,
+        /// A backfill opens a lane that was not there, is, or was over.
+        LaneOpened,
+        LaneKnown,
+        LaneReopened,
+        /// Hourly counts are compared because a person asks for it, and hours are read again.
+        Audited,
+        Repaired,
+        /// Everything is read before a jump of time.
+        Calm,
+        /// A metric that an alarm uses is raised, and a stack in which none is.
+        Raised,
+        Healthy,
+        /// The archive is verified while all is quiet.
+        Verified,
         EndedOk,
         EndedBehind,
         EndedBusy,
@@ -106,6 +120,15 @@ counted! {
         TokenAbsent,
         TokenRepeated,
         CountTooHigh,
+        /// Hourly counts that differ from what there is, that are absent, and that are absurd.
+        CountsWrong,
+        CountsMissing,
+        CountsHuge,
+        /// JumpCloud does not list all services.
+        ServicesUntold,
+        /// The key is replaced by one of another organization, and put back.
+        KeyReplaced,
+        KeyPutBack,
         ClockSet,
         Restarted,
         CursorLost,
@@ -117,6 +140,10 @@ counted! {
         StoresDown,
         /// No invocation for a long time.
         Asleep,
+        /// Nothing happens at all for up to months.
+        Jumped,
+        /// A clock is wrong by weeks.
+        ClockSetBack,
     }
 }
 
@@ -132,8 +159,22 @@ counted! {
         LaneBesideLive,
         /// JumpCloud refuses a name for a while.
         Refusals,
+        /// An invocation is the function's own, over one organization or several.
+        StackOfOne,
+        StackOfSeveral,
+        /// A stream of users, and a day's snapshot of them that has ended.
+        Users,
+        SnapshotEnded,
+        /// JumpCloud lists the organizations, which may be gone for a while.
+        StackListed,
         /// Other services are configured in the middle.
         OtherServices,
+        /// Processes have settings of their own.
+        OtherSettings,
+        /// An object as a process with other keys, filter or lines writes it.
+        OtherFormat,
+        /// An object of journal or index that has expired.
+        Expired,
         /// An event that appears later than it happened, as late as is promised.
         Late,
         /// Later than is promised: it may be archived, once.
@@ -176,6 +217,8 @@ pub(crate) struct Tally {
     pub(crate) runs: u64,
     pub(crate) requests: u64,
     pub(crate) fewest_faults: u64,
+    /// Runs and events of each schedule.
+    each: Vec<(u64, u64)>,
     steps: Vec<u64>,
     faults: Vec<u64>,
     circumstances: Vec<u64>,
@@ -189,6 +232,7 @@ impl Default for Tally {
             runs: 0,
             requests: 0,
             fewest_faults: u64::MAX,
+            each: Vec::new(),
             steps: vec![0; Step::ALL.len()],
             faults: vec![0; Fault::ALL.len()],
             circumstances: vec![0; Circumstance::ALL.len()],
@@ -219,6 +263,10 @@ impl Tally {
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
+        match other.schedules {
+            1 => self.each.push((other.runs, other.events)),
+            _ => self.each.extend_from_slice(&other.each),
+        }
         self.schedules += other.schedules;
         self.events += other.events;
         self.runs += other.runs;
@@ -230,6 +278,16 @@ impl Tally {
         sum(&mut self.steps, &other.steps);
         sum(&mut self.faults, &other.faults);
         sum(&mut self.circumstances, &other.circumstances);
+    }
+
+    /// The medians of runs and events per schedule.
+    fn medians(&self) -> (u64, u64) {
+        let median = |mut numbers: Vec<u64>| {
+            numbers.sort_unstable();
+            numbers.get(numbers.len() / 2).copied().unwrap_or(0)
+        };
+        let (runs, events) = self.each.iter().copied().unzip();
+        (median(runs), median(events))
     }
 
     /// Steps, faults and circumstances that were never met.
@@ -257,6 +315,8 @@ impl fmt::Display for Tally {
             f,
             "{runs} runs, {requests} requests, at least {fewest_faults} faults a schedule"
         )?;
+        let (runs, events) = self.medians();
+        writeln!(f, "half of the schedules have at least {runs} runs and {events} events")?;
         self.lines().try_for_each(|(name, n)| writeln!(f, "{n:>12}  {name}"))
     }
 }

@@ -63,6 +63,7 @@ impl fmt::Display for Request {
             Self::Count(request) => write!(f, "count {}", RequestText(request)),
             Self::Hourly(request) => write!(f, "hourly counts {}", RequestText(request)),
             Self::Services(request) => write!(f, "services {}", RequestText(request)),
+            Self::Listed(request) => write!(f, "list {:?} from {}", request.list, request.skip),
             Self::Sleep(ms) => write!(f, "sleep {ms} ms"),
         }
     }
@@ -103,15 +104,19 @@ impl fmt::Display for Answer {
             Self::Count(Ok(count)) => write!(f, "{count}"),
             Self::Hourly(Ok(counts)) => write!(f, "{:?}", counts.values().collect::<Vec<_>>()),
             Self::Services(Ok(names)) => write!(f, "{names:?}"),
+            Self::Listed(Ok(page)) => {
+                write!(f, "{} rows of {}", page.rows.rows().len(), page.total)
+            }
             Self::Slept => write!(f, "slept"),
             Self::Created(Err(e))
             | Self::Bytes(Err(e))
             | Self::Sha256(Err(e))
             | Self::Keys(Err(e))
             | Self::Item(Err(e)) => write!(f, "error: {e}"),
-            Self::Count(Err(e)) | Self::Hourly(Err(e)) | Self::Services(Err(e)) => {
-                write!(f, "error: {e}")
-            }
+            Self::Count(Err(e))
+            | Self::Hourly(Err(e))
+            | Self::Services(Err(e))
+            | Self::Listed(Err(e)) => write!(f, "error: {e}"),
         }
     }
 }

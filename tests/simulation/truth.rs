@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::chance::Chance;
 use crate::draw::Draw;
-use crate::schedule::{HOUR, SECOND, Schedule};
+use crate::jumps::next_midnight_ms;
+use crate::schedule::{HOUR, ORGANIZATIONS, SECOND, Schedule};
 use crate::tally::Circumstance;
 
 /// One row that JumpCloud may serve.
@@ -68,6 +69,8 @@ pub(crate) struct Truth {
     pub(crate) ways: Ways,
     page_bytes: Option<usize>,
     slow_pages: Option<(usize, i64)>,
+    /// How long an event is kept.
+    kept_ms: i64,
     pub(crate) last_place_ms: i64,
     pub(crate) last_visible_ms: i64,
 }
@@ -92,15 +95,16 @@ impl Truth {
         events.sort_by_key(|event| (event.place_ms, event.doc));
         let last = |key: fn(&Event) -> i64| events.iter().map(key).max().unwrap_or(0);
         let (last_place_ms, last_visible_ms) = (last(|e| e.place_ms), last(|e| e.visible_ms));
-        let Schedule { ways, page_bytes, slow_pages, .. } = *schedule;
-        Self { events, ways, page_bytes, slow_pages, last_place_ms, last_visible_ms }
+        let Schedule { ways, page_bytes, slow_pages, kept_ms, .. } = *schedule;
+        Self { events, ways, page_bytes, slow_pages, kept_ms, last_place_ms, last_visible_ms }
     }
 
     /// Whether a query would ever serve the event.
     pub(crate) fn is_asked_for(&self, event: &Event, scope: &Scope, query: &[String]) -> bool {
         let organization = match scope {
             Scope::Organization(id) => event.organization == id,
-            _ => true,
+            // What only a key of another organization is sent.
+            _ => event.organization != ORGANIZATIONS[1],
         };
         let named = |name: &str| query.iter().any(|asked| asked == name);
         let service = if named("all") {
@@ -109,6 +113,12 @@ impl Truth {
             named(event.service)
         };
         organization && service
+    }
+
+    /// Whether an event has appeared and is still kept: it expires at a midnight.
+    fn is_there(&self, event: &Event, now_ms: i64) -> bool {
+        let is_kept = || now_ms < next_midnight_ms(event.place_ms.saturating_add(self.kept_ms));
+        event.visible_ms <= now_ms && (self.kept_ms == i64::MAX || is_kept())
     }
 
     /// Answers a request for a page.
@@ -136,7 +146,7 @@ impl Truth {
             if is_beyond || rows == full {
                 break;
             }
-            let seen = event.visible_ms <= now_ms
+            let seen = self.is_there(event, now_ms)
                 && self.is_asked_for(event, &request.scope, &request.query);
             if !seen {
                 continue;
@@ -253,7 +263,7 @@ impl Truth {
         let window = request.ask.window;
         self.events.iter().filter(move |event| {
             window.contains(event.place_ms)
-                && event.visible_ms <= now_ms
+                && self.is_there(event, now_ms)
                 && self.is_asked_for(event, &request.scope, &request.query)
         })
     }

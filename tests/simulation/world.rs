@@ -1,20 +1,24 @@
 //! Everything outside the engine: time, both stores, JumpCloud, and the requests under way.
 
-use std::ops::Range;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use engine::cursor::{Update, lease, number};
-use engine::page::{Ask, PageHeaders, Query};
-use engine::ports::{InsightsError, PageRequest};
+use engine::cursor::Update;
+use engine::page::{Ask, PageHeaders};
+use engine::ports::InsightsError;
 use engine::stream::StreamId;
 use sha2::{Digest as _, Sha256};
 
 use crate::chance::Chance;
 use crate::choices::Choices;
+use crate::counts;
+use crate::healthy::Said;
+use crate::jumps::Forgotten;
 use crate::request::{Answer, Request};
 use crate::schedule::{DELAY_MS_MAX, Refusal, SECOND, Schedule};
 use crate::simulate::WORKER_NAMES;
+use crate::stack::Stack;
 use crate::store::Store;
 use crate::table::{self, Table};
 use crate::tally::{Circumstance, Fault, Step, Tally};
@@ -47,6 +51,10 @@ pub(crate) struct Local {
     pub(crate) skew_ms: i64,
     /// What it has learned of that from JumpCloud.
     pub(crate) measured_skew_ms: Option<i64>,
+    /// The rows of a page that are configured there.
+    pub(crate) page_limit: u32,
+    /// The number of the key that its last request was made with, from 1.
+    pub(crate) credential: u64,
 }
 
 /// The world; one per schedule.
@@ -71,9 +79,21 @@ pub(crate) struct World {
     pub(crate) reconfigured_ms: Option<i64>,
     /// What JumpCloud refuses, and when.
     pub(crate) refusals: Vec<Refusal>,
+    /// The organizations of the stack, where there is one.
+    pub(crate) stack: Option<Stack>,
+    /// When each lane was asked for last, as far as the answer said so.
+    pub(crate) opened_ms: BTreeMap<StreamId, i64>,
     /// The console's list says whose the key is.
     pub(crate) is_listed: bool,
-    pub(crate) page_limit: u32,
+    /// Nothing is left to be done.
+    pub(crate) is_healthy: bool,
+    pub(crate) said: Said,
+    /// The number of the key, from 0. Every other one is another organization's.
+    pub(crate) key_number: u64,
+    /// Draws what is wrong with counts, where that is.
+    pub(crate) odd_counts: Option<Chance>,
+    /// What may never be read, because time was jumped over.
+    pub(crate) forgotten: Vec<Forgotten>,
     next_call: u64,
     /// When the last page was served.
     pub(crate) paged_ms: i64,
@@ -111,8 +131,14 @@ impl World {
             trace,
             reconfigured_ms: None,
             refusals: schedule.refusals.clone(),
+            stack: schedule.stack.clone(),
+            opened_ms: BTreeMap::new(),
             is_listed: schedule.is_listed,
-            page_limit: schedule.settings.page_limit,
+            is_healthy: false,
+            said: Said::default(),
+            key_number: 0,
+            odd_counts: schedule.wide.and_then(counts::draw),
+            forgotten: Vec::new(),
             next_call: 0,
             paged_ms: schedule.start_ms,
             garbled: None,
@@ -138,7 +164,15 @@ impl World {
     /// Begins a request; the scheduler decides when and how it is answered.
     pub(crate) fn begin(&mut self, worker: usize, request: Request) -> u64 {
         self.next_call += 1;
+        if self.is_needless(&request) {
+            self.wrong(format!("all lanes are over, and a process asks: {request}"));
+        }
         self.tally.requests += 1;
+        if request.is_for_jumpcloud()
+            && let Some(local) = self.locals.get_mut(worker)
+        {
+            local.credential = self.key_number + 1;
+        }
         let is_next = |call: &Call| call.worker == worker && call.request.is_page();
         if request.is_body() && self.calls.iter().any(is_next) {
             self.tally.step(Step::PageForeseen);
@@ -231,8 +265,8 @@ impl World {
         }
     }
 
-    /// Whether a call has been answered.
-    pub(crate) fn is_open(call: &Call) -> bool {
+    /// Whether a call has not been answered.
+    pub(crate) fn is_unanswered(call: &Call) -> bool {
         call.answer.is_none()
     }
 
@@ -258,23 +292,25 @@ impl World {
             Request::Update { stream, update } => self.update(stream, update),
             Request::Page(asked) => {
                 self.tell_the_time(worker);
-                Answer::Page(Box::new(self.page(asked, flaw)))
+                Answer::Page(Box::new(self.page(worker, asked, flaw)))
             }
             Request::Body(_) => Answer::Body(Box::new(Ok(None))),
             Request::Count(asked) => {
                 self.tell_the_time(worker);
-                let hours = self.refused(asked).map(|()| self.truth.hourly(self.now_ms, asked));
-                Answer::Count(hours.map(|hours| hours.values().sum::<i64>().unsigned_abs()))
+                Answer::Count(self.count(worker, asked))
             }
             Request::Hourly(asked) => {
                 self.tell_the_time(worker);
                 self.tally.step(Step::Compared);
-                let hours = self.refused(asked).map(|()| self.truth.hourly(self.now_ms, asked));
-                Answer::Hourly(hours)
+                Answer::Hourly(self.hourly(worker, asked))
             }
             Request::Services(asked) => {
                 self.tell_the_time(worker);
-                Answer::Services(Ok(Some(self.truth.services(self.now_ms, asked))))
+                Answer::Services(self.services(worker, asked))
+            }
+            Request::Listed(asked) => {
+                self.tell_the_time(worker);
+                Answer::Listed(self.listed(worker, asked))
             }
             Request::Sleep(ms) => {
                 self.now_ms += i64::try_from(*ms).unwrap_or(0);
@@ -296,7 +332,7 @@ impl World {
     }
 
     fn update(&mut self, stream: &StreamId, update: &Update) -> Answer {
-        let (item, sound) = self.table.update(stream, update, &self.store);
+        let (item, sound) = self.table.update(self.now_ms, stream, update, &self.store);
         table::steps(update, item.is_some()).into_iter().for_each(|step| self.tally.step(step));
         if let Err(wrong) = sound {
             self.wrong(wrong);
@@ -311,58 +347,13 @@ impl World {
             local.measured_skew_ms = Some((self.now_ms + local.skew_ms - date_ms).max(0));
         }
     }
-
-    /// Whether JumpCloud refuses a question now, for a name in it.
-    pub(crate) fn refused(&mut self, request: &PageRequest) -> Result<(), InsightsError> {
-        let is_met = |refusal: &&Refusal| {
-            refusal.time_ms.contains(&self.now_ms) && request.query.contains(&refusal.name)
-        };
-        let Some(Refusal { name, status, .. }) = self.refusals.iter().find(is_met) else {
-            return Ok(());
-        };
-        let (status, cause) = (*status, format!("JumpCloud refuses {name}").into());
-        self.tally.step(Step::QueryRefused);
-        Err(InsightsError::Refused { status, cause })
-    }
-
-    /// From now on nothing is refused.
-    pub(crate) fn end_refusals(&mut self) {
-        for refusal in &mut self.refusals {
-            refusal.time_ms.end = refusal.time_ms.end.min(self.now_ms);
-        }
-    }
-
-    /// Whether a name of each list was refused at some time since `since_ms`.
-    pub(crate) fn were_refused(&self, queries: &[Query], since_ms: i64) -> bool {
-        let is_met = |name: &String, refusal: &Refusal| {
-            let Range { start, end } = refusal.time_ms;
-            refusal.name == *name && start <= self.now_ms && end > since_ms
-        };
-        let was_refused = |name| self.refusals.iter().any(|refusal| is_met(name, refusal));
-        queries.iter().all(|list| list.iter().any(was_refused))
-    }
-
-    /// Whether a stream is a lane that was read for good.
-    pub(crate) fn is_finished(&self, stream: &StreamId) -> bool {
-        self.cursor_number(stream, "finished_ms").is_some()
-    }
-
-    /// Whether no run is made over a stream any more.
-    pub(crate) fn is_over(&self, stream: &StreamId) -> bool {
-        self.table.get(stream).is_some_and(|item| lease::is_retired(item, self.now_ms))
-    }
-
-    /// A number of a stream's cursor.
-    pub(crate) fn cursor_number(&self, stream: &StreamId, name: &'static str) -> Option<i64> {
-        number(self.table.get(stream)?, name).ok()
-    }
 }
 
 /// Counts the properties of a schedule.
 fn circumstances(schedule: &Schedule, truth: &Truth, tally: &mut Tally) {
     use Circumstance::{
-        EndExclusive, EndInclusive, LaneBesideLive, OtherServices, OwnAndById, Refusals,
-        TwoQueries, TwoStreams,
+        EndExclusive, EndInclusive, LaneBesideLive, OtherServices, OtherSettings, OwnAndById,
+        Refusals, StackListed, StackOfOne, StackOfSeveral, TwoQueries, TwoStreams,
     };
     tally.met(if truth.ways.end_inclusive { EndInclusive } else { EndExclusive });
     if schedule.organizations() > 1 {
@@ -379,6 +370,15 @@ fn circumstances(schedule: &Schedule, truth: &Truth, tally: &mut Tally) {
     }
     if !schedule.refusals.is_empty() {
         tally.met(Refusals);
+    }
+    if let Some(stack) = &schedule.stack {
+        tally.met(if stack.organizations > 1 { StackOfSeveral } else { StackOfOne });
+        if stack.is_discovered {
+            tally.met(StackListed);
+        }
+    }
+    if schedule.variants.len() > 1 {
+        tally.met(OtherSettings);
     }
     if schedule.reconfigured.is_some() {
         tally.met(OtherServices);

@@ -1,0 +1,139 @@
+//! What a stack says of itself: metrics that alarms use, and `status`. Whatever is wrong raises its
+//! metric, nothing does in a healthy stack, and what is over costs nothing there.
+
+use std::sync::Arc;
+
+use engine::fleet::dispatch::Fleet;
+use engine::limits::LANE_RECOVERY_MS;
+use engine::read::Budget;
+use engine::report::{Detail, Metrics, Report, StreamReport, View};
+use engine::task::status::{Status, StatusRequest, status};
+use serde_json::Value;
+
+use crate::invoke::Invocation;
+use crate::request::Request;
+use crate::schedule::{DAY, HOUR, MINUTE};
+use crate::simulate::Simulation;
+use crate::stack::Asked;
+use crate::tally::Step;
+use crate::world::{Shared, World, lock};
+
+/// What a worker says of itself last.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    metrics: Value,
+    status: Option<Status>,
+}
+
+/// Metrics of which none is raised in a healthy stack.
+const RAISED: [&str; 7] = [
+    "RangesLost",
+    "EventsOfOthers",
+    "StreamsStale",
+    "QueriesRefused",
+    "ReconcileGap",
+    "StreamsNeedingOperator",
+    "DiscoveryFailed",
+];
+
+impl Simulation {
+    /// Looks at a stack in which nothing is left to be done.
+    pub(crate) fn look_at_health(&mut self) {
+        if self.schedule.stack.is_none() || !lock(&self.world).wrong.is_empty() {
+            return;
+        }
+        let interval_ms = self.schedule.schedule_interval_ms;
+        // The first finds that no earlier run of a lane can be under way, and takes it out.
+        for wait_ms in [HOUR.max(LANE_RECOVERY_MS + interval_ms), interval_ms, interval_ms] {
+            self.advance_by(wait_ms);
+            self.invoke(Asked::Collect);
+        }
+        self.advance_by(MINUTE);
+        lock(&self.world).is_healthy = true;
+        for asked in [Asked::Collect, Asked::Collect, Asked::Status] {
+            self.invoke(asked);
+            self.advance_by(interval_ms);
+        }
+        let mut world = lock(&self.world);
+        world.is_healthy = false;
+        let Said { metrics, status } = std::mem::take(&mut world.said);
+        world.tally.step(Step::Healthy);
+        for name in RAISED.iter().filter(|name| metrics[**name].as_i64().is_some_and(|n| n > 0)) {
+            world.wrong(format!("the stack is healthy, and {name} is {}", metrics[*name]));
+        }
+        let wrong = status.map_or(Some("it has no status".to_owned()), |status| ails(&status));
+        wrong.into_iter().for_each(|wrong| world.wrong(format!("the stack is healthy, {wrong}")));
+    }
+}
+
+/// What `status` says is wrong, where nothing is.
+fn ails(status: &Status) -> Option<String> {
+    let totals = &status.totals;
+    let is_well = totals.needing_operator + totals.failing + totals.suspended == 0
+        && totals.refused + totals.gaps + totals.open_lanes == 0;
+    let is_read = totals.lag_seconds.is_some_and(|seconds| seconds * 1_000 < DAY);
+    (!is_well || !is_read).then(|| format!("its status is {totals:?}"))
+}
+
+impl World {
+    /// A request is made: in a healthy stack none is about a lane that is over.
+    pub(crate) fn is_needless(&self, request: &Request) -> bool {
+        if !self.is_healthy {
+            return false;
+        }
+        match request {
+            Request::Item { stream } | Request::Update { stream, .. } => stream.is_lane(),
+            Request::Get { key, .. } | Request::Sha256 { key, .. } => is_of_lane(key),
+            Request::Create { key, .. } => is_of_lane(key),
+            Request::List { prefix, .. } => is_of_lane(prefix),
+            _ => false,
+        }
+    }
+}
+
+fn is_of_lane(key: &str) -> bool {
+    key.starts_with("lanes/") || key.contains(".backfill-")
+}
+
+/// Keeps the metrics of an invocation. What is wrong must raise one of them.
+pub(crate) fn keep_metrics(world: &Shared, fleet: &Fleet, report: &Report) {
+    let metrics = Metrics {
+        detail: Detail::Standard,
+        namespace: String::new(),
+        function: String::new(),
+        stale_after_ms: 30 * MINUTE,
+        retention_ms: fleet.engine.settings.retention_ms,
+    };
+    let now_ms = fleet.engine.clock.now_ms();
+    let line = metrics.line(report, View::Fleet(&report.statuses_before), now_ms, false);
+    let metrics: Value = serde_json::from_str(&line).unwrap();
+    let mut world = lock(world);
+    let any = |is_so: fn(&StreamReport) -> bool| report.streams.iter().any(is_so);
+    let raised = [
+        ("RangesLost", any(|run| !run.lost.is_empty())),
+        ("EventsOfOthers", any(|run| run.tally.foreign > 0)),
+        (
+            "QueriesRefused",
+            any(|run| !run.refused.is_empty() && !run.stream.is_lane() && !run.is_recovery),
+        ),
+        ("StreamsNeedingOperator", any(|run| run.needs_operator)),
+        ("DiscoveryFailed", report.discovery.as_ref().is_some_and(|d| d.error.is_some())),
+    ];
+    for (name, _) in raised.iter().filter(|(_, is_wanted)| *is_wanted) {
+        world.tally.step(Step::Raised);
+        if metrics[*name].as_i64().is_none_or(|n| n == 0) {
+            world.wrong(format!("{name} is not raised by {report:?}"));
+        }
+    }
+    world.said.metrics = metrics;
+}
+
+/// Asks for the status.
+pub(crate) fn ask_status(world: Shared, fleet: Arc<Fleet>, budget: Budget) -> Invocation {
+    Box::pin(async move {
+        let (engine, organizations) = (&fleet.engine, &fleet.organizations);
+        let told = status(engine, organizations, StatusRequest::default(), budget).await;
+        lock(&world).said.status = told.ok();
+        Vec::new()
+    })
+}
