@@ -232,6 +232,106 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             ),
         ],
     },
+    Mutant {
+        name: "expiry taken for emptiness",
+        edits: &[(
+            "src/engine/read/window.rs",
+            "None => cursor.origin_ms.max(now_ms - READ_BACK_MS_MAX),",
+            "None => cursor.origin_ms.max(now_ms - 4 * READ_BACK_MS_MAX),",
+        )],
+    },
+    Mutant {
+        name: "the reading ahead not cut where the index may have expired",
+        edits: &[(
+            "src/engine/read/future.rs",
+            "let earliest_ms = origin_ms.max(now_ms - READ_BACK_MS_MAX);",
+            "let earliest_ms = origin_ms.max(now_ms - 9 * READ_BACK_MS_MAX);",
+        )],
+    },
+    Mutant {
+        name: "`unplaced` dated by a clock that was set back",
+        edits: &[(
+            "src/engine/collect/decide.rs",
+            "let decided_ms = self.engine.now_ms().max(state.frontier_ms);",
+            "let decided_ms = self.engine.now_ms();",
+        )],
+    },
+    Mutant {
+        name: "a page larger than is configured by now",
+        edits: &[(
+            "src/engine/read/page_size.rs",
+            "rows: rows.clamp(1, configured),",
+            "rows: rows.max(1),",
+        )],
+    },
+    Mutant {
+        name: "added names read by the horizon of now",
+        edits: &[(
+            "src/engine/read/sweep.rs",
+            "    if query.unread_before_ms.is_some() {
+        return cursor.origin_ms;",
+            "    if query.unread_before_ms.is_some() && query.sweep.is_some() {
+        return cursor.origin_ms;",
+        )],
+    },
+    Mutant {
+        name: "a recovery that closes a lane which was not begun",
+        edits: &[(
+            "src/engine/collect/run.rs",
+            "&& request.purpose != RunPurpose::Recover",
+            "&& request.purpose != RunPurpose::Snapshot",
+        )],
+    },
+    Mutant {
+        name: "an open lane that is not run",
+        edits: &[(
+            "src/engine/fleet/lanes.rs",
+            "return !is_noted || lease::is_retired(item, now_ms);",
+            "return !is_noted;",
+        )],
+    },
+    Mutant {
+        name: "one page of a list taken for all of it",
+        edits: &[(
+            "src/engine/page/list.rs",
+            "_ if self.skip >= total => Ok(Next::End),",
+            "1.. => Ok(Next::End),
+            _ if self.skip >= total => Ok(Next::End),",
+        )],
+    },
+    Mutant {
+        name: "users who were archived today archived again",
+        edits: &[(
+            "src/engine/collect/users.rs",
+            "if self.batch.contains(&identity) || self.writer.slots.contains(slot, &identity) {",
+            "if self.batch.contains(&identity) {",
+        )],
+    },
+    Mutant {
+        name: "a key of another organization not noticed",
+        edits: &[
+            (
+                "src/engine/collect/credential.rs",
+                "Some(organization) if organization != key => {",
+                "Some(organization) if organization != key && key.is_empty() => {",
+            ),
+            (
+                "src/engine/collect/credential.rs",
+                "Some(own) if *own == name => {}",
+                "Some(own) if *own == name || !name.is_empty() => {}",
+            ),
+        ],
+    },
+    Mutant {
+        name: "a corrected count that stays a gap",
+        edits: &[(
+            "src/engine/read/comparison.rs",
+            "        if more <= 0 {
+            // JumpCloud",
+            "        if more < -1_000_000 {
+            // JumpCloud",
+        )],
+    },
     // Holes that the simulation found itself.
     Mutant {
         name: "positions counted on when a walk begins again",
@@ -280,107 +380,6 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             "src/engine/read/paging.rs",
             "let may_be_full = in_force.is_none() && rows > 0 && new_token.is_some();",
             "let may_be_full = in_force.is_none() && rows > 0 && new_token.is_none();",
-        )],
-    },
-];
-
-/// Those that take months, or more hours than a schedule of the simulation has: the engine's own tests
-/// must show them.
-pub(crate) const AGING_MUTANTS: &[Mutant] = &[
-    Mutant {
-        name: "a slot whose base has expired read as empty",
-        edits: &[(
-            "src/engine/task/verify/slots.rs",
-            "                return Ok(None);",
-            "                return Ok(Some(SlotIds::empty(slot)));",
-        )],
-    },
-    Mutant {
-        name: "unplaced records of the day of a clock that was set back",
-        edits: &[(
-            "src/engine/journal/index.rs",
-            "let day = day.max(self.newest_day());",
-            "let _ = self.newest_day();",
-        )],
-    },
-    Mutant {
-        name: "known hours that take places",
-        edits: &[(
-            "src/engine/read/comparison.rs",
-            "HOURS_KEPT_MAX.saturating_sub(hours.len());",
-            "HOURS_KEPT_MAX.saturating_sub(hours.len() + state.known_hours.len());",
-        )],
-    },
-    Mutant {
-        name: "a lane finished without being read since it was opened",
-        edits: &[(
-            "src/engine/read/window.rs",
-            "cursor.opened_ms.unwrap_or(i64::MIN);",
-            "cursor.opened_ms.map_or(i64::MIN, |_| i64::MIN);",
-        )],
-    },
-    Mutant {
-        name: "a lane that was read due at every run",
-        edits: &[(
-            "src/engine/read/window.rs",
-            "let next_ms = last_ms.min(query.read_at_ms + late_horizon_ms / 2);",
-            "let next_ms = last_ms.min(query.read_at_ms);",
-        )],
-    },
-    Mutant {
-        name: "lanes that take every place of the queue",
-        edits: &[(
-            "src/engine/fleet/dispatch.rs",
-            "fleet.concurrency.saturating_sub(1)",
-            "fleet.concurrency.saturating_sub(0)",
-        )],
-    },
-    Mutant {
-        name: "a lane run again at once after it was finished",
-        edits: &[(
-            "src/engine/fleet/lanes.rs",
-            "return !is_noted || lease::is_retired(item, now_ms);",
-            "return true;",
-        )],
-    },
-    Mutant {
-        name: "a finished lane that is asked for again for ever",
-        edits: &[(
-            "src/engine/collect/run.rs",
-            "opened_ms.filter(|_| was_long_over)",
-            "opened_ms.filter(|_| !was_long_over)",
-        )],
-    },
-    Mutant {
-        name: "a lane taken out although it was opened again",
-        edits: &[(
-            "src/engine/cursor/open_lanes.rs",
-            ".filter(|date| self.0.get(*date) == Some(&opened_ms))",
-            ".filter(|date| self.0.get(*date) >= Some(&opened_ms))",
-        )],
-    },
-    Mutant {
-        name: "a stream that is gone recovered at every pass",
-        edits: &[(
-            "src/engine/cursor/lease.rs",
-            "    !is_done || item.contains_key(attribute::LEASE_OWNER)",
-            "    !is_done || !item.is_empty()",
-        )],
-    },
-    Mutant {
-        name: "a pass at every run",
-        edits: &[(
-            "src/engine/cursor/pass.rs",
-            "self.after.is_some() || !self.started_ms.is_some_and(is_recent)",
-            "self.after.is_some() || self.started_ms.is_some_and(is_recent)",
-        )],
-    },
-    Mutant {
-        name: "readings of what may have left the index",
-        edits: &[(
-            "src/engine/read/window.rs",
-            "None => cursor.origin_ms.max(now_ms - READ_BACK_MS_MAX),",
-            "None => cursor.origin_ms.max(now_ms - 4 * READ_BACK_MS_MAX),",
         )],
     },
 ];

@@ -18,6 +18,7 @@
     reason = "tests"
 )]
 
+mod aging;
 mod list;
 
 use std::collections::HashSet;
@@ -27,7 +28,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Instant;
 
-use list::{AGING_MUTANTS, MUTANTS, Mutant};
+use aging::AGING_MUTANTS;
+use list::{MUTANTS, Mutant};
 
 /// Schedules within which each must be caught.
 const SCHEDULES: u64 = 1_000;
