@@ -6,8 +6,8 @@ use crate::schedule::{DAY, HOUR, SKEW_MS_MAX, Schedule};
 use crate::simulate::WORKERS;
 use crate::tally::Fault;
 
-/// A choice between any of a cursor's snapshots, of which there are at most twelve, is a number that
-/// each of their numbers divides.
+/// A choice between any of a cursor's snapshots, of which there are at most twelve, is a number
+/// that each of their numbers divides.
 const SNAPSHOT_OF: u64 = 27_720;
 
 /// One such thing.

@@ -137,7 +137,8 @@ impl Choices {
         self.choose(label, false, |chance| chance.percent(n))
     }
 
-    /// One of so many; the first is neutral. One of one is no choice, and has no number.
+    /// One of so many; the first is neutral. Where there is only one, nothing is chosen, and
+    /// nothing numbered.
     pub(crate) fn one_of(&mut self, label: impl Into<Label>, n: usize) -> usize {
         let draw = |chance: &mut Chance| chance.index(n);
         match &mut self.source {

@@ -5,9 +5,9 @@
 //! ```
 //!
 //! Where it lies, as a trace counts; how many milliseconds later it appears; what breaks ties;
-//! service and organization; by how many nanoseconds its own time differs from where it lies (`=` if
-//! by none, `none` if it has none that can be read); what else it is; its bytes, with `@o`, `@s` and
-//! `@t` for organization, service and time.
+//! service and organization; by how many nanoseconds its own time differs from where it lies (`=`
+//! if by none, `none` if it has none that can be read); what else it is; its bytes, with `@o`, `@s`
+//! and `@t` for organization, service and time.
 
 use std::fmt::Write as _;
 

@@ -1,13 +1,13 @@
 //! Small worlds, tried exhaustively: two processes over a few rows, in every way in which their
-//! requests can take turns with so many preemptions, and with one fault, or one row that appears, at
-//! every place of it.
+//! requests can take turns with so many preemptions, and with one fault, one cursor that is lost,
+//! or one row that appears, at every place of it.
 //!
-//! A preemption is a turn of the other process while the one before could continue. The requests of
-//! one process are answered in its order, and take no time, and a lease is over as soon as the other
-//! process claims: a process that is preempted may have been paused for as long as one lasts, and
-//! safety does not depend on leases. What follows from a state depends on what is stored and on what
-//! each process was answered, so that a way which comes to a state where another one was is not
-//! followed any further.
+//! A preemption is a turn of the other process while the one before could continue. The requests
+//! of one process are answered in its order, and take no time, and a lease is over as soon as the
+//! other process claims: a process that is preempted may have been paused for as long as one lasts,
+//! and safety does not depend on leases. What follows from a state depends on what is stored and on
+//! what each process was answered, so that a way which comes to a state where another one was is
+//! not followed any further.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -66,6 +66,8 @@ enum Turn {
     Late,
     /// Time passes until another row appears, which counts as a fault.
     Appears,
+    /// The cursor of one of the streams is lost, a fault, too.
+    Lost(usize),
 }
 
 /// One way, while it is tried.
@@ -185,6 +187,12 @@ impl Way {
         if self.left.faults > 0 && self.appears_ms().is_some() {
             turns.push(Turn::Appears);
         }
+        if self.left.faults > 0 && !turns.is_empty() {
+            let world = lock(&self.simulation.world);
+            let streams = self.simulation.schedule.streams.iter().enumerate();
+            let lost = streams.filter(|(_, stream)| world.table.get(stream).is_some());
+            turns.extend(lost.map(|(at, _)| Turn::Lost(at)));
+        }
         turns
     }
 
@@ -210,6 +218,14 @@ impl Way {
                 self.left.faults -= 1;
                 let mut world = lock(&self.simulation.world);
                 world.now_ms = world.now_ms.max(appears_ms.unwrap_or(0));
+            }
+            Turn::Lost(at) => {
+                self.left.faults -= 1;
+                let mut world = lock(&self.simulation.world);
+                world.fault(Fault::CursorLost);
+                let stream = &self.simulation.schedule.streams[at];
+                world.say(|| format!("--  {:?} ({stream})", Fault::CursorLost));
+                world.table.lose(stream);
             }
             Turn::Of { worker, fault } => {
                 self.left.preemptions -= usize::from(could_continue && worker != self.last);

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::small::{Bounds, Explored, FAULTS, Small};
-use crate::tally::{Step, Tally};
+use crate::tally::{Fault, Step, Tally};
 use crate::written::Written;
 
 /// A stream that is created, read and decided by two processes at once.
@@ -72,7 +72,8 @@ fn explore(name: &str, small: &Small, bounds: &[(usize, usize)], steps: &[Step])
             started.elapsed().as_secs_f64()
         );
     }
-    let faults = FAULTS.iter().map(|fault| format!("fault {fault:?}"));
+    let faults = FAULTS.iter().chain(&[Fault::CursorLost]);
+    let faults = faults.map(|fault| format!("fault {fault:?}"));
     let wanted: Vec<_> = steps.iter().map(|step| format!("step  {step:?}")).chain(faults).collect();
     let never: Vec<_> = all.never().into_iter().filter(|name| wanted.contains(name)).collect();
     assert!(never.is_empty(), "never met: {never:?}");

@@ -62,7 +62,7 @@ impl Written {
                 "schedule" => fields = read_fields(text)?,
                 "choices" => choices = read_choices(text)?,
                 "rows" => rows.extend(text.lines()),
-                _ => return Err(format!("there is no section {name}")),
+                _ => return Err(format!("section {name} is unknown")),
             }
         }
         let schedule: Schedule =
