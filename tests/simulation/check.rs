@@ -12,6 +12,7 @@ use engine::stream::{Scope, StreamId};
 
 use crate::contents::{self, Contents};
 use crate::jumps::expires_ms;
+use crate::promise::Promise;
 use crate::schedule::{DAY, ORGANIZATIONS, SKEW_MS_MAX, Schedule};
 use crate::tally::Circumstance;
 use crate::truth::Event;
@@ -26,7 +27,7 @@ pub(crate) fn whole_history(
 ) -> (Vec<String>, Vec<Circumstance>) {
     let (mut wrong, mut met) = (Vec::new(), Vec::new());
     for stream in schedule.all_streams().iter().filter(|stream| world.store.is_born(stream)) {
-        wrong.extend(journal(world, stream).err());
+        wrong.extend(journal(world, stream).map_err(|how| Promise::Decided.broken(how)).err());
         wrong.extend(index(world, stream).err());
     }
     wrong.extend(one_stream(world, schedule).err());
@@ -38,10 +39,10 @@ pub(crate) fn whole_history(
             met.extend(std::iter::repeat_n(Circumstance::SecondKept, seconds));
             met.extend(contents.met);
         }
-        Err(finding) => wrong.push(finding),
+        Err(finding) => wrong.push(Promise::AsSent.broken(finding)),
     }
     let (of_users, met_users) = users::check(world, schedule);
-    wrong.extend(of_users);
+    wrong.extend(of_users.into_iter().map(|how| Promise::Snapshots.broken(how)));
     met.extend(met_users);
     (wrong, met)
 }
@@ -52,7 +53,9 @@ fn one_stream(world: &World, schedule: &Schedule) -> Result<(), String> {
     let born: Vec<_> = live.filter(|stream| world.store.is_born(stream)).collect();
     match born.len() <= schedule.organizations() {
         true => Ok(()),
-        false => Err(format!("one organization has the streams {born:?}")),
+        false => {
+            Err(Promise::Owned.broken(format_args!("one organization has the streams {born:?}")))
+        }
     }
 }
 
@@ -60,9 +63,10 @@ fn one_stream(world: &World, schedule: &Schedule) -> Result<(), String> {
 /// damaged.
 pub(crate) fn report(report: &StreamReport) -> impl Iterator<Item = String> {
     let (tally, error) = (&report.tally, report.error.as_ref());
-    let lost = || format!("rows were read and nothing became of them: {tally:?}");
+    let lost = || Promise::Accounted.broken(format_args!("nothing became of rows: {tally:?}"));
     let damaged = error.filter(|error| error.contains("damaged"));
-    let damaged = damaged.map(|error| format!("nothing was damaged, and a run says: {error}"));
+    let damaged =
+        damaged.map(|error| Promise::Told.broken(format_args!("nothing was damaged: {error}")));
     (!tally.is_whole()).then(lost).into_iter().chain(damaged)
 }
 
@@ -99,26 +103,29 @@ fn index(world: &World, stream: &StreamId) -> Result<(), String> {
                 (*base, *ids) = (None, SlotIds::empty(slot));
             }
             if record.base != *base {
-                return Err(format!(
-                    "entry {seq} builds on {:?}, the fold on {base:?}",
-                    record.base
-                ));
+                let on = &record.base;
+                let how = format_args!("entry {seq} builds on {on:?}, the fold on {base:?}");
+                return Err(Promise::Indexed.broken(how));
             }
             if let Some(twice) = new.iter().find(|id| ids.contains(id)) {
-                return Err(format!("identity {twice:?} is decided again in entry {seq}"));
+                let how = format_args!("identity {twice:?} is decided again in entry {seq}");
+                return Err(Promise::Once.broken(how));
             }
             *ids = ids.with(&new, day);
             *base = Some(record.key.clone());
             let stored = world.store.ever(&record.key).map(|object| &object.body[..]);
             if stored != Some(ids.bytes()) {
-                return Err(format!("{} is not the fold of the journal", record.key));
+                let how = format_args!("{} is not the fold of the journal", record.key);
+                return Err(Promise::Indexed.broken(how));
             }
             keys.insert(record.key.clone());
         }
     }
     let prefix = slot_prefix(stream, Slot::Unplaced).replace("unplaced/", "");
     let strange = world.store.state_below(&prefix).find(|(key, _)| !keys.contains(*key));
-    strange.map_or(Ok(()), |(key, _)| Err(format!("{key} is of no entry")))
+    strange.map_or(Ok(()), |(key, _)| {
+        Err(Promise::Indexed.broken(format_args!("{key} is of no entry")))
+    })
 }
 
 /// Whether a slot object could not be read any more when the entry was decided.
@@ -144,7 +151,9 @@ fn against_truth(world: &World, schedule: &Schedule, contents: &Contents) -> Vec
         match contents.seconds[at] {
             0 => {}
             1 => seconds.push(event),
-            n => wrong.push(format!("SECOND {n} times: {}", shown(event))),
+            n => wrong.push(
+                Promise::Once.broken(format_args!("quarantined {n} times: {}", shown(event))),
+            ),
         }
         let owner = born.iter().find(|(stream, birth)| {
             let is_of = match stream.scope() {
@@ -155,7 +164,8 @@ fn against_truth(world: &World, schedule: &Schedule, contents: &Contents) -> Vec
         });
         let Some((stream, birth)) = owner else {
             if contents.times[at] > 0 && !born.is_empty() {
-                wrong.push(format!("archived and owned by no stream: {}", shown(event)));
+                let how = format_args!("archived and owned by no stream: {}", shown(event));
+                wrong.push(Promise::Owned.broken(how));
             }
             continue;
         };
@@ -184,21 +194,29 @@ fn against_truth(world: &World, schedule: &Schedule, contents: &Contents) -> Vec
     }
     for event in seconds {
         if classes.get(&event.class).is_none_or(|(times, _)| *times == 0) {
-            wrong.push(format!("SECOND without a first: {}", shown(event)));
+            let how = format_args!("quarantined as a second without a first: {}", shown(event));
+            wrong.push(Promise::Accounted.broken(how));
         }
     }
-    for (class, (times, promised)) in classes {
-        match (times, promised) {
-            (0, Some(event)) => wrong.push(format!("LOST: {}", shown(event))),
-            (2.., _) => {
-                let one = world.truth.events.iter().find(|event| event.class == class);
-                wrong.push(format!("TWICE ({times}): {}", one.map(shown).unwrap_or_default()));
-            }
-            _ => {}
-        }
-    }
+    wrong.extend(lost_or_repeated(world, classes));
     wrong.sort();
     wrong
+}
+
+/// Equal rows that are not there although one of them is promised, or are there more than once.
+fn lost_or_repeated<'a>(
+    world: &'a World,
+    classes: HashMap<usize, (usize, Option<&'a Event>)>,
+) -> impl Iterator<Item = String> {
+    classes.into_iter().filter_map(|(class, found)| match found {
+        (0, Some(event)) => Some(Promise::Complete.broken(format_args!("lost: {}", shown(event)))),
+        (times @ 2.., _) => {
+            let one = world.truth.events.iter().find(|event| event.class == class);
+            let event = one.map(shown).unwrap_or_default();
+            Some(Promise::Once.broken(format_args!("there {times} times: {event}")))
+        }
+        _ => None,
+    })
 }
 
 impl Birth {
@@ -249,7 +267,9 @@ fn positions(world: &World, schedule: &Schedule, contents: &Contents) -> Vec<Str
         let (all, promised) = rows.get(&name).copied().unwrap_or((0, 0));
         let (stream, time) = name;
         (!(promised..=all).contains(&found)).then(|| {
-            format!("{stream}: {promised} to {all} at {time} cannot be fetched, {found} are in quarantine")
+            Promise::Accounted.broken(format_args!(
+                "{stream}: {promised} to {all} at {time} cannot be fetched, {found} are in quarantine"
+            ))
         })
     });
     wrong.collect()

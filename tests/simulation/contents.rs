@@ -8,6 +8,7 @@ use engine::stream::{Scope, StreamId};
 use libdeflater::Decompressor;
 
 use crate::check::shown;
+use crate::promise::Promise;
 use crate::schedule::{ORGANIZATIONS, Schedule};
 use crate::tally::Circumstance;
 use crate::truth::Event;
@@ -56,7 +57,9 @@ pub(crate) fn read(world: &World, schedule: &Schedule) -> Result<Contents, Strin
         let lines =
             gunzip(&mut decompressor, &object.body).ok_or_else(|| format!("{key} is no gzip"))?;
         let Some(lines) = lines.strip_suffix(b"\n") else {
-            contents.wrong.push(format!("{key} does not end with a line feed"));
+            contents
+                .wrong
+                .push(Promise::AsSent.broken(format_args!("{key} does not end with a line feed")));
             continue;
         };
         match key.starts_with("quarantine/") {
@@ -91,7 +94,9 @@ impl Contents {
             let rows = raw.get(&row).map(Vec::as_slice).unwrap_or_default();
             let Some(at) = rows.iter().copied().find(|at| is_of(world, stream, *at)) else {
                 let line = String::from_utf8_lossy(line);
-                self.wrong.push(format!("{key} holds what never was: {line}"));
+                self.wrong.push(
+                    Promise::AsSent.broken(format_args!("{key} holds what never was: {line}")),
+                );
                 continue;
             };
             if is_second {
@@ -99,7 +104,8 @@ impl Contents {
                 continue;
             }
             if !world.truth.events[at].is_broken {
-                self.wrong.push(format!("{key} holds {}", shown(&world.truth.events[at])));
+                let event = shown(&world.truth.events[at]);
+                self.wrong.push(Promise::Accounted.broken(format_args!("{key} holds {event}")));
             }
             self.found(world, rows, at);
         }
@@ -140,7 +146,8 @@ impl Contents {
         self.times[at] += 1;
         if !rows.iter().any(|at| world.truth.events[*at].served) {
             let event = shown(&world.truth.events[at]);
-            self.wrong.push(format!("archived and never served: {event}"));
+            self.wrong
+                .push(Promise::AsSent.broken(format_args!("archived and never served: {event}")));
         }
     }
 }

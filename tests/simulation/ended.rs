@@ -3,6 +3,7 @@
 use engine::report::{Outcome, StreamReport};
 
 use crate::check;
+use crate::promise::Promise;
 use crate::schedule::SKEW_MS_MAX;
 use crate::simulate::Simulation;
 use crate::stack::Asked;
@@ -35,13 +36,16 @@ impl Simulation {
             let error = report.error.unwrap_or_default();
             world.say(|| format!("w{at}  ended {:?} {error}", report.outcome));
             let [first, last] = [&self.schedule.settings.queries, self.schedule.queries()];
-            let is_suspended = report.outcome == Outcome::Waiting;
-            if !is_suspended
+            // A person is told that hours could not be read again.
+            let is_scheduled = matches!(worker.asked, Asked::Collect | Asked::Recover);
+            if is_scheduled
+                && report.outcome != Outcome::Waiting
                 && error.split("; ").all(|part| part.contains("JumpCloud refuses"))
                 && !world.were_refused(first, since_ms)
                 && !world.were_refused(last, since_ms)
             {
-                world.wrong(format!("a query was not refused, and a run fails: {error}"));
+                let how = format_args!("no query was refused, and a run fails: {error}");
+                world.wrong(Promise::Progress.broken(how));
             }
         }
     }
@@ -72,7 +76,7 @@ impl Simulation {
             let problems = crate::verified::problems(&self.world);
             let mut world = lock(&self.world);
             world.tally.step(Step::Verified);
-            problems.into_iter().for_each(|problem| world.wrong(problem));
+            problems.into_iter().for_each(|how| world.wrong(Promise::Verifiable.broken(how)));
         }
     }
 }

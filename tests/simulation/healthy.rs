@@ -11,6 +11,7 @@ use engine::task::status::{Status, StatusRequest, status};
 use serde_json::Value;
 
 use crate::invoke::Invocation;
+use crate::promise::Promise;
 use crate::request::Request;
 use crate::schedule::{DAY, HOUR, MINUTE};
 use crate::simulate::Simulation;
@@ -59,10 +60,13 @@ impl Simulation {
         let Said { metrics, status } = std::mem::take(&mut world.said);
         world.tally.step(Step::Healthy);
         for name in RAISED.iter().filter(|name| metrics[**name].as_i64().is_some_and(|n| n > 0)) {
-            world.wrong(format!("the stack is healthy, and {name} is {}", metrics[*name]));
+            let how = format_args!("the stack is healthy, and {name} is {}", metrics[*name]);
+            world.wrong(Promise::Told.broken(how));
         }
         let wrong = status.map_or(Some("it has no status".to_owned()), |status| ails(&status));
-        wrong.into_iter().for_each(|wrong| world.wrong(format!("the stack is healthy, {wrong}")));
+        if let Some(how) = wrong {
+            world.wrong(Promise::Told.broken(format_args!("the stack is healthy, {how}")));
+        }
     }
 }
 
@@ -122,7 +126,7 @@ pub(crate) fn keep_metrics(world: &Shared, fleet: &Fleet, report: &Report) {
     for (name, _) in raised.iter().filter(|(_, is_wanted)| *is_wanted) {
         world.tally.step(Step::Raised);
         if metrics[*name].as_i64().is_none_or(|n| n == 0) {
-            world.wrong(format!("{name} is not raised by {report:?}"));
+            world.wrong(Promise::Told.broken(format_args!("{name} is not raised by {report:?}")));
         }
     }
     world.said.metrics = metrics;

@@ -37,6 +37,7 @@ mod jumps;
 mod keys;
 mod neutral;
 mod ports;
+mod promise;
 mod refusals;
 mod regressions;
 mod request;

@@ -18,6 +18,7 @@ use engine::ports::{
 use engine::stream::StreamId;
 use futures_util::future::BoxFuture;
 
+use crate::promise::Promise;
 use crate::request::{Answer, Request};
 use crate::world::{Shared, lock};
 
@@ -55,7 +56,7 @@ impl Ports {
     fn waited_for(&self, request: &PageRequest) {
         let mut world = lock(&self.world);
         if let Err(wrong) = world.walks.continues(self.worker, request) {
-            world.wrong(wrong);
+            world.wrong(Promise::Asked.broken(wrong));
         }
     }
 

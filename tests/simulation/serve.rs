@@ -3,6 +3,7 @@
 use engine::page::Page;
 use engine::ports::{InsightsError, PageRequest};
 
+use crate::promise::Promise;
 use crate::request::{Answer, Request};
 use crate::schedule::DAY;
 use crate::tally::{Circumstance, Step};
@@ -20,11 +21,13 @@ impl World {
     ) -> Result<Page, InsightsError> {
         let ask = &request.ask;
         if ask.window.start_ms >= ask.window.end_ms {
-            self.wrong(format!("asked for {} to {}", ask.window.start_ms, ask.window.end_ms));
+            let (from, to) = (ask.window.start_ms, ask.window.end_ms);
+            self.wrong(Promise::Asked.broken(format_args!("asked for {from} to {to}")));
         }
         let page_limit = self.locals[worker].page_limit;
         if ask.limit == 0 || ask.limit > page_limit {
-            self.wrong(format!("asked for {} rows, the limit is {page_limit}", ask.limit));
+            let how = format_args!("asked for {} rows, the limit is {page_limit}", ask.limit);
+            self.wrong(Promise::Asked.broken(how));
         }
         if ask.window.start_ms > self.now_ms {
             return Err(InsightsError::Refused {

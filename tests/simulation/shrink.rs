@@ -276,8 +276,11 @@ impl fmt::Display for Size {
 /// What findings are about, without the numbers and names in them.
 pub(crate) fn kinds(wrong: &[String]) -> BTreeSet<String> {
     let kind = |finding: &String| {
-        let end = finding.find(|c: char| c.is_ascii_digit() || "{[(`/;".contains(c));
-        finding[..end.unwrap_or(finding.len())].trim().to_owned()
+        // Behind the promise's number.
+        let start = finding.find(": ").filter(|_| finding.starts_with('P')).unwrap_or(0);
+        let is_special = |c: char| c.is_ascii_digit() || "{[(`/;".contains(c);
+        let end = finding[start..].find(is_special).map_or(finding.len(), |at| start + at);
+        finding[..end].trim().to_owned()
     };
     wrong.iter().map(kind).collect()
 }

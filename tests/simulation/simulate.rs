@@ -18,6 +18,7 @@ use crate::check;
 use crate::choices::Choices;
 use crate::invoke::Invocation;
 use crate::ports::Ports;
+use crate::promise::Promise;
 use crate::schedule::Schedule;
 use crate::stack::Asked;
 use crate::starved::Starved;
@@ -189,7 +190,7 @@ impl Simulation {
         }
         let outcomes = self.last_outcomes.clone();
         lock(&self.world)
-            .wrong(format!("no stream got to now; the last outcomes are {outcomes:?}"));
+            .wrong(Promise::Progress.broken(format_args!("no stream got to now: {outcomes:?}")));
     }
 
     /// Until when something is still scheduled to happen.

@@ -12,6 +12,7 @@ use engine::stream::StreamId;
 use sha2::{Digest as _, Sha256};
 
 use crate::jumps::expires_ms;
+use crate::promise::Promise;
 use crate::tally::Step;
 
 /// Both buckets, with every object there ever was.
@@ -156,16 +157,26 @@ impl Store {
         if let Some(found) = self.bucket(bucket).get(key) {
             let differs = found.body != body && !matches!(kind, Kind::Entry | Kind::Birth);
             let wrong = if found.removed {
-                Some(format!("{key} appears again after it was removed"))
+                Some(
+                    Promise::Immutable
+                        .broken(format_args!("{key} appears again after it was removed")),
+                )
             } else {
-                differs.then(|| format!("{key} was to be created again with other bytes"))
+                let how = format_args!("{key} was to be created again with other bytes");
+                differs.then(|| Promise::Immutable.broken(how))
             };
             let step = kind.found(&found.body, body);
             return Creation { created: PutResult::AlreadyExists, step, wrong };
         }
         let (step, wrong) = match self.check_new(kind, key, body, sha256) {
             Ok(step) => (step, None),
-            Err(wrong) => (Step::Decided, Some(wrong)),
+            Err(how) => {
+                let promise = match kind {
+                    Kind::Birth | Kind::Entry => Promise::Decided,
+                    Kind::Part | Kind::Slot => Promise::Immutable,
+                };
+                (Step::Decided, Some(promise.broken(how)))
+            }
         };
         let object = Object { body: body.clone(), sha256, created_ms: now_ms, removed: false };
         let objects = if bucket == "archive" { &mut self.archive } else { &mut self.state };

@@ -7,6 +7,7 @@ use engine::cursor::attribute::OPEN_LANES;
 use engine::cursor::{Condition, Item, Update, Value, number, text};
 use engine::stream::StreamId;
 
+use crate::promise::Promise;
 use crate::schedule::DAY;
 use crate::store::Store;
 use crate::tally::Step;
@@ -120,19 +121,22 @@ impl Table {
             .insert(stream.clone(), frontier_ms)
             .filter(|before| *before > frontier_ms)
         {
-            return Err(format!(
-                "the frontier of {stream} goes back from {before_ms} to {frontier_ms}"
-            ));
+            let how =
+                format_args!("that of {stream} was lowered from {before_ms} to {frontier_ms}");
+            return Err(Promise::Forward.broken(how));
         }
+        let decided = |how: &str| Promise::Decided.broken(how);
         let seq = u64::try_from(seq).map_err(|e| e.to_string())?;
         let head = store
             .head_hash(stream, seq)
-            .ok_or_else(|| format!("{stream} is at {seq}, which is not there"))?;
+            .ok_or_else(|| decided(&format!("{stream} is at {seq}, which is not there")))?;
         if text(item, "head_hash") != Ok(&head) {
-            return Err(format!("{stream} is at {seq} with another entry's hash"));
+            return Err(decided(&format!("{stream} is at {seq} with another entry's hash")));
         }
         // A rebuilt cursor is one behind the last entry, which may be anything but decided.
-        store.check_published(stream, seq).map_err(|e| format!("{stream} is at {seq}, {e}"))
+        store
+            .check_published(stream, seq)
+            .map_err(|e| decided(&format!("{stream} is at {seq}, {e}")))
     }
 }
 

@@ -15,6 +15,7 @@ use crate::choices::Choices;
 use crate::counts;
 use crate::healthy::Said;
 use crate::jumps::Forgotten;
+use crate::promise::Promise;
 use crate::request::{Answer, Request};
 use crate::schedule::{DELAY_MS_MAX, Refusal, SECOND, Schedule};
 use crate::simulate::WORKER_NAMES;
@@ -165,7 +166,8 @@ impl World {
     pub(crate) fn begin(&mut self, worker: usize, request: Request) -> u64 {
         self.next_call += 1;
         if self.is_needless(&request) {
-            self.wrong(format!("all lanes are over, and a process asks: {request}"));
+            let how = format_args!("all lanes are over, and a process asks: {request}");
+            self.wrong(Promise::Bounded.broken(how));
         }
         self.tally.requests += 1;
         if request.is_for_jumpcloud()
