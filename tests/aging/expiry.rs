@@ -87,6 +87,38 @@ async fn a_stack_that_was_paused_is_verified_too() {
     }
 }
 
+/// An organization that is no longer collected decides nothing more: all of its journal expires.
+#[tokio::test]
+async fn what_an_organization_that_is_gone_left_behind_is_verified_at_any_age() {
+    let [kept, gone] = [1, 2].map(|n| StreamId::try_from(format!("{n:024x}")).unwrap());
+    let mut world = World::new();
+    load(&world, -3..135);
+    world.configure(&[kept.clone(), gone.clone()]);
+    world.scheduled_run().await;
+    let lanes = world.backfill(Window::new(START_MS - 3 * DAY_MS, START_MS - 2 * DAY_MS)).await;
+    assert_eq!(lanes.lanes.len(), 4, "{lanes:?}");
+    for _ in 0..12 {
+        world.pass(6 * HOUR_MS);
+        world.scheduled_run().await;
+    }
+    world.configure(&[kept]);
+    let gone = gone.to_string();
+    let is_of_it = |key: &String| key.contains(&gone);
+    let left = world.store.keys("archive", "").into_iter().filter(is_of_it).count();
+    assert!(left > 10, "{left} parts");
+    for day in 3..135 {
+        world.pass(DAY_MS);
+        let report = world.scheduled_run().await;
+        assert!(report.streams.iter().all(|run| run.error.is_none()), "{report:?}");
+        if day % 30 == 0 || day > 105 {
+            world.assert_verified().await;
+        }
+    }
+    assert!(!world.store.keys("state", "journal/").iter().any(is_of_it), "it has expired");
+    let verdict = world.verify().await;
+    assert!(verdict.older_than_journal >= left, "{left} parts: {verdict:?}");
+}
+
 #[tokio::test]
 async fn what_was_deleted_is_not_taken_for_expired() {
     let world = aged(30).await;

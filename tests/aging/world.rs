@@ -33,6 +33,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<Store>,
     cursors: Arc<Table>,
     settings: Settings,
+    organizations: Vec<StreamId>,
     /// The process.
     fleet: Fleet,
 }
@@ -52,14 +53,22 @@ impl World {
         let jumpcloud = Arc::new(jumpcloud);
         let store = Arc::new(Store::new(Arc::clone(&time)));
         let cursors = Arc::default();
-        let fleet = process(&time, &jumpcloud, &store, &cursors, &settings);
-        Self { time, jumpcloud, store, cursors, settings, fleet }
+        let organizations = vec![StreamId::own()];
+        let fleet = process(&time, &jumpcloud, &store, &cursors, (&settings, &organizations));
+        Self { time, jumpcloud, store, cursors, settings, organizations, fleet }
     }
 
     /// A new process, which holds nothing in memory.
     pub(crate) fn restart(&mut self) {
-        let Self { time, jumpcloud, store, cursors, settings, .. } = self;
-        self.fleet = process(time, jumpcloud, store, cursors, settings);
+        let Self { time, jumpcloud, store, cursors, settings, organizations, .. } = self;
+        self.fleet = process(time, jumpcloud, store, cursors, (settings, organizations));
+    }
+
+    /// A new process, which collects these organizations by their ids.
+    pub(crate) fn configure(&mut self, organizations: &[StreamId]) {
+        self.settings.names_organizations = true;
+        self.organizations = organizations.to_vec();
+        self.restart();
     }
 
     pub(crate) fn now_ms(&self) -> i64 {
@@ -201,7 +210,7 @@ fn process(
     jumpcloud: &Arc<JumpCloud>,
     store: &Arc<Store>,
     cursors: &Arc<Table>,
-    settings: &Settings,
+    (settings, organizations): (&Settings, &[StreamId]),
 ) -> Fleet {
     let engine = Engine::new(
         Arc::clone(jumpcloud) as _,
@@ -211,7 +220,7 @@ fn process(
         Arc::clone(time) as _,
         settings.clone(),
     );
-    let organizations = OrganizationSource::Named(vec![StreamId::own()]);
+    let organizations = OrganizationSource::Named(organizations.to_vec());
     Fleet { engine, queue: None, concurrency: 1, organizations }
 }
 
