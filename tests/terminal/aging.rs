@@ -2,6 +2,7 @@
 //! and is moved to today, JumpCloud forgets, and S3 deletes the journal and index of 120 days ago.
 
 use std::collections::BTreeMap;
+use std::process::Output;
 use std::sync::Arc;
 
 use engine::limits::{DAY_MS, HOUR_MS};
@@ -33,6 +34,8 @@ struct Months {
 impl Months {
     async fn start(days_ago: i64) -> Self {
         let environment = Environment::start().await;
+        environment.jumpcloud.world().organization_mut(ORGANIZATION).unwrap().users =
+            vec![json!({"_id": "5d0a1b2c3d4e5f6071829301", "username": "anna"})];
         let buckets = Arc::clone(&environment.aws.buckets);
         let s3 = Server::start(move |request| {
             let buckets = Arc::clone(&buckets);
@@ -98,22 +101,51 @@ impl Months {
 
     /// One scheduled run in a process of its own.
     async fn run(&mut self) -> Value {
-        let function = Function::spawn(&self.environment, &[]).await;
+        self.run_with(&[]).await
+    }
+
+    /// The same with other settings.
+    async fn run_with(&mut self, settings: &[(&str, &str)]) -> Value {
+        let function = Function::spawn(&self.environment, settings).await;
         let report = function.run("{}").await;
         self.expire();
-        report["streams"][0].clone()
+        live(&report).clone()
+    }
+
+    /// Archives a day of three days ago, whose lane is finished with that.
+    async fn archive_past_day(&mut self) {
+        let day_ms = (self.now_ms() - 3 * DAY_MS).div_euclid(DAY_MS) * DAY_MS;
+        let events = series(900_000, 8, day_ms + HOUR_MS, HOUR_MS);
+        self.environment.load(&events);
+        self.events.extend(events);
+        let [start, end] = [day_ms, day_ms + DAY_MS].map(rfc3339);
+        let backfill = json!({"task": "backfill", "start": start, "end": end}).to_string();
+        let function = Function::spawn(&self.environment, &[]).await;
+        function.run("{}").await;
+        let answer = function.run(&backfill).await;
+        assert_eq!(answer["streams"][0]["written"], 8, "{answer}");
+    }
+
+    /// The parts of a lane or of snapshots of users.
+    fn parts(&self, of: &str) -> usize {
+        let keys = self.environment.aws.buckets.keys(ARCHIVE);
+        keys.iter().filter(|key| key.contains(of)).count()
     }
 
     /// The lines of `collector verify`, which must find nothing wrong.
     fn verify(&self) -> String {
+        let output = self.run_verify(ARCHIVE, STATE);
+        assert!(output.status.success(), "{} days ago: {}", self.days_ago, text(&output));
+        text(&output)
+    }
+
+    fn run_verify(&self, archive: &str, state: &str) -> Output {
         let mut variables = self.environment.aws.variables();
         variables.push(("AWS_ENDPOINT_URL_S3".to_owned(), self.s3.url()));
         let variables: Vec<_> =
             variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let verify = ["verify", "--archive-bucket", ARCHIVE, "--state-bucket", STATE];
-        let output = collector(&verify, &variables);
-        assert!(output.status.success(), "{} days ago: {}", self.days_ago, text(&output));
-        text(&output)
+        let verify = ["verify", "--archive-bucket", archive, "--state-bucket", state];
+        collector(&verify, &variables)
     }
 
     /// Everybody is content: `verify`, `audit` of the last weeks, and `status`.
@@ -122,17 +154,17 @@ impl Months {
         // A run tells the process what time it is for JumpCloud.
         function.run("{}").await;
         let status = function.run(r#"{"task":"status"}"#).await;
-        let line = &status["streams"][0];
-        assert_eq!(line["stream"], STREAM, "{status}");
-        assert_eq!(
-            (&line["last_error"], &line["gaps"], &line["needs_operator"]),
-            (&Value::Null, &json!(0), &json!(false)),
-            "{status}"
-        );
+        for line in status["streams"].as_array().unwrap() {
+            assert_eq!(
+                (&line["last_error"], &line["gaps"], &line["needs_operator"]),
+                (&Value::Null, &json!(0), &json!(false)),
+                "{status}"
+            );
+        }
         let [start, end] = [20, 0].map(|days| rfc3339(self.now_ms() - days * DAY_MS));
         let audit = json!({"task": "audit", "start": start, "end": end}).to_string();
         let audit = function.run(&audit).await;
-        let line = &audit["streams"][0];
+        let line = live(&audit);
         assert_eq!(
             (&line["not_comparable"], &line["error"]),
             (&Value::Null, &Value::Null),
@@ -149,10 +181,31 @@ impl Months {
     }
 }
 
+/// What an answer says of the live stream.
+fn live(answer: &Value) -> &Value {
+    let lines = answer["streams"].as_array().unwrap();
+    lines.iter().find(|line| line["stream"] == STREAM).unwrap()
+}
+
+/// The number in a line of `collector verify`.
+fn verified(told: &str, what: &str) -> usize {
+    let line = told.lines().find_map(|line| line.strip_prefix(what)).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// With a past day that was archived in the beginning, and snapshots of users that were stopped after a
+/// few days.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stack_is_healthy_at_any_age_and_wherever_the_clock_is_set() {
     let mut months = Months::start(136).await;
-    assert_eq!(months.run().await["outcome"], "ok");
+    let daily = [("SYSTEM_USERS", "daily")];
+    for _ in 0..2 {
+        assert_eq!(months.run_with(&daily).await["outcome"], "ok");
+        months.pass(1);
+    }
+    months.archive_past_day().await;
+    let stopped = months.parts(".users-") + months.parts(".backfill-");
+    assert!(stopped >= 3, "{:?}", months.environment.aws.buckets.keys(ARCHIVE));
     let mut passed = 0;
     while months.days_ago > 0 {
         months.pass(4);
@@ -165,8 +218,8 @@ async fn a_stack_is_healthy_at_any_age_and_wherever_the_clock_is_set() {
     }
     let kept = months.environment.aws.buckets.keys(STATE);
     assert!(!kept.iter().any(|key| key.ends_with(&format!("{:020}", 1))), "entry 1 has expired");
-    let verified = months.assert_healthy().await;
-    assert!(verified.contains("older"), "{verified}");
+    let told = months.assert_healthy().await;
+    assert!(verified(&told, "older ") > stopped, "{stopped} of streams that stopped: {told}");
     months.environment.archive().await.assert_holds(&months.events);
 
     // JumpCloud's clock is set forth, back and right again.
@@ -210,4 +263,16 @@ async fn a_pause_of_months_says_what_was_not_read() {
     months.assert_healthy().await;
     let all: Vec<_> = before.iter().chain(&kept).collect();
     months.environment.archive().await.assert_holds(all);
+}
+
+/// Buckets into which nothing was ever collected, and a name that none has, prove nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn empty_and_misspelt_buckets_are_not_verified() {
+    let months = Months::start(0).await;
+    for (state, told) in [(STATE, "there is nothing to verify"), ("stat", "stat")] {
+        let output = months.run_verify(ARCHIVE, state);
+        assert_eq!(output.status.code(), Some(1), "{state}: {}", text(&output));
+        assert!(text(&output).contains(told), "{state}: {}", text(&output));
+        assert!(!text(&output).contains("\nverified"), "{state}: {}", text(&output));
+    }
 }

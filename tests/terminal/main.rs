@@ -208,6 +208,50 @@ async fn an_audit_finds_what_came_too_late_and_repairs_it() {
     assert!(collector(&["verify", "--to", to], &[]).status.success());
 }
 
+/// Two queries: what one of them lacks makes the audit fail, and so do counts that JumpCloud does not
+/// tell how to add up.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_of_two_queries_is_clean_only_if_their_counts_can_be_added_up() {
+    let (mock, mut variables) = mock(60).await;
+    mock.world().behaviours.all_excludes_pam = true;
+    let settings = [("JUMPCLOUD_API_KEY", API_KEY), ("SWEEP_EVERY", "12h")];
+    variables.push(("JUMPCLOUD_SERVICES", "all,pam".to_owned()));
+    let variables = with(&variables, &settings);
+    let load = |ids: std::ops::Range<i64>| {
+        for id in ids {
+            let time = engine::time::rfc3339(SystemClock.now_ms() - 5 * HOUR_MS + id);
+            let event = format!(
+                r#"{{"id":"{id:024x}","service":"pam","organization":"{ORGANIZATION}","timestamp":"{time}"}}"#
+            );
+            mock.world().load(event, 0).unwrap();
+        }
+    };
+    load(0..10);
+    let folder = tempfile::tempdir().unwrap();
+    let to = argument(folder.path());
+    let collected = collector(&["collect", "--to", to], &variables);
+    assert!(text(&collected).contains("70 new events"), "{}", text(&collected));
+
+    let now_ms = SystemClock.now_ms();
+    let [start, end] = [now_ms - 22 * HOUR_MS, now_ms].map(engine::time::rfc3339);
+    let audit = ["audit", "--to", to, "--start", &start, "--end", &end];
+    let run = |more: &[&str]| {
+        let output = collector(&[&audit[..], more].concat(), &variables);
+        (output.status.code(), text(&output))
+    };
+    let (code, told) = run(&[]);
+    assert!(code == Some(0) && told.contains("JumpCloud counts 70, archived 70"), "{told}");
+    load(10..50);
+    let (code, told) = run(&[]);
+    assert!(code == Some(1) && told.contains("JumpCloud counts 110, archived 70"), "{told}");
+    let (code, told) = run(&["--repair"]);
+    assert!(code == Some(0) && told.contains("40 new events in"), "{told}");
+    assert_eq!(run(&[]).0, Some(0));
+    mock.world().behaviours.distinct_max = 0;
+    let (code, told) = run(&[]);
+    assert!(code == Some(1) && told.contains("the counts are not comparable"), "{told}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_audit_writes_a_page_that_needs_nothing_else() {
     let (mock, variables) = mock(400).await;

@@ -72,6 +72,36 @@ fn a_command_line_that_cannot_be_used_is_told_in_two_lines() {
     assert_unusable(&["status", "--to", here], &settings, "PAGE_LIMIT", "docs/settings.md");
 }
 
+/// A folder that was never collected into proves nothing.
+#[test]
+fn where_nothing_was_collected_nothing_is_verified() {
+    let empty = tempfile::tempdir().unwrap();
+    let output = collector(&["verify", "--to", argument(empty.path())], &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let told = text(&output);
+    assert!(told.contains("there is nothing to verify"), "{told}");
+    assert!(told.ends_with("not verified: 1 problem\n"), "{told}");
+}
+
+/// What it leads to may be anything of the user's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_a_link_stops_the_run_and_is_not_followed() {
+    let (_mock, variables) = mock(1).await;
+    let variables = with(&variables, &[("JUMPCLOUD_API_KEY", API_KEY)]);
+    for place in ["cursors", ".aside"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (notes, within) = (folder.path().join("notes"), folder.path().join("to").join(place));
+        std::fs::write(&notes, "kept").unwrap();
+        std::fs::create_dir_all(&within).unwrap();
+        std::os::unix::fs::symlink(&notes, within.join(".lock")).unwrap();
+        let to = folder.path().join("to");
+        let output = collector(&["collect", "--to", argument(&to)], &variables);
+        assert_eq!(output.status.code(), Some(1), "{place}: {}", text(&output));
+        assert!(text(&output).contains("is a symbolic link"), "{place}: {}", text(&output));
+        assert_eq!(std::fs::read(&notes).unwrap(), b"kept", "{place}");
+    }
+}
+
 /// What the run itself says is enough: no log line repeats it, unless a log is asked for.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_is_told_once() {
