@@ -115,11 +115,22 @@ impl Http {
     /// # Errors
     /// If TLS cannot be set up.
     pub fn new(proxy: Option<&Proxy>) -> Result<Self, reqwest::Error> {
+        Self::with_read_timeout(proxy, Duration::from_secs(READ_SECONDS))
+    }
+
+    /// The same client, which waits so long for the next bytes of an answer.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn with_read_timeout(
+        proxy: Option<&Proxy>,
+        read_timeout: Duration,
+    ) -> Result<Self, reqwest::Error> {
         let builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
-            .read_timeout(Duration::from_secs(READ_SECONDS));
+            .read_timeout(read_timeout);
         let builder = match proxy {
             None => builder,
             Some(proxy) => builder.proxy(proxy.of_reqwest()),

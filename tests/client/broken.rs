@@ -1,6 +1,11 @@
 //! Answers that are broken: asked again, and never half used.
 
-use mock::{Answer, Fault, Host, When};
+use std::time::Duration;
+
+use engine::limits::TRIES_AT_ONE_SIZE;
+use engine::page::{Ask, Tries};
+use engine::ports::{Insights as _, InsightsError, PageRequest};
+use mock::{Answer, Delivery, Fault, Host, When};
 
 use super::environment::{Environment, rows, unavailable};
 
@@ -57,10 +62,31 @@ async fn an_answer_that_stays_broken_is_an_error() {
     }
 }
 
+/// A server that takes too long for large pages: two tries are enough to ask for fewer rows.
+#[tokio::test]
+async fn a_page_that_times_out_fails_in_a_way_that_fewer_rows_may_not() {
+    let environment = Environment::with_read_timeout(Duration::from_millis(50)).await;
+    let sent = environment.load(20);
+    let answer = Answer {
+        delivery: Delivery::Stall(Duration::from_secs(600)),
+        ..Answer::error(504, "nobody waits for it")
+    };
+    environment.fail(Fault::LargePage { rows: 10, answer }, When::Always);
+    let tries = Some(Tries { made: 0, failures: TRIES_AT_ONE_SIZE });
+    let page = |limit| {
+        let request = environment.request();
+        let ask = Ask { limit, ..request.ask };
+        environment.client.page(PageRequest { ask, tries, ..request })
+    };
+    let Err(InsightsError::Unfetched(why)) = page(20).await else { panic!("a page that came") };
+    assert_eq!((why.failed, why.tried, why.is_over), (2, 2, false), "{why}");
+    assert_eq!(environment.clock.slept_ms(), [500], "once between the two");
+    assert_eq!(rows(&page(10).await.unwrap()), sent[..10]);
+}
+
 /// A count is no page, but as little to be guessed.
 #[tokio::test]
 async fn a_broken_count_is_an_error() {
-    use engine::ports::Insights as _;
     for body in ["{}", "null", r#"{"count":-1}"#, r#"{"count":"7"}"#, "<html>"] {
         let environment = Environment::start().await;
         let rule = mock::Rule::new(Fault::body(body), When::Always);

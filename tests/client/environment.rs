@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::page::{Ask, Page};
@@ -147,6 +148,15 @@ impl Environment {
         Self { mock, clock, skew_ms, secrets, auth, client, meter: Arc::default() }
     }
 
+    /// The same with a client that waits so long for the bytes of an answer.
+    pub async fn with_read_timeout(read_timeout: Duration) -> Self {
+        let environment = Self::start().await;
+        let http = Http::with_read_timeout(None, read_timeout).expect("a client");
+        let urls = (environment.mock.insights_url(), environment.mock.token_url());
+        let (auth, client) = client_over(http, &environment.clock, &environment.secrets, urls);
+        Self { auth, client, ..environment }
+    }
+
     pub fn world(&self) -> MutexGuard<'_, World> {
         self.mock.world()
     }
@@ -214,8 +224,17 @@ pub fn client(
     insights_url: String,
     token_url: String,
 ) -> (Arc<Auth>, Client) {
-    let clock = || Arc::clone(clock) as Arc<dyn Clock>;
     let http = Http::new(proxy).expect("a client");
+    client_over(http, clock, secrets, (insights_url, token_url))
+}
+
+fn client_over(
+    http: Http,
+    clock: &Arc<FakeClock>,
+    secrets: &Arc<FakeSecrets>,
+    (insights_url, token_url): (String, String),
+) -> (Arc<Auth>, Client) {
+    let clock = || Arc::clone(clock) as Arc<dyn Clock>;
     let auth = Auth::new(Arc::clone(secrets) as _, clock(), http.clone(), token_url);
     let auth = Arc::new(auth);
     (Arc::clone(&auth), Client::new(http, auth, clock(), insights_url))
