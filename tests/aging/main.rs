@@ -1,11 +1,13 @@
 //! What happens when time passes, as S3 and JumpCloud make it pass: journal and index expire after
-//! 120 days, JumpCloud forgets events, clocks are set, and counts differ for as long as they like.
+//! 120 days, JumpCloud forgets events, clocks are set, counts differ for as long as they like, and pages
+//! do not come in time.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod counts;
 mod expiry;
 mod lanes;
+mod pages;
 mod ports;
 #[path = "../fixtures/settings.rs"]
 #[expect(unreachable_pub, reason = "public among the fixtures")]

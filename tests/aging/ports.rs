@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::ready;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -81,6 +81,8 @@ pub(crate) struct JumpCloud {
     pub(crate) lists_services: bool,
     /// It answers no request for events.
     is_down: AtomicBool,
+    /// A page of more rows than this does not come while anybody waits for it.
+    rows_max: AtomicUsize,
     events: Mutex<Vec<Event>>,
     /// What it counts beyond the events it sends, by the hour's first millisecond.
     surplus: Mutex<BTreeMap<i64, i64>>,
@@ -95,6 +97,7 @@ impl JumpCloud {
             not_in_all: "",
             lists_services: true,
             is_down: AtomicBool::new(false),
+            rows_max: AtomicUsize::new(usize::MAX),
             events: Mutex::default(),
             surplus: Mutex::default(),
             rows_sent: AtomicU64::new(0),
@@ -126,6 +129,11 @@ impl JumpCloud {
         self.is_down.store(is_down, Ordering::Relaxed);
     }
 
+    /// From now on a request for a page of more than `rows` rows ends in a time-out.
+    pub(crate) fn time_out_above(&self, rows: usize) {
+        self.rows_max.store(rows, Ordering::Relaxed);
+    }
+
     /// How many rows were sent since this was asked last.
     pub(crate) fn rows_sent(&self) -> u64 {
         self.rows_sent.swap(0, Ordering::Relaxed)
@@ -150,8 +158,20 @@ impl JumpCloud {
     }
 }
 
+impl JumpCloud {
+    /// A page that has not come when the request's time is over.
+    fn time_out(&self, deadline_ms: i64) -> Incoming {
+        let time = Arc::clone(&self.time);
+        let page = async move {
+            time.set(deadline_ms);
+            Err(InsightsError::OutOfTime)
+        };
+        Incoming::new(Box::pin(ready(None)), Box::pin(page), || {})
+    }
+}
+
 impl Insights for JumpCloud {
-    /// All events of the window on one page.
+    /// The first events of the window, as many as a page has: usually all.
     fn page(&self, request: PageRequest) -> Incoming {
         if self.is_down.load(Ordering::Relaxed) {
             let down = Err(InsightsError::Unavailable("it is down".into()));
@@ -159,8 +179,13 @@ impl Insights for JumpCloud {
         }
         let asked = request.ask.limit as usize;
         let mut rows = self.selected(&request);
-        assert!(asked == 1 || rows.len() < asked, "the events of a test fit one page");
+        let rows_max = self.rows_max.load(Ordering::Relaxed);
+        let is_one_page = rows.len() < asked || rows_max < usize::MAX;
+        assert!(asked == 1 || is_one_page, "the events of most tests fit one page");
         rows.truncate(asked);
+        if rows.len() > rows_max {
+            return self.time_out(request.deadline_ms);
+        }
         let rows: Vec<_> = rows.into_iter().map(|event| event.raw).collect();
         let count = rows.len() as u64;
         self.rows_sent.fetch_add(count, Ordering::Relaxed);

@@ -171,16 +171,17 @@ impl Reader<'_> {
         place: &mut Place<'_>,
     ) -> Result<Taken, Stop> {
         if matches!(error, InsightsError::OutOfTime) {
-            if place.at_ms > place.reading.at_ms {
-                return Ok(self.interrupt(place));
-            }
-            // If a run has no time for a second try, the try counts for the next run.
+            // If a run has no time for a second try, the try counts for the next run, whether or not
+            // pages were received before it.
             if self.engine.clock.now_ms() - place.asked_ms >= SLOW_PAGE_MS_MIN {
                 let (tried, failed, is_over) = (0, 1, true);
                 let (headers, has_bytes) = (None, false);
                 let failure = Failure::Unfetched { headers, tried, failed, is_over, has_bytes };
                 place.walk.failed(failure, place.at_ms);
                 place.reading.limit = place.walk.limit();
+            }
+            if place.at_ms > place.reading.at_ms {
+                return Ok(self.interrupt(place));
             }
         }
         self.end_with(place, error.into()).await
