@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use engine::limits::{HOUR_MS, MINUTE_MS};
+use engine::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
+use engine::time::rfc3339;
 use mock::{Fault, When};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::process::{Function, Outcome};
-use fixtures::environment::{Environment, INVOCATION_LIMIT, only_stream};
+use fixtures::environment::{Environment, INVOCATION_LIMIT, STREAM, only_stream};
 use fixtures::event::{ORGANIZATION, event, now_ms, series, stamped};
 
 /// Runs until one is over with everything, at most `runs` times; returns their reports.
@@ -38,6 +39,44 @@ async fn a_server_that_answers_small_pages_only_is_read_in_small_pages() {
     environment.fault(Fault::slow_above(100), When::Always);
     let function = Function::spawn(&environment, &[("PAGE_LIMIT", "1600")]).await;
     run_to_the_end(&function, 3).await;
+    environment.archive().await.assert_holds(&events);
+    environment.assert_disciplined();
+}
+
+/// What is read behind the head comes in small pages, too, and the head with what is new does not wait
+/// for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_answers_small_pages_only_delays_no_sweep_hour_or_past_day() {
+    let environment = Environment::start().await;
+    environment.fault(Fault::slow_above(100), When::Always);
+    let mut events = series(1, 10, now_ms() - HOUR_MS, 1_000);
+    environment.load(&events);
+    let function = Function::spawn(&environment, &[("PAGE_LIMIT", "400")]).await;
+    let run = async |number, late: Vec<Vec<u8>>| {
+        let new = series(number, 1, now_ms() - MINUTE_MS, 1);
+        environment.load(&late);
+        environment.load(&new);
+        run_to_the_end(&function, 2).await;
+        [late, new].concat()
+    };
+    run_to_the_end(&function, 1).await;
+    // An hour whose counts differ.
+    environment.aws.table.set_number(STREAM, "compared_at_ms", now_ms() - 2 * HOUR_MS);
+    events.extend(run(1_000, series(1_001, 300, now_ms() - 9 * HOUR_MS, 100)).await);
+    environment.archive().await.assert_holds(&events);
+    // A sweep; the next comparison is not due.
+    environment.aws.table.set_swept(STREAM, now_ms() - 13 * HOUR_MS);
+    events.extend(run(2_000, series(2_001, 300, now_ms() - 12 * HOUR_MS, 100)).await);
+    environment.archive().await.assert_holds(&events);
+    // A past day.
+    let day_ms = (now_ms() - 3 * DAY_MS).div_euclid(DAY_MS) * DAY_MS;
+    let past = series(3_001, 300, day_ms + HOUR_MS, 100);
+    environment.load(&past);
+    let [start, end] = [day_ms, day_ms + DAY_MS].map(rfc3339);
+    let backfill = json!({"task": "backfill", "start": start, "end": end}).to_string();
+    let answer = function.run(&backfill).await;
+    assert_eq!(answer["streams"][0]["outcome"], "ok", "{answer}");
+    events.extend(past);
     environment.archive().await.assert_holds(&events);
     environment.assert_disciplined();
 }

@@ -1,7 +1,7 @@
 //! Several queries of one stream: JumpCloud refuses one of them, or fails it for days, and the others
 //! are read; what a query misses meanwhile comes when it is accepted again. And what is dated ahead.
 
-use engine::limits::{HOUR_MS, MINUTE_MS};
+use engine::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
 use futures_util::future::join_all;
 use mock::{Fault, Rule, When};
 use serde_json::Value;
@@ -60,6 +60,10 @@ async fn a_query_that_fails_delays_no_other() {
 /// The list is asked without the name, and the name by itself until it is accepted again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_name_leaves_its_list_and_comes_back() {
+    join_all([400, 403].map(leaves_its_list_and_comes_back)).await;
+}
+
+async fn leaves_its_list_and_comes_back(status: u16) {
     let environment = Environment::start().await;
     let mut events = series(1, 20, now_ms() - HOUR_MS, MINUTE_MS);
     events.retain(|event| String::from_utf8_lossy(event).contains("directory"));
@@ -74,7 +78,7 @@ async fn a_refused_name_leaves_its_list_and_comes_back() {
     load(100, "alerts", &mut events);
     function.run("{}").await;
     environment.archive().await.assert_holds(&events);
-    refuse(&environment, 403, "alerts");
+    refuse(&environment, status, "alerts");
     let mut withheld = Vec::new();
     load(200, "alerts", &mut withheld);
     for number in 101..104 {
@@ -93,6 +97,39 @@ async fn a_refused_name_leaves_its_list_and_comes_back() {
     function.run("{}").await;
     assert_eq!(environment.event_requests(), asked + 1);
     environment.assert_disciplined();
+}
+
+/// 402 and 404 are about no name of a list: it is refused as a whole, and continues where it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_refused_as_a_whole_misses_nothing_when_it_is_accepted() {
+    let scenarios = [402, 404].map(|status| async move {
+        let environment = Environment::start().await;
+        let services = |number| {
+            let new = ["directory", "alerts"].map(|name| event(number, name, now_ms() - MINUTE_MS));
+            environment.load(&new);
+            new
+        };
+        let mut events = services(1).to_vec();
+        let settings = [("JUMPCLOUD_SERVICES", "directory,alerts")];
+        let function = Function::spawn(&environment, &settings).await;
+        function.run("{}").await;
+        refuse(&environment, status, "alerts");
+        for number in 2..5 {
+            let withheld = services(number);
+            let message = function.fail("{}").await;
+            assert!(message.contains("the reason JumpCloud gives"), "{status}: {message}");
+            environment.archive().await.assert_holds(&events[..2]);
+            events.extend(withheld);
+        }
+        let report = function.run(r#"{"task":"status"}"#).await;
+        assert_eq!(refused(only_stream(&report)), ["directory,alerts"], "{report}");
+        environment.jumpcloud.world().clear_faults();
+        let report = function.run("{}").await;
+        assert_eq!(refused(only_stream(&report)), Vec::<&str>::new(), "{report}");
+        environment.archive().await.assert_holds(&events);
+        environment.assert_disciplined();
+    });
+    join_all(scenarios).await;
 }
 
 /// With nothing left to read the run fails for good, and says why.
@@ -137,6 +174,32 @@ async fn what_is_dated_ahead_is_archived_once() {
         assert_eq!(only_stream(&function.run("{}").await)["outcome"], "ok");
     }
     events.extend(near);
+    environment.archive().await.assert_holds(&events);
+    environment.assert_disciplined();
+}
+
+/// The index would not know it any more when its time has come: it waits until it is nearer.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_dated_further_ahead_is_archived_once_it_is_nearer() {
+    let environment = Environment::start().await;
+    let then_ms = now_ms() - 2 * DAY_MS;
+    environment.set_clock_skew_ms(-2 * DAY_MS);
+    let mut events = series(1, 10, then_ms - HOUR_MS, MINUTE_MS);
+    let far = [event(1_000, "sso", then_ms + 20 * DAY_MS)];
+    environment.load(&events);
+    environment.load(&far);
+    let function = Function::spawn(&environment, &[]).await;
+    let report = function.run("{}").await;
+    assert_eq!(only_stream(&report)["written"], 10, "{report}");
+    environment.archive().await.assert_holds(&events);
+    drop(function);
+    // It is 18 days ahead.
+    environment.set_clock_skew_ms(0);
+    let function = Function::spawn(&environment, &[]).await;
+    for _ in 0..2 {
+        assert_eq!(only_stream(&function.run("{}").await)["outcome"], "ok");
+    }
+    events.extend(far);
     environment.archive().await.assert_holds(&events);
     environment.assert_disciplined();
 }
