@@ -106,6 +106,36 @@ async fn what_the_live_stream_archives_is_refused() {
     assert!(message.contains("0123456789abcdef01234567"), "{message}");
 }
 
+/// An answer that leaves days out is no success: it fails, and names each with the reason.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backfill_that_leaves_days_out_fails_and_names_them() {
+    let environment = Environment::start().await;
+    let past = Past::load(&environment);
+    let function = Function::spawn(&environment, &[]).await;
+    function.run(&past.event()).await;
+    let lanes: Vec<_> = (0..7).map(|day| past.start_ms + day * DAY_MS).collect();
+    let lanes: Vec<_> = lanes.into_iter().map(|ms| format!("self.backfill-{}", date(ms))).collect();
+    let table = &environment.aws.table;
+    // Archived so long ago that it is not read again.
+    let born_ms = table.number(&lanes[1], "born_ms").expect("when it was created");
+    table.set_number(&lanes[1], "born_ms", now_ms() - 102 * DAY_MS);
+    let message = function.fail(&past.event()).await;
+    assert!(message.contains("1 of 7 lanes were refused"), "{message}");
+    let why = format!("{}: its lane was created 101 days ago", lanes[1]);
+    assert!(message.contains(&why), "{message}");
+    table.set_number(&lanes[1], "born_ms", born_ms);
+    // Written by a later version.
+    table.set_number(&lanes[2], "schema", 9);
+    let message = function.fail(&past.event()).await;
+    assert!(message.contains("7 of 7 lanes were left out, ask for them again"), "{message}");
+    assert!(lanes.iter().all(|lane| message.contains(lane)), "{message}");
+    table.set_number(&lanes[2], "schema", 1);
+    let answer = function.run(&past.event()).await;
+    assert_eq!(states(&answer).len(), 7, "{answer}");
+    function.run("{}").await;
+    environment.archive().await.assert_holds(&past.all);
+}
+
 /// Killed again and again, at whatever request comes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backfill_killed_at_random_is_exact_with_what_is_live() {

@@ -1,19 +1,21 @@
 //! Every setting at the bounds that its page gives: there the function collects, and beyond them it
 //! says which setting is wrong.
 
-use engine::limits::{HOUR_MS, MINUTE_MS};
+use engine::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
+use engine::time::rfc3339;
 use futures_util::future::join_all;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::process::{Function, Outcome};
-use fixtures::environment::{Environment, INVOCATION_LIMIT, only_stream};
+use fixtures::environment::{Environment, INVOCATION_LIMIT, STREAM, only_stream};
 use fixtures::event::{now_ms, series};
+use fixtures::sqs::QUEUE_URL;
 
 /// A setting, words of its row in `docs/settings.md`, values that are allowed, and others. A value may
 /// come with other settings, behind a comma each.
 type Bounds = (&'static str, &'static str, &'static [&'static str], &'static [&'static str]);
 
-const BOUNDS: [Bounds; 16] = [
+const BOUNDS: [Bounds; 17] = [
     ("ARCHIVE_RETENTION", "at least 121 days", &["121d", "36500d"], &["120d", "36501d"]),
     ("JUMPCLOUD_REGION", "`us`, `eu` or `in`", &["us", "eu", "in"], &["US", "au"]),
     ("JUMPCLOUD_RETENTION", "at most 730 days", &["15d", "730d"], &["731d"]),
@@ -47,7 +49,8 @@ const BOUNDS: [Bounds; 16] = [
     ("OUTPUT_FORMAT", "`raw`", &["raw"], &["json"]),
     ("LOG_LEVEL", "`error`, `warn`, `info`, `debug` or `trace`", &["error", "trace"], &["off"]),
     ("METRICS", "`standard`", &["standard", "detailed"], &["all"]),
-    ("SYSTEM_USERS", "`daily`", &["off"], &["hourly"]),
+    ("SYSTEM_USERS", "`daily`", &["off", "daily"], &["hourly"]),
+    ("WORK_CONCURRENCY", "2 to 1000", &["2", "1000"], &["1", "1001"]),
     ("STALE_AFTER", "longer than this counts as stale", &["1s", "90d"], &["0s"]),
 ];
 
@@ -70,7 +73,9 @@ async fn collect_at(name: &str, value: &str) {
         let Outcome::Response(report) = function.invoke("{}", INVOCATION_LIMIT).await else {
             panic!("{name}={value}: {}", function.output());
         };
-        let line = only_stream(&report);
+        // Beside it there may be a stream of users.
+        let lines = report["streams"].as_array().expect("streams");
+        let line = lines.iter().find(|line| line["stream"] == STREAM).expect("the live stream");
         let outcome = line["outcome"].as_str().unwrap_or_default();
         assert!(["ok", "behind", "waiting"].contains(&outcome), "{report}");
         if outcome != "behind" && line["written"] == 0 {
@@ -98,6 +103,23 @@ async fn the_function_collects_at_every_bound_and_refuses_what_lies_beyond() {
         assert!(row.is_some_and(|row| row.contains(words)), "{name}: {row:?}");
         join_all(allowed.iter().map(|value| collect_at(name, value))).await;
         join_all(refused.iter().map(|value| refused_at(name, value))).await;
+    }
+}
+
+/// One place is left to live streams, and the others are what past days may take at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn work_concurrency_at_its_bounds_is_how_many_past_days_are_queued() {
+    let day = |back: i64| rfc3339((now_ms().div_euclid(DAY_MS) - back) * DAY_MS);
+    let backfill = json!({"task": "backfill", "start": day(6), "end": day(2)}).to_string();
+    for (concurrency, sent, waiting) in [("2", 1, 3), ("1000", 4, 0)] {
+        let environment = Environment::start().await;
+        let settings = [("WORK_CONCURRENCY", concurrency), ("WORK_QUEUE_URL", QUEUE_URL)];
+        let function = Function::spawn(&environment, &settings).await;
+        function.run(&backfill).await;
+        let report = function.run("{}").await;
+        let queued = &report["queued"];
+        let waits = queued["waiting"].as_u64().unwrap_or(0);
+        assert_eq!((queued["sent"].as_u64(), waits), (Some(sent), waiting), "{report}");
     }
 }
 

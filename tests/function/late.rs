@@ -43,8 +43,10 @@ async fn the_sweep_finds_what_came_later_than_the_overlap() {
     environment.load(&events);
     let unavailable = Rule::new(Fault::error(500, "no counts"), When::Always);
     environment.jumpcloud.world().add_fault(unavailable.on("/events/interval"));
-    let function = Function::spawn(&environment, &[("MAX_PAGES_PER_RUN", "3")]).await;
+    let settings = [("MAX_PAGES_PER_RUN", "3"), ("METRICS", "detailed")];
+    let function = Function::spawn(&environment, &settings).await;
     function.run("{}").await;
+    assert_eq!(function.metric("CountsFailed"), Some(1));
     let late = series(1_000, 40, now_ms() - 9 * HOUR_MS, MINUTE_MS);
     environment.load(&late);
     events.extend(late);

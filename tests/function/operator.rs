@@ -7,9 +7,12 @@ use serde_json::{Value, json};
 
 use crate::process::Function;
 use fixtures::aws::STATE;
-use fixtures::environment::{API_KEY, Environment, INVOCATION_LIMIT, only_stream};
-use fixtures::event::{ORGANIZATION, event, now_ms, series};
+use fixtures::environment::{API_KEY, Environment, INVOCATION_LIMIT, STREAM, only_stream};
+use fixtures::event::{ORGANIZATION, event, now_ms, series, spread};
 use fixtures::sqs::QUEUE_URL;
+
+/// The metric whose alarm tells of streams that need an operator.
+const NEEDING_OPERATOR: &str = "StreamsNeedingOperator";
 
 fn audit(start_ms: i64, end_ms: i64) -> String {
     json!({"task": "audit", "start": rfc3339(start_ms), "end": rfc3339(end_ms)}).to_string()
@@ -58,6 +61,55 @@ async fn what_one_of_two_queries_lacks_is_found_by_an_audit() {
     environment.archive().await.assert_holds(&events);
     let clean = function.run(&window).await;
     assert_eq!(only_stream(&clean)["differing"], json!([]), "{clean}");
+}
+
+/// JumpCloud's answer does not name every service that `all` returns: nobody claims that the archive is
+/// whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_that_cannot_be_added_up_are_told() {
+    let environment = Environment::start().await;
+    {
+        let behaviours = &mut environment.jumpcloud.world().behaviours;
+        (behaviours.all_excludes_pam, behaviours.distinct_max) = (true, 1);
+    }
+    environment.load(&spread(60));
+    environment.load(&[event(1_000, "pam", now_ms() - 5 * HOUR_MS)]);
+    let function = Function::spawn(&environment, &[("JUMPCLOUD_SERVICES", "all,pam")]).await;
+    let report = function.run("{}").await;
+    assert!(only_stream(&report)["not_comparable"].is_string(), "{report}");
+    let status = function.run(r#"{"task":"status"}"#).await;
+    assert!(only_stream(&status)["not_comparable"].is_string(), "{status}");
+    let audit = audit(now_ms() - 23 * HOUR_MS, now_ms());
+    let found = function.run(&audit).await;
+    let why = only_stream(&found)["not_comparable"].as_str().unwrap_or_default();
+    assert!(why.contains("does not list all services"), "{found}");
+    // From then on they are compared.
+    environment.jumpcloud.world().behaviours.distinct_max = usize::MAX;
+    environment.aws.table.set_number(STREAM, "compared_at_ms", now_ms() - 2 * HOUR_MS);
+    let report = function.run("{}").await;
+    assert_eq!(only_stream(&report)["not_comparable"], Value::Null, "{report}");
+    let found = function.run(&audit).await;
+    let line = only_stream(&found);
+    assert_eq!(
+        (&line["not_comparable"], &line["differing"]),
+        (&Value::Null, &json!([])),
+        "{found}"
+    );
+}
+
+/// They follow what the plan keeps, and what a stream may read back at most.
+#[tokio::test(flavor = "multi_thread")]
+async fn days_until_loss_follow_the_plan() {
+    let environment = Environment::start().await;
+    for (retention, days) in [("15d", 14), ("90d", 89), ("730d", 99)] {
+        let function = Function::spawn(&environment, &[("JUMPCLOUD_RETENTION", retention)]).await;
+        function.run("{}").await;
+        let status = function.run(r#"{"task":"status"}"#).await;
+        assert_eq!(only_stream(&status)["days_until_loss"], days, "{retention}: {status}");
+        let metric = function.metric("DaysToDataLoss");
+        // A lag of less than a second counts in `status` only.
+        assert!(metric == Some(days) || metric == Some(days + 1), "{retention}: {metric:?}");
+    }
 }
 
 /// State that is gone, or that nobody could have written: the stream stops, in every run of a process
@@ -126,7 +178,7 @@ async fn a_stream_that_stopped_is_counted_whoever_runs_it() {
     let settings = [("JUMPCLOUD_ORG_IDS", &*both), ("WORK_QUEUE_URL", QUEUE_URL)];
     let function = Function::spawn(&environment, &settings).await;
     scheduled(&environment, &function).await;
-    assert_eq!(needing_operator(&function), 0);
+    assert_eq!(function.metric(NEEDING_OPERATOR), Some(0));
     // Somebody writes where its next entry belongs.
     let seq = environment.aws.table.number(ORGANIZATION, "seq").unwrap();
     let next = format!("journal/v1/{ORGANIZATION}/{:020}", seq + 1);
@@ -140,7 +192,7 @@ async fn a_stream_that_stopped_is_counted_whoever_runs_it() {
         for _ in 0..2 {
             scheduled(&environment, &function).await;
         }
-        assert_eq!(needing_operator(&function), 1, "{configured} collected");
+        assert_eq!(function.metric(NEEDING_OPERATOR), Some(1), "{configured} collected");
         let status = function.run(r#"{"task":"status"}"#).await;
         let lines = status["streams"].as_array().unwrap();
         let line = lines.iter().find(|line| line["stream"] == ORGANIZATION).unwrap();
@@ -149,18 +201,35 @@ async fn a_stream_that_stopped_is_counted_whoever_runs_it() {
     }
 }
 
+/// The same for a past day, which no schedule names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_past_day_that_stopped_is_counted() {
+    let environment = Environment::start().await;
+    environment.load(&series(1, 10, now_ms() - 10 * MINUTE_MS, 1_000));
+    let settings = [("JUMPCLOUD_ORG_IDS", ORGANIZATION), ("WORK_QUEUE_URL", QUEUE_URL)];
+    let function = Function::spawn(&environment, &settings).await;
+    let day_ms = (now_ms() - 3 * DAY_MS).div_euclid(DAY_MS) * DAY_MS;
+    let [start, end] = [day_ms, day_ms + DAY_MS].map(rfc3339);
+    let backfill = json!({"task": "backfill", "start": start, "end": end}).to_string();
+    let lane = function.run(&backfill).await["lanes"][0]["stream"].as_str().unwrap().to_owned();
+    // Somebody writes where its first entry belongs.
+    let first = format!("journal/v1/{lane}/{:020}", 1);
+    environment.aws.buckets.put(STATE, &first, &[], b"not an entry").await;
+    for _ in 0..2 {
+        scheduled(&environment, &function).await;
+    }
+    assert_eq!(function.metric(NEEDING_OPERATOR), Some(1), "{}", function.output());
+    let status = function.run(r#"{"task":"status"}"#).await;
+    let lines = status["streams"].as_array().unwrap();
+    let line = lines.iter().find(|line| line["stream"] == lane).unwrap();
+    assert_eq!(line["needs_operator"], true, "{status}");
+    assert!(line["last_error"].as_str().unwrap().contains(&first), "{status}");
+}
+
 /// One scheduled run, and the messages that it sends.
 async fn scheduled(environment: &Environment, function: &Function) {
     function.invoke("{}", INVOCATION_LIMIT).await;
     while let Some(messages) = environment.aws.queue.deliver(10) {
         assert_eq!(function.run(&messages).await, json!({"batchItemFailures": []}));
     }
-}
-
-/// The last value of the metric.
-fn needing_operator(function: &Function) -> i64 {
-    let output = function.output();
-    let lines = output.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let values = lines.filter_map(|line| line["StreamsNeedingOperator"].as_i64());
-    values.into_iter().next().expect("a scheduled run's metrics")
 }

@@ -98,6 +98,7 @@ async fn without_discovery_the_known_organizations_are_collected_and_the_report_
     portal(&environment, 3);
     let function = Function::spawn(&environment, &OF_PROVIDER).await;
     function.run("{}").await;
+    assert_eq!(function.metric("DiscoveryFailed"), Some(0));
     for (fault, needs_operator) in
         [(Fault::error(403, "Forbidden"), true), (Fault::html(502), false)]
     {
@@ -117,6 +118,7 @@ async fn without_discovery_the_known_organizations_are_collected_and_the_report_
             assert_eq!(streams(&report).len(), 4, "{report}");
         }
         assert!(environment.event_requests() >= before + 4, "each known stream is asked");
+        assert_eq!(function.metric("DiscoveryFailed"), Some(1));
         let validated = function.fail(r#"{"task":"validate"}"#).await;
         assert!(validated.contains("discovery"), "{validated}");
     }

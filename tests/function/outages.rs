@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use mock::{Fault, RetryAfter, When};
+use mock::{Fault, RetryAfter, Rule, When};
 
 use crate::process::{Function, Outcome};
 use fixtures::environment::{Environment, INVOCATION_LIMIT, STREAM, only_stream};
@@ -159,6 +159,29 @@ async fn what_an_operator_must_fix_fails_the_invocation_and_says_why() {
         let message = function.fail("{}").await;
         assert!(message.contains(STREAM), "{status}: {message}");
         assert!(message.contains("the reason JumpCloud gives"), "{status}: {message}");
+        environment.jumpcloud.world().clear_faults();
+        function.run("{}").await;
+        environment.archive().await.assert_holds(&events);
+    }
+}
+
+/// Neither is a matter of the key or its role: the error says what to do instead.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_looks_like_a_refused_key_is_told_from_one() {
+    let unselected = Fault::error(401, "Unauthorized: no organization selected");
+    for (fault, told, wrong) in [
+        (unselected, "set JUMPCLOUD_ORG_IDS", "refuses the credential"),
+        (Fault::blocked(), "this address are blocked by a firewall", "role"),
+    ] {
+        let (environment, events) = environment().await;
+        environment.fault(fault.clone(), When::Always);
+        // What a check of the deployment asks for.
+        environment.jumpcloud.world().add_fault(Rule::new(fault, When::Always).on("/count"));
+        let function = Function::spawn(&environment, &SETTINGS).await;
+        let message = function.fail("{}").await;
+        assert!(message.contains(told) && !message.contains(wrong), "{message}");
+        let validated = function.fail(r#"{"task":"validate"}"#).await;
+        assert!(validated.contains(told) && !validated.contains(wrong), "{validated}");
         environment.jumpcloud.world().clear_faults();
         function.run("{}").await;
         environment.archive().await.assert_holds(&events);
