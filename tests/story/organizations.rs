@@ -26,7 +26,7 @@ use crate::{NOW_MS, settings};
 
 /// How the organization is configured.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Configured {
+pub(crate) enum Configured {
     AsOwn,
     ById,
 }
@@ -34,23 +34,23 @@ use Configured::{AsOwn, ById};
 
 /// What is left of a process when it is gone.
 #[derive(Default)]
-struct World {
-    objects: Arc<MemoryObjects>,
-    cursors: Arc<MemoryCursors>,
-    jumpcloud: Arc<JumpCloud>,
-    clock: Arc<SetClock>,
+pub(crate) struct World {
+    pub(crate) objects: Arc<MemoryObjects>,
+    pub(crate) cursors: Arc<MemoryCursors>,
+    pub(crate) jumpcloud: Arc<JumpCloud>,
+    pub(crate) clock: Arc<SetClock>,
 }
 
 impl World {
     /// A world in which a tenant has had one event per minute for twenty minutes.
-    fn with_events(tenant: usize) -> Self {
+    pub(crate) fn with_events(tenant: usize) -> Self {
         let world = Self::default();
         world.clock.0.store(NOW_MS, Ordering::Relaxed);
         (1..=20).for_each(|minutes| world.happen(tenant, NOW_MS - minutes * MINUTE_MS));
         world
     }
 
-    fn happen(&self, tenant: usize, ms: i64) {
+    pub(crate) fn happen(&self, tenant: usize, ms: i64) {
         let raw = format!(
             r#"{{"id":"{ms}","organization":"{}","service":"sso","timestamp":"{}"}}"#,
             TENANTS[tenant],
@@ -60,7 +60,7 @@ impl World {
     }
 
     /// A process.
-    fn fleet(&self, configured: Configured) -> Fleet {
+    pub(crate) fn fleet(&self, configured: Configured) -> Fleet {
         let stream = StreamId::of_organization(TENANTS[0]).unwrap();
         let (streams, names_organizations) = match configured {
             AsOwn => (vec![StreamId::own()], false),
@@ -78,25 +78,25 @@ impl World {
         Fleet { engine, queue: None, concurrency: 1, organizations }
     }
 
-    fn budget(&self) -> Budget {
+    pub(crate) fn budget(&self) -> Budget {
         let started_ms = self.clock.0.load(Ordering::Relaxed);
         Budget { started_ms, deadline_ms: started_ms + MINUTE_MS }
     }
 
     /// A scheduled run, five minutes after the one before; an event happens in between.
-    async fn run(&self, fleet: &Fleet) -> Report {
+    pub(crate) async fn run(&self, fleet: &Fleet) -> Report {
         let now_ms = self.clock.0.fetch_add(5 * MINUTE_MS, Ordering::Relaxed);
         self.happen(0, now_ms + MINUTE_MS);
         dispatch::collect(fleet, self.budget()).await.unwrap()
     }
 
     /// The same, in a process of its own.
-    async fn run_in_new_process(&self, configured: Configured) -> Report {
+    pub(crate) async fn run_in_new_process(&self, configured: Configured) -> Report {
         self.run(&self.fleet(configured)).await
     }
 
     /// All that is archived, and below which streams' names.
-    async fn archived(&self) -> (Vec<String>, Vec<String>) {
+    pub(crate) async fn archived(&self) -> (Vec<String>, Vec<String>) {
         let (mut lines, mut streams) = (Vec::new(), Vec::new());
         for key in self.objects.keys("archive") {
             let object = self.objects.get("archive", &key).await.unwrap().unwrap();
@@ -111,7 +111,7 @@ impl World {
 
     /// Every event of the first tenant is in the archive once, and none of the other one, all below
     /// one stream's name.
-    async fn assert_archived(&self, stream: &str) {
+    pub(crate) async fn assert_archived(&self, stream: &str) {
         let (lines, streams) = self.archived().await;
         let events = self.jumpcloud.events.lock().unwrap();
         let mut expected: Vec<_> = events
@@ -124,14 +124,14 @@ impl World {
         assert_eq!(streams, [stream]);
     }
 
-    async fn item(&self, stream: &StreamId) -> engine::cursor::Item {
+    pub(crate) async fn item(&self, stream: &StreamId) -> engine::cursor::Item {
         self.cursors.get(stream).await.unwrap().unwrap_or_default()
     }
 }
 
 /// The line of the stream that has read.
 #[track_caller]
-fn reader(report: &Report) -> &StreamReport {
+pub(crate) fn reader(report: &Report) -> &StreamReport {
     let mut readers = report.streams.iter().filter(|line| line.pages > 0);
     let line = readers.next().unwrap();
     assert!(readers.next().is_none(), "{report:?}");
@@ -139,7 +139,7 @@ fn reader(report: &Report) -> &StreamReport {
 }
 
 #[track_caller]
-fn assert_well(report: &Report) {
+pub(crate) fn assert_well(report: &Report) {
     let outcomes: Vec<_> = report.streams.iter().map(|line| (line.outcome, &line.error)).collect();
     assert!(outcomes.iter().all(|outcome| *outcome == (Outcome::Ok, &None)), "{outcomes:?}");
 }
@@ -202,145 +202,6 @@ async fn lanes_are_those_of_the_stream_that_collects_the_organization() {
     let report = worker.run(&lane, RunPurpose::Collect, world.budget()).await;
     assert_eq!((report.outcome, report.tally.seen), (Outcome::Ok, 1), "{report:?}");
     assert_eq!(world.jumpcloud.asked.lock().unwrap().last(), Some(&scope));
-}
-
-/// A process that meets the new key at its start, and one that meets it in the middle of a run.
-#[tokio::test]
-async fn a_key_of_another_tenant_reads_nothing() {
-    for (pages, is_silent) in [(1, true), (1, false), (2, true), (2, false)] {
-        for stream in [StreamId::own(), StreamId::of_organization(TENANTS[0]).unwrap()] {
-            let world = World::with_events(0);
-            let first = if stream == StreamId::own() { AsOwn } else { ById };
-            assert_well(&world.run_in_new_process(first).await);
-            if !is_silent {
-                world.happen(1, NOW_MS + 6 * MINUTE_MS);
-            }
-            let before = world.item(&stream).await;
-            world.jumpcloud.pages_left.store(pages, Ordering::Relaxed);
-            let fleet = world.fleet(AsOwn);
-            for _ in 0..3 {
-                let failure = world.run(&fleet).await.failure(100).unwrap();
-                assert!(TENANTS.iter().all(|tenant| failure.contains(tenant)), "{failure}");
-            }
-            let after = world.item(&stream).await;
-            for name in ["seq", "frontier_ms", "read_to_ms", "read_at_ms", "organization"] {
-                assert_eq!(after.get(name), before.get(name), "{name}");
-            }
-            // The right key is put back, and nothing was lost meanwhile.
-            world.jumpcloud.key.store(0, Ordering::Relaxed);
-            assert_well(&world.run(&fleet).await);
-            world.assert_archived(stream.as_str()).await;
-        }
-    }
-}
-
-/// The item that says which organization `self` collects is lost with the table, and the key is
-/// replaced before the next run.
-#[tokio::test]
-async fn a_lost_table_lets_no_key_of_another_tenant_read() {
-    for (has_event, is_silent) in [(true, false), (true, true), (false, false)] {
-        let mut world = World::with_events(0);
-        assert_well(&world.run_in_new_process(AsOwn).await);
-        if has_event {
-            world.happen(1, NOW_MS + 6 * MINUTE_MS);
-        }
-        world.cursors = Arc::default();
-        world.jumpcloud.key.store(1, Ordering::Relaxed);
-        world.jumpcloud.is_silent.store(is_silent, Ordering::Relaxed);
-        for _ in 0..3 {
-            let failure = world.run_in_new_process(AsOwn).await.failure(100).unwrap();
-            assert!(TENANTS.iter().all(|tenant| failure.contains(tenant)), "{failure}");
-        }
-        world.jumpcloud.key.store(0, Ordering::Relaxed);
-        assert_well(&world.run_in_new_process(AsOwn).await);
-        world.assert_archived("self").await;
-    }
-}
-
-/// The item of `self` is lost long after its last event: index and journal have expired. The key that
-/// replaces its own is one of an organization that its own stream collects.
-#[tokio::test]
-async fn a_stream_of_which_only_its_organization_is_left_gives_way_to_no_other() {
-    let world = World::with_events(1);
-    world.jumpcloud.key.store(1, Ordering::Relaxed);
-    assert_well(&world.run_in_new_process(AsOwn).await);
-    world.jumpcloud.key.store(0, Ordering::Relaxed);
-    assert_well(&world.run_in_new_process(ById).await);
-    world.cursors.lose(&StreamId::own());
-    for folder in ["index/v1/self/", "journal/v1/self/"] {
-        world.objects.remove_below("state", folder);
-    }
-    for _ in 0..3 {
-        let failure = world.run_in_new_process(AsOwn).await.failure(100).unwrap();
-        assert!(TENANTS.iter().all(|tenant| failure.contains(tenant)), "{failure}");
-    }
-}
-
-/// A row of another tenant under a key that stays the same, on the second page of its query.
-#[tokio::test]
-async fn a_row_of_another_organization_ends_its_query_and_no_other() {
-    let world = World::with_events(0);
-    let directory = |tenant: usize, minutes: i64| {
-        let ms = NOW_MS - minutes * MINUTE_MS;
-        let (organization, timestamp) = (TENANTS[tenant], engine::time::rfc3339(ms));
-        let raw = format!(
-            r#"{{"id":"{minutes}","organization":"{organization}","service":"directory","timestamp":"{timestamp}"}}"#
-        );
-        // It comes under the first tenant's key.
-        world.jumpcloud.events.lock().unwrap().push(Event { ms, tenant: 0, raw });
-    };
-    [20, 19, 18, 16].into_iter().for_each(|minutes| directory(0, minutes));
-    directory(1, 17);
-    let mut fleet = world.fleet(AsOwn);
-    fleet.engine.settings.queries = vec![vec!["sso".to_owned()], vec!["directory".to_owned()]];
-    fleet.engine.settings.page_limit = 3;
-    let mut since = None;
-    for runs in 1..=3 {
-        let report = world.run(&fleet).await;
-        assert_well(&report);
-        let refused = &reader(&report).refused;
-        assert_eq!(refused.len(), 1, "{report:?}");
-        assert_eq!(refused[0].query, "directory");
-        assert!(refused[0].reason.contains(TENANTS[1]), "{refused:?}");
-        // By the run that met the row first, and not again by each of the others.
-        assert_eq!(refused[0].since, *since.get_or_insert(refused[0].since));
-        // The events of the other query, and the first page of this one.
-        assert_eq!(world.archived().await.0.len(), 20 + runs + 3);
-    }
-    let is_own = |event: &Event| event.raw.contains(TENANTS[0]);
-    world.jumpcloud.events.lock().unwrap().retain(is_own);
-    let report = world.run(&fleet).await;
-    assert_well(&report);
-    assert_eq!(reader(&report).refused.len(), 0);
-    world.assert_archived("self").await;
-}
-
-/// A row of another tenant that appears late, in an hour that is read again because of it in every run.
-#[tokio::test]
-async fn a_query_that_is_refused_behind_its_head_is_still_read() {
-    let world = World::with_events(0);
-    let fleet = world.fleet(AsOwn);
-    assert_well(&world.run(&fleet).await);
-    world.clock.0.fetch_add(3 * HOUR_MS, Ordering::Relaxed);
-    assert_well(&world.run(&fleet).await);
-    // In the hour behind it, one of the stream's own is late.
-    world.happen(0, NOW_MS + 20 * MINUTE_MS);
-    let ms = NOW_MS + 50 * MINUTE_MS;
-    let (organization, timestamp) = (TENANTS[1], engine::time::rfc3339(ms));
-    let raw = format!(
-        r#"{{"id":"late","organization":"{organization}","service":"sso","timestamp":"{timestamp}"}}"#
-    );
-    world.jumpcloud.events.lock().unwrap().push(Event { ms, tenant: 0, raw });
-    for runs in 1..=4 {
-        world.clock.0.fetch_add(HOUR_MS, Ordering::Relaxed);
-        let report = world.run(&fleet).await;
-        assert_well(&report);
-        let refused = &reader(&report).refused;
-        assert!(refused.len() == 1 && refused[0].reason.contains(TENANTS[1]), "{refused:?}");
-        assert_eq!(world.archived().await.0.len(), 23 + runs);
-    }
-    let item = world.item(&StreamId::own()).await;
-    assert!(!item.contains_key("queries_changed_ms"), "no refusal has ended");
 }
 
 /// Neither row nor list tells whose the key is when `self` is born; the organization is collected

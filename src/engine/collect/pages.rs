@@ -227,9 +227,11 @@ impl Reader<'_> {
     /// The reading failed. The pages that were received whole are still decided; if only this query
     /// failed, together with those of the other queries.
     async fn end_with(&mut self, place: &Place<'_>, error: RunError) -> Result<Taken, Stop> {
-        let is_refused = matches!(error, RunError::Query(QueryError::Refused { .. }));
-        // A reading that is refused from its beginning has not begun, but for that of an hour, whose
-        // queries before this one must not be read, and their rows counted, once more.
+        let is_refused =
+            matches!(error, RunError::Query(QueryError::Refused { status: Some(_), .. }));
+        // A reading that JumpCloud refuses from its beginning has not begun, but for that of an hour,
+        // whose queries before this one must not be read, and their rows counted, once more. One that
+        // had no time for its first millisecond keeps the number of rows that it has come down to.
         let is_of_hour = matches!(place.kind, ReadingKind::Hour(_));
         if !is_refused || is_of_hour || place.at_ms > place.reading.at_ms {
             self.state = self.reached(place.kind, place.reading, place.at_ms);
