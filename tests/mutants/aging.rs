@@ -101,4 +101,31 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
             "None => cursor.origin_ms.max(now_ms - 4 * READ_BACK_MS_MAX),",
         )],
     },
+    Mutant {
+        name: "`unplaced` dated by a clock that was set back",
+        edits: &[(
+            "src/engine/collect/decide.rs",
+            "let decided_ms = self.engine.now_ms().max(state.frontier_ms);",
+            "let decided_ms = self.engine.now_ms();",
+        )],
+    },
+    Mutant {
+        name: "added names read by the horizon of now",
+        edits: &[(
+            "src/engine/read/sweep.rs",
+            "    if query.unread_before_ms.is_some() {
+        return cursor.origin_ms;",
+            "    if query.unread_before_ms.is_some() && query.sweep.is_some() {
+        return cursor.origin_ms;",
+        )],
+    },
+    Mutant {
+        name: "a corrected count that stays a gap",
+        edits: &[(
+            "src/engine/read/comparison.rs",
+            "            state.known_hours.remove(&hour_ms);
+            continue;",
+            "            continue;",
+        )],
+    },
 ];

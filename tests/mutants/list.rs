@@ -249,29 +249,11 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         )],
     },
     Mutant {
-        name: "`unplaced` dated by a clock that was set back",
-        edits: &[(
-            "src/engine/collect/decide.rs",
-            "let decided_ms = self.engine.now_ms().max(state.frontier_ms);",
-            "let decided_ms = self.engine.now_ms();",
-        )],
-    },
-    Mutant {
         name: "a page larger than is configured by now",
         edits: &[(
             "src/engine/read/page_size.rs",
             "rows: rows.clamp(1, configured),",
             "rows: rows.max(1),",
-        )],
-    },
-    Mutant {
-        name: "added names read by the horizon of now",
-        edits: &[(
-            "src/engine/read/sweep.rs",
-            "    if query.unread_before_ms.is_some() {
-        return cursor.origin_ms;",
-            "    if query.unread_before_ms.is_some() && query.sweep.is_some() {
-        return cursor.origin_ms;",
         )],
     },
     Mutant {
@@ -321,16 +303,6 @@ pub(crate) const MUTANTS: &[Mutant] = &[
                 "Some(own) if *own == name || !name.is_empty() => {}",
             ),
         ],
-    },
-    Mutant {
-        name: "a corrected count that stays a gap",
-        edits: &[(
-            "src/engine/read/comparison.rs",
-            "        if more <= 0 {
-            // JumpCloud",
-            "        if more < -1_000_000 {
-            // JumpCloud",
-        )],
     },
     // Holes that the simulation found itself.
     Mutant {
