@@ -139,14 +139,23 @@ async fn a_query_that_is_refused_behind_its_head_is_still_read() {
         r#"{{"id":"late","organization":"{organization}","service":"sso","timestamp":"{timestamp}"}}"#
     );
     world.jumpcloud.events.lock().unwrap().push(Event { ms, tenant: 0, raw });
+    let mut since = None;
     for runs in 1..=4 {
         world.clock.0.fetch_add(HOUR_MS, Ordering::Relaxed);
         let report = world.run(&fleet).await;
         assert_well(&report);
         let refused = &reader(&report).refused;
         assert!(refused.len() == 1 && refused[0].reason.contains(TENANTS[1]), "{refused:?}");
+        // By the run that met the row first, as the next scheduled run and `status` tell it, too.
+        assert_eq!(refused[0].since, *since.get_or_insert(refused[0].since));
+        assert_eq!(world.refused(&fleet).await, 1);
         assert_eq!(world.archived().await.0.len(), 23 + runs);
     }
     let item = world.item(&StreamId::own()).await;
     assert!(!item.contains_key("queries_changed_ms"), "no refusal has ended");
+    // The row is gone, and what lies behind the head is read to its end.
+    world.jumpcloud.events.lock().unwrap().retain(|event| event.raw.contains(TENANTS[0]));
+    world.clock.0.fetch_add(HOUR_MS, Ordering::Relaxed);
+    assert_well(&world.run(&fleet).await);
+    assert_eq!(world.refused(&fleet).await, 0);
 }

@@ -124,6 +124,13 @@ impl World {
         assert_eq!(streams, [stream]);
     }
 
+    /// How many queries `status` says are refused.
+    pub(crate) async fn refused(&self, fleet: &Fleet) -> usize {
+        let (request, budget) = (StatusRequest::default(), self.budget());
+        let status = status::status(&fleet.engine, &fleet.organizations, request, budget).await;
+        status.unwrap().totals.refused
+    }
+
     pub(crate) async fn item(&self, stream: &StreamId) -> engine::cursor::Item {
         self.cursors.get(stream).await.unwrap().unwrap_or_default()
     }

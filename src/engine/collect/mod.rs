@@ -16,6 +16,7 @@
 //! ```
 
 mod admit;
+mod behind;
 mod birth;
 mod border;
 mod claim;

@@ -11,7 +11,7 @@ use super::reader::Reader;
 use super::stop::{Progress, Stop};
 use super::turns::Turns;
 use crate::cursor::{QueryProgress, Reading, ReadingState};
-use crate::error::{QueryError, RunError};
+use crate::error::RunError;
 use crate::limits::HOUR_MS;
 use crate::page::Query;
 use crate::ports::InsightsError;
@@ -207,43 +207,6 @@ impl<'e> Reader<'e> {
         let due = self.due(turns, |query| reading_ahead(query, origin_ms, now_ms, settings));
         let until_ms = self.budget.read_until_ms(0);
         self.read_each(ReadingKind::Future, due, (until_ms, pages), turns).await
-    }
-
-    /// How a reading ended; none if its query failed, which is noted and ends no other's.
-    fn unless_failed(
-        &mut self,
-        ended: Result<Progress, Stop>,
-        reading: &Reading,
-        turns: &mut Turns,
-    ) -> Result<Option<Progress>, Stop> {
-        match ended {
-            Ok(progress) => Ok(Some(progress)),
-            // That the run has no time left is no failure of the query's.
-            Err(Stop::Failed(RunError::Query(QueryError::Unavailable(_))))
-                if self.is_out_of_time() =>
-            {
-                Ok(Some(Progress::Interrupted))
-            }
-            Err(Stop::Failed(RunError::Query(error))) => {
-                self.fail_behind(&reading.query, error, turns);
-                Ok(None)
-            }
-            Err(stop) => Err(stop),
-        }
-    }
-
-    /// Notes that a query failed behind its head. If it is refused there, its head is still read and it
-    /// is not a refused query, whose sweeps are suspended and which ends every comparison: the report
-    /// names it, and it is tried again as long as the reading is due.
-    fn fail_behind(&mut self, names: &Query, error: QueryError, turns: &mut Turns) {
-        let (stream, query) = (self.stream, names.join(","));
-        if let QueryError::Refused { cause, .. } = &error {
-            tracing::warn!(%stream, query, %error, "query is refused behind its head");
-            self.report.refuse(query, cause.text(), self.engine.now_ms());
-        } else {
-            tracing::warn!(%stream, query, %error, "query failed");
-            turns.note(names.clone(), Err(error));
-        }
     }
 
     /// Requests hourly counts while the head is being read, if they are to be compared afterwards.

@@ -36,6 +36,10 @@ pub struct QueryProgress {
     /// It is refused; none if it is answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refusal>,
+    /// A sweep, an hour or what is dated ahead is refused, although the head is not; none once one of
+    /// these was read to its end in a run in which none was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_behind: Option<Refusal>,
 }
 
 /// Since when and why a query is refused.
@@ -89,6 +93,7 @@ impl QueryProgress {
             last_turn_ms: None,
             unread_before_ms: None,
             refused: None,
+            refused_behind: None,
         }
     }
 

@@ -115,6 +115,7 @@ pub fn compare(
         let more = counted - ours.get(&hour_ms).copied().unwrap_or(0);
         if more <= 0 {
             // What was missing came later, or is not counted any more.
+            hours.retain(|hour| hour.start_ms != hour_ms);
             state.known_hours.remove(&hour_ms);
             continue;
         }

@@ -90,6 +90,22 @@ pub fn refuse(state: &mut ReadingState, names: &[String], reason: &str, now_ms: 
     }
 }
 
+/// Notes that what lies behind the head of a query is refused. `ended` is a refusal of the same kind
+/// that seemed to have ended in this run.
+pub fn refuse_behind(
+    state: &mut ReadingState,
+    names: &[String],
+    reason: &str,
+    now_ms: i64,
+    ended: Option<Refusal>,
+) {
+    if let Some(query) = state.query_mut(names) {
+        let since_ms =
+            query.refused_behind.take().or(ended).map_or(now_ms, |refusal| refusal.since_ms);
+        query.refused_behind = Some(Refusal { since_ms, reason: reason.to_owned() });
+    }
+}
+
 /// Takes names out of their list: each becomes a query of its own, from the list's state. Returns
 /// the names that are left.
 pub fn take_apart(state: &mut ReadingState, list: &[String], names: &[String]) -> Query {

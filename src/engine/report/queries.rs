@@ -17,11 +17,11 @@ pub struct RefusedQuery {
 }
 
 impl RefusedQuery {
-    /// The queries that are refused.
+    /// The queries that are refused, or whose sweeps, hours or readings ahead are.
     #[must_use]
     pub fn of(state: &ReadingState) -> Vec<Self> {
         let refused = state.queries.iter().filter_map(|query| {
-            let refusal = query.refused.as_ref()?;
+            let refusal = query.refused.as_ref().or(query.refused_behind.as_ref())?;
             Some(Self {
                 query: query.names.join(","),
                 since: UtcTime(refusal.since_ms),

@@ -97,8 +97,7 @@ pub struct StreamReport {
     /// add up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_comparable: Option<UtcTime>,
-    /// The queries that are refused; and those of which only what lies behind the head is, since this
-    /// run. The others are read.
+    /// The queries that are refused, or whose sweeps, hours or readings ahead are. The others are read.
     #[serde(default)]
     pub refused: Vec<RefusedQuery>,
     /// What this run skipped unread, because nothing so early may be read any more.
@@ -232,18 +231,9 @@ impl StreamReport {
         let is_lane = cursor.end_ms.is_some();
         let position_ms = cursor.state.position_ms();
         self.lag_seconds = (!is_lane).then(|| (now_ms - position_ms).max(0) / 1_000);
-        let behind = std::mem::replace(&mut self.refused, RefusedQuery::of(&cursor.state));
-        self.refused.extend(behind);
+        self.refused = RefusedQuery::of(&cursor.state);
         self.not_comparable = cursor.state.not_comparable_ms.map(UtcTime);
         self.snapshot = cursor.state.snapshot.as_ref().map(SnapshotReport::of);
-    }
-
-    /// A query is refused behind its head. It is reported once, however often the run begins again.
-    pub fn refuse(&mut self, query: String, reason: &str, now_ms: i64) {
-        if self.refused.iter().all(|refused| refused.query != query) {
-            let (since, reason) = (UtcTime(now_ms), reason.to_owned());
-            self.refused.push(RefusedQuery { query, since, reason });
-        }
     }
 
     /// A query skips a range unread. It is reported once, however often the run begins again.
