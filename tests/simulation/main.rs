@@ -27,6 +27,9 @@ mod contents;
 #[path = "../client/contract.rs"]
 mod contract;
 mod counts;
+#[path = "../fixtures/settings.rs"]
+#[expect(unreachable_pub, reason = "public among the fixtures")]
+mod defaults;
 mod draw;
 mod ended;
 mod explorer;

@@ -1,11 +1,11 @@
 //! The neutral schedule, in which nothing is special: what a written schedule says nothing of is as
 //! here. So a field that `Schedule` gets has a value here, and what is written keeps its meaning.
 
-use engine::archive::{BatchLimits, KeyLayout, Output};
-use engine::limits::DAY_MS;
+use engine::archive::BatchLimits;
 use engine::settings::Settings;
 use engine::stream::StreamId;
 
+use crate::defaults::defaults;
 use crate::schedule::{MINUTE, NOON, Schedule};
 use crate::truth::Ways;
 
@@ -51,26 +51,15 @@ impl Default for Schedule {
 
 pub(crate) fn settings() -> Settings {
     Settings {
-        archive_bucket: "archive".to_owned(),
-        state_bucket: "state".to_owned(),
-        names_organizations: false,
-        archive_prefix: "events/".to_owned(),
-        layout: KeyLayout::default(),
-        filter: None,
-        output: Output::default(),
-        system_users: None,
-        queries: vec![vec!["all".to_owned()]],
-        retention_ms: 90 * DAY_MS,
-        archive_kept_ms: None,
         start_lookback_ms: 0,
         settle_lag_ms: 0,
         overlap_ms: INTERVAL_MS,
         late_horizon_ms: 6 * INTERVAL_MS,
         sweep_every_ms: 2 * INTERVAL_MS,
         page_limit: 100,
-        pages_per_run: 100,
         // Stored, not compressed: the same bytes each time is all that matters here.
         compression_level: 0,
+        ..defaults()
     }
 }
 

@@ -91,8 +91,8 @@ fn first_ms(cursor: &Cursor, now_ms: i64, settings: &Settings) -> Option<i64> {
 
 /// Takes JumpCloud's counts and the index's of the hours from `from_ms` on. An hour in which
 /// JumpCloud has more is read again, unless that was done at this count; one in which it has no more
-/// is no gap. Of too many hours that differ, those with the largest difference are read now, of equal ones the latest; the others after the
-/// next comparison.
+/// is no gap. Of too many hours that differ, those with the largest difference are read now, of equal
+/// ones the latest; the others after the next comparison.
 #[must_use]
 pub fn compare(
     state: &ReadingState,
