@@ -255,7 +255,11 @@ impl Requester {
             HttpError::Status(answer) => answer,
         };
         let said = answer.said(&auth.redaction);
-        if retry::is_transient(answer.status) {
+        // A firewall may refuse for a while only.
+        let is_for_a_while = answer.status.is_client_error()
+            && answer.status != StatusCode::UNAUTHORIZED
+            && wait_ms(&answer.headers, self.clock.now_ms()).is_some();
+        if retry::is_transient(answer.status) || is_for_a_while {
             let message = format!("JumpCloud answers {said}");
             // Who asks for patience would not be helped by a smaller request.
             let asks_for_patience = answer.status == StatusCode::TOO_MANY_REQUESTS

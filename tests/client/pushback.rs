@@ -53,6 +53,20 @@ async fn an_unreadable_retry_after_is_as_good_as_none() {
     }
 }
 
+/// A firewall that refuses for a while refuses no query.
+#[tokio::test]
+async fn a_refusal_that_says_for_how_long_is_waited_for() {
+    for status in [400, 402, 403, 404, 418] {
+        let environment = Environment::start().await;
+        let sent = environment.load(3);
+        let mut answer = Answer::error(status, "too many of you");
+        answer.headers.push(("Retry-After".to_owned(), "7".to_owned()));
+        environment.fail(Fault::from(answer), When::Nth(1));
+        let page = environment.page().await.unwrap();
+        assert_eq!((rows(&page), environment.clock.slept_ms()), (sent, vec![7_000]), "{status}");
+    }
+}
+
 #[tokio::test]
 async fn a_wait_beyond_the_run_is_not_begun() {
     let year_s = 31_536_000;
