@@ -1,5 +1,7 @@
 //! The secret: every shape of it, its rotation, and that it shows up nowhere.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mock::{Fault, Key, Rule, When};
@@ -133,20 +135,33 @@ fn quoting_answers(credential: &str) -> Vec<Option<Fault>> {
     ]
 }
 
-/// Runs under each answer at the most talkative log level, and searches everything that was said
-/// and stored.
-async fn assert_never_shown(secret: &str, answers: Vec<Option<Fault>>) {
+/// Errors of all kinds that quote the credential they were sent, as it is.
+fn echoes() -> Vec<Option<Fault>> {
+    [401, 400, 403, 503].map(|status| Some(Fault::QuotedCredential(status))).to_vec()
+}
+
+/// Runs under each answer of `path` at the most talkative log level, and searches everything that
+/// was said and stored.
+async fn assert_never_shown(secret: &str, path: &str, answers: Vec<Option<Fault>>) {
     let environment = Environment::start().await;
     add_service_account(&environment);
     environment.aws.secrets.set(secret);
     environment.load(&events(1));
     let settings = [NAMED[0], NAMED[1], ("LOG_LEVEL", "trace")];
     let function = Function::spawn(&environment, &settings).await;
-    let mut said = Vec::new();
+    let (mut said, mut tokens) = (Vec::new(), BTreeSet::new());
+    function.run("{}").await;
     for fault in answers {
-        environment.jumpcloud.world().clear_faults();
-        if let Some(fault) = fault {
-            environment.fault(fault, When::Always);
+        {
+            let mut world = environment.jumpcloud.world();
+            world.clear_faults();
+            tokens.extend(world.tokens().map(str::to_owned));
+            if path != "/events" {
+                world.revoke_tokens();
+            }
+            if let Some(fault) = fault {
+                world.add_fault(Rule::new(fault, When::Always).on(path));
+            }
         }
         for task in ["{}", r#"{"task":"validate"}"#, r#"{"task":"status"}"#] {
             said.push(match function.invoke(task, INVOCATION_LIMIT).await {
@@ -161,14 +176,15 @@ async fn assert_never_shown(secret: &str, answers: Vec<Option<Fault>>) {
     assert!(!parts.is_empty(), "nothing was archived");
     let archived = parts.into_iter().flat_map(|part| part.lines);
     let stored: Vec<_> = environment.aws.buckets.everything().into_iter().chain(archived).collect();
-    assert_hidden(&said, &stored);
+    assert_hidden(&said, &stored, &tokens);
 }
 
 /// No part of any credential was said or stored.
 #[track_caller]
-fn assert_hidden(said: &[String], stored: &[Vec<u8>]) {
+fn assert_hidden(said: &[String], stored: &[Vec<u8>], tokens: &BTreeSet<String>) {
     let basic = STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));
-    for secret in [API_KEY, CLIENT_SECRET, TOKEN_HEAD, &basic, SECRET_KEY] {
+    let known = [API_KEY, CLIENT_SECRET, TOKEN_HEAD, &basic, SECRET_KEY];
+    for secret in known.into_iter().chain(tokens.iter().map(String::as_str)) {
         for forbidden in (0..=secret.len() - 8).map(|at| &secret[at..at + 8]) {
             let mut lines = said.iter().flat_map(|text| text.lines());
             let line = lines.find(|line| line.contains(forbidden));
@@ -183,29 +199,46 @@ fn assert_hidden(said: &[String], stored: &[Vec<u8>]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_secret_shows_up_nowhere() {
     for secret in [json!({"api_key": API_KEY}).to_string(), service_account()] {
-        assert_never_shown(&secret, answers()).await;
+        assert_never_shown(&secret, "/events", answers()).await;
     }
 }
 
 /// Whoever answers with the credential must not get it into logs, errors or the table.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_an_answer_quotes_is_not_passed_on() {
-    assert_never_shown(API_KEY, quoting_answers(API_KEY)).await;
+    assert_never_shown(API_KEY, "/events", quoting_answers(API_KEY)).await;
     let basic = STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));
     let refusals = quoting_answers(&basic).into_iter().take(4).collect();
-    assert_never_shown(&service_account(), refusals).await;
+    assert_never_shown(&service_account(), "/events", refusals).await;
+}
+
+/// The token of a service account, and the pair with which it is asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_or_pair_that_is_quoted_back_is_not_passed_on() {
+    let pair = format!("{CLIENT_ID}:{CLIENT_SECRET}");
+    for (secret, path) in [(service_account(), "/events"), (pair, "/oauth2/token")] {
+        assert_never_shown(&secret, path, echoes()).await;
+    }
 }
 
 /// Through the work queue: the messages, what handles them says, and the cursors.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_an_answer_quotes_is_in_no_message_of_the_queue() {
+    assert_in_no_message(API_KEY, quoting_answers(API_KEY)).await;
+    assert_in_no_message(&service_account(), echoes()).await;
+}
+
+async fn assert_in_no_message(secret: &str, answers: Vec<Option<Fault>>) {
     let environment = Environment::start().await;
+    add_service_account(&environment);
+    environment.aws.secrets.set(secret);
     let ids = format!("{ORGANIZATION},{:024x}", 1);
     let settings =
         [("JUMPCLOUD_ORG_IDS", &*ids), ("WORK_QUEUE_URL", QUEUE_URL), ("LOG_LEVEL", "trace")];
     let function = Function::spawn(&environment, &settings).await;
-    let (mut said, mut messages) = (Vec::new(), 0);
-    for fault in quoting_answers(API_KEY) {
+    let (mut said, mut messages, mut tokens) = (Vec::new(), 0, BTreeSet::new());
+    let least = answers.len() - 1;
+    for fault in answers {
         environment.jumpcloud.world().clear_faults();
         if let Some(fault) = fault {
             environment.fault(fault, When::Always);
@@ -220,6 +253,7 @@ async fn a_secret_that_an_answer_quotes_is_in_no_message_of_the_queue() {
             messages += event.iter().len();
             said.extend(event.clone());
         }
+        tokens.extend(environment.jumpcloud.world().tokens().map(str::to_owned));
         for item in environment.aws.table.items() {
             said.push(item.to_string());
         }
@@ -230,9 +264,9 @@ async fn a_secret_that_an_answer_quotes_is_in_no_message_of_the_queue() {
             }
         }
     }
-    assert!(messages > 6, "{messages} deliveries of messages");
+    assert!(messages >= least, "{messages} deliveries of messages");
     said.push(function.output());
-    assert_hidden(&said, &environment.aws.buckets.everything());
+    assert_hidden(&said, &environment.aws.buckets.everything(), &tokens);
 }
 
 /// A text that has only seven characters in common with a secret says what JumpCloud said.

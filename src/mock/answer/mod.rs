@@ -25,7 +25,7 @@ pub fn respond(world: &mut World, now_ms: i64, request: &Request) -> Answer {
     if let Some(fault) = &fault {
         world.change(fault);
     }
-    let replacement = fault.as_ref().and_then(Fault::replacement);
+    let replacement = fault.as_ref().and_then(|fault| fault.replacement(request));
     let mut answer = replacement.unwrap_or_else(|| {
         let routed = route(world, now_ms, request, fault.as_ref());
         let mut answer = routed.unwrap_or_else(Answer::from);

@@ -43,6 +43,22 @@ fn rules_are_meant_for_some_requests() {
     }
 }
 
+#[test]
+fn a_credential_is_quoted_as_it_was_sent() {
+    let mut world = world();
+    world.add_fault(Rule::new(Fault::QuotedCredential(401), When::Always));
+    let sent = |name: &str, value: &str| Request::post(EVENTS, "{}").with_header(name, value);
+    for (request, quoted) in [
+        (sent("x-api-key", KEY), KEY),
+        (sent("authorization", "Bearer a.token"), "a.token"),
+        (sent("authorization", "Basic cGFpcg=="), "cGFpcg=="),
+    ] {
+        let answer = respond(&mut world, NOW_MS, &request);
+        let text = String::from_utf8_lossy(&answer.body);
+        assert!(answer.status == 401 && text.contains(&format!(": {quoted}\"")), "{text}");
+    }
+}
+
 /// The simulation obeys the same instructions as the server.
 #[test]
 fn damage_is_told_as_a_delivery() {

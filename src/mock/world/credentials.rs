@@ -106,6 +106,10 @@ impl Credentials {
         self.tokens.clear();
     }
 
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &str> {
+        self.tokens.keys().map(String::as_str)
+    }
+
     /// Who sent the request with an API key or a token, and by which of the two; `None` if the
     /// credential is absent, unknown or expired.
     pub(crate) fn find(&self, now_ms: i64, request: &Request) -> Option<(&Key, CredentialKind)> {
@@ -168,6 +172,12 @@ impl Credentials {
         };
         Some(name.unwrap_or_else(|| "unknown".to_owned()))
     }
+}
+
+/// The credential that a request carries, as it was sent: a key, a token, or a pair in base64.
+pub(crate) fn credential(request: &Request) -> Option<&str> {
+    let sent = || request.header("authorization")?.split_once(' ').map(|(_, sent)| sent);
+    request.header("x-api-key").or_else(sent)
 }
 
 /// What kind of credential a request carries, known or not.

@@ -5,12 +5,15 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 
 use crate::wire::{Answer, Delivery, Request};
+use crate::world::credentials::credential;
 
 /// What goes wrong with one request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
     /// This answer instead of the real one.
     Answer(Answer),
+    /// An error with this status that quotes the credential of the request.
+    QuotedCredential(u16),
     /// The connection is reset before a byte of the answer.
     Reset,
     /// The true answer, cut after this many bytes under the `Content-Length` of the whole.
@@ -149,9 +152,13 @@ impl Fault {
     }
 
     /// The answer that replaces the real one, if this fault has one.
-    pub(crate) fn replacement(&self) -> Option<Answer> {
+    pub(crate) fn replacement(&self, request: &Request) -> Option<Answer> {
         match self {
             Self::Answer(answer) => Some(answer.clone()),
+            Self::QuotedCredential(status) => {
+                let text = format!("not accepted: {}", credential(request).unwrap_or("nothing"));
+                Some(Answer::error(*status, &text))
+            }
             Self::Reset => Some(Answer {
                 status: 0,
                 headers: Vec::new(),

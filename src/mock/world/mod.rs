@@ -83,6 +83,11 @@ impl World {
         self.credentials.revoke_tokens();
     }
 
+    /// The access tokens issued so far, less those that were revoked.
+    pub fn tokens(&self) -> impl Iterator<Item = &str> {
+        self.credentials.tokens()
+    }
+
     /// Adds or replaces an organization.
     pub fn add_organization(&mut self, organization: Organization) {
         self.organizations.insert(organization.id.clone(), organization);
