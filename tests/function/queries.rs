@@ -178,6 +178,38 @@ async fn what_is_dated_ahead_is_archived_once() {
     environment.assert_disciplined();
 }
 
+/// JumpCloud refuses a start in its future: neither smaller pages, nor a run's number of pages, nor
+/// an answer that is missing makes the function ask for one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_dated_ahead_is_archived_however_its_pages_come() {
+    let small = ("PAGE_LIMIT", "5");
+    for (settings, fault) in [
+        ([("PAGE_LIMIT", "16"), ("MAX_PAGES_PER_RUN", "50")], Some(Fault::slow_above(4))),
+        ([small, ("MAX_PAGES_PER_RUN", "1")], None),
+        ([small, ("MAX_PAGES_PER_RUN", "50")], Some(Fault::TokenAbsentOnFullPages)),
+    ] {
+        let environment = Environment::start().await;
+        let mut events = vec![event(1, "sso", now_ms() - HOUR_MS / 2)];
+        events.extend(series(10, 18, now_ms() + HOUR_MS, HOUR_MS));
+        environment.load(&events);
+        let is_without_token = fault == Some(Fault::TokenAbsentOnFullPages);
+        if let Some(fault) = fault {
+            environment.fault(fault, When::Always);
+        }
+        let function = Function::spawn(&environment, &settings).await;
+        for _ in 0..3 {
+            let report = function.run("{}").await;
+            let stream = only_stream(&report);
+            let expected = if is_without_token { "X-Search_after" } else { "[]" };
+            assert!(stream["refused"].to_string().contains(expected), "{settings:?}: {report}");
+        }
+        // Without a token, only the first page of it can be had.
+        let held = if is_without_token { 1 + 5 } else { events.len() };
+        environment.archive().await.assert_holds(&events[..held]);
+        environment.assert_disciplined();
+    }
+}
+
 /// The index would not know it any more when its time has come: it waits until it is nearer.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_dated_further_ahead_is_archived_once_it_is_nearer() {

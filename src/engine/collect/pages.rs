@@ -67,6 +67,7 @@ impl Reader<'_> {
     ) -> Result<Progress, Stop> {
         let window = Window::new(reading.at_ms, reading.window.end_ms);
         let walk = Walk::resumed(window, self.engine.settings.page_limit, reading.limit);
+        let walk = if kind == ReadingKind::Future { walk.ahead() } else { walk };
         self.rows = RowCount::resumed(window::rows_before_resume(&self.state, kind));
         let (at_ms, asked_ms) = (reading.at_ms, self.engine.clock.now_ms());
         let mut place = Place { kind, reading, walk, at_ms, allowance, asked_ms };
@@ -141,6 +142,9 @@ impl Reader<'_> {
             None => return self.end_without(error, place).await,
         };
         place.reading.limit = place.walk.limit();
+        // Only a walk through what is dated ahead begins again before what it has read.
+        let begins_ms = place.walk.begins_again_at().unwrap_or(place.at_ms);
+        place.at_ms = place.at_ms.min(begins_ms);
         self.get_to(place);
         match retry {
             Retry::Again => Ok(Taken::Next(None)),

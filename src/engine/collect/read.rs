@@ -126,7 +126,7 @@ impl<'e> Reader<'e> {
         let pages = pages.max(self.report.pages + (pages / 4).max(1));
         self.read_sweeps(urgency, pages, turns).await?;
         self.read_hours(pages, turns).await?;
-        self.read_ahead(pages, turns).await
+        self.read_ahead(turns).await
     }
 
     async fn read_sweeps(
@@ -198,7 +198,8 @@ impl<'e> Reader<'e> {
         Ok(())
     }
 
-    async fn read_ahead(&mut self, pages: u64, turns: &mut Turns) -> Result<(), Stop> {
+    /// It is not ended by a number of pages, for it can only begin again.
+    async fn read_ahead(&mut self, turns: &mut Turns) -> Result<(), Stop> {
         if self.is_out_of_time() {
             return Ok(());
         }
@@ -206,7 +207,7 @@ impl<'e> Reader<'e> {
         let now_ms = self.engine.now_ms();
         let due = self.due(turns, |query| reading_ahead(query, origin_ms, now_ms, settings));
         let until_ms = self.budget.read_until_ms(0);
-        self.read_each(ReadingKind::Future, due, (until_ms, pages), turns).await
+        self.read_each(ReadingKind::Future, due, (until_ms, u64::MAX), turns).await
     }
 
     /// Requests hourly counts while the head is being read, if they are to be compared afterwards.

@@ -9,10 +9,11 @@ use crate::time::Window;
 /// The reading of what is dated ahead to begin or to resume for `query`, if one is due: every
 /// `SWEEP_EVERY`.
 ///
-/// It begins a little before now, for JumpCloud refuses a start in its future, and never before the
-/// origin, with a clock that was set back: a row without a readable time takes its position from the
-/// rows before it, which would not tell there that it is another stream's. One that is resumed after
-/// months is cut where the index may have expired, like every other reading.
+/// It begins a little before now, also where it is resumed, for JumpCloud refuses a start in its
+/// future: what was read before is received again. It never begins before the origin, with a clock
+/// that was set back: a row without a readable time takes its position from the rows before it, which
+/// would not tell there that it is another stream's. One that is resumed after months is cut where
+/// the index may have expired, like every other reading.
 #[must_use]
 pub fn future(
     query: &QueryProgress,
@@ -20,13 +21,15 @@ pub fn future(
     now_ms: i64,
     settings: &Settings,
 ) -> Option<Reading> {
+    let start_ms = now_ms - FUTURE_START_MS;
+    let is_owned = start_ms >= origin_ms;
     if let Some(kept) = &query.ahead {
         let earliest_ms = origin_ms.max(now_ms - READ_BACK_MS_MAX);
-        return Some(cut(kept, &query.names, earliest_ms));
+        let cut = cut(kept, &query.names, earliest_ms);
+        return is_owned.then(|| Reading { at_ms: cut.at_ms.min(start_ms), ..cut });
     }
     let is_due = query.ahead_ms.is_none_or(|ms| now_ms - ms >= settings.sweep_every_ms);
-    let window = Window::new(now_ms - FUTURE_START_MS, now_ms + FUTURE_MS);
-    let is_owned = window.start_ms >= origin_ms;
+    let window = Window::new(start_ms, now_ms + FUTURE_MS);
     (is_due && is_owned).then(|| Reading {
         window,
         started_ms: now_ms,
@@ -73,7 +76,8 @@ mod tests {
         let resumed = due(&cursor, now_ms + HOUR_MS);
         assert_eq!(
             resumed.as_ref().map(|r| (r.window, r.at_ms)),
-            Some((reading.window, now_ms + DAY_MS))
+            Some((reading.window, now_ms + HOUR_MS - 1_000)),
+            "JumpCloud refuses a start in its future"
         );
         let after_months = due(&cursor, now_ms + 110 * DAY_MS);
         assert_eq!(

@@ -23,6 +23,8 @@ use crate::time::Window;
 pub struct Walk {
     size: PageSize,
     window: Window,
+    /// The latest millisecond at which a request may begin that has no token.
+    latest_start_ms: i64,
     token: Option<Token>,
     /// The millisecond of the last row that was skipped and not received, and how many such rows
     /// were skipped in it.
@@ -136,11 +138,19 @@ impl Walk {
         Self {
             size: PageSize::new(page_limit, limit),
             window,
+            latest_start_ms: i64::MAX,
             token: None,
             skipped: (i64::MIN, 0),
             tried: 0,
             behind_unusable: None,
         }
+    }
+
+    /// The same walk through what is dated ahead. JumpCloud refuses a start in its future: where the
+    /// walk cannot continue by token, it begins again where it began, and its pages do not grow.
+    #[must_use]
+    pub fn ahead(self) -> Self {
+        Self { latest_start_ms: self.window.start_ms, ..self }
     }
 
     /// The page size, if a reading has to keep it.
@@ -179,7 +189,8 @@ impl Walk {
         let rows = held.rows as u64;
         let count = held.count.unwrap_or(rows);
         let new_token = held.token.clone().filter(|token| self.token.as_ref() != Some(token));
-        let later = held.last_ms > self.window.start_ms;
+        let restart_ms = held.last_ms.min(self.latest_start_ms);
+        let later = restart_ms > self.window.start_ms;
         let is_full = rows >= full;
         let has_grown = self.size.came(is_full && later);
         // Without X-Limit it is not known how many rows a full page would have.
@@ -195,15 +206,15 @@ impl Walk {
             // The header announces a full page but the array is shorter. The rows are used, but the
             // page is not taken for the last one.
             let short = WalkError::Short { count, rows: held.rows };
-            return if later { Ok(self.restart(held.last_ms)) } else { Err(short) };
+            return if later { Ok(self.restart(restart_ms)) } else { Err(short) };
         }
         match new_token {
             Some(token) if !has_grown => {
                 self.token = Some(token);
                 Ok(Step::Next)
             }
-            _ if later => Ok(self.restart(held.last_ms)),
-            _ => Err(WalkError::Dense(self.window.start_ms)),
+            _ if later => Ok(self.restart(restart_ms)),
+            _ => Err(WalkError::Dense(held.last_ms.max(self.window.start_ms))),
         }
     }
 
@@ -234,7 +245,7 @@ impl Walk {
             }
         };
         if has_changed {
-            self.restart(place_ms.max(self.window.start_ms));
+            self.restart(place_ms.max(self.window.start_ms).min(self.latest_start_ms));
         }
         if is_over { Retry::Over } else { Retry::Again }
     }
