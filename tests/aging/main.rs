@@ -7,6 +7,7 @@
 mod counts;
 mod expiry;
 mod lanes;
+mod names;
 mod pages;
 mod ports;
 #[path = "../fixtures/settings.rs"]

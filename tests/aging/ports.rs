@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::ready;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -79,8 +79,8 @@ pub(crate) struct JumpCloud {
     pub(crate) not_in_all: &'static str,
     /// It does not list the services of a window's events.
     pub(crate) lists_services: bool,
-    /// It answers no request for events.
-    is_down: AtomicBool,
+    /// It answers no request for events that begins before this.
+    down_before_ms: AtomicI64,
     /// A page of more rows than this does not come while anybody waits for it.
     rows_max: AtomicUsize,
     events: Mutex<Vec<Event>>,
@@ -96,7 +96,7 @@ impl JumpCloud {
             retention_ms: 90 * DAY_MS,
             not_in_all: "",
             lists_services: true,
-            is_down: AtomicBool::new(false),
+            down_before_ms: AtomicI64::new(i64::MIN),
             rows_max: AtomicUsize::new(usize::MAX),
             events: Mutex::default(),
             surplus: Mutex::default(),
@@ -126,7 +126,12 @@ impl JumpCloud {
 
     /// From now on it answers no request for events, or all again.
     pub(crate) fn set_down(&self, is_down: bool) {
-        self.is_down.store(is_down, Ordering::Relaxed);
+        self.set_down_before(if is_down { i64::MAX } else { i64::MIN });
+    }
+
+    /// From now on it answers no request for events that begins before `ms`.
+    pub(crate) fn set_down_before(&self, ms: i64) {
+        self.down_before_ms.store(ms, Ordering::Relaxed);
     }
 
     /// From now on a request for a page of more than `rows` rows ends in a time-out.
@@ -173,7 +178,7 @@ impl JumpCloud {
 impl Insights for JumpCloud {
     /// The first events of the window, as many as a page has: usually all.
     fn page(&self, request: PageRequest) -> Incoming {
-        if self.is_down.load(Ordering::Relaxed) {
+        if request.ask.window.start_ms < self.down_before_ms.load(Ordering::Relaxed) {
             let down = Err(InsightsError::Unavailable("it is down".into()));
             return Incoming::new(Box::pin(ready(None)), Box::pin(ready(down)), || {});
         }

@@ -71,6 +71,13 @@ impl World {
         self.restart();
     }
 
+    /// A new process, which asks for these queries.
+    pub(crate) fn ask_for(&mut self, queries: &[&str]) {
+        let names = |list: &&str| list.split(',').map(str::to_owned).collect();
+        self.settings.queries = queries.iter().map(names).collect();
+        self.restart();
+    }
+
     pub(crate) fn now_ms(&self) -> i64 {
         self.time.now_ms()
     }

@@ -123,11 +123,24 @@ async fn a_row_of_another_organization_ends_its_query_and_no_other() {
     world.assert_archived("self").await;
 }
 
-/// A row of another tenant that appears late, in an hour that is read again because of it in every run.
 #[tokio::test]
 async fn a_query_that_is_refused_behind_its_head_is_still_read() {
+    is_refused_behind_its_head(&["all"], "sso").await;
+}
+
+/// The hour is read for those names of the list that `all` does not return.
+#[tokio::test]
+async fn a_list_of_which_a_part_is_refused_behind_its_head_is_still_read() {
+    is_refused_behind_its_head(&["all", "directory,alerts"], "alerts").await;
+}
+
+/// A row of another tenant, in the last of these queries, appears late, in an hour that is read again
+/// because of it in every run.
+async fn is_refused_behind_its_head(queries: &[&str], service: &str) {
     let world = World::with_events(0);
-    let fleet = world.fleet(AsOwn);
+    let mut fleet = world.fleet(AsOwn);
+    let names = |list: &&str| list.split(',').map(str::to_owned).collect();
+    fleet.engine.settings.queries = queries.iter().map(names).collect();
     assert_well(&world.run(&fleet).await);
     world.clock.0.fetch_add(3 * HOUR_MS, Ordering::Relaxed);
     assert_well(&world.run(&fleet).await);
@@ -136,7 +149,7 @@ async fn a_query_that_is_refused_behind_its_head_is_still_read() {
     let ms = NOW_MS + 50 * MINUTE_MS;
     let (organization, timestamp) = (TENANTS[1], engine::time::rfc3339(ms));
     let raw = format!(
-        r#"{{"id":"late","organization":"{organization}","service":"sso","timestamp":"{timestamp}"}}"#
+        r#"{{"id":"late","organization":"{organization}","service":"{service}","timestamp":"{timestamp}"}}"#
     );
     world.jumpcloud.events.lock().unwrap().push(Event { ms, tenant: 0, raw });
     let mut since = None;
@@ -146,6 +159,7 @@ async fn a_query_that_is_refused_behind_its_head_is_still_read() {
         assert_well(&report);
         let refused = &reader(&report).refused;
         assert!(refused.len() == 1 && refused[0].reason.contains(TENANTS[1]), "{refused:?}");
+        assert_eq!(Some(&refused[0].query.as_str()), queries.last());
         // By the run that met the row first, as the next scheduled run and `status` tell it, too.
         assert_eq!(refused[0].since, *since.get_or_insert(refused[0].since));
         assert_eq!(world.refused(&fleet).await, 1);

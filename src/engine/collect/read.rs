@@ -17,6 +17,7 @@ use crate::page::Query;
 use crate::ports::InsightsError;
 use crate::read::future::future as reading_ahead;
 use crate::read::{Counted, ReadingKind, SweepUrgency, comparison, queries, sweep, window};
+use crate::report::Lost;
 use crate::time::Window;
 
 /// The part of a run that one kind of reading may use.
@@ -52,6 +53,8 @@ impl<'e> Reader<'e> {
         if !self.stream.is_lane() {
             let urgency = self.compare(counted).await?;
             self.read_again(urgency, &mut turns).await?;
+            self.end_failures_behind(&turns);
+            self.flush().await?;
         }
         Ok(turns.ended()?)
     }
@@ -139,7 +142,23 @@ impl<'e> Reader<'e> {
         let (now_ms, until_ms) =
             (self.engine.now_ms(), self.until_ms(self.is_more_than_sweeps_due()));
         let due = self.due(turns, |query| sweep::sweep(cursor, query, now_ms, settings, urgency));
-        self.read_each(ReadingKind::Sweep, due, (until_ms, pages), turns).await
+        let before = self.state.clone();
+        let skipped = |query: &QueryProgress| sweep::lost(cursor, query, now_ms);
+        let skipped: Vec<_> = due
+            .iter()
+            .filter_map(|reading| Some((&reading.query, skipped(before.query(&reading.query)?)?)))
+            .map(|(names, window)| (names.clone(), window))
+            .collect();
+        let ended = self.read_each(ReadingKind::Sweep, due, (until_ms, pages), turns).await;
+        for (names, window) in skipped {
+            let swept = |state: &ReadingState| {
+                state.query(&names).map(|query| (query.sweep.clone(), query.unread_before_ms))
+            };
+            if swept(&self.state) != swept(&before) {
+                self.report.lose(Lost::new(&names, window));
+            }
+        }
+        ended
     }
 
     /// The readings that are due of the queries that can be read, in the order of their turns.

@@ -1,7 +1,6 @@
 //! The reading side of a run: the batch that is being filled, its counts, and the writer that
 //! decides it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::digests::Decided;
@@ -9,9 +8,8 @@ use super::engine::Engine;
 use super::stop::Stop;
 use super::writer::Writer;
 use crate::archive::Batch;
-use crate::cursor::{ReadingState, Refusal};
+use crate::cursor::ReadingState;
 use crate::limits::ENTRY_INTERVAL_MS_MAX;
-use crate::page::Query;
 use crate::ports::Meter;
 use crate::read::{Budget, RowCount};
 use crate::report::{StreamReport, Tally};
@@ -39,10 +37,6 @@ pub(super) struct Reader<'e> {
     pub(super) meter: Arc<Meter>,
     /// The credential that is known to be of the stream's organization.
     pub(super) confirmed: Option<u64>,
-    /// Queries of which something behind the head was refused in this run; and refusals of that kind
-    /// that have ended in it.
-    pub(super) refused_behind: BTreeSet<Query>,
-    pub(super) ended_behind: BTreeMap<Query, Refusal>,
     pub(super) report: StreamReport,
 }
 
@@ -63,8 +57,6 @@ impl<'e> Reader<'e> {
             rows: RowCount::default(),
             meter,
             confirmed: None,
-            refused_behind: BTreeSet::new(),
-            ended_behind: BTreeMap::new(),
             report: StreamReport::new(stream.clone()),
         }
     }

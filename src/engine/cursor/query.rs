@@ -36,10 +36,18 @@ pub struct QueryProgress {
     /// It is refused; none if it is answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refusal>,
-    /// A sweep, an hour or what is dated ahead is refused, although the head is not; none once one of
-    /// these was read to its end in a run in which none was refused.
+    /// A sweep, an hour or what is dated ahead is refused, although the head is not, or failed in
+    /// several runs in a row; none once one of these was read to its end in a run in which none failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_behind: Option<Refusal>,
+    /// Runs in a row in which a sweep, an hour or what is dated ahead failed temporarily.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub failures_behind: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde asks for")]
+fn is_none(failures: &i64) -> bool {
+    *failures == 0
 }
 
 /// Since when and why a query is refused.
@@ -49,6 +57,14 @@ pub struct Refusal {
     pub since_ms: i64,
     /// Why, as it was said last.
     pub reason: String,
+}
+
+impl Refusal {
+    /// Notes a refusal. Since when stays as it was noted first.
+    pub fn note(noted: &mut Option<Self>, reason: &str, now_ms: i64) {
+        let since_ms = noted.as_ref().map_or(now_ms, |refusal| refusal.since_ms);
+        *noted = Some(Self { since_ms, reason: reason.to_owned() });
+    }
 }
 
 /// A reading that several runs may share.
@@ -94,6 +110,7 @@ impl QueryProgress {
             unread_before_ms: None,
             refused: None,
             refused_behind: None,
+            failures_behind: 0,
         }
     }
 

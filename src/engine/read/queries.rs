@@ -46,7 +46,8 @@ pub fn configure(state: &mut ReadingState, cursor: &Cursor, settings: &Settings,
 }
 
 /// Joins queries of one configured list again, where none is refused and none has a reading under
-/// way or a past that it has not read. The lower `T`, `E` and `M` of them count.
+/// way or a past that it has not read. The lower `T`, `E` and `M` of them count, and what is refused
+/// behind a head for longest.
 pub fn join(state: &mut ReadingState, configured: &[Query]) {
     for list in configured {
         let may_join = |query: &QueryProgress| {
@@ -68,6 +69,9 @@ pub fn join(state: &mut ReadingState, configured: &[Query]) {
             query.sweep_mark_ms = query.sweep_mark_ms.min(other.sweep_mark_ms);
             query.ahead_ms = query.ahead_ms.min(other.ahead_ms);
             query.last_turn_ms = query.last_turn_ms.min(other.last_turn_ms);
+            query.failures_behind = query.failures_behind.max(other.failures_behind);
+            let noted = [query.refused_behind.take(), other.refused_behind].into_iter().flatten();
+            query.refused_behind = noted.min_by_key(|refusal| refusal.since_ms);
         }
         // A list is asked for as it is configured.
         query.names.sort_by_key(|name| list.iter().position(|asked| asked == name));
@@ -85,25 +89,32 @@ pub fn begin_turn(state: &mut ReadingState, names: &[String], now_ms: i64) {
 /// Notes that a query is refused as a whole. Since when stays as it was noted first.
 pub fn refuse(state: &mut ReadingState, names: &[String], reason: &str, now_ms: i64) {
     if let Some(query) = state.query_mut(names) {
-        let since_ms = query.refused.as_ref().map_or(now_ms, |refusal| refusal.since_ms);
-        query.refused = Some(Refusal { since_ms, reason: reason.to_owned() });
+        Refusal::note(&mut query.refused, reason, now_ms);
     }
 }
 
-/// Notes that what lies behind the head of a query is refused. `ended` is a refusal of the same kind
-/// that seemed to have ended in this run.
-pub fn refuse_behind(
-    state: &mut ReadingState,
-    names: &[String],
-    reason: &str,
-    now_ms: i64,
-    ended: Option<Refusal>,
-) {
+/// Notes that what lies behind the head of a query is refused, likewise.
+pub fn refuse_behind(state: &mut ReadingState, names: &[String], reason: &str, now_ms: i64) {
     if let Some(query) = state.query_mut(names) {
-        let since_ms =
-            query.refused_behind.take().or(ended).map_or(now_ms, |refusal| refusal.since_ms);
-        query.refused_behind = Some(Refusal { since_ms, reason: reason.to_owned() });
+        Refusal::note(&mut query.refused_behind, reason, now_ms);
     }
+}
+
+/// Notes that what lies behind the head of a query failed temporarily, once a run. Returns in how many
+/// runs in a row.
+pub fn fail_behind(state: &mut ReadingState, names: &[String], is_first: bool) -> i64 {
+    state.query_mut(names).map_or(0, |query| {
+        query.failures_behind += i64::from(is_first);
+        query.failures_behind
+    })
+}
+
+/// The names of the query that asks for all of `names`; `names` if there is none.
+#[must_use]
+pub fn containing(state: &ReadingState, names: &[String]) -> Query {
+    let contains = |query: &&QueryProgress| names.iter().all(|name| query.names.contains(name));
+    let found = state.queries.iter().find(contains);
+    found.map_or(names, |query| &query.names).to_vec()
 }
 
 /// Takes names out of their list: each becomes a query of its own, from the list's state. Returns
@@ -236,6 +247,20 @@ mod tests {
         join(&mut state, &settings.queries);
         assert_eq!(lists(&state), ["sso,ldap,pam"]);
         assert_eq!(state.read_to_ms(), 500, "what it missed is read");
+    }
+
+    #[test]
+    fn what_is_refused_behind_a_head_stays_so_where_queries_join() {
+        let configured = names("sso,ldap,pam");
+        let mut state = stream(&["sso", "ldap", "pam"]).state;
+        refuse_behind(&mut state, &names("pam"), "no", 700);
+        refuse_behind(&mut state, &names("ldap"), "not now", 800);
+        join(&mut state, std::slice::from_ref(&configured));
+        assert_eq!(lists(&state), ["sso,ldap,pam"]);
+        let refusal = Refusal { since_ms: 700, reason: "no".to_owned() };
+        assert_eq!(state.queries[0].refused_behind, Some(refusal));
+        assert_eq!(containing(&state, &names("pam")), configured);
+        assert_eq!(containing(&state, &names("pam,mdm")), names("pam,mdm"));
     }
 
     #[test]

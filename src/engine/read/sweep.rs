@@ -41,6 +41,16 @@ pub fn sweep(
     })
 }
 
+/// What the first full sweep of names that were added skips unread, because nothing so early may be
+/// read any more; none if it skips nothing.
+#[must_use]
+pub fn lost(cursor: &Cursor, query: &QueryProgress, now_ms: i64) -> Option<Window> {
+    query.unread_before_ms?;
+    let position_ms = query.sweep.as_ref().map_or(cursor.origin_ms, |sweep| sweep.at_ms);
+    let skipped = Window::new(position_ms, earliest_ms(cursor, now_ms));
+    (!skipped.is_empty()).then_some(skipped)
+}
+
 /// How soon a full sweep is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SweepUrgency {
@@ -111,6 +121,21 @@ pub(crate) mod tests {
         let now_ms = 100 * HOUR_MS;
         let first = sweep(&cursor, &cursor.state.queries[0], now_ms, &shorter, SweepUrgency::Usual);
         assert_eq!(first.map(|s| s.window), Some(Window::new(10 * HOUR_MS, 100 * HOUR_MS)));
+    }
+
+    #[test]
+    fn the_past_of_added_names_that_may_not_be_read_is_lost_once() {
+        let mut cursor = settled();
+        let skipped =
+            |cursor: &Cursor, hours| lost(cursor, &cursor.state.queries[0], hours * HOUR_MS);
+        assert_eq!(skipped(&cursor, 2_450), None, "the head has read it");
+        cursor.state.queries[0].unread_before_ms = Some(100 * HOUR_MS);
+        assert_eq!(skipped(&cursor, 2_410), None);
+        assert_eq!(skipped(&cursor, 2_450), Some(Window::new(10 * HOUR_MS, 50 * HOUR_MS)));
+        let Some(sweep) = due(&cursor, 2_450, SweepUrgency::Usual) else { unreachable!("due") };
+        cursor.state = reached(&cursor.state, ReadingKind::Sweep, &sweep, 60 * HOUR_MS, 0);
+        assert_eq!(skipped(&cursor, 2_450), None, "it was told");
+        assert_eq!(skipped(&cursor, 2_470), Some(Window::new(60 * HOUR_MS, 70 * HOUR_MS)));
     }
 
     #[test]
