@@ -73,7 +73,9 @@ pub async fn handle(
                 backfill::backfill(fleet, &wish, budget).await.map_err(unreachable_state)?;
             let answer = json(&backfill);
             tracing::info!(backfill = %answer, "opened lanes");
-            answer_or_fail(answer, backfill.failure(FAILURES_TOLERATED))
+            // A plan only tells: what it says is refused is no failure of the call.
+            let failure = (!wish.plan).then(|| backfill.failure(FAILURES_TOLERATED));
+            answer_or_fail(answer, failure.flatten())
         }
         Task::Validate => {
             let preflight = validate::validate(engine, organizations, budget).await;

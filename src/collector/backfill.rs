@@ -5,7 +5,7 @@ use engine::collect::RunPurpose;
 use engine::limits::FAILURES_TOLERATED;
 use engine::ports::Clock as _;
 use engine::read::Budget;
-use engine::report::Outcome;
+use engine::report::{Outcome, StreamStatus};
 use engine::stream::StreamId;
 use engine::task::backfill::Backfill;
 use engine::task::status::Status;
@@ -13,11 +13,13 @@ use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::config::Terminal;
 use serde_json::{Value, json};
 
+use crate::collect::STANDSTILLS_MAX;
+use crate::failed::StreamsFailed;
 use crate::plan;
 use crate::progress::{Progress, Work};
 use crate::range::Range;
 use crate::show::counted;
-use crate::target::{Needs, Target, TargetArgs};
+use crate::target::{Answer, Needs, Target, TargetArgs};
 
 /// What to archive.
 #[derive(Args)]
@@ -45,7 +47,11 @@ fn organization(text: &str) -> Result<StreamId, String> {
 /// Time between two looks at a stack that does the work, and of a run that does it here.
 const LOOK_MS: u64 = 10_000;
 
-/// Shows the plan, and with `--yes` archives it. `false` if a day or an organization was left out.
+/// What to do about what could not be read.
+const AGAIN: &str = "run the same command again to continue";
+
+/// Shows the plan, and with `--yes` archives it. `false` if a day, an organization or a query was left
+/// out.
 pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Result<bool> {
     options.range.window_of_days()?;
     let json = options.args.json;
@@ -59,53 +65,94 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
         let is_counted = plan.of.lanes.iter().all(|lane| lane.error.is_none());
         return Ok(plan.of.refused.is_empty() && is_counted);
     }
-    let opened = target.ask_all::<Backfill>(event(options, false)).await?;
+    let (opened, has_failed) = open(&target, options, &plan).await?;
     opened.show(json, |_| ());
     let work = Work::new(&plan.of, &opened.of);
-    archive(&target, &work, json).await?;
+    let refused = archive(&target, &work, json).await?;
     let left: Vec<_> = left_out(&opened.of).collect();
     if !json {
-        opened.of.refused.iter().for_each(|refused| println!("refused: {refused}"));
+        let all_refused = opened.of.refused.iter().chain(&refused);
+        all_refused.for_each(|refused| println!("refused: {refused}"));
         if !left.is_empty() {
             let days = counted(left.len(), "day was", "days were");
             println!("{days} left out; run the same command again: {}", left.join("; "));
         }
     }
-    Ok(opened.of.refused.is_empty() && left.is_empty())
+    let is_whole = opened.of.refused.is_empty() && refused.is_empty() && left.is_empty();
+    Ok(is_whole && !has_failed)
 }
 
-/// Waits until every lane is read; those of a folder are read here.
-async fn archive(target: &Target, work: &Work, json: bool) -> anyhow::Result<()> {
+/// Opens the lanes, and returns what became of them, and whether the function failed for any of them:
+/// then it has opened the others all the same, and another plan tells which.
+async fn open(
+    target: &Target,
+    options: &Options,
+    plan: &Answer<Backfill>,
+) -> anyhow::Result<(Answer<Backfill>, bool)> {
+    let mut opened: Option<Answer<Backfill>> = None;
+    let mut has_failed = false;
+    for after in plan.pages() {
+        let mut asked = event(options, false);
+        asked["after"] = after.into();
+        match target.ask::<Backfill>(&asked).await {
+            Ok(page) => match &mut opened {
+                Some(opened) => opened.add(page),
+                None => opened = Some(page),
+            },
+            Err(error) if error.is::<StreamsFailed>() => has_failed = true,
+            Err(error) => return Err(error),
+        }
+    }
+    match opened {
+        Some(opened) if !has_failed => Ok((opened, false)),
+        _ => Ok((target.ask_all(event(options, true)).await?, has_failed)),
+    }
+}
+
+/// Waits until every lane is read; those of a folder are read here. Returns what JumpCloud refuses
+/// of them.
+async fn archive(target: &Target, work: &Work, json: bool) -> anyhow::Result<Vec<String>> {
     let mut progress = Progress::begin(work);
+    let (mut last, mut standstills) = (None, 0);
     loop {
         let status = target.ask_all::<Status>(json!({ "task": "status" })).await?;
         let lanes: Vec<_> = status.of.streams.iter().filter(|line| work.holds(line)).collect();
         status.show(json, |_| progress.show(&lanes));
         if let Some(failed) = lanes.iter().find(|lane| lane.failures >= FAILURES_TOLERATED) {
             let error = failed.last_error.as_deref().unwrap_or("failed");
-            anyhow::bail!("{}: {error}; run the same command again to continue", failed.stream);
+            anyhow::bail!("{}: {error}; {AGAIN}", failed.stream);
         }
-        let is_waiting = match (work.unread(&lanes), target) {
-            (None, _) => {
-                progress.end(json);
-                return Ok(());
-            }
-            (Some(lane), Target::Folder(fleet)) => {
+        let Some(lane) = work.unread(&lanes, last.as_ref()) else {
+            progress.end(json);
+            return Ok(lanes.iter().flat_map(|lane| refused(lane)).collect());
+        };
+        let is_waiting = match target {
+            Target::Folder(fleet) => {
                 let run = fleet.engine.run(lane, RunPurpose::Collect, short()).await;
                 run.log();
-                matches!(run.outcome, Outcome::Busy | Outcome::Waiting)
+                standstills = if run.pages > 0 { 0 } else { standstills + 1 };
+                matches!(run.outcome, Outcome::Busy | Outcome::Waiting | Outcome::Ok)
             }
-            (Some(_), Target::Stack(_)) => true,
+            Target::Stack(_) => true,
         };
+        if standstills > STANDSTILLS_MAX {
+            anyhow::bail!("{lane}: JumpCloud does not answer what is left; {AGAIN}");
+        }
+        last = Some(lane.clone());
         if is_waiting {
             SystemClock.sleep(LOOK_MS).await;
         }
     }
 }
 
+/// The queries of a lane that JumpCloud refuses.
+fn refused(lane: &StreamStatus) -> impl Iterator<Item = String> {
+    lane.refused.iter().map(|it| format!("{}: {}: {}", lane.stream, it.query, it.reason))
+}
+
 /// The lanes that the call could not open, each with the reason.
 fn left_out(answer: &Backfill) -> impl Iterator<Item = String> {
-    let left = answer.lanes.iter().filter(|lane| lane.is_left_out());
+    let left = answer.lanes.iter().filter(|lane| !lane.is_open());
     left.map(|lane| format!("{}: {}", lane.stream, lane.error.as_deref().unwrap_or("not opened")))
 }
 

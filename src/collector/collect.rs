@@ -1,11 +1,15 @@
 //! `collector collect`: runs until nothing is left to read.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use engine::fleet::dispatch;
+use engine::ports::Clock as _;
 use engine::report::{Outcome, Report, StreamReport};
+use engine::stream::StreamId;
+use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::config::Terminal;
 
 use crate::folder::{self, budget};
@@ -31,6 +35,7 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
     let fleet = folder::fleet(&options.to, key, terminal)?;
     let bar = show::spinner().with_message("asking JumpCloud");
     bar.enable_steady_tick(Duration::from_millis(120));
+    let (mut positions, mut standstills) = (Positions::default(), 0);
     loop {
         let report = dispatch::collect(&fleet, budget()).await?;
         for stream in &report.streams {
@@ -51,7 +56,44 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
             bar.finish_and_clear();
             return Ok(discovery.is_none() && all_went_well(&report));
         }
+        standstills = if positions.advance(&report) { 0 } else { standstills + 1 };
+        if standstills > STANDSTILLS_MAX {
+            bar.finish_and_clear();
+            anyhow::bail!("JumpCloud does not answer what is left; run the same command again");
+        }
     }
+}
+
+/// Repetitions in which nothing gets further, one after the other, before a command gives up. In some
+/// of them a page that could not be had is requested in smaller pieces.
+pub(crate) const STANDSTILLS_MAX: u32 = 10;
+
+/// How far the streams that are behind have been read.
+#[derive(Default)]
+struct Positions(BTreeMap<StreamId, i64>);
+
+impl Positions {
+    /// Whether one of them got further since the last report.
+    fn advance(&mut self, report: &Report) -> bool {
+        let mut has_advanced = false;
+        for stream in report.streams.iter().filter(|stream| stream.outcome == Outcome::Behind) {
+            let position_ms = position_ms(stream, SystemClock.now_ms());
+            let before_ms = self.0.insert(stream.stream.clone(), position_ms);
+            let is_whole = stream.stream.is_lane() || stream.stream.is_users();
+            has_advanced |= is_whole && stream.tally.written > 0
+                || before_ms.is_none_or(|before_ms| before_ms + CLOCK_MS < position_ms);
+        }
+        has_advanced
+    }
+}
+
+/// A lag is in whole seconds, and was taken a little before it is looked at.
+const CLOCK_MS: i64 = 2_000;
+
+/// Event time up to which the query furthest behind has read; of a lane, the query furthest ahead.
+fn position_ms(stream: &StreamReport, now_ms: i64) -> i64 {
+    let frontier_ms = stream.frontier.map_or(i64::MIN, |frontier| frontier.0);
+    stream.lag_seconds.map_or(frontier_ms, |lag_seconds| now_ms - lag_seconds * 1_000)
 }
 
 fn all_went_well(report: &Report) -> bool {
@@ -59,4 +101,24 @@ fn all_went_well(report: &Report) -> bool {
         stream.outcome != Outcome::Failed && stream.refused.is_empty() && stream.lost.is_empty()
     };
     report.streams.iter().all(went_well)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_behind_gets_further() {
+        let now_s = SystemClock.now_ms() / 1_000;
+        let report = |outcome, position_s: i64| {
+            let mut stream = StreamReport::new(StreamId::own());
+            (stream.outcome, stream.lag_seconds) = (outcome, Some(now_s - position_s));
+            Report { streams: vec![stream], ..Report::default() }
+        };
+        let mut positions = Positions::default();
+        assert!(positions.advance(&report(Outcome::Behind, now_s - 900)));
+        assert!(!positions.advance(&report(Outcome::Behind, now_s - 900)));
+        assert!(positions.advance(&report(Outcome::Behind, now_s - 600)));
+        assert!(!positions.advance(&report(Outcome::Ok, now_s)));
+    }
 }

@@ -7,6 +7,7 @@ mod backfill;
 mod collect;
 mod day;
 mod demo;
+mod failed;
 mod folder;
 mod page;
 mod plan;

@@ -20,7 +20,7 @@ impl Work {
     pub(crate) fn new(plan: &Backfill, opened: &Backfill) -> Self {
         let events: BTreeMap<_, _> =
             plan.lanes.iter().map(|lane| (&lane.stream, lane.events.unwrap_or(0))).collect();
-        let lanes = opened.lanes.iter().filter(|lane| !lane.is_left_out());
+        let lanes = opened.lanes.iter().filter(|lane| lane.is_open());
         let events = |stream: &StreamId| events.get(stream).copied().unwrap_or(0);
         Self(lanes.map(|lane| (lane.stream.clone(), events(&lane.stream))).collect())
     }
@@ -40,9 +40,14 @@ impl Work {
         self.0.keys().filter(is_unread)
     }
 
-    /// The first of them.
-    pub(crate) fn unread<'a>(&'a self, told: &'a [&StreamStatus]) -> Option<&'a StreamId> {
-        self.all_unread(told).next()
+    /// The one after `last`, or the first of them: one that cannot be read does not delay the others.
+    pub(crate) fn unread<'a>(
+        &'a self,
+        told: &'a [&StreamStatus],
+        last: Option<&StreamId>,
+    ) -> Option<&'a StreamId> {
+        let next = self.all_unread(told).find(|lane| Some(*lane) > last);
+        next.or_else(|| self.all_unread(told).next())
     }
 
     fn events(&self, lane: &StreamId) -> u64 {

@@ -103,6 +103,21 @@ impl Paged for Backfill {
 }
 
 impl<T> Answer<T> {
+    /// What to give as `after` for each page of the same event: nothing for the first one.
+    pub(crate) fn pages(&self) -> impl Iterator<Item = Option<&str>> {
+        let next = self.raw.iter().filter_map(|page| page["next"].as_str()).map(Some);
+        std::iter::once(None).chain(next)
+    }
+
+    /// Adds what another page has.
+    pub(crate) fn add(&mut self, page: Self)
+    where
+        T: Paged,
+    {
+        self.raw.extend(page.raw);
+        self.of.add(page.of);
+    }
+
     /// Prints the answer as it came, for programs, or `plain` for people.
     pub(crate) fn show(&self, is_json: bool, plain: impl FnOnce(&T)) {
         if is_json {
@@ -161,9 +176,7 @@ impl Target {
         let mut answer = self.ask::<T>(&event).await?;
         while let Some(next) = answer.of.next() {
             event["after"] = next.into();
-            let Answer { raw, of } = self.ask::<T>(&event).await?;
-            answer.raw.extend(raw);
-            answer.of.add(of);
+            answer.add(self.ask::<T>(&event).await?);
         }
         Ok(answer)
     }

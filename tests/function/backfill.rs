@@ -123,6 +123,10 @@ async fn a_backfill_that_leaves_days_out_fails_and_names_them() {
     assert!(message.contains("1 of 7 lanes were refused"), "{message}");
     let why = format!("{}: its lane was created 101 days ago", lanes[1]);
     assert!(message.contains(&why), "{message}");
+    let mut event: Value = serde_json::from_str(&past.event()).expect("an event");
+    event["plan"] = true.into();
+    let plan = function.run(&event.to_string()).await;
+    assert_eq!(plan["lanes"][1]["state"], "refused", "a plan tells it, and does not fail: {plan}");
     table.set_number(&lanes[1], "born_ms", born_ms);
     // Written by a later version.
     table.set_number(&lanes[2], "schema", 9);

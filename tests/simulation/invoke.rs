@@ -123,7 +123,7 @@ fn open_lanes(world: Shared, fleet: Arc<Fleet>, window: Window, budget: Budget) 
         let request = BackfillRequest { window, organizations: None, plan: false, after: None };
         let Ok(answer) = backfill(&fleet, &request, budget).await else { return Vec::new() };
         let mut world = lock(&world);
-        for lane in answer.lanes.into_iter().filter(|lane| !lane.is_left_out()) {
+        for lane in answer.lanes.into_iter().filter(|lane| lane.is_open()) {
             world.tally.step(match lane.state {
                 LaneState::Reopened => Step::LaneReopened,
                 LaneState::Opened => Step::LaneOpened,

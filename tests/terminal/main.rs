@@ -8,6 +8,7 @@
 )]
 
 mod aging;
+mod queries;
 mod stack;
 mod words;
 

@@ -202,7 +202,10 @@ async fn a_backfill_of_a_stack_is_planned_first() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backfill_that_leaves_a_day_out_says_so() {
     let none = json!({"streams": []});
-    let answers = vec![Ok(lanes("new", &json!(7))), Ok(lanes("left", &Value::Null)), Ok(none)];
+    // The function fails, and a second plan tells what it has opened.
+    let failed = Err("1 of 1 lanes were left out, ask for them again");
+    let plan = || Ok(lanes("new", &json!(7)));
+    let answers = vec![plan(), failed, plan(), Ok(none)];
     let account = Account::start(answers).await;
     let range = ["--start", "2026-10-01", "--end", "2026-10-02", "--yes"];
     let (code, text) = account.run(&[&["backfill", "--stack", "audit-trail"], &range[..]].concat());

@@ -13,6 +13,7 @@ use jumpcloud_collector::aws::{loader, store_error};
 use jumpcloud_collector::proxy::Proxy;
 
 use super::account;
+use crate::failed::StreamsFailed;
 
 /// The function's name in the template.
 const FUNCTION: &str = "Collector";
@@ -77,7 +78,11 @@ impl Stack {
         let value: Value =
             serde_json::from_slice(&payload).context("the function's answer cannot be read")?;
         if let Some(kind) = answer.function_error {
-            bail!("{}", value["errorMessage"].as_str().unwrap_or(&kind));
+            let message = value["errorMessage"].as_str().unwrap_or(&kind);
+            if value["errorType"] == "StreamsFailed" {
+                return Err(StreamsFailed(message.to_owned()).into());
+            }
+            bail!("{message}");
         }
         Ok(value)
     }

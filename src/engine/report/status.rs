@@ -33,10 +33,11 @@ pub struct StreamStatus {
     pub origin: Option<UtcTime>,
     /// Lanes only: event time at which it ends, exclusive.
     pub end: Option<UtcTime>,
-    /// Lanes only: whether it was read to its end since it was opened last.
+    /// Lanes only: whether every query that is not refused has read it to its end since it was opened
+    /// last.
     pub read_whole: Option<bool>,
-    /// When the last complete reading began, of the query that was read longest ago; the origin
-    /// before the first.
+    /// When the last complete reading began, of the query that was read longest ago, where refused
+    /// ones do not count; the origin before the first.
     #[serde(default)]
     pub last_reading: Option<UtcTime>,
     /// Lanes only: when it was finished, after which it is no longer read.
@@ -87,11 +88,11 @@ impl StreamStatus {
         let state = cursor.map(|cursor| &cursor.state);
         let lane_end_ms = cursor.and_then(|cursor| cursor.end_ms);
         let behind_ms = state.map(|state| (now_ms - state.position_ms()).max(0));
-        let is_read = lane_end_ms
-            .zip(state)
-            .map(|(end_ms, state)| state.queries.iter().all(|query| query.read_to_ms == end_ms));
+        // What is refused may stay refused: `refused` says so.
+        let is_read = lane_end_ms.zip(state).map(|(end_ms, state)| state.read_to_ms() == end_ms);
         let queries = state.map(|state| state.queries.as_slice()).unwrap_or_default();
-        let readings = queries.iter().map(|query| query.read_at_ms);
+        let accepted = queries.iter().filter(|query| query.refused.is_none());
+        let readings = accepted.map(|query| query.read_at_ms);
         let is_users = stream.is_users();
         Self {
             stream,

@@ -43,9 +43,10 @@ pub enum LaneState {
 }
 
 impl Lane {
-    /// Whether nothing was done with it; `error` says why.
+    /// Whether a call has opened the lane, or found it open or finished; if not, `error` says why, or the
+    /// call only made a plan.
     #[must_use]
-    pub fn is_left_out(&self) -> bool {
-        matches!(self.state, LaneState::Left | LaneState::Refused)
+    pub fn is_open(&self) -> bool {
+        !matches!(self.state, LaneState::New | LaneState::Left | LaneState::Refused)
     }
 }
