@@ -297,3 +297,18 @@ async fn a_stream_whose_cursor_and_journal_are_gone_is_not_created_again() {
     assert!(error.contains("born 91 days ago and has neither cursor nor journal"), "{error}");
     assert_eq!(report.outcome, Outcome::Failed);
 }
+
+/// The object that `validate` writes among the certificates is before ids that begin with a letter.
+#[tokio::test]
+async fn a_key_of_another_organization_gives_birth_to_nothing_beside_a_stream() {
+    let world = World::with_events(0);
+    let other = StreamId::of_organization("abcdef0123456789abcdef01").unwrap();
+    for key in ["streams/v1/_written-by-validate", &certificate_key(&other)] {
+        let (body, meta) = (Vec::new().into(), ObjectMeta::default());
+        world.objects.create("state", key, body, &meta).await.unwrap();
+    }
+    let report = world.run_in_new_process(AsOwn).await;
+    let error = report.streams[0].error.clone().unwrap_or_default();
+    assert!(error.contains(other.as_str()), "{report:?}");
+    assert!(!world.objects.keys("state").contains(&certificate_key(&StreamId::own())));
+}

@@ -79,8 +79,9 @@ impl Engine {
     /// [`StoreError`] if the state bucket cannot be listed.
     pub(crate) async fn other_organization(&self) -> Result<Option<StreamId>, StoreError> {
         let bucket = &self.settings.state_bucket;
-        let keys = self.objects.list(bucket, certificate::PREFIX, "", 1).await?;
-        let first = keys.first().and_then(|key| certificate::stream_of(key));
+        // An object that `validate` writes is before some organizations.
+        let keys = self.objects.list(bucket, certificate::PREFIX, "", 2).await?;
+        let first = keys.iter().find_map(|key| certificate::stream_of(key));
         Ok(first.filter(|stream| stream.is_organization() && *stream != StreamId::own()))
     }
 
