@@ -19,8 +19,10 @@ pub struct StreamStatus {
     pub configured: bool,
     /// Event time up to which the head has read; `None` before the birth.
     pub frontier: Option<UtcTime>,
-    /// How far the query furthest behind is behind now, in seconds, where refused ones do not count;
-    /// none for a lane.
+    /// Event time up to which the query furthest behind has read, where refused ones do not count.
+    #[serde(skip)]
+    pub position: Option<UtcTime>,
+    /// How far that query is behind now, in seconds; none for a lane.
     pub lag_seconds: Option<i64>,
     /// Since when hourly counts cannot be compared: it cannot be told how those of several queries
     /// add up, so gaps would not be seen.
@@ -98,6 +100,7 @@ impl StreamStatus {
             stream,
             configured,
             frontier: state.map(|state| UtcTime(state.frontier_ms)),
+            position: state.map(|state| UtcTime(state.position_ms())),
             lag_seconds: behind_ms.filter(|_| lane_end_ms.is_none()).map(|ms| ms / 1_000),
             not_comparable: state.and_then(|state| state.not_comparable_ms).map(UtcTime),
             refused: state.map(RefusedQuery::of).unwrap_or_default(),
@@ -140,7 +143,8 @@ impl StreamStatus {
         status
     }
 
-    /// Its place among all lines: what needs a person first, then what is furthest behind.
+    /// Its place among all lines: what needs a person first, then what is furthest behind. Time that
+    /// passes does not change it, so that a later call continues where an earlier one has ended.
     #[must_use]
     pub fn place(&self) -> StatusPlace {
         let is_over = !self.configured || self.finished.is_some();
@@ -148,12 +152,20 @@ impl StreamStatus {
             Self { needs_operator: true, .. } => 0,
             Self { failures: 1.., .. } | Self { suspended: true, .. } => 1,
             _ if !self.refused.is_empty() || self.gaps > 0 => 2,
-            _ if is_over => 5,
-            _ if self.stream.is_lane() => 4,
-            _ => 3,
+            _ if is_over => 6,
+            Self { not_comparable: Some(_), .. } => 3,
+            _ if self.stream.is_lane() => 5,
+            _ => 4,
         };
-        let frontier_ms = self.frontier.map_or(i64::MIN, |time| time.0);
-        StatusPlace { rank, frontier_ms, stream: self.stream.clone() }
+        let position_ms = match self.position {
+            // Nothing of it is left to be read.
+            _ if is_over || self.read_whole == Some(true) => i64::MAX,
+            None => i64::MIN,
+            // Users are read once a day.
+            Some(time) if self.stream.is_users() => time.0.saturating_add(DAY_MS),
+            Some(time) => time.0,
+        };
+        StatusPlace { rank, position_ms, stream: self.stream.clone() }
     }
 }
 
@@ -163,7 +175,7 @@ impl StreamStatus {
 #[serde(try_from = "String", into = "String")]
 pub struct StatusPlace {
     rank: u8,
-    frontier_ms: i64,
+    position_ms: i64,
     stream: StreamId,
 }
 
@@ -178,17 +190,17 @@ impl TryFrom<String> for StatusPlace {
     fn try_from(text: String) -> Result<Self, NotAPlace> {
         let mut parts = text.splitn(3, ':');
         let mut part = || parts.next().unwrap_or_default();
-        let (rank, frontier_ms, stream) = (part().parse(), part().parse(), part().to_owned());
-        match (rank, frontier_ms, stream.try_into()) {
-            (Ok(rank), Ok(frontier_ms), Ok(stream)) => Ok(Self { rank, frontier_ms, stream }),
+        let (rank, position_ms, stream) = (part().parse(), part().parse(), part().to_owned());
+        match (rank, position_ms, stream.try_into()) {
+            (Ok(rank), Ok(position_ms), Ok(stream)) => Ok(Self { rank, position_ms, stream }),
             _ => Err(NotAPlace(text)),
         }
     }
 }
 
 impl From<StatusPlace> for String {
-    fn from(StatusPlace { rank, frontier_ms, stream }: StatusPlace) -> Self {
-        format!("{rank}:{frontier_ms}:{stream}")
+    fn from(StatusPlace { rank, position_ms, stream }: StatusPlace) -> Self {
+        format!("{rank}:{position_ms}:{stream}")
     }
 }
 

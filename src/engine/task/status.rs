@@ -180,14 +180,23 @@ impl Totals {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::cursor::ReadingState;
+    use crate::cursor::tests::cursor_at;
     use crate::report::RefusedQuery;
     use crate::time::UtcTime;
 
-    fn line(n: usize) -> StreamStatus {
+    /// A line of a stream whose queries have read up to one time and, the furthest, to another.
+    fn read_to(n: usize, position_ms: i64, frontier_ms: i64) -> StreamStatus {
         let stream = StreamId::try_from(format!("{n:024x}")).unwrap();
-        let mut line = StreamStatus::read(stream, true, &Item::new(), 0, 0);
-        line.frontier = Some(UtcTime(1_000));
-        line
+        let mut state = ReadingState::at_birth(position_ms, 0, &[vec!["all".to_owned()]]);
+        state.frontier_ms = frontier_ms;
+        let mut item = Item::new();
+        cursor_at(state).create().apply(&mut item);
+        StreamStatus::read(stream, true, &item, 10_000, 0)
+    }
+
+    fn line(n: usize) -> StreamStatus {
+        read_to(n, 1_000, 1_000)
     }
 
     /// All lines, page by page, with the number of bytes of each.
@@ -211,16 +220,21 @@ mod tests {
     fn the_worst_line_is_the_first_and_all_are_met_once() {
         let refused =
             vec![RefusedQuery { query: String::new(), since: UtcTime(0), reason: String::new() }];
-        let lane = line(7).stream.lane(0).unwrap();
+        let lane = |n| line(n).stream.lane(0).unwrap();
+        let unborn = StreamStatus::read(line(6).stream, true, &Item::new(), 10_000, 0);
         let in_order = [
             StreamStatus { needs_operator: true, ..line(9) },
             StreamStatus { failures: 1, ..line(8) },
             StreamStatus { refused, ..line(7) },
-            StreamStatus { frontier: None, ..line(6) },
-            StreamStatus { frontier: Some(UtcTime(900)), ..line(5) },
+            StreamStatus { not_comparable: Some(UtcTime(0)), ..line(7) },
+            unborn,
+            // One of its queries is far behind the others.
+            read_to(5, 900, 9_000),
             line(3),
             line(4),
-            StreamStatus { stream: lane, ..line(2) },
+            StreamStatus { stream: line(0).stream.users().unwrap(), ..read_to(0, 0, 0) },
+            StreamStatus { stream: lane(8), ..line(2) },
+            StreamStatus { stream: lane(7), read_whole: Some(true), ..read_to(2, 0, 0) },
             StreamStatus { configured: false, ..line(1) },
         ];
         let mut mixed = in_order.clone();
