@@ -147,8 +147,8 @@ pub const LANES_COUNTED_AT_ONCE: usize = 8;
 pub const LANES_ANSWERED_MAX: usize = 3_000;
 /// Tries of changing which lanes of a stream are open, if others change it at the same time.
 pub const OPEN_TRIES_MAX: u32 = 20;
-/// Items of open lanes that are in memory at the same time.
-pub const LANES_READ_AT_ONCE: usize = 1_000;
+/// Items that are read at once where there may be very many, so that few are in memory.
+pub const ITEMS_READ_AT_ONCE: usize = 1_000;
 /// Streams that one answer of `status` names at most.
 pub const STATUS_LINES_MAX: usize = 500;
 /// And their bytes.

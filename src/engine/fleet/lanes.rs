@@ -3,7 +3,7 @@
 use crate::collect::Engine;
 use crate::cursor::{self, Cursor, Item, Items, OpenLanes, attribute, lease, number};
 use crate::fleet::message::{Message, MessageTask};
-use crate::limits::LANES_READ_AT_ONCE;
+use crate::limits::ITEMS_READ_AT_ONCE;
 use crate::ports::StoreError;
 use crate::read::window;
 use crate::report::StreamStatus;
@@ -30,7 +30,7 @@ pub(crate) fn open(items: &Items) -> Vec<(StreamId, i64)> {
 }
 
 impl Lanes {
-    /// Looks at lanes, each with when it was opened last. Not more than [`LANES_READ_AT_ONCE`] of
+    /// Looks at lanes, each with when it was opened last. Not more than [`ITEMS_READ_AT_ONCE`] of
     /// their items are in memory at the same time.
     ///
     /// # Errors
@@ -40,7 +40,7 @@ impl Lanes {
         open: &[(StreamId, i64)],
     ) -> Result<Self, StoreError> {
         let mut lanes = Self::default();
-        for chunk in open.chunks(LANES_READ_AT_ONCE) {
+        for chunk in open.chunks(ITEMS_READ_AT_ONCE) {
             let streams: Vec<_> = chunk.iter().map(|(lane, _)| lane.clone()).collect();
             let mut items = engine.cursors.get_many(&streams).await?;
             for (lane, opened_ms) in chunk {

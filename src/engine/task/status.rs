@@ -10,7 +10,7 @@ use crate::cursor::{Item, OpenLanes};
 use crate::error::RunError;
 use crate::fleet::discover::{self, Discovered, OrganizationSource};
 use crate::json;
-use crate::limits::{DAY_MS, LANES_READ_AT_ONCE, STATUS_BYTES_MAX, STATUS_LINES_MAX};
+use crate::limits::{DAY_MS, ITEMS_READ_AT_ONCE, STATUS_BYTES_MAX, STATUS_LINES_MAX};
 use crate::read::Budget;
 use crate::report::{Discovery, StatusPlace, StreamStatus};
 use crate::stream::StreamId;
@@ -95,7 +95,7 @@ pub async fn status(
     let is_collected = |stream: &StreamId| discover::is_collected(engine, &collected, stream);
     let all: Vec<_> = all.into_iter().collect();
     let (none, mut lanes) = (Item::new(), Vec::new());
-    for chunk in all.chunks(LANES_READ_AT_ONCE) {
+    for chunk in all.chunks(ITEMS_READ_AT_ONCE) {
         let items = engine.cursors.get_many(chunk).await?;
         for stream in chunk {
             let item = items.get(stream).unwrap_or(&none);
@@ -106,7 +106,7 @@ pub async fn status(
         }
         lines.shorten();
     }
-    for chunk in lanes.chunks(LANES_READ_AT_ONCE) {
+    for chunk in lanes.chunks(ITEMS_READ_AT_ONCE) {
         let streams: Vec<_> = chunk.iter().map(|(lane, _)| lane.clone()).collect();
         let items = engine.cursors.get_many(&streams).await?;
         for (lane, opened_ms) in chunk {

@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::collect::{Engine, Inquiry};
+use crate::cursor::{Item, attribute};
 use crate::error::RunError;
 use crate::fleet::collectors::collectors;
-use crate::limits::{LIST_PASSES_MAX, ORGANIZATIONS_MAX};
+use crate::limits::{ITEMS_READ_AT_ONCE, LIST_PASSES_MAX, ORGANIZATIONS_MAX};
 use crate::page::{ListWalk, Next, listed_organization};
 use crate::ports::{Console, List, ListRequest, Meter, is_denied};
 use crate::read::Budget;
@@ -45,8 +46,8 @@ struct Found {
 
 /// The streams to collect now.
 ///
-/// If organizations cannot be listed, or not all of them, the streams that were created before are
-/// collected as well, and the result has the error.
+/// If organizations cannot be listed, or not all of them, the streams that were collected until now
+/// are collected as well, and the result has the error.
 ///
 /// # Errors
 /// [`RunError`] if it cannot be read which streams collect the organizations.
@@ -82,13 +83,7 @@ async fn configured(
     let found = organizations.len();
     if let Some(error) = &error {
         tracing::error!(found, %error, "organizations could not be listed");
-        let (own, born) = (StreamId::own(), engine.created_streams().await?);
-        let known = born.iter().filter(|stream| stream.is_organization() && **stream != own);
-        organizations.extend(known.cloned());
-        if born.contains(&own) {
-            let id = engine.organization(&own).await?;
-            organizations.extend(id.and_then(|id| StreamId::of_organization(&id)));
-        }
+        organizations.extend(known(engine).await?);
     }
     Ok(Discovered {
         streams: trail.cloned().into_iter().chain(organizations).collect(),
@@ -99,6 +94,26 @@ async fn configured(
             is_denied: error.as_ref().is_some_and(|error| is_denied(error)),
         }),
     })
+}
+
+/// The organizations whose streams were created, without those that have left: of these nothing but
+/// recoveries has been done since.
+async fn known(engine: &Engine) -> Result<BTreeSet<StreamId>, RunError> {
+    let mut created: Vec<_> = engine.created_streams().await?.into_iter().collect();
+    created.retain(StreamId::is_organization);
+    let mut known = BTreeSet::new();
+    for chunk in created.chunks(ITEMS_READ_AT_ONCE) {
+        let items = engine.cursors.get_many(chunk).await?;
+        let has_left = |item: &Item| item.contains_key(attribute::RECOVERED_MS);
+        let remain = chunk.iter().filter(|stream| !items.get(*stream).is_some_and(has_left));
+        known.extend(remain.cloned());
+    }
+    let own = StreamId::own();
+    if known.remove(&own) {
+        let id = engine.organization(&own).await?;
+        known.extend(id.and_then(|id| StreamId::of_organization(&id)));
+    }
+    Ok(known)
 }
 
 /// Whether a stream that was created is collected now: it, or the live stream to which it belongs,
