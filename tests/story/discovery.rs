@@ -1,4 +1,4 @@
-//! Organizations that JumpCloud lists.
+//! Organizations that JumpCloud lists, and streams that keep failing.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -7,14 +7,15 @@ use std::future::ready;
 
 use engine::collect::Engine;
 use engine::fleet::discover::OrganizationSource;
-use engine::fleet::dispatch::Fleet;
-use engine::limits::HOUR_MS;
+use engine::fleet::dispatch::{self, Fleet};
+use engine::limits::{HOUR_MS, MINUTE_MS};
 use engine::page::{Page, PageHeaders};
 use engine::ports::{Console, InsightsError, ListPage, ListRequest};
-use engine::report::Report;
+use engine::report::{Outcome, Report};
 use engine::settings::Settings;
 use engine::stream::StreamId;
 use engine::task::status::{self, Status, StatusRequest};
+use engine::users::snapshot::usual;
 use futures_util::future::BoxFuture;
 
 use super::operator::organization;
@@ -58,6 +59,12 @@ impl World {
             settings,
         );
         Fleet { engine, queue: None, concurrency: 1, organizations }
+    }
+
+    /// A scheduled run after five minutes.
+    async fn next_run(&self, fleet: &Fleet) -> Report {
+        self.clock.0.fetch_add(5 * MINUTE_MS + 1, Ordering::Relaxed);
+        dispatch::collect(fleet, self.budget()).await.unwrap()
     }
 
     async fn status(&self, fleet: &Fleet) -> Status {
@@ -108,4 +115,45 @@ async fn an_organization_that_has_left_is_not_collected_because_a_list_fails() {
     console.set(&[]);
     let (report, _) = world.scheduled_run(&fleet).await;
     assert_eq!(streams(&report), [vec![&first, &second], vec![]]);
+}
+
+#[tokio::test]
+async fn users_that_keep_failing_are_tried_every_quarter_of_an_hour() {
+    let world = World::new();
+    let console = Arc::new(Listed::default());
+    let only = OrganizationSource::Named(vec![organization(1)]);
+    let mut fleet = world.discovering(&console, only);
+    fleet.engine.settings.system_users = Some(usual());
+    let mut outcomes = Vec::new();
+    for _ in 0..11 {
+        let report = world.next_run(&fleet).await;
+        let users = report.streams.iter().find(|run| run.stream.is_users()).unwrap();
+        outcomes.push(users.outcome);
+        let is_suspended = world.status(&fleet).await.totals.suspended > 0;
+        assert_eq!(is_suspended, outcomes.len() >= 5);
+    }
+    let tried = outcomes.iter().map(|outcome| *outcome == Outcome::Failed);
+    let tried: Vec<_> = tried.collect();
+    let (yes, no) = (true, false);
+    assert_eq!(tried, [yes, yes, yes, yes, yes, no, no, yes, no, no, yes], "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_tried_in_every_run_is_not_called_suspended() {
+    let world = World::new();
+    let both = [organization(1), organization(2)];
+    let fleet = world.fleet(&both[..1], None);
+    world.next_run(&fleet).await;
+    world.damage(&both[0], 2).await;
+    for failures in 1..8 {
+        let report = world.next_run(&fleet).await;
+        assert_eq!(
+            (report.streams[0].outcome, report.streams[0].failures),
+            (Outcome::Failed, failures)
+        );
+        let status = world.status(&fleet).await;
+        assert_eq!((status.streams[0].suspended, status.totals.suspended), (false, 0));
+    }
+    let fleet = world.fleet(&both, None);
+    assert_eq!(world.status(&fleet).await.totals.suspended, 1, "beside another it is");
 }

@@ -159,7 +159,7 @@ impl World {
     }
 
     /// An object that is not an entry exists under the key of a stream's next entry.
-    async fn damage(&self, stream: &StreamId, next: u64) {
+    pub(crate) async fn damage(&self, stream: &StreamId, next: u64) {
         let key = format!("journal/v1/{stream}/{next:020}");
         let body = Bytes::from_static(b"no entry");
         self.objects.create("state", &key, body, &ObjectMeta::default()).await.unwrap();

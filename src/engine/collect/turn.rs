@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use super::request::{RunPurpose, RunRequest};
-use crate::cursor::{Cursor, attribute};
+use crate::cursor::{Cursor, attribute, lease, text};
 use crate::read::Budget;
 use crate::report::StreamReport;
 use crate::stream::StreamId;
@@ -27,12 +27,13 @@ impl Engine {
         let Some(users) = stream.users().filter(|_| takes) else {
             return vec![self.run_request(events).await];
         };
-        let ended = self.ended_snapshot(&users).await;
-        let kept_ms = if ended.is_some() { 0 } else { budget.deadline_ms - budget.started_ms } / 4;
+        let not_due = self.snapshot_not_due(&users).await;
+        let kept_ms =
+            if not_due.is_some() { 0 } else { budget.deadline_ms - budget.started_ms } / 4;
         let share = Budget { deadline_ms: budget.deadline_ms - kept_ms.max(0), ..budget };
         let mut reports = vec![self.run_request(RunRequest { budget: share, ..events }).await];
-        reports.push(match ended {
-            Some(ended) => ended,
+        reports.push(match not_due {
+            Some(not_due) => not_due,
             None => {
                 let budget = Budget { started_ms: self.clock.now_ms(), ..budget };
                 self.run(&users, RunPurpose::Snapshot, budget).await
@@ -41,12 +42,16 @@ impl Engine {
         reports
     }
 
-    /// The report of a snapshot that is complete for today, without a request to JumpCloud and
-    /// without a claim. `None` if there is something to do, if the last run was not released or has
-    /// failed, which the item would say until tomorrow, or if the cursor cannot be read: the run then
-    /// reports that error.
-    async fn ended_snapshot(&self, users: &StreamId) -> Option<StreamReport> {
+    /// The report of a snapshot that is complete for today, or suspended after repeated failures,
+    /// without a request to JumpCloud and without a claim. `None` if there is something to do, if the
+    /// last run was not released or has failed, which the item would say until tomorrow, or if the
+    /// cursor cannot be read: the run then reports that error.
+    async fn snapshot_not_due(&self, users: &StreamId) -> Option<StreamReport> {
         let item = self.cursors.get(users).await.ok()??;
+        if lease::is_suspended(&item, self.clock.now_ms()) {
+            let error = text(&item, attribute::LAST_ERROR).ok();
+            return Some(StreamReport::suspended(users.clone(), error));
+        }
         let cursor = Cursor::read(&item).ok()?;
         let snapshot = cursor.state.snapshot.as_ref()?;
         let is_released =

@@ -12,7 +12,7 @@ use crate::fleet::message::{Message, MessageTask};
 use crate::fleet::{pass, queue};
 use crate::ports::WorkQueue;
 use crate::read::Budget;
-use crate::report::{Outcome, Queued, Report, StreamReport, StreamStatus};
+use crate::report::{Queued, Report, StreamReport, StreamStatus};
 use crate::stream::StreamId;
 
 /// Everything that an invocation needs.
@@ -160,10 +160,11 @@ pub(crate) async fn run(fleet: &Fleet, mut due: Due, items: &Items, budget: Budg
     let of_streams = suspended.iter().map(|message| {
         let item = items.get(&message.stream);
         let error = item.and_then(|item| text(item, attribute::LAST_ERROR).ok());
-        suspended_report(message.stream.clone(), error)
+        StreamReport::suspended(message.stream.clone(), error)
     });
-    let of_lanes =
-        lanes.into_iter().map(|lane| suspended_report(lane.stream, lane.last_error.as_deref()));
+    let of_lanes = lanes
+        .into_iter()
+        .map(|lane| StreamReport::suspended(lane.stream, lane.last_error.as_deref()));
     report.streams.extend(of_streams.chain(of_lanes).take(queue::LINES_MAX));
     report.statuses_before = before;
     report.duration_ms = engine.clock.now_ms() - budget.started_ms;
@@ -190,11 +191,4 @@ async fn run_directly(engine: &Engine, due: &Due, budget: Budget) -> Report {
         streams.extend(lines);
     }
     Report { streams, ..Report::default() }
-}
-
-/// The report of a stream that is suspended.
-fn suspended_report(stream: StreamId, error: Option<&str>) -> StreamReport {
-    let error = error.unwrap_or_default();
-    let error = Some(format!("suspended after repeated failures, not tried in this run: {error}"));
-    StreamReport { outcome: Outcome::Waiting, error, ..StreamReport::new(stream) }
 }

@@ -57,8 +57,8 @@ pub struct StreamStatus {
     /// time in a row, or its cursor cannot be read. A lane that was closed does only until its last
     /// run, because nothing can be done about it any more.
     pub needs_operator: bool,
-    /// Whether it is suspended after repeated failures: it is not tried before its next probe,
-    /// unless it is the only stream.
+    /// Whether it is suspended after repeated failures: it is not tried before its next probe.
+    /// `status` says so of no stream that is the only one, because that is tried in every run.
     pub suspended: bool,
     /// Whether a message for it is in the work queue.
     pub queued: bool,

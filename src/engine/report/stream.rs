@@ -208,7 +208,7 @@ pub enum Outcome {
     Behind,
     /// Another run has the stream.
     Busy,
-    /// Nothing is due yet, or the stream is suspended.
+    /// Nothing is due yet, or the stream was not tried, see `error`.
     Waiting,
     /// The run failed, see `error`.
     Failed,
@@ -221,6 +221,20 @@ impl StreamReport {
         let mut report = Self::new(stream);
         report.fail(error);
         report
+    }
+
+    /// The report of a stream that was not tried, and why.
+    #[must_use]
+    pub fn waiting(stream: StreamId, why: String) -> Self {
+        Self { outcome: Outcome::Waiting, error: Some(why), ..Self::new(stream) }
+    }
+
+    /// The report of a stream that is suspended; `error` is why it failed last.
+    #[must_use]
+    pub fn suspended(stream: StreamId, error: Option<&str>) -> Self {
+        let error = error.unwrap_or_default();
+        let why = format!("suspended after repeated failures, not tried in this run: {error}");
+        Self::waiting(stream, why)
     }
 
     /// Says where the stream is: its frontier, how far its queries are behind `now_ms`, which of them
@@ -261,6 +275,9 @@ impl StreamReport {
                 %stream, ?outcome, read, seen, written, late, quarantined, pages, objects,
                 lag_seconds, "run ended"
             ),
+            Some(error) if *outcome == Outcome::Waiting => {
+                tracing::warn!(%stream, ?outcome, error, "no run was made");
+            }
             Some(error) => tracing::error!(
                 %stream, ?outcome, read, seen, written, late, quarantined, pages, objects,
                 lag_seconds, error, "run failed"

@@ -90,6 +90,7 @@ pub async fn status(
         discover::streams(engine, organizations, Inquiry::List, budget).await?;
     all.extend(configured.iter().cloned());
     let collected: BTreeSet<_> = configured.into_iter().collect();
+    let is_only = |stream: &StreamId| collected.len() == 1 && collected.contains(stream);
     let mut lines = Lines { after: request.after, kept: Vec::new(), totals: Totals::default() };
     let (now_ms, retention_ms) = (engine.clock.now_ms(), engine.settings.retention_ms);
     let is_collected = |stream: &StreamId| discover::is_collected(engine, &collected, stream);
@@ -101,7 +102,10 @@ pub async fn status(
             let item = items.get(stream).unwrap_or(&none);
             lanes.extend(OpenLanes::read(item).unwrap_or_default().of(stream));
             let is_collected = is_collected(stream);
-            let line = StreamStatus::read(stream.clone(), is_collected, item, now_ms, retention_ms);
+            let mut line =
+                StreamStatus::read(stream.clone(), is_collected, item, now_ms, retention_ms);
+            // It is tried in every run all the same.
+            line.suspended &= !is_only(stream);
             lines.add(line);
         }
         lines.shorten();
