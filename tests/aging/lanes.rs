@@ -124,3 +124,22 @@ async fn lanes_leave_a_place_of_the_queue_to_live_streams() {
     let bodies = queue.0.lock().unwrap();
     assert!(bodies.iter().all(|body| body.contains("self.backfill-")), "{bodies:?}");
 }
+
+/// Its only page takes all of the time that a run has.
+#[tokio::test]
+async fn lanes_are_queued_before_an_only_stream_uses_all_of_the_time() {
+    let mut world = World::new();
+    let queue: Arc<Kept> = world.use_queue(5);
+    world.collect().await;
+    let month = Window::new(day(30).start_ms, day(1).end_ms);
+    world.backfill(month).await;
+    world.pass(INTERVAL_MS);
+    world.jumpcloud.load(world.now_ms() - MINUTE_MS, world.now_ms(), "sso");
+    world.jumpcloud.time_out_above(0);
+    let report = world.scheduled_run().await;
+    let queued = report.queued.unwrap();
+    assert_eq!((queued.sent, queued.failed, queued.waiting), (4, 0, 26));
+    assert_eq!(queue.0.lock().unwrap().len(), 4);
+    let streams: Vec<_> = report.streams.into_iter().map(|run| run.stream).collect();
+    assert_eq!(streams, [StreamId::own()]);
+}

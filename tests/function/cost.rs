@@ -112,9 +112,9 @@ fn provider(idle: f64, active: f64) -> Vec<String> {
         let busy = count / (5.0 * 60.0);
         let concurrency = CONCURRENCIES.into_iter().find(|places| f64::from(*places) >= busy);
         let (concurrency, requests) = (concurrency.unwrap(), count * REQUESTS / 300.0);
-        // Three requests to the queue, a mark in the item and its reading; the secret and the pass are
-        // those of a few processes.
-        let queued = (3.0 * 0.4 / 1e6 + price("UpdateItem") + price("BatchGetItem")) * MONTH / 5.0;
+        // Three requests to the queue and a mark in the item; the secret and the pass are those of a
+        // few processes.
+        let queued = (3.0 * 0.4 / 1e6 + price("UpdateItem")) * MONTH / 5.0;
         let dispatcher = lambda(1.0 + count / 1_000.0) * MONTH / 5.0;
         let dollars = |each: f64| (each + queued - hourly(5.0) * MONTH / 5.0) * count + dispatcher;
         let [idle, active] = [idle, active].map(dollars);

@@ -132,7 +132,15 @@ impl World {
     /// A scheduled run a quarter of an hour later, and the metrics it writes.
     pub(crate) async fn scheduled_run(&self, fleet: &Fleet) -> (Report, Value) {
         self.clock.0.fetch_add(15 * MINUTE_MS + 1, Ordering::Relaxed);
-        let budget = self.budget();
+        self.scheduled_run_within(fleet, self.budget()).await
+    }
+
+    /// A scheduled run with this budget, and the metrics it writes.
+    pub(crate) async fn scheduled_run_within(
+        &self,
+        fleet: &Fleet,
+        budget: Budget,
+    ) -> (Report, Value) {
         let report = dispatch::collect(fleet, budget).await.unwrap();
         let metrics = Metrics {
             detail: Detail::Detailed,
@@ -166,7 +174,7 @@ impl World {
     }
 }
 
-fn yesterday() -> BackfillRequest {
+pub(crate) fn yesterday() -> BackfillRequest {
     let today_ms = NOW_MS.div_euclid(DAY_MS) * DAY_MS;
     let window = Window::new(today_ms - DAY_MS, today_ms);
     BackfillRequest { window, organizations: Some(vec![organization(1)]), plan: false, after: None }

@@ -8,7 +8,7 @@ use super::reader::Reader;
 use super::request::{RunPurpose, RunRequest};
 use super::stop::{Progress, Stop};
 use super::writer::Writer;
-use crate::cursor::{Cursor, Item, OpenLanes, attribute, lease, number};
+use crate::cursor::{Cursor, Item, attribute, lease, number};
 use crate::error::RunError;
 use crate::ports::Meter;
 use crate::read::{Budget, window};
@@ -40,12 +40,7 @@ impl Engine {
                 if request.is_from_queue {
                     self.unqueue(stream).await;
                 }
-                let open_lanes = OpenLanes::read(&item).ok();
-                StreamReport {
-                    outcome: Outcome::Busy,
-                    open_lanes,
-                    ..StreamReport::new(stream.clone())
-                }
+                self.report_busy(stream, &item)
             }
             Ok(Claim::Nothing) => {
                 if request.is_from_queue {
@@ -67,6 +62,18 @@ impl Engine {
                 report
             }
         }
+    }
+
+    /// The report of a stream that another run has, or one that was killed: what its item says.
+    fn report_busy(&self, stream: &StreamId, item: &Item) -> StreamReport {
+        let mut report =
+            StreamReport { outcome: Outcome::Busy, ..StreamReport::new(stream.clone()) };
+        report.last_success_ms = number(item, attribute::LAST_SUCCESS_MS).ok();
+        if let Ok(cursor) = Cursor::read(item) {
+            report.gaps = Some(cursor.state.gaps());
+            report.set_position(&cursor, self.now_ms());
+        }
+        report
     }
 
     async fn run_claimed(
@@ -99,7 +106,6 @@ impl Engine {
         if let Some(opened_ms) = opened_ms.filter(|_| was_long_over) {
             self.close_lane(request.stream, opened_ms).await;
         }
-        report.open_lanes = OpenLanes::read(item).ok();
         report.last_success_ms = number(item, attribute::LAST_SUCCESS_MS).ok();
         report.costs = meter.costs();
         report

@@ -37,77 +37,110 @@ pub(crate) struct Due {
     lanes: Lanes,
 }
 
+/// What is known of the streams that are collected before any is run.
+struct Before {
+    /// Their items, and those of their users.
+    items: Items,
+    /// Their open lanes.
+    lanes: Lanes,
+    /// Their status, and that of lanes that need an operator.
+    statuses: Vec<StreamStatus>,
+    /// A report for each lane whose item could not be read (at most [`queue::LINES_MAX`]).
+    unread: Vec<StreamReport>,
+}
+
 /// Makes one run over each stream that is due: the configured ones, their open lanes as often as they
 /// are to be read, and recovery for those that are no longer configured. A failure of one stream is
 /// in its report and does not affect the others.
 ///
-/// If there is a work queue and more than one stream is due, messages are sent instead. A stream that
-/// is the only one that is configured is run at once, and its item is not read before: its claim
-/// tells which lanes are open.
+/// If there is a work queue, messages are sent instead. A stream that is the only one that is
+/// configured is run at once all the same, after the others were queued.
 ///
 /// # Errors
-/// [`RunError`] if the configured streams cannot be found out, or items or the birth certificates
-/// cannot be read.
+/// [`RunError`] if the configured streams cannot be found out, or items of several or the birth
+/// certificates cannot be read.
 pub async fn collect(fleet: &Fleet, budget: Budget) -> Result<Report, RunError> {
     let engine = &fleet.engine;
     let Discovered { streams, discovery } =
         discover::streams(engine, &fleet.organizations, Inquiry::Events, budget).await?;
     let collected = streams.iter().cloned().collect();
     let found = pass::step(engine, &collected).await?;
+    let Before { items, lanes, statuses, unread } = Before::read(engine, &streams).await?;
+    let mut due = Due { streams: found.due, lanes };
     let mut report = match streams.as_slice() {
-        [only] => collect_one(fleet, only, found.due, budget).await?,
-        _ => collect_all(fleet, streams, found.due, budget).await?,
+        [only] => collect_one(fleet, only, due, &items, budget).await,
+        _ => {
+            due.streams.extend(streams.iter().map(message));
+            run(fleet, due, &items, budget).await
+        }
     };
+    report.streams.extend(unread);
+    report.statuses_before = statuses;
     report.discovery = discovery;
     report.others_needing_operator = found.needing_operator;
     report.duration_ms = engine.clock.now_ms() - budget.started_ms;
     Ok(report)
 }
 
-/// The only stream that is configured, and then its lanes.
+/// The only stream that is configured, and what is due besides: if there is a queue, that is queued
+/// before, because the run may use all of the time.
 async fn collect_one(
     fleet: &Fleet,
     stream: &StreamId,
-    others: Vec<Message>,
+    others: Due,
+    items: &Items,
     budget: Budget,
-) -> Result<Report, RunError> {
-    let engine = &fleet.engine;
+) -> Report {
     let own = Due { streams: vec![message(stream)], lanes: Lanes::default() };
-    let mut report = run_directly(engine, &own, budget).await;
-    let open = report.streams.first().and_then(|run| run.open_lanes.as_ref());
-    let open = open.map(|open| open.of(stream)).unwrap_or_default();
-    let due = Due { streams: others, lanes: Lanes::look(engine, &open).await? };
-    if !due.is_empty() {
-        let rest = run(fleet, due, &Items::new(), budget).await;
-        report.streams.extend(rest.streams);
-        report.queued = rest.queued;
-        report.statuses_before = rest.statuses_before;
+    if others.is_empty() {
+        return run_directly(&fleet.engine, &own, budget).await;
     }
-    Ok(report)
+    let (own, rest) = match fleet.queue {
+        Some(_) => {
+            let rest = run(fleet, others, items, budget).await;
+            (run_directly(&fleet.engine, &own, budget).await, rest)
+        }
+        None => {
+            let own = run_directly(&fleet.engine, &own, budget).await;
+            (own, run(fleet, others, items, budget).await)
+        }
+    };
+    let streams = own.streams.into_iter().chain(rest.streams).collect();
+    Report { streams, ..rest }
 }
 
-/// Several streams that are configured, and their lanes.
-async fn collect_all(
-    fleet: &Fleet,
-    streams: Vec<StreamId>,
-    others: Vec<Message>,
-    budget: Budget,
-) -> Result<Report, RunError> {
-    let engine = &fleet.engine;
-    // Users are read in their organization's turn.
-    let users = streams.iter().filter(|_| engine.settings.system_users.is_some());
-    let users: Vec<_> = users.filter_map(StreamId::users).collect();
-    let items = engine.cursors.get_many(&[&streams[..], &users[..]].concat()).await?;
-    let lanes = Lanes::look(engine, &lanes::open(&items)).await?;
-    let now_ms = engine.clock.now_ms();
-    let status_of = |(stream, item): (&StreamId, &Item)| {
-        StreamStatus::read(stream.clone(), true, item, now_ms, engine.settings.retention_ms)
-    };
-    let statuses: Vec<_> = items.iter().map(status_of).collect();
-    let streams = streams.iter().map(message).chain(others).collect();
-    let mut report = run(fleet, Due { streams, lanes }, &items, budget).await;
-    report.statuses_before.extend(statuses);
-    Ok(report)
+impl Before {
+    /// Reads the items of the streams that are collected, and of their open lanes.
+    async fn read(engine: &Engine, streams: &[StreamId]) -> Result<Self, RunError> {
+        // Users are read in their organization's turn.
+        let users = streams.iter().filter(|_| engine.settings.system_users.is_some());
+        let users: Vec<_> = users.filter_map(StreamId::users).collect();
+        let items = match engine.cursors.get_many(&[streams, &users].concat()).await {
+            Ok(items) => items,
+            // The run of an only stream shows whether that lasts.
+            Err(error) if streams.len() == 1 => {
+                tracing::warn!(%error, "the cursor could not be read before the run");
+                Items::new()
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let open = lanes::open(&items);
+        let (mut lanes, unread) = match Lanes::look(engine, &open).await {
+            Ok(lanes) => (lanes, Vec::new()),
+            Err(error) => {
+                let error = RunError::from(error);
+                let failed = |(lane, _): &(StreamId, _)| StreamReport::failed(lane.clone(), &error);
+                (Lanes::default(), open.iter().take(queue::LINES_MAX).map(failed).collect())
+            }
+        };
+        let now_ms = engine.clock.now_ms();
+        let status_of = |(stream, item): (&StreamId, &Item)| {
+            StreamStatus::read(stream.clone(), true, item, now_ms, engine.settings.retention_ms)
+        };
+        let mut statuses = std::mem::take(&mut lanes.needing_operator);
+        statuses.extend(items.iter().map(status_of));
+        Ok(Self { items, lanes, statuses, unread })
+    }
 }
 
 fn message(stream: &StreamId) -> Message {
@@ -138,7 +171,6 @@ pub(crate) async fn run(fleet: &Fleet, mut due: Due, items: &Items, budget: Budg
     let lanes = std::mem::take(&mut due.lanes.suspended);
     queue::shuffle(&mut due.streams, engine.clock.random());
     queue::shuffle(&mut due.lanes.due, engine.clock.random());
-    let before = std::mem::take(&mut due.lanes.needing_operator);
     let mut report = match &fleet.queue {
         Some(queue) => {
             let places = fleet.concurrency.saturating_sub(1).saturating_sub(due.lanes.outstanding);
@@ -146,14 +178,14 @@ pub(crate) async fn run(fleet: &Fleet, mut due: Due, items: &Items, budget: Budg
             due.lanes.due.truncate(places);
             let outstanding = due.lanes.outstanding;
             let messages = due.streams.into_iter().chain(due.lanes.due).collect();
-            let (queued, failed) = queue::send(engine, &**queue, messages, items, budget).await;
+            let (queued, left) = queue::send(engine, &**queue, messages, items, budget).await;
             let queued = Queued {
                 outstanding: queued.outstanding + outstanding,
                 suspended: suspended.len() + lanes.len(),
-                waiting,
+                waiting: queued.waiting + waiting,
                 ..queued
             };
-            Report { queued: Some(queued), streams: failed, ..Report::default() }
+            Report { queued: Some(queued), streams: left, ..Report::default() }
         }
         None => run_directly(engine, &due, budget).await,
     };
@@ -166,7 +198,6 @@ pub(crate) async fn run(fleet: &Fleet, mut due: Due, items: &Items, budget: Budg
         .into_iter()
         .map(|lane| StreamReport::suspended(lane.stream, lane.last_error.as_deref()));
     report.streams.extend(of_streams.chain(of_lanes).take(queue::LINES_MAX));
-    report.statuses_before = before;
     report.duration_ms = engine.clock.now_ms() - budget.started_ms;
     report
 }

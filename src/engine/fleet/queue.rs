@@ -13,23 +13,24 @@ use crate::fleet::message::{Message, MessageTask, Record};
 use crate::limits::{QUEUE_BATCH_MAX, QUEUE_REQUESTS_AT_ONCE};
 use crate::ports::WorkQueue;
 use crate::read::Budget;
-use crate::report::{Queued, Report, StreamReport};
+use crate::report::{Outcome, Queued, Report, StreamReport};
 use crate::stream::StreamId;
 
 /// The largest number of streams that a report lists as failed or suspended; the others are only
 /// counted.
 pub const LINES_MAX: usize = 100;
 
-/// The result of queueing a chunk of streams.
+/// The result of queueing streams.
 #[derive(Default)]
 struct Sent {
-    sent: usize,
-    outstanding: usize,
-    failed: Vec<StreamReport>,
+    counts: Queued,
+    /// A report for each stream that could not be queued.
+    left: Vec<StreamReport>,
 }
 
 /// Queues each stream that is due and has no outstanding message. Returns the counts, and a report
-/// for each stream that could not be queued (at most [`LINES_MAX`]).
+/// for each stream that could not be queued (at most [`LINES_MAX`]): it has failed, or it is waiting
+/// if only the time was over.
 ///
 /// A stream is marked as queued before its message is sent. A crash between the two delays it by
 /// [`QUEUED_MS_MAX`](crate::limits::QUEUED_MS_MAX), at most ten streams per request.
@@ -48,17 +49,18 @@ pub(crate) async fn send(
     let sent = stream::iter(chunks).buffer_unordered(QUEUE_REQUESTS_AT_ONCE);
     let all = sent
         .fold(Sent::default(), |mut all, chunk| {
-            all.sent += chunk.sent;
-            all.outstanding += chunk.outstanding;
-            all.failed.extend(chunk.failed);
+            all.counts.sent += chunk.counts.sent;
+            all.counts.outstanding += chunk.counts.outstanding;
+            all.left.extend(chunk.left);
             std::future::ready(all)
         })
         .await;
-    let Sent { sent, mut failed, .. } = all;
-    let outstanding = outstanding.len() + all.outstanding;
-    let queued = Queued { sent, outstanding, failed: failed.len(), ..Queued::default() };
-    failed.truncate(LINES_MAX);
-    (queued, failed)
+    let Sent { mut counts, mut left } = all;
+    counts.outstanding += outstanding.len();
+    counts.waiting = left.iter().filter(|line| line.outcome == Outcome::Waiting).count();
+    counts.failed = left.len() - counts.waiting;
+    left.truncate(LINES_MAX);
+    (counts, left)
 }
 
 /// Marks up to ten streams as queued, and sends their messages in one request.
@@ -71,8 +73,8 @@ async fn send_chunk(
     let now_ms = engine.clock.now_ms();
     let mut all = Sent::default();
     if now_ms >= budget.read_until_ms(0) {
-        let error = RunError::transient("the time was over before it could be queued".to_owned());
-        all.failed = chunk.iter().map(|m| StreamReport::failed(m.stream.clone(), &error)).collect();
+        let why = || "the time was over before it could be queued".to_owned();
+        all.left = chunk.iter().map(|m| StreamReport::waiting(m.stream.clone(), why())).collect();
         return all;
     }
     let places = chunk.iter().map(|message| async move {
@@ -83,9 +85,9 @@ async fn send_chunk(
     for (message, taken) in join_all(places).await {
         match taken {
             Ok(Some(_)) => placed.push(message),
-            Ok(None) => all.outstanding += 1,
+            Ok(None) => all.counts.outstanding += 1,
             Err(error) => {
-                all.failed.push(StreamReport::failed(message.stream.clone(), &error.into()));
+                all.left.push(StreamReport::failed(message.stream.clone(), &error.into()));
             }
         }
     }
@@ -97,12 +99,12 @@ async fn send_chunk(
         Ok(left) => (left, "the work queue did not accept it".to_owned()),
         Err(error) => ((0..placed.len()).collect(), error.to_string()),
     };
-    all.sent = placed.len() - left.len();
+    all.counts.sent = placed.len() - left.len();
     for message in left.iter().filter_map(|number| placed.get(*number)) {
         engine.unqueue(&message.stream).await;
         // The invocation must fail: a queue that accepts nothing would not be noticed otherwise.
         let error = RunError::refused(error.clone());
-        all.failed.push(StreamReport::failed(message.stream.clone(), &error));
+        all.left.push(StreamReport::failed(message.stream.clone(), &error));
     }
     all
 }

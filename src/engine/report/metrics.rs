@@ -219,6 +219,8 @@ fn needing_operator(before: &[StreamStatus], report: &Report) -> u64 {
             // Nothing new is known.
             Outcome::Busy => continue,
             Outcome::Waiting if run.error.is_some() => continue,
+            // It was not run.
+            Outcome::Failed if run.failures == 0 && !run.needs_operator => continue,
             Outcome::Failed => run.needs_operator || run.failures >= FAILURES_TOLERATED,
             Outcome::Ok | Outcome::Behind | Outcome::Waiting => false,
         };
@@ -247,9 +249,10 @@ impl StreamHealth {
     fn after(&mut self, run: &StreamReport, now_ms: i64) {
         self.is_users = run.stream.is_users();
         match run.outcome {
-            // Another run has the stream, or it is suspended: nothing new is known.
-            Outcome::Busy => return,
+            // It was not tried: nothing new is known.
             Outcome::Waiting if run.error.is_some() => return,
+            // Another run has it, and may have been killed: what its item says counts.
+            Outcome::Busy => self.last_success_ms = run.last_success_ms.or(self.last_success_ms),
             Outcome::Failed => {
                 self.is_failing = true;
                 self.last_success_ms = run.last_success_ms.or(self.last_success_ms);

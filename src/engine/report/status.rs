@@ -113,7 +113,7 @@ impl StreamStatus {
             last_success: number(item, attribute::LAST_SUCCESS_MS).ok().map(UtcTime),
             last_error: text(item, attribute::LAST_ERROR).ok().map(str::to_owned),
             failures: number(item, attribute::FAILURES).unwrap_or(0),
-            needs_operator: needs_operator(item) && !lease::is_retired(item, now_ms),
+            needs_operator: needs_operator(item),
             suspended: lease::is_suspended(item, now_ms),
             queued: lease::is_queued(item, now_ms),
             gaps: state.map_or(0, crate::cursor::ReadingState::gaps),

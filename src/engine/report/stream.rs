@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cursor::{Cursor, OpenLanes};
+use crate::cursor::Cursor;
 use crate::error::RunError;
 use crate::ports::Costs;
 use crate::report::{Lateness, Lost, RefusedQuery, SnapshotReport, StreamStatus};
@@ -23,8 +23,8 @@ pub struct Report {
     pub queued: Option<Queued>,
     /// Duration of the invocation, in milliseconds.
     pub duration_ms: i64,
-    /// The status before this invocation of the streams that are collected, and of open lanes that
-    /// need an operator; without a stream that is the only one.
+    /// The status before this invocation of the streams that are collected, and of their open lanes
+    /// that need an operator.
     #[serde(skip)]
     pub statuses_before: Vec<StreamStatus>,
     /// How many streams that are no longer collected need an operator, as of the last pass through
@@ -42,9 +42,9 @@ pub struct Queued {
     pub outstanding: usize,
     /// Streams that are suspended after repeated failures, and were not tried.
     pub suspended: usize,
-    /// Streams that could not be queued.
+    /// Streams that could not be queued because of an error.
     pub failed: usize,
-    /// Lanes that wait until messages of others were handled.
+    /// Lanes that wait until messages of others were handled, and streams for which the time was over.
     #[serde(skip_serializing_if = "is_zero")]
     pub waiting: usize,
 }
@@ -127,10 +127,6 @@ pub struct StreamReport {
     /// Whether the run only recovered a stream that is no longer collected.
     #[serde(skip)]
     pub is_recovery: bool,
-    /// Live streams only: their open lanes at the beginning of the run; `None` if the item was not
-    /// read.
-    #[serde(skip)]
-    pub open_lanes: Option<OpenLanes>,
 }
 
 /// What becomes of the rows that JumpCloud sends, counted when that is settled: what is read and not
