@@ -148,3 +148,33 @@ async fn a_stream_that_is_gone_is_recovered_twice_and_then_left_alone() {
     }
     assert_eq!(recoveries, [0, 1]);
 }
+
+/// Their recoveries are messages of lanes, too.
+#[tokio::test]
+async fn lanes_of_a_stream_that_is_gone_leave_a_place_to_live_streams() {
+    let world = World::new();
+    let queue = Arc::new(Kept::default());
+    let both = [organization(1), organization(2)];
+    let fleet = world.fleet(&both, Some(Arc::clone(&queue)));
+    world.scheduled_run(&fleet).await;
+    world.work(&fleet, &queue).await;
+    let past = BackfillRequest { organizations: None, ..past() };
+    backfill::backfill(&fleet, &past, world.budget()).await.unwrap();
+    for _ in 0..2 {
+        world.scheduled_run(&fleet).await;
+        assert_eq!(world.work(&fleet, &queue).await, [""; 0]);
+    }
+    let fleet = world.fleet(&both[..1], Some(Arc::clone(&queue)));
+    world.clock.0.fetch_add(PASS_EVERY_MS, Ordering::Relaxed);
+    let (report, _) = world.scheduled_run(&fleet).await;
+    // The recovery of the live stream itself is none of a lane.
+    let (lanes, others) = messages(&queue);
+    assert!(lanes <= 4 && others == 1, "{lanes} lanes, {others} others");
+    assert_eq!(report.queued.unwrap().sent, lanes + others);
+    assert_eq!(world.work(&fleet, &queue).await, [""; 0]);
+    // A worker recovers the lanes beside the one of its message.
+    for lane in world.open_lanes(&both[1]).await {
+        let item = world.cursors.get(&lane).await.unwrap().unwrap();
+        assert!(item.contains_key("recovered_ms"), "{lane}");
+    }
+}

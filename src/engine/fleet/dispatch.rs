@@ -1,6 +1,7 @@
 //! Dispatches runs: which streams are due, and one run over each, directly or through the work
 //! queue.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::collect::{Engine, Inquiry};
@@ -65,7 +66,8 @@ pub async fn collect(fleet: &Fleet, budget: Budget) -> Result<Report, RunError> 
         discover::streams(engine, &fleet.organizations, Inquiry::Events, budget).await?;
     let collected = streams.iter().cloned().collect();
     let found = pass::step(engine, &collected).await?;
-    let Before { items, lanes, statuses, unread } = Before::read(engine, &streams).await?;
+    let Before { items, mut lanes, statuses, unread } = Before::read(engine, &streams).await?;
+    lanes.join(found.lanes);
     let mut due = Due { streams: found.due, lanes };
     let mut report = match streams.as_slice() {
         [only] => collect_one(fleet, only, due, &items, budget).await,
@@ -125,7 +127,7 @@ impl Before {
             Err(error) => return Err(error.into()),
         };
         let open = lanes::open(&items);
-        let (mut lanes, unread) = match Lanes::look(engine, &open).await {
+        let (mut lanes, unread) = match Lanes::look(engine, &open, MessageTask::Collect).await {
             Ok(lanes) => (lanes, Vec::new()),
             Err(error) => {
                 let error = RunError::from(error);
@@ -171,9 +173,16 @@ pub(crate) async fn run(fleet: &Fleet, mut due: Due, items: &Items, budget: Budg
     let lanes = std::mem::take(&mut due.lanes.suspended);
     queue::shuffle(&mut due.streams, engine.clock.random());
     queue::shuffle(&mut due.lanes.due, engine.clock.random());
+    // Recoveries are short, and a pass finds them once.
+    due.lanes.due.sort_by_key(|message| message.task == MessageTask::Collect);
     let mut report = match &fleet.queue {
         Some(queue) => {
             let places = fleet.concurrency.saturating_sub(1).saturating_sub(due.lanes.outstanding);
+            // A worker recovers the other lanes of the same stream, too.
+            let mut met = BTreeSet::new();
+            due.lanes
+                .due
+                .retain(|lane| lane.task == MessageTask::Collect || met.insert(lane.stream.live()));
             let waiting = due.lanes.due.len().saturating_sub(places);
             due.lanes.due.truncate(places);
             let outstanding = due.lanes.outstanding;

@@ -9,12 +9,11 @@ use crate::collect::Engine;
 use crate::cursor::{Items, OpenLanes, lease};
 use crate::error::RunError;
 use crate::fleet::lanes::Lanes;
-use crate::fleet::message::{Message, MessageTask, Record};
+use crate::fleet::message::{Message, Record};
 use crate::limits::{QUEUE_BATCH_MAX, QUEUE_REQUESTS_AT_ONCE};
 use crate::ports::WorkQueue;
 use crate::read::Budget;
 use crate::report::{Outcome, Queued, Report, StreamReport};
-use crate::stream::StreamId;
 
 /// The largest number of streams that a report lists as failed or suspended; the others are only
 /// counted.
@@ -125,18 +124,18 @@ pub struct BatchItemFailure {
     pub item_identifier: String,
 }
 
-/// Runs of other lanes of the same live stream, until half of the time is over. Lanes are short, and
-/// only few have a message at the same time.
-async fn other_lanes(engine: &Engine, lane: &StreamId, budget: Budget) -> Vec<StreamReport> {
+/// What a lane's message asks for, done for other lanes of the same live stream until half of the time
+/// is over. Lanes are short, and only few have a message at the same time.
+async fn other_lanes(engine: &Engine, message: &Message, budget: Budget) -> Vec<StreamReport> {
     let until_ms = budget.started_ms + (budget.deadline_ms - budget.started_ms) / 2;
     let mut reports = Vec::new();
     if engine.clock.now_ms() >= until_ms {
         return reports;
     }
-    let mut due = match due_beside(engine, lane).await {
+    let mut due = match due_beside(engine, message).await {
         Ok(due) => due,
         Err(error) => {
-            tracing::warn!(%lane, %error, "no other lane is run after it");
+            tracing::warn!(lane = %message.stream, %error, "no other lane is run after it");
             return reports;
         }
     };
@@ -156,12 +155,12 @@ async fn other_lanes(engine: &Engine, lane: &StreamId, budget: Budget) -> Vec<St
 }
 
 /// The other lanes of a lane's live stream that are due and have no message.
-async fn due_beside(engine: &Engine, lane: &StreamId) -> Result<Vec<Message>, RunError> {
-    let live = lane.live();
+async fn due_beside(engine: &Engine, message: &Message) -> Result<Vec<Message>, RunError> {
+    let live = message.stream.live();
     let item = engine.cursors.get(&live).await?.unwrap_or_default();
     let mut open = OpenLanes::read(&item)?.of(&live);
-    open.retain(|(other, _)| other != lane);
-    Ok(Lanes::look(engine, &open).await?.due)
+    open.retain(|(other, _)| *other != message.stream);
+    Ok(Lanes::look(engine, &open, message.task).await?.due)
 }
 
 /// Puts messages in random order, so that none is always the last one.
@@ -187,8 +186,8 @@ pub async fn handle_messages(
                 let lines = engine.turn(&message.stream, message.purpose(), share, true).await;
                 lines.iter().for_each(StreamReport::log);
                 report.streams.extend(lines);
-                if message.stream.is_lane() && message.task == MessageTask::Collect {
-                    report.streams.extend(other_lanes(engine, &message.stream, share).await);
+                if message.stream.is_lane() {
+                    report.streams.extend(other_lanes(engine, &message, share).await);
                 }
                 continue;
             }
@@ -210,6 +209,8 @@ pub async fn handle_messages(
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::fleet::message::MessageTask;
+    use crate::stream::StreamId;
 
     #[test]
     fn each_scheduled_run_has_an_order_of_its_own() {

@@ -21,6 +21,7 @@ use crate::fleet::collectors::collectors;
 use crate::fleet::discover::{self, Discovered};
 use crate::fleet::dispatch::{Due, Fleet, run};
 use crate::fleet::lanes::{self, Lanes};
+use crate::fleet::message::MessageTask;
 use crate::limits::{DAY_MS, LANES_ANSWERED_MAX};
 use crate::read::Budget;
 use crate::report::Report;
@@ -77,7 +78,7 @@ pub async fn backfill(
     let mut open = lanes::open(&items);
     let asked: BTreeSet<_> = answer.lanes.iter().map(|lane| &lane.stream).collect();
     open.retain(|(lane, _)| asked.contains(lane));
-    let due = Due::lanes(Lanes::look(engine, &open).await?);
+    let due = Due::lanes(Lanes::look(engine, &open, MessageTask::Collect).await?);
     answer.report = run(fleet, due, &Items::new(), budget).await;
     Ok(answer)
 }
