@@ -116,10 +116,7 @@ pub(crate) fn keep_metrics(world: &Shared, fleet: &Fleet, report: &Report) {
     let raised = [
         ("RangesLost", any(|run| !run.lost.is_empty())),
         ("EventsOfOthers", any(|run| run.tally.foreign > 0)),
-        (
-            "QueriesRefused",
-            any(|run| !run.refused.is_empty() && !run.stream.is_lane() && !run.is_recovery),
-        ),
+        ("QueriesRefused", any(|run| !run.refused.is_empty() && !run.is_recovery)),
         ("StreamsNeedingOperator", any(|run| run.needs_operator)),
         ("DiscoveryFailed", report.discovery.as_ref().is_some_and(|d| d.error.is_some())),
     ];

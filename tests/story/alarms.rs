@@ -1,7 +1,9 @@
 //! What metrics and `status` say of streams that are not read as they should be, so that an alarm is
-//! raised: past days that are closed, runs that are killed, and a table that does not
+//! raised: past days that are closed or refused, runs that are killed, and a table that does not
 //! answer.
 
+use std::collections::BTreeMap;
+use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,16 +13,52 @@ use engine::cursor::{Item, Update, lease};
 use engine::fleet::discover::OrganizationSource;
 use engine::fleet::dispatch::Fleet;
 use engine::limits::{DAY_MS, HOUR_MS, LEASE_MS_MAX, MINUTE_MS};
-use engine::ports::{Cursors, Insights, StoreError};
+use engine::ports::{
+    Cursors, Incoming, Insights, InsightsError, PageRequest, Services, StoreError,
+};
 use engine::read::Budget;
 use engine::report::Outcome;
 use engine::settings::Settings;
 use engine::stream::StreamId;
 use engine::task::backfill;
 use fixtures::memory::MemoryCursors;
+use futures_util::future::BoxFuture;
 
 use super::operator::{Kept, organization, yesterday};
+use super::ports::JumpCloud;
 use super::{World, settings};
+
+/// JumpCloud refuses requests for what is before this time.
+struct RefusesBefore(Arc<JumpCloud>, i64);
+
+impl Insights for RefusesBefore {
+    fn page(&self, request: PageRequest) -> Incoming {
+        if request.ask.window.start_ms >= self.1 {
+            return self.0.page(request);
+        }
+        let refused = InsightsError::Refused { status: 403, cause: "403: too old".into() };
+        Incoming::new(Box::pin(ready(None)), Box::pin(ready(Err(refused))), || {})
+    }
+
+    fn count(&self, request: PageRequest) -> BoxFuture<'static, Result<u64, InsightsError>> {
+        self.0.count(request)
+    }
+
+    fn hourly(
+        &self,
+        request: PageRequest,
+    ) -> BoxFuture<'static, Result<BTreeMap<i64, i64>, InsightsError>> {
+        self.0.hourly(request)
+    }
+
+    fn services(&self, request: PageRequest) -> BoxFuture<'static, Services> {
+        self.0.services(request)
+    }
+
+    fn clock_skew_ms(&self) -> Option<i64> {
+        self.0.clock_skew_ms()
+    }
+}
 
 /// A table that does not return the items of lanes.
 struct WithoutLanes(Arc<MemoryCursors>);
@@ -92,6 +130,22 @@ async fn a_lane_that_a_worker_closes_is_counted_until_its_last_run() {
     assert_eq!(world.work(&fleet, &queue).await, [lane.to_string()]);
     let (_, line) = world.scheduled_run(&fleet).await;
     assert_eq!(line["StreamsNeedingOperator"], 0, "nothing can be done about it");
+}
+
+#[tokio::test]
+async fn queries_of_past_days_that_are_refused_are_counted() {
+    let world = World::new();
+    let queue = Arc::new(Kept::default());
+    let insights = Arc::new(RefusesBefore(Arc::clone(&world.jumpcloud), yesterday().window.end_ms));
+    let fleet = world.process(insights, Arc::clone(&world.cursors) as _, Some(Arc::clone(&queue)));
+    world.scheduled_run(&fleet).await;
+    backfill::backfill(&fleet, &yesterday(), world.budget()).await.unwrap();
+    let (_, line) = world.scheduled_run(&fleet).await;
+    assert_eq!(line["QueriesRefused"], 0);
+    assert_eq!(world.work(&fleet, &queue).await.len(), 1);
+    let (report, line) = world.scheduled_run(&fleet).await;
+    assert!(report.streams.iter().all(|run| run.refused.is_empty()), "{report:?}");
+    assert_eq!((&line["QueriesRefused"], &line["Streams"]), (&1.into(), &1.into()));
 }
 
 #[tokio::test]

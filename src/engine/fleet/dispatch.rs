@@ -44,7 +44,7 @@ struct Before {
     items: Items,
     /// Their open lanes.
     lanes: Lanes,
-    /// Their status, and that of lanes that need an operator.
+    /// Their status, and that of unhealthy lanes.
     statuses: Vec<StreamStatus>,
     /// A report for each lane whose item could not be read (at most [`queue::LINES_MAX`]).
     unread: Vec<StreamReport>,
@@ -139,7 +139,7 @@ impl Before {
         let status_of = |(stream, item): (&StreamId, &Item)| {
             StreamStatus::read(stream.clone(), true, item, now_ms, engine.settings.retention_ms)
         };
-        let mut statuses = std::mem::take(&mut lanes.needing_operator);
+        let mut statuses = std::mem::take(&mut lanes.unhealthy);
         statuses.extend(items.iter().map(status_of));
         Ok(Self { items, lanes, statuses, unread })
     }

@@ -6,7 +6,7 @@ use crate::fleet::message::{Message, MessageTask};
 use crate::limits::ITEMS_READ_AT_ONCE;
 use crate::ports::StoreError;
 use crate::read::window;
-use crate::report::StreamStatus;
+use crate::report::{RefusedQuery, StreamStatus};
 use crate::stream::StreamId;
 
 /// What is known of open lanes.
@@ -18,8 +18,8 @@ pub(crate) struct Lanes {
     pub(crate) outstanding: usize,
     /// Lanes that are suspended.
     pub(crate) suspended: Vec<StreamStatus>,
-    /// Lanes that need an operator.
-    pub(crate) needing_operator: Vec<StreamStatus>,
+    /// Lanes that need an operator, or have queries that are refused.
+    pub(crate) unhealthy: Vec<StreamStatus>,
 }
 
 /// The open lanes of live streams by their items.
@@ -58,7 +58,7 @@ impl Lanes {
         self.due.extend(others.due);
         self.outstanding += others.outstanding;
         self.suspended.extend(others.suspended);
-        self.needing_operator.extend(others.needing_operator);
+        self.unhealthy.extend(others.unhealthy);
     }
 
     fn add(
@@ -75,8 +75,11 @@ impl Lanes {
         let status =
             || StreamStatus::read_lane(lane.clone(), is_collected, read, now_ms, retention_ms);
         let mut cursor = Cursor::read(item).ok();
-        if item.contains_key(attribute::LAST_ERROR) {
-            self.needing_operator.extend(Some(status()).filter(|status| status.needs_operator));
+        let has_refused =
+            cursor.as_ref().is_some_and(|cursor| !RefusedQuery::of(&cursor.state).is_empty());
+        if has_refused || item.contains_key(attribute::LAST_ERROR) {
+            let is_unhealthy = |s: &StreamStatus| s.needs_operator || !s.refused.is_empty();
+            self.unhealthy.extend(Some(status()).filter(is_unhealthy));
         }
         if let Some(cursor) = &mut cursor {
             cursor.opened_ms = Some(*opened_ms);

@@ -81,9 +81,9 @@ async fn look(engine: &Engine, streams: &[StreamId], found: &mut Found) -> Resul
             found.due.push(Message::new(stream.clone(), MessageTask::Recover));
         }
     }
-    let Lanes { due, outstanding, needing_operator, .. } =
+    let Lanes { due, outstanding, unhealthy, .. } =
         Lanes::look(engine, &open, MessageTask::Recover).await?;
-    failing += needing_operator.iter().map(|lane| i64::from(lane.needs_operator)).sum::<i64>();
+    failing += unhealthy.iter().map(|lane| i64::from(lane.needs_operator)).sum::<i64>();
     found.lanes = Lanes { due, outstanding, ..Lanes::default() };
     Ok(failing)
 }

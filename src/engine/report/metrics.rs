@@ -68,7 +68,6 @@ struct StreamHealth {
     last_success_ms: Option<i64>,
     is_failing: bool,
     gaps: usize,
-    refused: usize,
     /// Whether it is a stream of users, whose lag is the age of the last complete snapshot.
     is_users: bool,
 }
@@ -86,6 +85,7 @@ impl Metrics {
         values.count("ColdStart", u64::from(is_cold));
         if let View::Fleet(before) = view {
             values.of_fleet(&fleet(before, report, at_ms), at_ms, self);
+            values.count("QueriesRefused", queries_refused(before, report));
             values.count("StreamsNeedingOperator", needing_operator(before, report));
             if let Some(discovery) = &report.discovery {
                 values.count("DiscoveryFailed", u64::from(discovery.error.is_some()));
@@ -160,7 +160,6 @@ impl Values {
         };
         self.count("Streams", fleet.len() as u64);
         self.count("StreamsStale", number(&is_stale));
-        self.count("QueriesRefused", fleet.values().map(|stream| stream.refused as u64).sum());
         self.count("ReconcileGap", fleet.values().map(|stream| stream.gaps as u64).sum());
         let lag_seconds = |is_users| {
             let streams = fleet.values().filter(|stream| stream.is_users == is_users);
@@ -207,6 +206,17 @@ fn fleet<'a>(
     fleet
 }
 
+/// How many queries are refused, of the streams that are collected and of their open lanes. A run
+/// whose cursor was not read has learned nothing of them.
+fn queries_refused(before: &[StreamStatus], report: &Report) -> u64 {
+    let collected = before.iter().filter(|line| line.configured);
+    let mut streams: BTreeMap<_, _> =
+        collected.map(|line| (&line.stream, line.refused.len())).collect();
+    let runs = report.streams.iter().filter(|run| run.frontier.is_some() && !run.is_recovery);
+    streams.extend(runs.map(|run| (&run.stream, run.refused.len())));
+    streams.values().map(|refused| *refused as u64).sum()
+}
+
 /// How many streams an operator must act on, lanes included, whatever had triggered their last runs;
 /// those that are no longer collected as of the last pass through them, or of this invocation if it
 /// has met more.
@@ -241,7 +251,6 @@ impl StreamHealth {
             last_success_ms: line.last_success.map(|time| time.0),
             is_failing: line.failures > 0,
             gaps: line.gaps,
-            refused: line.refused.len(),
             is_users: line.stream.is_users(),
         }
     }
@@ -264,9 +273,6 @@ impl StreamHealth {
         }
         self.lag_seconds = run.lag_seconds.or(self.lag_seconds);
         self.gaps = run.gaps.unwrap_or(self.gaps);
-        if run.frontier.is_some() {
-            self.refused = run.refused.len();
-        }
     }
 }
 
@@ -277,7 +283,7 @@ mod tests {
 
     use super::*;
     use crate::limits::RETENTION_MS;
-    use crate::report::{Discovery, Tally};
+    use crate::report::{Discovery, RefusedQuery, Tally};
     use crate::time::UtcTime;
 
     const NOW_MS: i64 = 1_795_262_400_000;
@@ -398,6 +404,33 @@ mod tests {
         assert_eq!(told(vec![permanent(5), again(2, 6), again(3, 7)]), 6);
         assert_eq!(told(vec![recovery(8)]), 4, "the pass has counted it");
         assert_eq!(told(vec![recovery(8), recovery(9)]), 5);
+    }
+
+    /// Whichever invocation has run them; what is no longer collected is not read at all.
+    #[test]
+    fn queries_of_lanes_may_be_refused_too() {
+        let refused = |number| {
+            let query = RefusedQuery {
+                query: "sso".to_owned(),
+                since: UtcTime(0),
+                reason: "no".to_owned(),
+            };
+            vec![query; number]
+        };
+        let lane = |n| stream(n).lane(0).unwrap();
+        let of_lane = |n| StreamStatus { stream: lane(n), refused: refused(1), ..status(n, 1) };
+        let gone = StreamStatus { configured: false, ..of_lane(3) };
+        let before = [of_lane(1), of_lane(2), gone, status(4, 1)];
+        let told = |runs| line(&report(runs), View::Fleet(&before))["QueriesRefused"].clone();
+        assert_eq!(told(vec![]), 2);
+        let read = |stream, number| StreamReport {
+            frontier: Some(UtcTime(0)),
+            refused: refused(number),
+            ..StreamReport::new(stream)
+        };
+        let recovery = StreamReport { is_recovery: true, ..read(lane(3), 1) };
+        assert_eq!(told(vec![read(lane(1), 0), read(stream(4), 2), recovery]), 3);
+        assert_eq!(told(vec![StreamReport::new(lane(1))]), 2, "its cursor was not read");
     }
 
     #[test]

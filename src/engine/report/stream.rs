@@ -24,7 +24,7 @@ pub struct Report {
     /// Duration of the invocation, in milliseconds.
     pub duration_ms: i64,
     /// The status before this invocation of the streams that are collected, and of their open lanes
-    /// that need an operator.
+    /// that need an operator or have queries that are refused.
     #[serde(skip)]
     pub statuses_before: Vec<StreamStatus>,
     /// How many streams that are no longer collected need an operator, as of the last pass through
