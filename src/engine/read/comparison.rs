@@ -21,8 +21,11 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// Adds what one query counts in `window`.
+    /// Adds what one query counts in `window`. An hour without events may be absent: it counts none.
     pub fn add(&mut self, window: Window, counts: BTreeMap<i64, i64>) {
+        for hour_ms in window.hours() {
+            self.hours.entry(hour_ms).or_default();
+        }
         for (hour_ms, count) in counts.into_iter().filter(|(ms, _)| window.contains(*ms)) {
             *self.hours.entry(hour_ms).or_default() += count;
         }
@@ -277,6 +280,27 @@ mod tests {
         let none = Counted::default();
         let state = compare(&cursor.state, 0, 101 * HOUR_MS, &none, &BTreeMap::new());
         assert!(state.hours.is_empty());
+    }
+
+    /// JumpCloud lists no hour without events before the first that has any, or behind the last.
+    #[test]
+    fn an_hour_that_is_not_listed_any_more_is_no_gap() {
+        let mut cursor = settled();
+        cursor.state = compare(&cursor.state, 0, 0, &counted(&[(50, 5)]), &BTreeMap::new());
+        let Some(differing) = hour(&cursor, 101 * HOUR_MS) else { unreachable!("it differs") };
+        let under_way = cursor.state.clone();
+        cursor.state = read(&cursor.state, &differing, 3);
+        assert_eq!(cursor.state.gaps(), 1);
+        let later = |state: &ReadingState, hours: Window, listed: &[(i64, i64)]| {
+            let mut theirs = counted(&[]);
+            theirs.add(hours, counts(listed));
+            compare(state, 0, 0, &theirs, &BTreeMap::new())
+        };
+        let all = Window::new(0, 99 * HOUR_MS);
+        assert_eq!(later(&cursor.state, all, &[(51, 0)]).gaps(), 0);
+        assert_eq!(later(&under_way, all, &[]).hours, []);
+        let before = Window::new(0, 50 * HOUR_MS);
+        assert_eq!(later(&cursor.state, before, &[]).gaps(), 1, "it was not counted");
     }
 
     #[test]
