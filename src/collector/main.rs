@@ -93,8 +93,9 @@ enum Command {
     /// Check that the archive is what the journal says, without JumpCloud: nothing missing or twice
     #[command(after_help = "Checks the chain of hashes of the journal, each entry's and each \
         part's SHA-256, that each part is in one entry and no identity in two, that the index \
-        follows from the journal, and that no other object is among the events. It reads only the \
-        folder or the two buckets. Exit code 0: everything is right.")]
+        follows from the journal, and that the archive has no other object, whatever its name, but \
+        those that `validate` writes below preflight/. It reads only the folder or the two buckets. \
+        Exit code 0: everything is right.")]
     Verify(verify::Options),
     /// Show how far each stream has been read, its last success and its last error
     #[command(

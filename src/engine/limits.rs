@@ -69,6 +69,9 @@ pub const STATE_KEPT_MS: i64 = 120 * DAY_MS;
 /// How long the archive must be kept: as long as the entries from which its objects may be published
 /// again, and a day.
 pub const ARCHIVE_KEPT_MS_MIN: i64 = STATE_KEPT_MS + DAY_MS;
+/// How far an auditor's clock may be behind that of the bucket whose objects expire, and a run's clock
+/// ahead of it: by as much less is an object taken to be younger than it is said to be.
+pub const AUDITOR_CLOCK_MS_MAX: i64 = HOUR_MS;
 /// The longest time for which the archive is said to be kept.
 pub const ARCHIVE_KEPT_MS_MAX: i64 = 36_500 * DAY_MS;
 /// What was decided at least this long ago may have expired: an entry may be as much older than the

@@ -29,7 +29,7 @@ fn load(world: &World, days: std::ops::Range<i64>) {
 }
 
 /// A live stream, a lane that was finished, and snapshots of users that were stopped.
-async fn aged(days: i64) -> World {
+pub(crate) async fn aged(days: i64) -> World {
     let world = World::new();
     load(&world, -3..days + 1);
     world.collect().await;

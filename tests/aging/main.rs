@@ -6,6 +6,7 @@
 
 mod counts;
 mod expiry;
+mod deleted;
 mod lanes;
 mod names;
 mod pages;

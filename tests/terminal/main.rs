@@ -177,6 +177,10 @@ async fn tampering_is_found_by_verify() {
         "{}",
         text(&output)
     );
+    let fake = part.with_file_name("fake.ndjson.gz");
+    std::fs::write(&fake, "not an event").unwrap();
+    let told = text(&collector(&["verify", "--to", to], &[]));
+    assert!(told.contains("/fake.ndjson.gz: it is in no entry"), "{told}");
 }
 
 /// Lets an event appear that lies where everything was read; returns its time.

@@ -125,6 +125,8 @@ async fn with_trace(engine: &Engine) -> Vec<Check> {
 
 /// Key of the object that the first check writes among the birth certificates.
 pub(super) const FIRST_IN_STATE: &str = "streams/v1/_written-by-validate";
+/// The prefix of all keys that checks write into the archive bucket.
+pub(super) const IN_ARCHIVE: &str = "preflight/";
 
 /// A bucket to check, and the statements of the template that allow the function to use it.
 struct BucketUnderTest<'a> {
@@ -148,7 +150,7 @@ fn buckets_under_test(engine: &Engine) -> [BucketUnderTest<'_>; 2] {
             name: "archive bucket",
             bucket: &engine.settings.archive_bucket,
             first: "preflight/written-by-validate",
-            folder: "preflight/",
+            folder: IN_ARCHIVE,
             lists: "ListArchive",
             writes: "WriteArchive",
             policy: "ArchiveBucketPolicy",

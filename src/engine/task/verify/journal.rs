@@ -3,14 +3,17 @@
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
+use super::age;
 use super::archive::{Archive, FirstKept, Kept};
 use super::slots::Slots;
 use super::verdict::{Buckets, Verdict};
+use crate::identity::Slot;
 use crate::journal::certificate::Certificate;
+use crate::journal::index::{index_prefix, slot_prefix};
 use crate::journal::{Entry, entry_key, journal_prefix, seq_of};
-use crate::limits::EXPIRED_AGE_MS_MIN;
 use crate::ports::StoreError;
 use crate::stream::StreamId;
+use crate::time;
 
 /// A stream whose journal is checked.
 pub(super) struct Journal<'a> {
@@ -66,19 +69,45 @@ impl Journal<'_> {
             }
             tell(verdict);
         }
+        let certificate = self.certificate.as_ref().map(|(birth, _)| birth);
         if progress.kept.first.is_none() {
             // An entry is no older than the stream.
-            let certificate = self.certificate.as_ref();
-            progress.kept.has_expired =
-                certificate.is_some_and(|(birth, _)| self.may_have_expired(birth.born_ms));
+            let may_have_expired =
+                |birth: &Certificate| age::may_have_expired(birth.born_ms, self.now_ms);
+            progress.kept.has_expired = certificate.is_some_and(may_have_expired);
+            self.check_index_alone(progress.kept.has_expired, verdict).await?;
         }
+        progress.kept.epoch = certificate.map(|birth| birth.epoch.clone());
         progress.slots.check(self.buckets, verdict).await?;
         Ok(progress.kept)
     }
 
-    /// Whether what was decided at `decided_ms` may be gone for its age.
-    fn may_have_expired(&self, decided_ms: i64) -> bool {
-        decided_ms <= self.now_ms - EXPIRED_AGE_MS_MIN
+    /// Checks what there is of the index where no entry is kept: the entry that resulted in a slot
+    /// object may have expired before that did, but not while its events are so young.
+    async fn check_index_alone(
+        &self,
+        has_expired: bool,
+        verdict: &mut Verdict,
+    ) -> Result<(), StoreError> {
+        let Buckets { objects, state, .. } = self.buckets;
+        let kept_from = Slot::Hour(time::hour_of(age::kept_from_ms(self.now_ms)) + 1);
+        let after = if has_expired { slot_prefix(&self.stream, kept_from) } else { String::new() };
+        let prefix = index_prefix(&self.stream);
+        let found = objects.list(state, &prefix, &after, 1).await?;
+        let is_of_hour = |key: &String| {
+            let slot = key.strip_prefix(&prefix).and_then(|rest| rest.split_once('/'));
+            matches!(slot.and_then(|(name, _)| Slot::parse(name)), Some(Slot::Hour(_)))
+        };
+        if let Some(key) = found.first().filter(|key| !has_expired || is_of_hour(key))
+            // The stream's first entry may have been decided meanwhile.
+            && objects.list(state, &journal_prefix(&self.stream), "", 1).await?.is_empty()
+        {
+            verdict.problem(
+                key,
+                "no entry of its stream is there, and that of it cannot have expired",
+            );
+        }
+        Ok(())
     }
 
     async fn check_entry(
@@ -122,7 +151,7 @@ impl Journal<'_> {
     /// What is kept of a journal whose first entry is this one: all of it, or what has not expired.
     fn kept_from(&self, seq: u64, entry: &Entry, verdict: &mut Verdict) -> Kept {
         let header = &entry.header;
-        let has_expired = seq > 1 && self.may_have_expired(header.previous_decided_ms);
+        let has_expired = seq > 1 && age::may_have_expired(header.previous_decided_ms, self.now_ms);
         if seq > 1 && !has_expired {
             let days = (self.now_ms - header.previous_decided_ms) / crate::limits::DAY_MS;
             verdict.problem(
@@ -133,7 +162,7 @@ impl Journal<'_> {
             );
         }
         let snapshot_day = header.state.snapshot.as_ref().map(crate::users::Snapshot::date);
-        Kept { first: Some(FirstKept { seq, snapshot_day }), has_expired }
+        Kept { first: Some(FirstKept { seq, snapshot_day }), has_expired, epoch: None }
     }
 
     async fn check_parts(

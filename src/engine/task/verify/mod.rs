@@ -3,9 +3,12 @@
 //!
 //! Journal and index expire by age, and the archive outlives them. So what is missing because it has
 //! expired is told from what was deleted: entries are missing only before the first one that is
-//! kept, and only where the one before that was old enough; a slot object that an entry builds on
-//! is missing only where an entry that has expired resulted in it.
+//! kept, and only where the one before that, whose time it says, was old enough; all of them, only
+//! where nothing of the index or the archive lies so late in event time that its entry must be kept.
+//! A slot object that an entry builds on is missing only where an entry that has expired resulted in
+//! it.
 
+mod age;
 mod archive;
 mod journal;
 mod slots;
@@ -58,6 +61,6 @@ pub async fn verify(
         let what = "there is nothing to verify: no stream was ever created here";
         verdict.problem(certificate::PREFIX, what);
     }
-    archive.check(buckets, &mut verdict).await?;
+    archive.check(buckets, now_ms, &mut verdict).await?;
     Ok(verdict)
 }
