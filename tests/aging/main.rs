@@ -12,6 +12,7 @@ mod names;
 mod pages;
 mod ports;
 #[path = "../fixtures/settings.rs"]
+mod repairs;
 #[expect(unreachable_pub, reason = "public among the fixtures")]
 mod settings;
 mod world;

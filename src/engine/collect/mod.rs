@@ -11,7 +11,7 @@
 //! lanes   which lanes are open
 //! organization   which stream collects an organization, and whose events a stream asks for
 //! credential     whose the API key is
-//! Reader  read, pages, admit, border, users: what JumpCloud sends becomes a batch
+//! Reader  read, repair, pages, admit, border, users: what JumpCloud sends becomes a batch
 //! Writer  recover, decide, publish, parts: a batch becomes part of the archive
 //! ```
 
@@ -36,6 +36,7 @@ mod publish;
 mod read;
 mod reader;
 mod recover;
+mod repair;
 mod request;
 mod run;
 mod slots;

@@ -12,7 +12,6 @@ use super::stop::{Progress, Stop};
 use super::turns::Turns;
 use crate::cursor::{QueryProgress, Reading, ReadingState};
 use crate::error::RunError;
-use crate::limits::HOUR_MS;
 use crate::page::Query;
 use crate::ports::InsightsError;
 use crate::read::future::future as reading_ahead;
@@ -60,7 +59,7 @@ impl<'e> Reader<'e> {
     }
 
     /// Gives the stream the queries that are configured, as far as they are not refused.
-    fn follow_configuration(&mut self) {
+    pub(super) fn follow_configuration(&mut self) {
         let settings = &self.engine.settings;
         let now_ms = self.engine.now_ms();
         queries::configure(&mut self.state, &self.writer.cursor, settings, now_ms);
@@ -117,7 +116,7 @@ impl<'e> Reader<'e> {
     }
 
     /// The queries that are not refused and have not failed in this run, in an order that stays.
-    fn readable(&self, turns: &Turns) -> Vec<Query> {
+    pub(super) fn readable(&self, turns: &Turns) -> Vec<Query> {
         let names = self.state.accepted().map(|query| query.names.clone());
         names.filter(|names| !turns.has_failed(names)).collect()
     }
@@ -309,35 +308,6 @@ impl<'e> Reader<'e> {
             Some(_) => SweepUrgency::Often,
             None => SweepUrgency::Usual,
         }
-    }
-
-    /// Reads the hours that begin at `hours_ms` again, cut at the origin and where the index may have
-    /// expired, and nothing else.
-    pub(super) async fn repair(&mut self, hours_ms: &[i64]) -> Result<Progress, Stop> {
-        self.begin();
-        self.engine.measure_clock_skew(self.stream, &self.meter, &self.budget).await?;
-        self.follow_configuration();
-        let share = ReadAllowance { until_ms: self.budget.read_until_ms(0), pages: u64::MAX };
-        let queries = self.readable(&Turns::default());
-        let now_ms = self.engine.now_ms();
-        let earliest_ms = window::earliest_ms(&self.writer.cursor, now_ms);
-        let is_expired = window::is_expired(&self.writer.cursor, now_ms);
-        for &from_ms in hours_ms.iter().filter(|_| !is_expired) {
-            let started_ms = self.engine.now_ms();
-            let Some(query) = queries.first().cloned() else { break };
-            let end_ms = (from_ms + HOUR_MS).min(self.state.read_to_ms());
-            let window = Window::new(from_ms.max(earliest_ms), end_ms);
-            let at_ms = window.start_ms;
-            let mut reading = Reading { window, started_ms, query, at_ms, limit: None };
-            let progress = self
-                .read_through(ReadingKind::Hour(from_ms), &mut reading, &queries, share)
-                .await?;
-            self.flush().await?;
-            if progress != Progress::Complete {
-                return Ok(progress);
-            }
-        }
-        Ok(Progress::Complete)
     }
 
     /// Reads a window through the query that the reading is in and those behind it in `queries`.

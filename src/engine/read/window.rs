@@ -149,6 +149,9 @@ pub enum ReadingKind {
     Hour(i64),
     /// Reads what is dated ahead.
     Future,
+    /// Reads an hour again because a person wants it. Neither its progress nor its completion changes
+    /// anything: what is in progress continues as if it had not been.
+    Repair,
 }
 
 /// The state of an unfinished reading that has decided every row before `at_ms` of its query;
@@ -189,6 +192,7 @@ pub fn reached(
                 hour.reading = reading.clone();
             }
         }
+        ReadingKind::Repair => {}
     }
     state
 }
@@ -252,6 +256,7 @@ pub fn completed(state: &ReadingState, kind: ReadingKind, reading: &Reading) -> 
                 state.known_hours.insert(hour.start_ms, known);
             }
         }
+        ReadingKind::Repair => {}
     }
     state
 }

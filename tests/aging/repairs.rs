@@ -1,0 +1,71 @@
+//! Hours that a person wants read again: what such a run changes, and what it does not.
+
+use engine::collect::RunPurpose;
+use engine::cursor::{Update, Value, attribute};
+use engine::limits::{HOUR_MS, MINUTE_MS};
+use engine::report::Outcome;
+use engine::settings::Settings;
+use engine::stream::StreamId;
+use engine::time::floor_hour_ms;
+
+use crate::world::{START_MS, World, settings};
+
+/// The first millisecond of the hour that began so many hours before that of [`START_MS`].
+pub(crate) fn hour_ms(back: i64) -> i64 {
+    floor_hour_ms(START_MS) - back * HOUR_MS
+}
+
+/// So many events in one hour.
+pub(crate) fn load(world: &World, back: i64, events: i64) {
+    for n in 0..events {
+        world.jumpcloud.load(hour_ms(back) + n, hour_ms(back) + n, "sso");
+    }
+}
+
+/// An hour that is being read again, of which five rows came so far.
+fn in_progress(hour_ms: i64) -> String {
+    let (end_ms, at_ms) = (hour_ms + HOUR_MS, hour_ms + MINUTE_MS);
+    format!(
+        r#"[{{"start_ms":{hour_ms},"counted":8,"rows_received":0,"rows_before_resume":5,
+            "queries":[["all"]],"reading":{{"start_ms":{hour_ms},"end_ms":{end_ms},
+            "started_ms":{START_MS},"query":["all"],"at_ms":{at_ms}}}}}]"#
+    )
+}
+
+#[tokio::test]
+async fn a_repair_changes_nothing_of_an_hour_that_is_being_read_again() {
+    let (world, own) = (World::new(), StreamId::own());
+    load(&world, 5, 5);
+    world.collect().await;
+    world.jumpcloud.count_more(hour_ms(5), 3);
+    let mut update = Update::default();
+    update.put(attribute::HOURS, Some(Value::S(in_progress(hour_ms(5)))));
+    world.update(&own, &update).await;
+    let hour_of = async || {
+        let item = world.item(&own).await;
+        engine::cursor::text(&item, attribute::HOURS).map(str::to_owned)
+    };
+    let repair = world.run(&own, RunPurpose::Repair(&[hour_ms(5)])).await;
+    assert_eq!((repair.outcome, repair.gaps), (Outcome::Ok, Some(1)), "{repair:?}");
+    let left = hour_of().await.unwrap();
+    assert!(left.contains(r#""rows_received":0,"rows_before_resume":5"#), "{left}");
+}
+
+/// A page that does not come, and a JumpCloud that does not answer.
+#[tokio::test]
+async fn a_repair_that_cannot_be_made_is_no_failure_of_the_stream() {
+    let (world, own) =
+        (World::with(Settings { page_limit: 400, ..settings() }, |_| {}), StreamId::own());
+    load(&world, 5, 100);
+    world.collect().await;
+    world.jumpcloud.count_more(hour_ms(5), 1);
+    world.jumpcloud.time_out_above(50);
+    for _ in 0..2 {
+        let repair = world.run(&own, RunPurpose::Repair(&[hour_ms(5)])).await;
+        assert_eq!((repair.outcome, repair.error), (Outcome::Behind, None));
+        let item = world.item(&own).await;
+        assert!(!item.contains_key(attribute::LAST_ERROR), "{item:?}");
+        world.jumpcloud.time_out_above(usize::MAX);
+        world.jumpcloud.set_down(true);
+    }
+}
