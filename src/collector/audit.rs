@@ -20,7 +20,8 @@ pub(crate) struct Options {
     args: TargetArgs,
     #[command(flatten)]
     range: Range,
-    /// Read hours again in which JumpCloud counts more, and archive what is new in them
+    /// Read hours again in which JumpCloud counts more, archive what is new in them, and show how much
+    /// of what it counts did not come
     #[arg(long)]
     repair: bool,
     /// Also write an HTML page: every hour by service, gaps, and how late events were
@@ -28,7 +29,8 @@ pub(crate) struct Options {
     html: Option<PathBuf>,
 }
 
-/// Compares, and shows what was found. `false` if an hour differs or could not be compared.
+/// Compares, and shows what was found. `false` if an hour differs, unless all that is counted came
+/// when it was read again, or could not be compared.
 pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Result<bool> {
     let Options { args, range, repair, html } = options;
     let window = range.window()?;

@@ -87,8 +87,13 @@ enum Command {
         run.")]
     Backfill(backfill::Options),
     /// Compare JumpCloud's hourly counts of events with the archive's
-    #[command(after_help = "Exit code 0: no hour differs. Hours that JumpCloud may still add to \
-        (the last OVERLAP, 15m) are not compared.")]
+    #[command(
+        after_help = "Exit code 0: every hour of the range was compared and none differs, or \
+        with --repair everything came that JumpCloud counts. Exit code 1 also if an hour was not \
+        compared: it was not read yet, is archived by no stream, or is too old. Hours that the next \
+        run reads again or for the first time (the last OVERLAP, 15m, and two hours) may be left out, \
+        and so are parts of hours at both ends of the range."
+    )]
     Audit(audit::Options),
     /// Check that the archive is what the journal says, without JumpCloud: nothing missing or twice
     #[command(after_help = "Checks the chain of hashes of the journal, each entry's and each \

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use engine::report::{Outcome, RefusedQuery, SnapshotReport, StreamReport, StreamStatus, Summary};
-use engine::task::audit::{Audit, StreamAudit};
+use engine::task::audit::{Audit, DifferingHour, StreamAudit};
 use engine::task::status::Status;
 use engine::task::validate::Preflight;
 use engine::time::UtcTime;
@@ -86,18 +86,24 @@ pub(crate) fn preflight(preflight: &Preflight) {
 
 /// The streams, and the hours that differ.
 pub(crate) fn audit(audit: &Audit) {
+    if let Some(error) = audit.discovery.as_ref().and_then(|listed| listed.error.as_ref()) {
+        println!("organizations could not be listed: {error}");
+    }
     for line in &audit.streams {
-        let [from, to] = [line.from, line.to].map(time_or_dash);
         let StreamAudit { stream, counted: at_jumpcloud, archived, differing, .. } = line;
-        let hours = counted(differing.len(), "hour differs", "hours differ");
-        println!(
-            "{stream}: {from} to {to}: JumpCloud counts {at_jumpcloud}, archived {archived}, {hours}"
-        );
-        for hour in differing {
-            println!(
-                "  {}: JumpCloud counts {}, archived {}",
-                hour.hour, hour.counted, hour.archived
-            );
+        match (line.from, line.to) {
+            (Some(from), Some(to)) => {
+                let hours = counted(differing.len(), "hour differs", "hours differ");
+                println!(
+                    "{stream}: {from} to {to}: JumpCloud counts {at_jumpcloud}, archived {archived}, {hours}"
+                );
+            }
+            _ => println!("{stream}: no hour was compared"),
+        }
+        for DifferingHour { hour, counted, archived, left } in differing {
+            let left =
+                left.map_or_else(String::new, |left| format!(", then read again: {left} left"));
+            println!("  {hour}: JumpCloud counts {counted}, archived {archived}{left}");
         }
         if let Some(why) = &line.not_comparable {
             println!("  {why}");

@@ -54,6 +54,9 @@ pub const SNAPSHOT_PARTS_MAX: usize = 1_000;
 
 /// Hourly counts are asked for in windows of this length.
 pub const COUNTED_AT_ONCE_MS_MAX: i64 = 14 * DAY_MS;
+/// Hours that ended at most this long before what a head reading covers again are not missed by an
+/// audit if they were not read yet: the next scheduled run reads them.
+pub const UNREAD_MS_MAX: i64 = 2 * HOUR_MS;
 /// Hours kept in a cursor to be read again because their counts differ; of more, those that differ
 /// most.
 pub const HOURS_KEPT_MAX: usize = 16;
@@ -66,12 +69,12 @@ pub const LATENESS_LIVE_WINDOW_MS: i64 = HOUR_MS;
 pub const LATENESS_SERVICES_MAX: usize = 24;
 /// How long S3 keeps journal and index (the template's rules of expiry for the state bucket).
 pub const STATE_KEPT_MS: i64 = 120 * DAY_MS;
-/// How long the archive must be kept: as long as the entries from which its objects may be published
-/// again, and a day.
-pub const ARCHIVE_KEPT_MS_MIN: i64 = STATE_KEPT_MS + DAY_MS;
 /// How far an auditor's clock may be behind that of the bucket whose objects expire, and a run's clock
 /// ahead of it: by as much less is an object taken to be younger than it is said to be.
 pub const AUDITOR_CLOCK_MS_MAX: i64 = HOUR_MS;
+/// How long the archive must be kept: as long as the entries from which its objects may be published
+/// again, and a day.
+pub const ARCHIVE_KEPT_MS_MIN: i64 = STATE_KEPT_MS + DAY_MS;
 /// The longest time for which the archive is said to be kept.
 pub const ARCHIVE_KEPT_MS_MAX: i64 = 36_500 * DAY_MS;
 /// What was decided at least this long ago may have expired: an entry may be as much older than the

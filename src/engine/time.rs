@@ -70,6 +70,18 @@ impl Window {
         (first_ms..self.end_ms).step_by(HOUR_MS.unsigned_abs() as usize)
     }
 
+    /// What is left of the window without `others`, which are ascending.
+    pub fn without(self, others: impl Iterator<Item = Self>) -> impl Iterator<Item = Self> {
+        let end = Self::new(self.end_ms, self.end_ms);
+        let mut from_ms = self.start_ms;
+        let left = others.filter(|other| !other.is_empty()).chain([end]).map(move |other| {
+            let left = Self::new(from_ms, other.start_ms.min(self.end_ms));
+            from_ms = from_ms.max(other.end_ms);
+            left
+        });
+        left.filter(|left| !left.is_empty())
+    }
+
     /// The window in pieces of `length_ms`, ascending; the last may be shorter.
     pub fn pieces(self, length_ms: i64) -> impl Iterator<Item = Self> {
         let starts = (self.start_ms..self.end_ms).step_by(length_ms.max(1).unsigned_abs() as usize);
@@ -229,6 +241,19 @@ mod tests {
         let pieces: Vec<_> = Window::new(5, 12).pieces(3).collect();
         assert_eq!(pieces, [Window::new(5, 8), Window::new(8, 11), Window::new(11, 12)]);
         assert_eq!(Window::new(5, 5).pieces(3).count(), 0);
+    }
+
+    #[test]
+    fn a_window_without_others_is_what_is_left() {
+        let left = |others: &[(i64, i64)]| -> Vec<_> {
+            let others = others.iter().map(|(start_ms, end_ms)| Window::new(*start_ms, *end_ms));
+            let left = Window::new(10, 20).without(others);
+            left.map(|left| (left.start_ms, left.end_ms)).collect()
+        };
+        assert_eq!(left(&[]), [(10, 20)]);
+        assert_eq!(left(&[(0, 5), (5, 12), (12, 13), (15, 15), (16, 18)]), [(13, 16), (18, 20)]);
+        assert_eq!(left(&[(0, 30)]), []);
+        assert_eq!(left(&[(12, 25), (30, 40)]), [(10, 12)]);
     }
 
     #[test]

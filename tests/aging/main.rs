@@ -4,15 +4,16 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod audits;
 mod counts;
-mod expiry;
 mod deleted;
+mod expiry;
 mod lanes;
 mod names;
 mod pages;
 mod ports;
-#[path = "../fixtures/settings.rs"]
 mod repairs;
+#[path = "../fixtures/settings.rs"]
 #[expect(unreachable_pub, reason = "public among the fixtures")]
 mod settings;
 mod world;

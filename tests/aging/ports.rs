@@ -361,6 +361,13 @@ impl Objects for Store {
 #[derive(Default)]
 pub(crate) struct Table(Mutex<BTreeMap<StreamId, Item>>);
 
+impl Table {
+    /// Somebody deletes a stream's item.
+    pub(crate) fn delete(&self, stream: &StreamId) {
+        lock(&self.0).remove(stream);
+    }
+}
+
 #[async_trait]
 impl Cursors for Table {
     async fn get(&self, stream: &StreamId) -> Result<Option<Item>, StoreError> {

@@ -159,6 +159,22 @@ impl World {
         (audit.streams.into_iter().next().unwrap(), is_clean)
     }
 
+    /// The first reason of an audit that says `what` of hours that were not compared, and whether the
+    /// audit is clean.
+    pub(crate) async fn audit_any(&self, window: Window, what: &str) -> (Option<String>, bool) {
+        let request = AuditRequest { window, repair: false, by_service: false };
+        let (engine, organizations) = (&self.fleet.engine, &self.fleet.organizations);
+        let audit = audit(engine, organizations, request, self.budget()).await.unwrap();
+        let is_clean = audit.is_clean();
+        let mut reasons = audit.streams.into_iter().filter_map(|line| line.not_comparable);
+        (reasons.find(|reason| reason.contains(what)), is_clean)
+    }
+
+    /// Somebody deletes a stream's item of the table.
+    pub(crate) fn lose_cursor(&self, stream: &StreamId) {
+        self.cursors.delete(stream);
+    }
+
     /// The hours of the live stream, service by service.
     pub(crate) async fn audit_by_service(&self, window: Window) -> Hours {
         let request = AuditRequest { window, repair: false, by_service: true };

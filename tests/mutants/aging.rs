@@ -120,6 +120,30 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
         )],
     },
     Mutant {
+        name: "an entry that was deleted taken for expired",
+        edits: &[(
+            "src/engine/task/verify/age.rs",
+            "decided_ms <= now_ms + AUDITOR_CLOCK_MS_MAX - STATE_KEPT_MS",
+            "decided_ms <= now_ms + 168 * AUDITOR_CLOCK_MS_MAX - STATE_KEPT_MS",
+        )],
+    },
+    Mutant {
+        name: "a gap that is told for ever because its hour is not listed any more",
+        edits: &[(
+            "src/engine/read/comparison.rs",
+            "            self.hours.entry(hour_ms).or_default();",
+            "            let _ = hour_ms;",
+        )],
+    },
+    Mutant {
+        name: "an audit that is clean because an hour was read again",
+        edits: &[(
+            "src/engine/task/audit.rs",
+            "line.differing.iter().all(|hour| hour.left == Some(0))",
+            "line.differing.iter().all(|hour| hour.left.is_some())",
+        )],
+    },
+    Mutant {
         name: "a corrected count that stays a gap",
         edits: &[(
             "src/engine/read/comparison.rs",

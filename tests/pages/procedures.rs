@@ -40,7 +40,11 @@ async fn the_demonstration_and_the_commands_at_a_terminal_do_what_the_pages_say(
         world.load(event.raw, 0).unwrap();
     }
     let mock = MockServer::start(world, Arc::new(fixtures::event::now_ms)).await.unwrap();
-    let shell = Shell::new(vec![("JUMPCLOUD_INSIGHTS_URL".to_owned(), mock.insights_url())]);
+    // An audit from yesterday on is of hours that were all collected.
+    let shell = Shell::new(vec![
+        ("JUMPCLOUD_INSIGHTS_URL".to_owned(), mock.insights_url()),
+        ("START_LOOKBACK".to_owned(), "2d".to_owned()),
+    ]);
     for step in steps("README.md", Procedure::Terminal) {
         let shown = follow(&shell, &step, &[], "").text;
         assert!(shown.contains("Served 5000 events: 5000 archived once, 0 not."), "{shown}");
@@ -168,7 +172,8 @@ async fn organizations_are_discovered_as_the_page_says() {
 /// What an operator and an auditor ask of a stack that collects.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stack_answers_what_the_pages_have_people_ask() {
-    let (served, shell) = deployed().await;
+    // An audit from yesterday on is of hours that were all collected.
+    let (served, shell) = deployed_with("StartLookback=2d").await;
     Events::default().collect(&served).await;
     let day = |days: i64| engine::time::date(now_ms() + days * DAY_MS).to_string();
     let days = [day(-1), day(1)];

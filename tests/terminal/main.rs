@@ -20,7 +20,7 @@ use std::sync::Arc;
 use engine::limits::HOUR_MS;
 use engine::ports::Clock as _;
 use jumpcloud_collector::clock::SystemClock;
-use mock::{Generator, Key, MockServer, World};
+use mock::{Fault, Generator, Key, MockServer, Rule, When, World};
 
 const ORGANIZATION: &str = "0123456789abcdef01234567";
 const API_KEY: &str = "jca_c4n4ry";
@@ -46,7 +46,7 @@ async fn mock(events: usize) -> (MockServer, Vec<(&'static str, String)>) {
     let mut world = World::new(1);
     world.add_key(API_KEY, Key::single("terminal", ORGANIZATION));
     let mut generator = Generator::new(1, ORGANIZATION);
-    let made = generator.events(now_ms - 20 * HOUR_MS..now_ms - HOUR_MS, events);
+    let made = generator.events(now_ms - 20 * HOUR_MS..now_ms - 2 * HOUR_MS, events);
     for event in made.collect::<Vec<_>>() {
         world.load(event.raw, 0).unwrap();
     }
@@ -209,7 +209,23 @@ async fn an_audit_finds_what_came_too_late_and_repairs_it() {
     let repaired = collector(&[&audit[..], &["--repair"]].concat(), &variables);
     assert!(repaired.status.success(), "{}", text(&repaired));
     assert!(text(&repaired).contains("1 new event in"), "{}", text(&repaired));
+    assert!(text(&repaired).contains("read again: 0 left"), "{}", text(&repaired));
     assert!(collector(&audit, &variables).status.success());
+
+    // JumpCloud counts three events that it never sends.
+    let lies = Rule::new(Fault::CountLies(3), When::Always).on("/interval");
+    mock.world().add_fault(lies);
+    let repaired = collector(&[&audit[..], &["--repair"]].concat(), &variables);
+    assert_eq!(repaired.status.code(), Some(1), "{}", text(&repaired));
+    assert!(text(&repaired).contains("read again: 3 left"), "{}", text(&repaired));
+    mock.world().clear_faults();
+
+    // Before the stream's beginning, nothing was compared.
+    let start = day(late_ms - 40 * HOUR_MS);
+    let before = ["audit", "--to", to, "--start", &start, "--end", &end];
+    let before = collector(&before, &variables);
+    assert_eq!(before.status.code(), Some(1), "{}", text(&before));
+    assert!(text(&before).contains("no lane has them whole"), "{}", text(&before));
     assert!(collector(&["verify", "--to", to], &[]).status.success());
 }
 
@@ -266,7 +282,7 @@ async fn an_audit_writes_a_page_that_needs_nothing_else() {
     assert!(collector(&["collect", "--to", to], &variables).status.success());
     let late_ms = load_late(&mock);
     let day = |ms| engine::time::rfc3339(ms);
-    let (start, end) = (day(late_ms - 30 * HOUR_MS), day(late_ms + 10 * HOUR_MS));
+    let (start, end) = (day(late_ms - 18 * HOUR_MS), day(late_ms + 10 * HOUR_MS));
     let audit = ["audit", "--to", to, "--start", &start, "--end", &end, "--html", argument(&file)];
 
     let found = collector(&audit, &variables);

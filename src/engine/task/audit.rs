@@ -6,14 +6,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::collect::{CountRequest, Engine, Inquiry, RunPurpose};
-use crate::cursor::Cursor;
+use crate::cursor::{self, Cursor, Item};
 use crate::error::RunError;
 use crate::fleet::discover::{self, Discovered, OrganizationSource};
-use crate::limits::DAY_MS;
+use crate::limits::{DAY_MS, UNREAD_MS_MAX};
 use crate::page::Query;
 use crate::ports::Meter;
 use crate::read::{Budget, window};
-use crate::report::{Discovery, Outcome, StreamReport, lateness};
+use crate::report::{Discovery, StreamReport, lateness};
+use crate::settings::Settings;
 use crate::stream::StreamId;
 use crate::task::hours::{AuditedHours, Hours};
 use crate::time::{self, UtcTime, Window};
@@ -39,7 +40,8 @@ pub struct Audit {
     pub discovery: Option<Discovery>,
 }
 
-/// The result for one stream, over the whole hours of the range that its head will not read again.
+/// The result for one stream, over the whole hours of the range that its head will not read again:
+/// those that ended an overlap before the end of its last complete reading.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct StreamAudit {
     /// The stream.
@@ -54,16 +56,21 @@ pub struct StreamAudit {
     pub archived: i64,
     /// Hours of which JumpCloud counts more events than the index has.
     pub differing: Vec<DifferingHour>,
-    /// Why hours of the range could not be compared: nobody can say that nothing is missing.
+    /// Why hours of the range could not be compared: nobody can say that nothing is missing. A live
+    /// stream's line also has those before its origin that no lane has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_comparable: Option<String>,
-    /// The report of the run that read them again.
+    /// The report of the run that read them again. All other numbers are from before it, but for what
+    /// is left of each hour.
     pub repair: Option<StreamReport>,
     /// The counts of each hour per service, if requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hours: Option<Hours>,
     /// Why the stream could not be audited.
     pub error: Option<String>,
+    /// Event time at which the stream begins, if it has a cursor.
+    #[serde(skip)]
+    origin_ms: Option<i64>,
 }
 
 /// An hour of which JumpCloud counts more events than the index has.
@@ -75,6 +82,10 @@ pub struct DifferingHour {
     pub counted: i64,
     /// Events the index holds.
     pub archived: i64,
+    /// After a repair: how many of the events counted neither came when the hour was read again nor are
+    /// in the index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<i64>,
 }
 
 /// Audits each stream, and the lanes of past days in the range. An error of one stream is in its
@@ -91,43 +102,61 @@ pub async fn audit(
     let Discovered { streams, discovery } =
         discover::streams(engine, organizations, Inquiry::Events, budget).await?;
     let mut lines = Vec::new();
-    for stream in with_lanes(engine, &streams, request).await? {
-        let mut line = StreamAudit { stream: stream.clone(), ..StreamAudit::default() };
-        if let Err(error) = line.compare(engine, request, budget).await {
-            line.error = Some(error.to_string());
-        }
-        if request.repair && !line.differing.is_empty() {
-            if stream.is_lane() {
-                // A lane that is over has no runs that would find what a repair leaves undone.
-                engine.ensure_open(&stream).await?;
+    for live in streams {
+        let lanes = lanes(engine, &live, request.window).await?;
+        let first = lines.len();
+        for stream in std::iter::once(live).chain(lanes) {
+            let mut line = StreamAudit { stream, ..StreamAudit::default() };
+            if let Err(error) = line.compare_and_repair(engine, request, budget).await {
+                line.error = Some(error.to_string());
             }
-            let hours_ms: Vec<i64> = line.differing.iter().map(|hour| hour.hour.0).collect();
-            line.repair = Some(engine.run(&stream, RunPurpose::Repair(&hours_ms), budget).await);
+            lines.push(line);
         }
-        lines.push(line);
+        exclude_rest(&mut lines[first..], request.window);
     }
     Ok(Audit { streams: lines, discovery })
 }
 
-/// The live streams, each followed by its lanes of days in the range.
-async fn with_lanes(
-    engine: &Engine,
-    live: &[StreamId],
-    request: AuditRequest,
-) -> Result<Vec<StreamId>, RunError> {
-    let is_in = |lane: &StreamId| {
+/// The lanes of a live stream of days in the range.
+async fn lanes(engine: &Engine, live: &StreamId, range: Window) -> Result<Vec<StreamId>, RunError> {
+    let mut lanes = engine.created_lanes(live).await?;
+    lanes.retain(|lane| {
         lane.lane_day_ms().is_some_and(|day_ms| {
-            day_ms < request.window.end_ms
-                && request.window.start_ms < day_ms.saturating_add(DAY_MS)
+            day_ms < range.end_ms && range.start_ms < day_ms.saturating_add(DAY_MS)
         })
-    };
-    let mut streams = Vec::new();
-    for stream in live {
-        streams.push(stream.clone());
-        let lanes = engine.created_lanes(stream).await?;
-        streams.extend(lanes.into_iter().filter(is_in));
+    });
+    Ok(lanes)
+}
+
+/// Says in the line of a live stream, which is the first, which hours before its origin are in none of
+/// its lanes, and where none was compared at all.
+fn exclude_rest(lines: &mut [StreamAudit], range: Window) {
+    let are_compared = lines.iter().any(|line| line.from.is_some());
+    let Some((live, lanes)) = lines.split_first_mut() else { return };
+    if let Some(origin_ms) = live.origin_ms {
+        let days = lanes.iter().filter_map(|lane| lane.stream.lane_day_ms());
+        // The hour in which the live stream begins is whole in neither.
+        let last_ms = time::floor_hour_ms(origin_ms);
+        let shares = days.map(|day_ms| Window::new(day_ms, (day_ms + DAY_MS).min(last_ms)));
+        let end_ms = time::floor_hour_ms(range.end_ms).min(time::ceil_hour_ms(origin_ms));
+        let before = Window::new(time::ceil_hour_ms(range.start_ms), end_ms);
+        let rest: Vec<_> = before.without(shares).map(text).collect();
+        if !rest.is_empty() {
+            let (origin, rest) = (UtcTime(origin_ms), rest.join(", "));
+            live.exclude(format!(
+                "hours {rest} are not comparable: the stream begins at {origin}, and no lane has them whole"
+            ));
+        }
     }
-    Ok(streams)
+    let is_told = |line: &StreamAudit| line.error.is_some() || line.not_comparable.is_some();
+    if !are_compared && !is_told(live) && !lanes.iter().any(is_told) {
+        live.exclude("no hour is comparable: the range has none that was read for good".to_owned());
+    }
+}
+
+/// A range as it is told to people.
+fn text(range: Window) -> String {
+    format!("from {} to {}", UtcTime(range.start_ms), UtcTime(range.end_ms))
 }
 
 impl Audit {
@@ -143,29 +172,57 @@ impl Audit {
         (!failed.is_empty()).then(|| failed.join("; "))
     }
 
-    /// Whether all hours could be compared, and no stream has an hour that differs, or all such hours
-    /// were read again.
+    /// Whether all organizations are known and all hours could be compared, and no stream has an hour
+    /// that differs, or nothing is left of what did now that such hours were read again.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        let repaired =
-            |line: &StreamAudit| line.repair.as_ref().is_some_and(|run| run.outcome == Outcome::Ok);
-        self.streams.iter().all(|line| {
-            let is_compared = line.error.is_none() && line.not_comparable.is_none();
-            is_compared && (line.differing.is_empty() || repaired(line))
-        })
+        let are_known = self.discovery.as_ref().is_none_or(|listed| listed.error.is_none());
+        let is_compared =
+            |line: &StreamAudit| line.error.is_none() && line.not_comparable.is_none();
+        are_known
+            && self.streams.iter().all(|line| {
+                is_compared(line) && line.differing.iter().all(|hour| hour.left == Some(0))
+            })
     }
 }
 
 impl StreamAudit {
-    async fn compare(
+    async fn compare_and_repair(
         &mut self,
         engine: &Engine,
         request: AuditRequest,
         budget: Budget,
     ) -> Result<(), RunError> {
-        let Some(item) = engine.cursors.get(&self.stream).await? else { return Ok(()) };
+        let Some((item, cursor)) = self.cursor(engine).await? else {
+            let why = "it was never read, or its cursor is lost";
+            self.exclude(format!("no hour is comparable: the stream has no cursor; {why}"));
+            return Ok(());
+        };
+        self.origin_ms = Some(cursor.origin_ms);
+        self.compare(engine, (&item, &cursor), request, budget).await?;
+        if request.repair && !self.differing.is_empty() {
+            self.repair(engine, budget).await?;
+        }
+        Ok(())
+    }
+
+    /// The stream's item and cursor; none before it was created or rebuilt.
+    async fn cursor(&self, engine: &Engine) -> Result<Option<(Item, Cursor)>, RunError> {
+        let item = engine.cursors.get(&self.stream).await?;
+        let Some(item) = item.filter(|item| cursor::seq(item).is_some()) else { return Ok(None) };
         let cursor = Cursor::read(&item)?;
-        let Some(hours) = self.comparable(&cursor, request.window, engine.now_ms()) else {
+        Ok(Some((item, cursor)))
+    }
+
+    async fn compare(
+        &mut self,
+        engine: &Engine,
+        (item, cursor): (&Item, &Cursor),
+        request: AuditRequest,
+        budget: Budget,
+    ) -> Result<(), RunError> {
+        let (now_ms, settings) = (engine.now_ms(), &engine.settings);
+        let Some(hours) = self.comparable(cursor, request.window, now_ms, settings) else {
             return Ok(());
         };
         let meter = Arc::new(Meter::default());
@@ -181,7 +238,7 @@ impl StreamAudit {
                 true => "every query is refused",
                 false => "JumpCloud does not list all services that `all` returns",
             };
-            self.not_comparable = Some(format!("the counts are not comparable: {why}"));
+            self.exclude(format!("the counts are not comparable: {why}"));
             return Ok(());
         };
         let theirs = theirs.hours;
@@ -193,33 +250,95 @@ impl StreamAudit {
         for (&hour_ms, &counted) in &theirs {
             let archived = ours.get(&hour_ms).copied().unwrap_or(0);
             if counted > archived {
-                self.differing.push(DifferingHour { hour: UtcTime(hour_ms), counted, archived });
+                let hour = UtcTime(hour_ms);
+                self.differing.push(DifferingHour { hour, counted, archived, left: None });
             }
         }
         if request.by_service {
-            let audited = AuditedHours { stream: &self.stream, cursor: &cursor, hours, budget };
-            let lateness = lateness::stored(&item);
+            let audited = AuditedHours { stream: &self.stream, cursor, hours, budget };
+            let lateness = lateness::stored(item);
             self.hours = Some(engine.hours(audited, &theirs, &ours, &lateness).await?);
         }
         Ok(())
     }
 
+    /// Reads the hours that differ again, and says what is left of each.
+    async fn repair(&mut self, engine: &Engine, budget: Budget) -> Result<(), RunError> {
+        if self.stream.is_lane() {
+            // A lane that is over has no runs that would find what a repair leaves undone.
+            engine.ensure_open(&self.stream).await?;
+        }
+        let hours_ms: Vec<i64> = self.differing.iter().map(|hour| hour.hour.0).collect();
+        self.repair = Some(engine.run(&self.stream, RunPurpose::Repair(&hours_ms), budget).await);
+        let Some((_, cursor)) = self.cursor(engine).await? else { return Ok(()) };
+        let first_ms = hours_ms.iter().copied().min().unwrap_or(0);
+        let ours = engine.indexed(&self.stream, cursor.seq, first_ms).await?;
+        for hour in &mut self.differing {
+            let archived = ours.get(&hour.hour.0).copied().unwrap_or(0);
+            // Rows without a readable time are archived, and are in no hour of the index.
+            let known = cursor.state.known_hours.get(&hour.hour.0);
+            let (counted, rows) = known.map_or((0, 0), |known| (known.0, known.1));
+            hour.left = Some((hour.counted.max(counted) - archived.max(rows)).max(0));
+        }
+        Ok(())
+    }
+
+    /// Notes why hours of the range could not be compared.
+    fn exclude(&mut self, why: String) {
+        self.not_comparable = Some(match self.not_comparable.take() {
+            Some(before) => format!("{before}; {why}"),
+            None => why,
+        });
+    }
+
     /// The whole hours of the range that the stream has read for good and whose index is there for
-    /// certain; none if there are none.
-    fn comparable(&mut self, cursor: &Cursor, range: Window, now_ms: i64) -> Option<Window> {
+    /// certain; none if there are none. Of its others, those are noted that should be.
+    fn comparable(
+        &mut self,
+        cursor: &Cursor,
+        range: Window,
+        now_ms: i64,
+        settings: &Settings,
+    ) -> Option<Window> {
+        let overlap_ms = if cursor.end_ms.is_some() { 0 } else { settings.overlap_ms };
         let first_ms = range.start_ms.max(cursor.origin_ms);
-        let end_ms = time::floor_hour_ms(range.end_ms.min(cursor.state.read_to_ms()));
+        let read_ms = cursor.state.read_to_ms() - overlap_ms;
+        let end_ms = time::floor_hour_ms(range.end_ms.min(read_ms));
+        let present_ms = now_ms - settings.settle_lag_ms - overlap_ms - UNREAD_MS_MAX;
+        let due_ms = time::floor_hour_ms(range.end_ms.min(cursor.end_ms.unwrap_or(present_ms)));
         let earliest_ms = match window::is_expired(cursor, now_ms) {
             true => end_ms,
             false => window::earliest_ms(cursor, now_ms),
         };
-        if first_ms < earliest_ms.min(end_ms) {
+        if first_ms < earliest_ms.min(end_ms.max(due_ms)) {
             let before = UtcTime(earliest_ms);
-            self.not_comparable = Some(format!(
+            self.exclude(format!(
                 "hours before {before} are not comparable: what the index held of them may have expired"
             ));
         }
         let hours = Window::new(time::ceil_hour_ms(first_ms.max(earliest_ms)), end_ms);
+        let unread = Window::new(hours.start_ms.max(end_ms), due_ms);
+        if !unread.is_empty() {
+            let unread = text(unread);
+            self.exclude(format!("hours {unread} are not comparable: they were not read yet"));
+        }
         (!hours.is_empty()).then_some(hours)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_audit_of_organizations_that_cannot_be_listed_is_not_clean() {
+        let organizations = 0;
+        let listed =
+            Discovery { organizations, error: None, needs_operator: false, is_denied: false };
+        let failed = Discovery { error: Some("403".to_owned()), ..listed.clone() };
+        for (discovery, is_clean) in [(listed, true), (failed, false)] {
+            let audit = Audit { streams: Vec::new(), discovery: Some(discovery) };
+            assert_eq!(audit.is_clean(), is_clean, "{audit:?}");
+        }
     }
 }
