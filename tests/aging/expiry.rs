@@ -1,7 +1,9 @@
 //! Journal and index expire by age: that is told from deletion, and nothing is archived again for it.
+//!
+//! Holds P6 and P12.
 
 use engine::collect::RunPurpose;
-use engine::cursor::lease;
+use engine::cursor::{Item, Update, lease, number};
 use engine::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
 use engine::report::Outcome;
 use engine::settings::Settings;
@@ -287,4 +289,38 @@ async fn a_lane_that_was_opened_again_is_finished_by_reading_it() {
     let report = world.run(&lane, RunPurpose::Collect).await;
     assert_eq!(report.tally.written, 1);
     assert!(world.status_of(&lane).await.finished.is_some());
+}
+
+/// As if the process had ended as soon as it had decided its last entry, when the cursor was `before`.
+async fn leave_unpublished(world: &World, before: &Item) {
+    let own = StreamId::own();
+    let seq = number(&world.item(&own).await, "seq").unwrap();
+    for key in world.store.keys("state", "index/v1/self/") {
+        if key.contains(&format!("/{seq:020}-")) {
+            world.store.delete("state", &key);
+        }
+    }
+    let set = ["seq", "head_hash"].map(|name| (name, before[name].clone())).to_vec();
+    world.update(&own, &Update { set, ..Update::default() }).await;
+}
+
+/// A slot object that is written late expires late: an entry may still build on it, although it has kept
+/// nothing of what is there, and may be published only when it is gone.
+#[tokio::test]
+async fn an_entry_is_published_after_a_slot_that_it_builds_on_has_expired() {
+    let world = World::with(settings(), |jumpcloud| jumpcloud.retention_ms = 400 * DAY_MS);
+    world.collect().await;
+    let own = StreamId::own();
+    for paused_days in [30, 27] {
+        world.jumpcloud.load_unplaced(world.now_ms() + MINUTE_MS);
+        world.pass(HOUR_MS);
+        let before = world.item(&own).await;
+        world.collect().await;
+        leave_unpublished(&world, &before).await;
+        world.pass(paused_days * DAY_MS);
+        world.collect().await;
+        world.collect_for(95, DAY_MS).await;
+    }
+    assert_eq!(world.archived_once().await, 2);
+    world.assert_verified().await;
 }

@@ -1,10 +1,12 @@
 //! Past days are read as often as late events ask for, and not in every run.
+//!
+//! Holds P14.
 
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use engine::collect::RunPurpose;
-use engine::cursor::OpenLanes;
+use engine::cursor::{OpenLanes, Update, attribute};
 use engine::limits::{DAY_MS, HOUR_MS, LANE_RECOVERY_MS, MINUTE_MS};
 use engine::ports::{StoreError, WorkQueue};
 use engine::settings::Settings;
@@ -95,6 +97,23 @@ async fn a_finished_lane_is_run_once_more_and_then_never() {
         assert_eq!(world.lanes_run(HOUR_MS).await, []);
     }
     assert_eq!(world.status().await.len(), 1, "and has no line");
+}
+
+/// An invocation had listed the lane before the last run of another one took it out: whatever it decided
+/// now, no later run would publish. So it is, too, where the lane's item was restored to an older state.
+#[tokio::test]
+async fn a_lane_that_was_taken_out_is_not_read_by_whoever_had_listed_it_before() {
+    let world = World::new();
+    world.jumpcloud.load(day(2).start_ms + MINUTE_MS, 0, "sso");
+    world.collect().await;
+    world.jumpcloud.set_down(true);
+    let lane = world.backfill(day(2)).await.lanes.remove(0).stream;
+    world.jumpcloud.set_down(false);
+    let taken_out = Update { remove: vec![attribute::OPEN_LANES], ..Update::default() };
+    world.update(&StreamId::own(), &taken_out).await;
+    let report = world.run(&lane, RunPurpose::Collect).await;
+    assert_eq!((report.error, report.tally.written), (None, 0));
+    assert!(!world.item(&lane).await.contains_key(attribute::LEASE_OWNER));
 }
 
 /// Its organization was not collected for a while, so that only what was decided was published.

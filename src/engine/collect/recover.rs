@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::slots::LoadedSlot;
-use super::writer::Writer;
+use super::writer::{Writer, slot_is_absent};
 use crate::error::RunError;
 use crate::identity::Slot;
 use crate::journal::index::unplaced_day;
@@ -70,17 +70,22 @@ impl Writer<'_> {
     }
 
     /// The slots that the entry results in, made from those it builds on and checked against its
-    /// hashes.
+    /// hashes. One of these may have expired since; the entry may have kept nothing of it.
     async fn resulting_slots(&self, entry: &Entry) -> Result<BTreeMap<Slot, LoadedSlot>, RunError> {
         let day = unplaced_day(entry.header.decided_ms);
         let mut slots = BTreeMap::new();
         for (record, slot, new) in entry.slots() {
-            let base = match &record.base {
-                Some(key) => self.read_slot(slot, key).await?.ids,
-                None => SlotIds::empty(slot),
+            let found = match &record.base {
+                Some(key) => self.find_slot(slot, key).await?,
+                None => None,
             };
+            let is_there = found.is_some();
+            let base = found.map_or_else(|| SlotIds::empty(slot), |found| found.ids);
             let ids = base.with(&new, day);
             if ids.sha256() != record.sha256 {
+                if let Some(key) = record.base.as_ref().filter(|_| !is_there) {
+                    return Err(slot_is_absent(key));
+                }
                 let [found, expected] = [ids.sha256(), record.sha256].map(hex::encode);
                 let what = format!("it gives {found}, its entry says {expected}");
                 return Err(RunError::damaged(&record.key, what));

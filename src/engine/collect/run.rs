@@ -87,11 +87,17 @@ impl Engine {
             (StreamReport::failed(request.stream.clone(), &error), Unwritten::default())
         };
         let was_finished = item.contains_key(attribute::FINISHED_MS);
-        let (opened_ms, (mut report, unwritten)) = match self.cursor(request.stream, item).await {
+        let (mut request, mut opened_ms) = (request, None);
+        let (mut report, unwritten) = match self.cursor(request.stream, item).await {
             Ok(cursor) => {
-                (cursor.opened_ms, self.work(&request, &meter, cursor, was_finished).await)
+                opened_ms = cursor.opened_ms;
+                // It was taken out since it was listed: no run would finish what this one decides.
+                if request.stream.is_lane() && opened_ms.is_none() {
+                    request.purpose = RunPurpose::Recover;
+                }
+                self.work(&request, &meter, cursor, was_finished).await
             }
-            Err(error) => (None, failed(error)),
+            Err(error) => failed(error),
         };
         let is_over = unwritten.is_finished || unwritten.is_expired;
         if report.outcome == Outcome::Failed {

@@ -115,15 +115,30 @@ impl<'e> Writer<'e> {
         }
     }
 
-    /// Reads one slot object and checks its length against the count in its key.
-    pub(super) async fn read_slot(&self, slot: Slot, key: &str) -> Result<LoadedSlot, RunError> {
-        let bytes = self.engine.objects.get(self.state_bucket(), key).await?;
-        let bytes = bytes.ok_or_else(|| RunError::damaged(key, "the slot object is absent"))?;
+    /// Reads one slot object, which must exist.
+    async fn read_slot(&self, slot: Slot, key: &str) -> Result<LoadedSlot, RunError> {
+        self.find_slot(slot, key).await?.ok_or_else(|| slot_is_absent(key))
+    }
+
+    /// Reads one slot object, if it exists, and checks its length against the count in its key.
+    pub(super) async fn find_slot(
+        &self,
+        slot: Slot,
+        key: &str,
+    ) -> Result<Option<LoadedSlot>, RunError> {
+        let Some(bytes) = self.engine.objects.get(self.state_bucket(), key).await? else {
+            return Ok(None);
+        };
         let ids = SlotIds::parse(slot, &bytes)
             .map_err(|error| RunError::damaged(key, Cause::of(error)))?;
         if !key.ends_with(&format!("-{:020}.ids", ids.count())) {
             return Err(RunError::damaged(key, format!("it holds {} identities", ids.count())));
         }
-        Ok(LoadedSlot { key: Some(key.to_owned()), ids })
+        Ok(Some(LoadedSlot { key: Some(key.to_owned()), ids }))
     }
+}
+
+/// The error of a slot object that must exist.
+pub(super) fn slot_is_absent(key: &str) -> RunError {
+    RunError::damaged(key, "the slot object is absent")
 }
