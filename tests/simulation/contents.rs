@@ -1,4 +1,6 @@
 //! What the archive holds, row by row: each object as the settings of one process write it.
+//!
+//! Holds P3.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -139,7 +141,7 @@ impl Contents {
                 Err(finding) => wrong = wrong.or(Some(finding)),
             }
         }
-        self.wrong.extend(wrong);
+        self.wrong.extend(wrong.map(|how| Promise::AsSent.broken(how)));
     }
 
     fn found(&mut self, world: &World, rows: &[usize], at: usize) {
@@ -223,7 +225,8 @@ fn is_of(world: &World, stream: &StreamId, at: usize) -> bool {
 
 fn unsorted(world: &World, key: &str, rows: impl Iterator<Item = usize>) -> Option<String> {
     let times: Vec<_> = rows.filter_map(|at| world.truth.events[at].time_ns).collect();
-    (!times.is_sorted()).then(|| format!("{key} is not sorted by time"))
+    let how = format_args!("{key} is not sorted by time");
+    (!times.is_sorted()).then(|| Promise::AsSent.broken(how))
 }
 
 /// A document without its time: where the event's cannot be read, it is that of the collection.

@@ -1,4 +1,6 @@
 //! What must hold of the reports of an invocation that has ended.
+//!
+//! Holds P9, P12 and P13.
 
 use engine::report::{Outcome, StreamReport};
 
@@ -21,7 +23,8 @@ impl Simulation {
         let has_paused = world.now_ms > worker.due_ms;
         let is_set_back = world.locals[at].skew_ms < -SKEW_MS_MAX;
         for report in reports {
-            if !has_paused && !is_set_back && worker.asked == Asked::Collect {
+            let collects = matches!(worker.asked, Asked::Collect | Asked::Handle(_));
+            if !has_paused && !is_set_back && collects {
                 let skewed = self.schedule.skewed;
                 self.starved.watch(&mut world, (settings, skewed), &report, since_ms);
             }
@@ -37,8 +40,7 @@ impl Simulation {
             world.say(|| format!("w{at}  ended {:?} {error}", report.outcome));
             let [first, last] = [&self.schedule.settings.queries, self.schedule.queries()];
             // A person is told that hours could not be read again.
-            let is_scheduled = matches!(worker.asked, Asked::Collect | Asked::Recover);
-            if is_scheduled
+            if (collects || worker.asked == Asked::Recover)
                 && report.outcome != Outcome::Waiting
                 && error.split("; ").all(|part| part.contains("JumpCloud refuses"))
                 && !world.were_refused(first, since_ms)

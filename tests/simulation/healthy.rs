@@ -1,5 +1,7 @@
 //! What a stack says of itself: metrics that alarms use, and `status`. Whatever is wrong raises its
 //! metric, nothing does in a healthy stack, and what is over costs nothing there.
+//!
+//! Holds P13 and P14.
 
 use std::sync::Arc;
 
@@ -13,17 +15,25 @@ use serde_json::Value;
 use crate::invoke::Invocation;
 use crate::promise::Promise;
 use crate::request::Request;
-use crate::schedule::{DAY, HOUR, MINUTE};
+use crate::schedule::{DAY, HOUR, MINUTE, Schedule};
 use crate::simulate::Simulation;
 use crate::stack::Asked;
 use crate::tally::Step;
 use crate::world::{Shared, World, lock};
 
 /// What a worker says of itself last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Said {
-    metrics: Value,
+    /// How long a stream may have no successful run, as the template sets it.
+    pub(crate) stale_after_ms: i64,
     status: Option<Status>,
+}
+
+impl Said {
+    pub(crate) fn nothing(schedule: &Schedule) -> Self {
+        let stale_after_ms = (3 * schedule.schedule_interval_ms).max(30 * MINUTE);
+        Self { stale_after_ms, status: None }
+    }
 }
 
 /// Metrics of which none is raised in a healthy stack.
@@ -57,12 +67,8 @@ impl Simulation {
         }
         let mut world = lock(&self.world);
         world.is_healthy = false;
-        let Said { metrics, status } = std::mem::take(&mut world.said);
+        let status = world.said.status.take();
         world.tally.step(Step::Healthy);
-        for name in RAISED.iter().filter(|name| metrics[**name].as_i64().is_some_and(|n| n > 0)) {
-            let how = format_args!("the stack is healthy, and {name} is {}", metrics[*name]);
-            world.wrong(Promise::Told.broken(how));
-        }
         let wrong = status.map_or(Some("it has no status".to_owned()), |status| ails(&status));
         if let Some(how) = wrong {
             world.wrong(Promise::Told.broken(format_args!("the stack is healthy, {how}")));
@@ -99,34 +105,45 @@ fn is_of_lane(key: &str) -> bool {
     key.starts_with("lanes/") || key.contains(".backfill-")
 }
 
-/// Keeps the metrics of an invocation. What is wrong must raise one of them.
-pub(crate) fn keep_metrics(world: &Shared, fleet: &Fleet, report: &Report) {
+/// Looks at the metrics of an invocation. What is wrong must raise one of them, and nothing else may.
+pub(crate) fn keep_metrics(world: &Shared, fleet: &Fleet, report: &Report, view: View<'_>) {
     let metrics = Metrics {
         detail: Detail::Standard,
         namespace: String::new(),
         function: String::new(),
-        stale_after_ms: 30 * MINUTE,
+        stale_after_ms: lock(world).said.stale_after_ms,
         retention_ms: fleet.engine.settings.retention_ms,
     };
     let now_ms = fleet.engine.clock.now_ms();
-    let line = metrics.line(report, View::Fleet(&report.statuses_before), now_ms, false);
+    let line = metrics.line(report, view, now_ms, false);
     let metrics: Value = serde_json::from_str(&line).unwrap();
     let mut world = lock(world);
-    let any = |is_so: fn(&StreamReport) -> bool| report.streams.iter().any(is_so);
-    let raised = [
-        ("RangesLost", any(|run| !run.lost.is_empty())),
-        ("EventsOfOthers", any(|run| run.tally.foreign > 0)),
-        ("QueriesRefused", any(|run| !run.refused.is_empty() && !run.is_recovery)),
-        ("StreamsNeedingOperator", any(|run| run.needs_operator)),
-        ("DiscoveryFailed", report.discovery.as_ref().is_some_and(|d| d.error.is_some())),
-    ];
-    for (name, _) in raised.iter().filter(|(_, is_wanted)| *is_wanted) {
+    for name in wanted(report, view) {
         world.tally.step(Step::Raised);
-        if metrics[*name].as_i64().is_none_or(|n| n == 0) {
+        if metrics[name].as_i64().is_none_or(|n| n == 0) {
             world.wrong(Promise::Told.broken(format_args!("{name} is not raised by {report:?}")));
         }
     }
-    world.said.metrics = metrics;
+    let is_raised = |name: &&&str| metrics[**name].as_i64().is_some_and(|n| n > 0);
+    for name in RAISED.iter().filter(|_| world.is_healthy).filter(is_raised).collect::<Vec<_>>() {
+        let how = format_args!("the stack is healthy, and {name} is {}", metrics[*name]);
+        world.wrong(Promise::Told.broken(how));
+    }
+}
+
+/// The metrics that what was reported must raise: what a stream's item says, a scheduled run raises.
+fn wanted(report: &Report, view: View<'_>) -> impl Iterator<Item = &'static str> {
+    let any = |is_so: fn(&StreamReport) -> bool| report.streams.iter().any(is_so);
+    let is_whole = matches!(view, View::Fleet(_));
+    let is_refused = |run: &StreamReport| !run.refused.is_empty() && !run.is_recovery;
+    let wanted = [
+        ("RangesLost", any(|run| !run.lost.is_empty())),
+        ("EventsOfOthers", any(|run| run.tally.foreign > 0)),
+        ("QueriesRefused", is_whole && any(is_refused)),
+        ("StreamsNeedingOperator", is_whole && any(|run| run.needs_operator)),
+        ("DiscoveryFailed", report.discovery.as_ref().is_some_and(|d| d.error.is_some())),
+    ];
+    wanted.into_iter().filter_map(|(name, is_wanted)| is_wanted.then_some(name))
 }
 
 /// Asks for the status.

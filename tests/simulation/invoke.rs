@@ -6,7 +6,7 @@ use engine::collect::{Inquiry, RunPurpose};
 use engine::fleet::collectors::collectors;
 use engine::fleet::dispatch::{Fleet, collect};
 use engine::read::Budget;
-use engine::report::StreamReport;
+use engine::report::{StreamReport, View};
 use engine::stream::StreamId;
 use engine::task::audit::{AuditRequest, audit};
 use engine::task::backfill::{BackfillRequest, LaneState, backfill};
@@ -14,6 +14,7 @@ use engine::time::Window;
 use futures_util::future::LocalBoxFuture;
 
 use crate::healthy::{ask_status, keep_metrics};
+use crate::messages::handle;
 use crate::simulate::{Simulation, WORKERS_MAX};
 use crate::stack::Asked;
 use crate::tally::Step;
@@ -61,6 +62,7 @@ impl Simulation {
             Asked::Backfill(window) => open_lanes(world, fleet, window, budget),
             Asked::Audit(window) => compare(world, fleet, window, budget),
             Asked::Status => ask_status(world, fleet, budget),
+            Asked::Handle(id) => handle(world, fleet, id, budget),
             Asked::Collect if self.schedule.stack.is_some() => collect_all(world, fleet, budget),
             Asked::Collect | Asked::Recover => self.runs(fleet, asked == Asked::Recover, budget),
         });
@@ -68,11 +70,12 @@ impl Simulation {
     }
 
     /// Whether a process has a configuration that was replaced.
-    fn is_outdated(&self, at: usize) -> bool {
-        let Fleet { engine, organizations, .. } = &*self.workers[at].fleet;
+    fn is_outdated(&mut self, at: usize) -> bool {
         let now_ms = lock(&self.world).now_ms;
-        engine.settings.queries != self.queries()
-            || self.schedule.stack.as_ref().is_some_and(|s| s.source(now_ms) != *organizations)
+        let stack = self.schedule.stack.as_ref();
+        let organizations = &self.workers[at].fleet.organizations;
+        stack.is_some_and(|stack| stack.source(now_ms) != *organizations)
+            || self.has_former_services(at)
     }
 
     /// One run over each stream of the schedule.
@@ -109,7 +112,7 @@ fn collect_all(world: Shared, fleet: Arc<Fleet>, budget: Budget) -> Invocation {
     Box::pin(async move {
         match collect(&fleet, budget).await {
             Ok(report) => {
-                keep_metrics(&world, &fleet, &report);
+                keep_metrics(&world, &fleet, &report, View::Fleet(&report.statuses_before));
                 report.streams
             }
             Err(error) => vec![StreamReport::failed(StreamId::own(), &error)],

@@ -130,7 +130,10 @@ impl Simulation {
             query.read_at_ms.min(query.sweep_mark_ms) > since_ms
                 && query.read_to_ms > since_ms - MINUTE
         };
+        // A message that comes in the meantime would begin a run that nobody continues.
+        let is_quiet = lock(&self.world).messages.is_empty();
         let is_published = self.is_published() && self.have_cursors() && self.are_at_heads();
+        let is_published = is_published && is_quiet;
         is_published && (!jump.is_calm || self.all_queries(is_read))
     }
 
@@ -140,14 +143,15 @@ impl Simulation {
         let streams = self.schedule.all_streams();
         streams
             .iter()
-            .filter(|stream| world.store.is_born(stream))
+            .filter(|stream| world.store.is_born(stream) && !world.is_left(stream))
             .all(|stream| world.cursor_number(stream, "seq").is_some())
     }
 
     fn are_at_heads(&self) -> bool {
         let world = lock(&self.world);
         let streams = self.schedule.all_streams();
-        streams.iter().filter(|stream| world.store.is_born(stream)).all(|stream| {
+        let born = |stream: &&StreamId| world.store.is_born(stream) && !world.is_left(stream);
+        streams.iter().filter(born).all(|stream| {
             let last = i64::try_from(world.store.last_seq(stream)).ok();
             world.cursor_number(stream, "seq") == last
         })

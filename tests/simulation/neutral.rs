@@ -8,6 +8,7 @@ use engine::stream::StreamId;
 use crate::defaults::defaults;
 use crate::schedule::{MINUTE, NOON, Schedule};
 use crate::truth::Ways;
+use crate::unusual::Unusual;
 
 const INTERVAL_MS: i64 = 5 * MINUTE;
 
@@ -38,6 +39,7 @@ impl Default for Schedule {
             other_key: None,
             jumps: Vec::new(),
             kept_ms: i64::MAX,
+            unusual: Unusual::default(),
             schedule_interval_ms: INTERVAL_MS,
             scheduled_runs: 1,
             run_ms: MINUTE,

@@ -13,7 +13,7 @@ use engine::cursor::{Item, Update};
 use engine::page::{Page, PageHeaders};
 use engine::ports::{
     Clock, Console, Cursors, Incoming, Insights, InsightsError, ListPage, ListRequest,
-    NoRandomness, ObjectMeta, Objects, PageRequest, PutResult, Services, StoreError,
+    NoRandomness, ObjectMeta, Objects, PageRequest, PutResult, Services, StoreError, WorkQueue,
 };
 use engine::stream::StreamId;
 use futures_util::future::BoxFuture;
@@ -142,6 +142,13 @@ impl Objects for Ports {
     ) -> Result<Vec<String>, StoreError> {
         let (bucket, prefix, after) = (bucket.to_owned(), prefix.to_owned(), after.to_owned());
         answered!(Keys, self.ask(Request::List { bucket, prefix, after, most }).await)
+    }
+}
+
+#[async_trait]
+impl WorkQueue for Ports {
+    async fn send(&self, bodies: &[String]) -> Result<Vec<usize>, StoreError> {
+        answered!(Sent, self.ask(Request::Send(bodies.to_vec())).await)
     }
 }
 

@@ -48,6 +48,8 @@ pub(crate) enum Request {
     Hourly(PageRequest),
     Services(PageRequest),
     Listed(ListRequest),
+    /// Messages to the work queue.
+    Send(Vec<String>),
     Sleep(u64),
 }
 
@@ -66,13 +68,15 @@ pub(crate) enum Answer {
     Hourly(Result<BTreeMap<i64, i64>, InsightsError>),
     Services(Services),
     Listed(Result<ListPage, InsightsError>),
+    /// Which messages were not accepted.
+    Sent(Result<Vec<usize>, StoreError>),
     Slept,
 }
 
 impl Request {
     /// Whether making it leaves something behind.
     pub(crate) fn changes_something(&self) -> bool {
-        matches!(self, Self::Create { .. } | Self::Update { .. })
+        matches!(self, Self::Create { .. } | Self::Update { .. } | Self::Send(_))
     }
 
     /// What kind of request it is, by what the protocol calls it.
@@ -103,6 +107,7 @@ impl Request {
             Self::Hourly(_) => "hourly counts",
             Self::Services(_) => "services",
             Self::Listed(_) => "console list",
+            Self::Send(_) => "send messages",
             Self::Sleep(_) => "sleep",
         }
     }
@@ -143,6 +148,7 @@ impl Request {
             Self::Hourly(_) => Answer::Hourly(Err(unavailable())),
             Self::Services(_) => Answer::Services(Err(unavailable())),
             Self::Listed(_) => Answer::Listed(Err(unavailable())),
+            Self::Send(_) => Answer::Sent(Err(unclear())),
             Self::Sleep(_) => Answer::Slept,
         }
     }

@@ -15,6 +15,7 @@ use crate::neutral;
 use crate::stack::{self, Stack};
 use crate::tally::Fault;
 use crate::truth::{Event, Ways};
+use crate::unusual::Unusual;
 use crate::variety;
 
 pub(crate) const SECOND: i64 = 1_000;
@@ -81,6 +82,8 @@ pub(crate) struct Schedule {
     /// How long JumpCloud keeps an event.
     #[serde(skip)]
     pub(crate) kept_ms: i64,
+    #[serde(skip)]
+    pub(crate) unusual: Unusual,
     /// Between two invocations.
     pub(crate) schedule_interval_ms: i64,
     /// Invocations while faults happen.
@@ -195,6 +198,7 @@ impl Schedule {
         self.other_key = keys::draw(seed, self.scheduled_runs).filter(|_| may_change);
         (self.jumps, self.kept_ms) = jumps::draw(seed, self.scheduled_runs);
         self.variants = variety::draw(seed, &self.settings, self.schedule_interval_ms);
+        self.unusual = Unusual::draw(seed, self);
     }
 
     /// Event time from before the birth to the end of the faults.

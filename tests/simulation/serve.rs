@@ -1,13 +1,18 @@
 //! How the world answers a request for a page.
+//!
+//! Holds P11.
 
 use engine::page::Page;
 use engine::ports::{InsightsError, PageRequest};
+use engine::stream::StreamId;
+use serde_json::Value;
 
 use crate::promise::Promise;
 use crate::request::{Answer, Request};
 use crate::schedule::DAY;
 use crate::tally::{Circumstance, Step};
 use crate::truth::Flaw;
+use crate::users::organization_of;
 use crate::world::World;
 
 impl World {
@@ -27,6 +32,13 @@ impl World {
         let page_limit = self.locals[worker].page_limit;
         if ask.limit == 0 || ask.limit > page_limit {
             let how = format_args!("asked for {} rows, the limit is {page_limit}", ask.limit);
+            self.wrong(Promise::Asked.broken(how));
+        }
+        // A single row may tell the time.
+        let origin_ms = self.origins.get(&organization_of(&request.scope)).copied();
+        if ask.limit > 1 && origin_ms.is_some_and(|ms| ask.window.start_ms < ms) {
+            let from_ms = ask.window.start_ms;
+            let how = format_args!("asked for {from_ms} on, the first origin is {origin_ms:?}");
             self.wrong(Promise::Asked.broken(how));
         }
         if ask.window.start_ms > self.now_ms {
@@ -69,7 +81,20 @@ impl World {
             _ => None,
         };
         met.into_iter().for_each(|met| self.tally.met(met));
+        if let (Some(served), Ok(page)) = (&mut self.served, &page) {
+            served.add(request, page);
+        }
         page
+    }
+
+    /// A stream was created, or something else whose certificate names no origin.
+    pub(crate) fn note_origin(&mut self, certificate: &[u8]) {
+        let certificate: Value = serde_json::from_slice(certificate).unwrap_or_default();
+        let stream = certificate["stream"].as_str().map(str::to_owned).map(StreamId::try_from);
+        if let (Some(Ok(stream)), Some(ms)) = (stream, certificate["origin_ms"].as_i64()) {
+            let first_ms = self.origins.entry(organization_of(&stream.scope())).or_insert(ms);
+            *first_ms = ms.min(*first_ms);
+        }
     }
 
     /// The answer to a page's body that broke off: the page as it is now.

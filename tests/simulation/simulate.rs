@@ -9,6 +9,7 @@ use engine::collect::Engine;
 use engine::cursor::{Cursor, QueryProgress};
 use engine::fleet::discover::OrganizationSource;
 use engine::fleet::dispatch::Fleet;
+use engine::ports::WorkQueue;
 use engine::report::Outcome;
 use engine::settings::Settings;
 
@@ -109,6 +110,7 @@ impl Simulation {
     /// Lets it become quiet, and checks everything that happened.
     pub(crate) fn end(mut self) -> Ending {
         self.quiet();
+        self.look_at_work();
         self.look_at_health();
         self.verify();
         let mut world = lock(&self.world);
@@ -126,6 +128,7 @@ impl Simulation {
         let mut scheduled_run = 0;
         while scheduled_run < self.schedule.scheduled_runs || self.is_too_calm(scheduled_run) {
             self.jump(scheduled_run);
+            self.restore_table(scheduled_run);
             self.replace_key(scheduled_run);
             self.reconfigure(scheduled_run);
             scheduled_run += 1;
@@ -209,13 +212,14 @@ impl Simulation {
             .filter(|worker| worker.run.is_some())
             .map(|worker| worker.resume_ms);
         let late = world.stragglers.iter().map(|straggler| straggler.at_ms);
-        resumes.chain(late).max().unwrap_or(0)
+        resumes.chain(late).chain(world.messages.times_ms()).max().unwrap_or(0)
     }
 
     /// Whether no worker is running and no request is in progress.
     fn is_idle(&self) -> bool {
         let world = lock(&self.world);
-        self.workers.iter().all(|worker| worker.run.is_none()) && world.stragglers.is_empty()
+        let is_any_running = self.workers.iter().any(|worker| worker.run.is_some());
+        !is_any_running && world.stragglers.is_empty() && world.messages.is_empty()
     }
 
     /// Whether all that is promised must be in the archive by now.
@@ -264,7 +268,9 @@ impl Simulation {
         settings.names_organizations ^=
             self.schedule.alternates && self.chance.percent("named", 50);
         let ports = Arc::new(Ports { world: Arc::clone(&self.world), worker });
-        let settings = Settings { queries: self.queries().to_vec(), ..settings };
+        let settings = Settings { queries: self.queries_of_process(), ..settings };
+        let queue = Arc::clone(&ports);
+        let queue = self.schedule.unusual.has_queue.then_some(queue as Arc<dyn WorkQueue>);
         let (insights, console, objects) = (ports.clone(), ports.clone(), ports.clone());
         let mut engine = Engine::new(insights, console, objects, ports.clone(), ports, settings);
         engine.batch_limits = self.schedule.batch_limits;
@@ -277,7 +283,7 @@ impl Simulation {
                 OrganizationSource::Named(self.schedule.configured(names_organizations))
             }
         };
-        Arc::new(Fleet { engine, queue: None, concurrency: 2, organizations })
+        Arc::new(Fleet { engine, queue, concurrency: 2, organizations })
     }
 
     /// Lets a worker continue as far as its answers allow.
@@ -305,6 +311,7 @@ impl Simulation {
     fn advance_to(&mut self, until_ms: i64) {
         loop {
             self.resume();
+            self.deliver();
             let mut world = lock(&self.world);
             world.make_stragglers();
             if world.now_ms >= until_ms || world.tally.requests > REQUESTS_MAX {
@@ -318,6 +325,7 @@ impl Simulation {
             if ready.is_empty() {
                 let wakes = self.workers.iter().filter(|w| w.run.is_some()).map(|w| w.resume_ms);
                 let next = wakes.chain(world.stragglers.iter().map(|straggler| straggler.at_ms));
+                let next = next.chain(world.messages.times_ms());
                 world.now_ms =
                     next.filter(|ms| *ms > world.now_ms).min().unwrap_or(until_ms).min(until_ms);
                 continue;

@@ -27,6 +27,8 @@ pub(crate) enum Asked {
     /// A comparison of hourly counts; hours that differ are read again.
     Audit(Window),
     Status,
+    /// The work queue delivers this message.
+    Handle(u64),
 }
 
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ use crate::simulate::{Script, Simulation, WORKERS};
 use crate::starved::Starved;
 use crate::trace::Trace;
 use crate::truth::{Event, Truth};
+use crate::unusual::Unusual;
 use crate::world::{World, lock};
 use crate::written::Written;
 
@@ -31,6 +32,7 @@ impl Simulation {
         let schedule =
             Schedule { scheduled_runs: 8, skewed: false, surroundings: 0, ..Schedule::draw(seed) };
         let schedule = Schedule { jumps: Vec::new(), kept_ms: i64::MAX, ..schedule };
+        let schedule = Schedule { unusual: Unusual::default(), ..schedule };
         let mut simulation = Self::new(schedule, trace);
         simulation.script = Some(script);
         simulation

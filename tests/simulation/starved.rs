@@ -1,5 +1,7 @@
 //! No starving: the head of every query, and its full sweep once that is due, make progress in the
 //! runs that read, however much there is elsewhere, and whatever else is refused.
+//!
+//! Holds P9.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,7 @@
 //! S3 in memory: create-only, strongly consistent, and watchful. What must hold of objects is
 //! checked the moment one is made.
+//!
+//! Holds P4 and P5.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};

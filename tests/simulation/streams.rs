@@ -48,6 +48,13 @@ impl World {
         open.opened_ms(lane).is_some()
     }
 
+    /// Whether nobody looks after a cursor that was restored: that of a lane which is over, or which is not
+    /// open any more.
+    pub(crate) fn is_left(&self, stream: &StreamId) -> bool {
+        let is_over = self.is_over(stream) || (stream.is_lane() && !self.is_open(stream));
+        is_over && self.table.was_restored(stream)
+    }
+
     /// Whether no run is made over a stream any more.
     pub(crate) fn is_over(&self, stream: &StreamId) -> bool {
         self.table.get(stream).is_some_and(|item| lease::is_retired(item, self.now_ms))

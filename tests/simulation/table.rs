@@ -1,10 +1,12 @@
 //! DynamoDB in memory: items, conditional updates, and what must hold of a cursor after each.
+//!
+//! Holds P5 and P8.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
 use engine::cursor::attribute::OPEN_LANES;
-use engine::cursor::{Condition, Item, Update, Value, number, text};
+use engine::cursor::{Condition, Item, OpenLanes, Update, Value, number, text};
 use engine::stream::StreamId;
 
 use crate::promise::Promise;
@@ -29,6 +31,8 @@ pub(crate) struct Table {
     released: BTreeSet<StreamId>,
     /// Whose item has been made an older one.
     restored: BTreeSet<StreamId>,
+    /// The whole table as it was once, and when.
+    backup: Option<(i64, BTreeMap<StreamId, Item>)>,
 }
 
 /// The items as they are now.
@@ -108,6 +112,36 @@ impl Table {
         true
     }
 
+    /// Keeps the whole table as it is.
+    pub(crate) fn keep(&mut self, now_ms: i64) {
+        self.backup = Some((now_ms, self.items.clone()));
+    }
+
+    /// The whole table is as it was kept. Which lanes were opened since then is asked for again, so that
+    /// it is not restored to before a stream that has some.
+    pub(crate) fn restore_all(&mut self, now_ms: i64) -> bool {
+        let is_kept = |backup: &(i64, BTreeMap<StreamId, Item>)| {
+            let has_lanes = |(_, item): &(_, &Item)| item.contains_key(OPEN_LANES);
+            let mut live = self.items.iter().filter(has_lanes);
+            let is_born = |live| backup.1.get(live).is_some_and(|item| item.contains_key("seq"));
+            now_ms - backup.0 <= BACKUP_MS_MAX && live.all(|(live, _)| is_born(live))
+        };
+        let Some((_, items)) = self.backup.take().filter(is_kept) else { return false };
+        let before = std::mem::replace(&mut self.items, items);
+        for (stream, item) in before {
+            let lanes = OpenLanes::read(&item).unwrap_or_default();
+            if let Some(restored) = self.items.get_mut(&stream).filter(|_| !lanes.is_empty()) {
+                let mut open = OpenLanes::read(restored).unwrap_or_default();
+                lanes.of(&stream).iter().for_each(|(lane, ms)| open.open(lane, *ms));
+                open.replace(restored).apply(restored);
+            }
+            self.restored.insert(stream);
+        }
+        self.restored.extend(self.items.keys().cloned());
+        self.frontiers.clear();
+        true
+    }
+
     /// Whether the item has ever been made an older one.
     pub(crate) fn was_restored(&self, stream: &StreamId) -> bool {
         self.restored.contains(stream)
@@ -115,7 +149,7 @@ impl Table {
 
     fn check(&mut self, stream: &StreamId, item: &Item, store: &Store) -> Result<(), String> {
         let Ok(seq) = number(item, "seq") else { return Ok(()) };
-        let frontier_ms = number(item, "frontier_ms").map_err(|e| format!("cursor: {e}"))?;
+        let frontier_ms = number(item, "frontier_ms").map_err(|e| Promise::Forward.broken(e))?;
         if let Some(before_ms) = self
             .frontiers
             .insert(stream.clone(), frontier_ms)
@@ -126,7 +160,7 @@ impl Table {
             return Err(Promise::Forward.broken(how));
         }
         let decided = |how: &str| Promise::Decided.broken(how);
-        let seq = u64::try_from(seq).map_err(|e| e.to_string())?;
+        let seq = u64::try_from(seq).map_err(|e| decided(&e.to_string()))?;
         let head = store
             .head_hash(stream, seq)
             .ok_or_else(|| decided(&format!("{stream} is at {seq}, which is not there")))?;

@@ -67,6 +67,9 @@ counted! {
         LaneOpened,
         LaneKnown,
         LaneReopened,
+        /// A message of the work queue is sent, and one is handled.
+        Queued,
+        Handled,
         /// Hourly counts are compared because a person asks for it, and hours are read again.
         Audited,
         Repaired,
@@ -75,6 +78,8 @@ counted! {
         /// A metric that an alarm uses is raised, and a stack in which none is.
         Raised,
         Healthy,
+        /// What is read is counted while nothing is new.
+        Watched,
         /// The archive is verified while all is quiet.
         Verified,
         EndedOk,
@@ -133,8 +138,14 @@ counted! {
         Restarted,
         CursorLost,
         CursorRestored,
+        /// All cursors at once.
+        TableRestored,
         ReaderRemoved,
         Replayed,
+        /// A message of the work queue that never comes, comes twice, or comes much later.
+        MessageLost,
+        MessageTwice,
+        MessageLate,
         RecoveredOnly,
         JumpCloudDown,
         StoresDown,
@@ -165,10 +176,14 @@ counted! {
         /// A stream of users, and a day's snapshot of them that has ended.
         Users,
         SnapshotEnded,
+        /// Its runs go through a work queue.
+        WorkQueue,
         /// JumpCloud lists the organizations, which may be gone for a while.
         StackListed,
         /// Other services are configured in the middle.
         OtherServices,
+        /// A process begins with the services that were configured before, beside others with later ones.
+        ServicesAlternate,
         /// Processes have settings of their own.
         OtherSettings,
         /// An object as a process with other keys, filter or lines writes it.

@@ -64,6 +64,7 @@ impl fmt::Display for Request {
             Self::Hourly(request) => write!(f, "hourly counts {}", RequestText(request)),
             Self::Services(request) => write!(f, "services {}", RequestText(request)),
             Self::Listed(request) => write!(f, "list {:?} from {}", request.list, request.skip),
+            Self::Send(bodies) => write!(f, "send {}", bodies.join(" ")),
             Self::Sleep(ms) => write!(f, "sleep {ms} ms"),
         }
     }
@@ -107,8 +108,10 @@ impl fmt::Display for Answer {
             Self::Listed(Ok(page)) => {
                 write!(f, "{} rows of {}", page.rows.rows().len(), page.total)
             }
+            Self::Sent(Ok(left)) => write!(f, "all but {}", left.len()),
             Self::Slept => write!(f, "slept"),
-            Self::Created(Err(e))
+            Self::Sent(Err(e))
+            | Self::Created(Err(e))
             | Self::Bytes(Err(e))
             | Self::Sha256(Err(e))
             | Self::Keys(Err(e))

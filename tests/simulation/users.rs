@@ -1,15 +1,20 @@
 //! Users: who is in an organization's directory, and what must hold of the snapshots of each day.
+//!
+//! Holds P15.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use engine::stream::{Scope, StreamId};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use libdeflater::Decompressor;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::chance::Chance;
 use crate::contents::gunzip;
-use crate::schedule::{ORGANIZATIONS, Schedule};
+use crate::schedule::{ORGANIZATIONS, SKEW_MS_MAX, Schedule};
 use crate::tally::Circumstance;
 use crate::world::World;
 
@@ -40,7 +45,8 @@ pub(crate) fn draw(chance: &mut Chance, organizations: usize, start_ms: i64, ms:
     users
 }
 
-fn organization_of(scope: &Scope) -> usize {
+/// The place of whose events or users are asked for among all organizations.
+pub(crate) fn organization_of(scope: &Scope) -> usize {
     match scope {
         Scope::Organization(id) => ORGANIZATIONS.iter().position(|own| own == id).unwrap_or(0),
         _ => 0,
@@ -67,6 +73,19 @@ impl User {
     fn is_at(&self, ms: i64) -> bool {
         (self.from_ms..self.until_ms).contains(&ms)
     }
+
+    /// Whether the user came or went within a time.
+    fn changes(&self, time_ms: Range<i64>) -> bool {
+        time_ms.contains(&self.from_ms) || time_ms.contains(&self.until_ms)
+    }
+}
+
+/// One day's snapshot of a stream, as its parts have it.
+#[derive(Default)]
+struct Taken {
+    ids: BTreeSet<String>,
+    /// How many users each part holds.
+    parts: BTreeMap<String, u64>,
 }
 
 /// Checks all snapshots: nobody twice on a day, nobody of another organization, and what the record of
@@ -76,44 +95,45 @@ pub(crate) fn check(world: &World, schedule: &Schedule) -> (Vec<String>, Vec<Cir
     let Some(users) = world.stack.as_ref().and_then(|stack| stack.users.as_ref()) else {
         return (wrong, met);
     };
-    let mut found: BTreeSet<(String, String)> = BTreeSet::new();
+    let mut taken: BTreeMap<(StreamId, String), Taken> = BTreeMap::new();
     let mut records = Vec::new();
     for (key, object) in world.store.archived() {
         let name = key.rsplit('/').next().unwrap_or(key);
         let Some((stream, day)) = snapshot(name) else { continue };
         if key.starts_with("snapshots/") {
-            records.push((key, stream, day, &object.body));
+            records.push((key, stream, day, object));
             continue;
         }
+        let organization = organization_of(&stream.scope());
+        let name = format!("{stream} on {day}");
+        let of_day = taken.entry((stream, day)).or_default();
         let lines = gunzip(&mut decompressor, &object.body).unwrap_or_default();
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let row: Value = serde_json::from_slice(line).unwrap_or_default();
             let id = row["_id"].as_str().unwrap_or_default().to_owned();
-            let organization = organization_of(&stream.scope());
             if !users.iter().any(|user| user.id == id && user.organization == organization) {
                 wrong.push(format!("{key} holds user {id}, who is not there"));
             }
-            if !found.insert((format!("{stream} on {day}"), id.clone())) {
-                wrong.push(format!("user {id} is twice in the snapshot of {stream} on {day}"));
+            if !of_day.ids.insert(id.clone()) {
+                wrong.push(format!("user {id} is twice in the snapshot of {name}"));
             }
+            *of_day.parts.entry(key.clone()).or_default() += 1;
         }
     }
-    for (key, stream, day, body) in records {
+    for (key, stream, day, object) in records {
         met.push(Circumstance::SnapshotEnded);
-        let record: Value = serde_json::from_slice(body).unwrap_or_default();
-        let name = format!("{stream} on {day}");
-        let count = found.iter().filter(|(of, _)| *of == name).count();
-        if record["users"] != count {
-            wrong.push(format!("{key} says {}, there are {count} users", record["users"]));
-        }
-        let parts = record["parts"].as_array().cloned().unwrap_or_default();
-        wrong.extend(parts.iter().filter_map(|part| misstated(world, key, part)));
-        // Who is there all the time is in each snapshot that is complete.
+        let record: Value = serde_json::from_slice(&object.body).unwrap_or_default();
         let organization = organization_of(&stream.scope());
-        let own = || users.iter().filter(|user| user.organization == organization);
-        let is_still = |user: &User| user.from_ms == i64::MIN && user.until_ms == i64::MAX;
-        if record["complete"] == true && own().all(is_still) && count != own().count() {
-            wrong.push(format!("{key} says it is complete, and has {count} users"));
+        let since_ms = first_ms(&day) - SKEW_MS_MAX;
+        let of_day = taken.remove(&(stream, day)).unwrap_or_default();
+        wrong.extend(of_day.misstated(world, &record).map(|how| format!("{key}: {how}")));
+        let own = users.iter().filter(|user| user.organization == organization);
+        let is_quiet = own.clone().all(|user| !user.changes(since_ms..object.created_ms));
+        let there: BTreeSet<_> =
+            own.filter(|user| user.is_at(since_ms)).map(|user| user.id.clone()).collect();
+        if record["complete"] == true && is_quiet && of_day.ids != there {
+            let (found, all) = (of_day.ids.len(), there.len());
+            wrong.push(format!("{key} says it is complete, and has {found} of {all} users"));
         }
     }
     let is_born = |stream: &&StreamId| world.store.is_born(stream);
@@ -121,13 +141,38 @@ pub(crate) fn check(world: &World, schedule: &Schedule) -> (Vec<String>, Vec<Cir
     (wrong, met)
 }
 
-/// What is wrong with what a record says of a part.
-fn misstated(world: &World, key: &str, part: &Value) -> Option<String> {
-    let named = part["key"].as_str().unwrap_or_default();
-    let object = world.store.kept("archive", named);
-    let sha256 = object.map(|object| hex::encode(Sha256::digest(&object.body)));
-    let is_true = sha256.is_some() && sha256.as_deref() == part["sha256"].as_str();
-    (!is_true).then(|| format!("{key} names {named}, which is another one"))
+impl Taken {
+    /// What is wrong with what a record says of the snapshot.
+    fn misstated(&self, world: &World, record: &Value) -> Option<String> {
+        if record["users"] != self.ids.len() {
+            return Some(format!(
+                "it says {}, there are {} users",
+                record["users"],
+                self.ids.len()
+            ));
+        }
+        let named = record["parts"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let parts = named.iter().map(|part| {
+            let key = part["key"].as_str().unwrap_or_default().to_owned();
+            (key, part["users"].as_u64().unwrap_or_default())
+        });
+        let parts: BTreeMap<_, _> = parts.collect();
+        if parts != self.parts || parts.len() != named.len() {
+            return Some(format!("it names {parts:?}, there are {:?}", self.parts));
+        }
+        named.iter().find_map(|part| {
+            let key = part["key"].as_str().unwrap_or_default();
+            let object = world.store.kept("archive", key)?;
+            let sha256 = hex::encode(Sha256::digest(&object.body));
+            (part["sha256"] != sha256).then(|| format!("it names {key}, which is another one"))
+        })
+    }
+}
+
+/// The first millisecond of a day.
+fn first_ms(day: &str) -> i64 {
+    let day = day.parse::<Date>().unwrap_or_default();
+    day.to_zoned(TimeZone::UTC).map_or(0, |first| first.timestamp().as_millisecond())
 }
 
 /// The stream of users and the day that an object's name has, if it is of a snapshot.

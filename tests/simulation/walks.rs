@@ -1,5 +1,7 @@
 //! Checks that paging continues where it was: a page that was requested because of the headers of
 //! another one is of no use if that one came otherwise.
+//!
+//! Holds P11.
 
 use std::collections::HashMap;
 

@@ -10,11 +10,14 @@ use engine::ports::InsightsError;
 use engine::stream::StreamId;
 use sha2::{Digest as _, Sha256};
 
+use crate::bounded::Served;
 use crate::chance::Chance;
 use crate::choices::Choices;
+use crate::circumstances::circumstances;
 use crate::counts;
 use crate::healthy::Said;
 use crate::jumps::Forgotten;
+use crate::messages::Messages;
 use crate::promise::Promise;
 use crate::request::{Answer, Request};
 use crate::schedule::{DELAY_MS_MAX, Refusal, SECOND, Schedule};
@@ -22,7 +25,7 @@ use crate::simulate::WORKER_NAMES;
 use crate::stack::Stack;
 use crate::store::Store;
 use crate::table::{self, Table};
-use crate::tally::{Circumstance, Fault, Step, Tally};
+use crate::tally::{Fault, Step, Tally};
 use crate::trace::Trace;
 use crate::truth::{Flaw, Truth};
 use crate::walks::Walks;
@@ -89,10 +92,16 @@ pub(crate) struct World {
     /// Nothing is left to be done.
     pub(crate) is_healthy: bool,
     pub(crate) said: Said,
+    /// Those of the work queue, where there is one.
+    pub(crate) messages: Messages,
+    /// What live streams are served, while that is counted.
+    pub(crate) served: Option<Served>,
     /// The number of the key, from 0. Every other one is another organization's.
     pub(crate) key_number: u64,
     /// Draws what is wrong with counts, where that is.
     pub(crate) odd_counts: Option<Chance>,
+    /// Where the first of each organization's streams begins.
+    pub(crate) origins: BTreeMap<usize, i64>,
     /// What may never be read, because time was jumped over.
     pub(crate) forgotten: Vec<Forgotten>,
     next_call: u64,
@@ -136,9 +145,12 @@ impl World {
             opened_ms: BTreeMap::new(),
             is_listed: schedule.is_listed,
             is_healthy: false,
-            said: Said::default(),
+            said: Said::nothing(schedule),
+            messages: Messages::new(schedule.wide.unwrap_or(0)),
+            served: None,
             key_number: 0,
             odd_counts: schedule.wide.and_then(counts::draw),
+            origins: BTreeMap::new(),
             forgotten: Vec::new(),
             next_call: 0,
             paged_ms: schedule.start_ms,
@@ -280,6 +292,8 @@ impl World {
                 self.tally.step(creation.step);
                 if let Some(wrong) = creation.wrong {
                     self.wrong(wrong);
+                } else if creation.step == Step::Born {
+                    self.note_origin(body);
                 }
                 Answer::Created(Ok(creation.created))
             }
@@ -313,6 +327,10 @@ impl World {
             Request::Listed(asked) => {
                 self.tell_the_time(worker);
                 Answer::Listed(self.listed(worker, asked))
+            }
+            Request::Send(bodies) => {
+                self.send(bodies);
+                Answer::Sent(Ok(Vec::new()))
             }
             Request::Sleep(ms) => {
                 self.now_ms += i64::try_from(*ms).unwrap_or(0);
@@ -349,41 +367,4 @@ impl World {
             local.measured_skew_ms = Some((self.now_ms + local.skew_ms - date_ms).max(0));
         }
     }
-}
-
-/// Counts the properties of a schedule.
-fn circumstances(schedule: &Schedule, truth: &Truth, tally: &mut Tally) {
-    use Circumstance::{
-        EndExclusive, EndInclusive, LaneBesideLive, OtherServices, OtherSettings, OwnAndById,
-        Refusals, StackListed, StackOfOne, StackOfSeveral, TwoQueries, TwoStreams,
-    };
-    tally.met(if truth.ways.end_inclusive { EndInclusive } else { EndExclusive });
-    if schedule.organizations() > 1 {
-        tally.met(TwoStreams);
-    }
-    if schedule.streams.iter().any(StreamId::is_lane) {
-        tally.met(LaneBesideLive);
-    }
-    if schedule.alternates {
-        tally.met(OwnAndById);
-    }
-    if schedule.settings.queries.len() > 1 {
-        tally.met(TwoQueries);
-    }
-    if !schedule.refusals.is_empty() {
-        tally.met(Refusals);
-    }
-    if let Some(stack) = &schedule.stack {
-        tally.met(if stack.organizations > 1 { StackOfSeveral } else { StackOfOne });
-        if stack.is_discovered {
-            tally.met(StackListed);
-        }
-    }
-    if schedule.variants.len() > 1 {
-        tally.met(OtherSettings);
-    }
-    if schedule.reconfigured.is_some() {
-        tally.met(OtherServices);
-    }
-    truth.kinds(schedule.promised_lateness_ms()).for_each(|kind| tally.met(kind));
 }

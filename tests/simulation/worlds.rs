@@ -1,4 +1,6 @@
 //! The small worlds that are tried exhaustively.
+//!
+//! Holds P1, P2, P4 and P5.
 
 use std::time::Instant;
 
