@@ -1,4 +1,6 @@
 //! Hourly counts: over long ranges, of several queries, and where they differ for ever.
+//!
+//! Holds P1.
 
 use engine::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
 use engine::settings::Settings;

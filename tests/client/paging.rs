@@ -1,5 +1,7 @@
 //! Pages: what their headers say, in every spelling and with every lie, and that a walk through
 //! them reads every event.
+//!
+//! Holds P11.
 
 use std::collections::BTreeSet;
 

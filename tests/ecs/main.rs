@@ -1,5 +1,7 @@
 //! `OUTPUT_FORMAT=ecs` seen from outside: whatever comes in, a document of the schema comes out; and
 //! the page that shows it is what the program makes.
+//!
+//! Holds P3.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod mangle;

@@ -1,5 +1,7 @@
 //! The calls to AWS of a scheduled run and of a million events, and their cost: the figures of
 //! `docs/cost.md`, which these tests compute from the calls that the built function makes.
+//!
+//! Holds P14.
 
 use std::collections::BTreeMap;
 

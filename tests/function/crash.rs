@@ -1,4 +1,6 @@
 //! Killed, cut off, or paused at any request to AWS; two at once; cursors lost and restored.
+//!
+//! Holds P1, P2, P4 and P5.
 
 use std::cell::Cell;
 use std::time::Duration;

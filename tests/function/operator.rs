@@ -1,4 +1,6 @@
 //! What needs a person is said where a person looks: in errors, in `status`, in audits and in metrics.
+//!
+//! Holds P13.
 
 use engine::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
 use engine::time::rfc3339;

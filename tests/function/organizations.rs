@@ -1,4 +1,6 @@
 //! Who is asked: organizations by name, those of an administrator, those of a provider.
+//!
+//! Holds P7.
 
 use engine::limits::HOUR_MS;
 use mock::{Fault, Host, Key, Organization, Rule, When};

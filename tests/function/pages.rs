@@ -1,5 +1,7 @@
 //! Pages that cannot be fetched or read, and rows that are unlike what was asked for: what can be had
 //! is archived, once, and what cannot is named.
+//!
+//! Holds P10.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,7 @@
 //! Several queries of one stream: JumpCloud refuses one of them, or fails it for days, and the others
 //! are read; what a query misses meanwhile comes when it is accepted again. And what is dated ahead.
+//!
+//! Holds P9.
 
 use engine::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
 use futures_util::future::join_all;

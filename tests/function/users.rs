@@ -1,4 +1,6 @@
 //! Daily snapshots of an organization's users.
+//!
+//! Holds P15.
 
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! Hostile input: whatever bytes an answer holds, nothing panics, every line is one JSON value equal
 //! to its source, and every key matches the one pattern. `tests/fuzz` asks the same with a fuzzer.
+//!
+//! Holds P3.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 

@@ -7,6 +7,7 @@ use crate::list::Mutant;
 pub(crate) const AGING_MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a slot whose base has expired read as empty",
+        breaks: "P12",
         edits: &[(
             "src/engine/task/verify/slots.rs",
             "                return Ok(None);",
@@ -15,6 +16,7 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "unplaced records of the day of a clock that was set back",
+        breaks: "P2",
         edits: &[(
             "src/engine/journal/index.rs",
             "let day = day.max(self.newest_day());",
@@ -23,6 +25,7 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "known hours that take places",
+        breaks: "P1",
         edits: &[(
             "src/engine/read/comparison.rs",
             "HOURS_KEPT_MAX.saturating_sub(hours.len());",
@@ -31,6 +34,7 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a lane finished without being read since it was opened",
+        breaks: "P1",
         edits: &[(
             "src/engine/read/window.rs",
             "cursor.opened_ms.unwrap_or(i64::MIN);",
@@ -39,6 +43,7 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a lane that was read due at every run",
+        breaks: "P14",
         edits: &[(
             "src/engine/read/window.rs",
             "let next_ms = last_ms.min(query.read_at_ms + late_horizon_ms / 2);",
@@ -47,6 +52,7 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "lanes that take every place of the queue",
+        breaks: "P9",
         edits: &[(
             "src/engine/fleet/dispatch.rs",
             "fleet.concurrency.saturating_sub(1)",
@@ -55,6 +61,7 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a lane run again at once after it was finished",
+        breaks: "P14",
         edits: &[(
             "src/engine/fleet/lanes.rs",
             "return !is_noted || lease::is_retired(item, now_ms);",
@@ -63,6 +70,7 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a finished lane that is asked for again for ever",
+        breaks: "P14",
         edits: &[(
             "src/engine/collect/run.rs",
             "opened_ms.filter(|_| was_long_over)",
@@ -71,6 +79,7 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a lane taken out although it was opened again",
+        breaks: "P1",
         edits: &[(
             "src/engine/cursor/open_lanes.rs",
             ".filter(|date| self.0.get(*date) == Some(&opened_ms))",
@@ -79,6 +88,7 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a stream that is gone recovered at every pass",
+        breaks: "P14",
         edits: &[(
             "src/engine/cursor/lease.rs",
             "    !is_done || item.contains_key(attribute::LEASE_OWNER)",
@@ -87,6 +97,7 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a pass at every run",
+        breaks: "P14",
         edits: &[(
             "src/engine/cursor/pass.rs",
             "self.after.is_some() || !self.started_ms.is_some_and(is_recent)",
@@ -95,6 +106,7 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "readings of what may have left the index",
+        breaks: "P2",
         edits: &[(
             "src/engine/read/window.rs",
             "None => cursor.origin_ms.max(now_ms - READ_BACK_MS_MAX),",
@@ -103,6 +115,7 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "`unplaced` dated by a clock that was set back",
+        breaks: "P2",
         edits: &[(
             "src/engine/collect/decide.rs",
             "let decided_ms = self.engine.now_ms().max(state.frontier_ms);",
@@ -111,6 +124,7 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "added names read by the horizon of now",
+        breaks: "P1",
         edits: &[(
             "src/engine/read/sweep.rs",
             "    if query.unread_before_ms.is_some() {
@@ -145,6 +159,7 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a corrected count that stays a gap",
+        breaks: "P13",
         edits: &[(
             "src/engine/read/comparison.rs",
             "            state.known_hours.remove(&hour_ms);

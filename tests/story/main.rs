@@ -5,6 +5,8 @@
 //! then, for each batch of events: **decides** by creating the next journal entry, which holds the
 //! compressed events and names every object to be written; **publishes** these objects, archive
 //! parts before slots of the index; and **advances** the cursor to the entry.
+//!
+//! Holds P1, P2, P4 and P5.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 

@@ -1,5 +1,7 @@
 //! One organization, one stream: whichever way an organization is configured, by its id or as the
 //! API key's own, the stream that began with it continues, and no other tenant's key reads for it.
+//!
+//! Holds P7.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,4 +1,6 @@
 //! Who is told what: alarms, dashboard, readers' queues, the check at deployment.
+//!
+//! Holds P13.
 
 use std::collections::BTreeSet;
 use std::fs;

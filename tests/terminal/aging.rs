@@ -1,5 +1,7 @@
 //! Months pass for the built function and the built `collector`: JumpCloud's clock begins months ago
 //! and is moved to today, JumpCloud forgets, and S3 deletes the journal and index of 120 days ago.
+//!
+//! Holds P6 and P12.
 
 use std::collections::BTreeMap;
 use std::process::Output;

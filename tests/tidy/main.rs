@@ -7,6 +7,7 @@ mod modules;
 mod pages;
 mod paths;
 mod source;
+mod trust;
 mod version;
 mod words;
 

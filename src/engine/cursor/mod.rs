@@ -251,6 +251,7 @@ pub(crate) mod tests {
         assert!(!cursor().create().allows(&born()));
     }
 
+    /// Holds P8.
     #[test]
     fn advancing_needs_the_seq_and_never_lowers_the_frontier() {
         let mut item = born();
