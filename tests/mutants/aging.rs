@@ -135,6 +135,7 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "an entry that was deleted taken for expired",
+        breaks: "P12",
         edits: &[(
             "src/engine/task/verify/age.rs",
             "decided_ms <= now_ms + AUDITOR_CLOCK_MS_MAX - STATE_KEPT_MS",
@@ -143,6 +144,7 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a gap that is told for ever because its hour is not listed any more",
+        breaks: "P13",
         edits: &[(
             "src/engine/read/comparison.rs",
             "            self.hours.entry(hour_ms).or_default();",
@@ -151,6 +153,7 @@ pub(crate) const AGING_MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "an audit that is clean because an hour was read again",
+        breaks: "P13",
         edits: &[(
             "src/engine/task/audit.rs",
             "line.differing.iter().all(|hour| hour.left == Some(0))",
