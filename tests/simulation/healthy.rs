@@ -60,6 +60,9 @@ impl Simulation {
             self.invoke(Asked::Collect);
         }
         self.advance_by(MINUTE);
+        if self.is_a_lane_read_by_a_longer_horizon() {
+            return;
+        }
         lock(&self.world).is_healthy = true;
         for asked in [Asked::Collect, Asked::Collect, Asked::Status] {
             self.invoke(asked);
@@ -73,6 +76,17 @@ impl Simulation {
         if let Some(how) = wrong {
             world.wrong(Promise::Told.broken(format_args!("the stack is healthy, {how}")));
         }
+    }
+
+    /// Whether a lane is open that one process has finished: for another one, whose late horizon is
+    /// longer, it is not.
+    fn is_a_lane_read_by_a_longer_horizon(&self) -> bool {
+        let mut horizons = self.schedule.variants.iter().map(|settings| settings.late_horizon_ms);
+        let first = horizons.next();
+        let differ = horizons.any(|horizon_ms| Some(horizon_ms) != first);
+        let world = lock(&self.world);
+        let mut streams = self.schedule.read(|stream| world.store.is_born(stream));
+        differ && streams.any(|stream| stream.is_lane() && world.is_open(stream))
     }
 }
 

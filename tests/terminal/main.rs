@@ -8,6 +8,7 @@
 )]
 
 mod aging;
+mod flushed;
 mod queries;
 mod stack;
 mod words;
