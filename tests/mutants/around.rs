@@ -5,7 +5,7 @@ use crate::list::Mutant;
 pub(crate) const AROUND: &[Mutant] = &[
     Mutant {
         name: "a recovery that gives birth",
-        breaks: "P7",
+        breaks: "P9",
         edits: &[(
             "src/engine/collect/claim.rs",
             "RunPurpose::Recover => self.ensure_rebuilt(stream).await?,",

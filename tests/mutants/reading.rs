@@ -185,7 +185,7 @@ pub(crate) const READING: &[Mutant] = &[
     },
     Mutant {
         name: "a row that cannot be read placed where one outside of the window lies",
-        breaks: "P7",
+        breaks: "P1",
         edits: &[(
             "src/engine/read/position.rs",
             "place = own.filter(inside).unwrap_or(place);",

@@ -55,7 +55,7 @@ pub(crate) const WRITING: &[Mutant] = &[
     },
     Mutant {
         name: "warm slots used without comparing head_hash",
-        breaks: "P6",
+        breaks: "P9",
         edits: &[(
             "src/engine/collect/engine.rs",
             "kept.filter(|slots| slots.is_at(head_hash))",

@@ -81,6 +81,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use promise::Promise;
 use schedule::Schedule;
 use simulate::{Ending, Script, Simulation};
 use tally::{Fault, Tally};
@@ -100,8 +101,8 @@ const FAILED_MAX: u64 = 20;
 /// A panic of the engine, an assertion that does not hold among them, is a violation like any other.
 fn outcome(run: impl FnOnce() -> Ending) -> Ending {
     std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        let why = panic.downcast_ref::<String>().cloned();
-        let wrong = vec![format!("the engine panicked: {}", why.unwrap_or_default())];
+        let why = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+        let wrong = vec![Promise::Progress.broken(format_args!("the engine panicked: {why}"))];
         Ending { tally: Tally::default(), wrong, effects: 0, trace: Vec::new() }
     })
 }
