@@ -2,7 +2,7 @@
 
 use clap::Args;
 use engine::collect::RunPurpose;
-use engine::limits::FAILURES_TOLERATED;
+use engine::limits::{FAILURES_TOLERATED, MINUTE_MS};
 use engine::ports::Clock as _;
 use engine::read::Budget;
 use engine::report::{Outcome, StreamStatus};
@@ -44,7 +44,7 @@ fn organization(text: &str) -> Result<StreamId, String> {
         .ok_or_else(|| "expected 24 lower-case hex digits, or `self`".to_owned())
 }
 
-/// Time between two looks at a stack that does the work, and of a run that does it here.
+/// Time between two looks at what somebody else does.
 const LOOK_MS: u64 = 10_000;
 
 /// What to do about what could not be read.
@@ -130,8 +130,14 @@ async fn archive(target: &Target, work: &Work, json: bool) -> anyhow::Result<Vec
             Target::Folder(fleet) => {
                 let run = fleet.engine.run(lane, RunPurpose::Collect, short()).await;
                 run.log();
-                standstills = if run.pages > 0 { 0 } else { standstills + 1 };
-                matches!(run.outcome, Outcome::Busy | Outcome::Waiting | Outcome::Ok)
+                let is_idle = run.pages == 0;
+                standstills = match run.outcome {
+                    Outcome::Busy => standstills,
+                    _ if is_idle => standstills + 1,
+                    _ => 0,
+                };
+                matches!(run.outcome, Outcome::Busy | Outcome::Waiting)
+                    || run.outcome == Outcome::Ok && is_idle
             }
             Target::Stack(_) => true,
         };
@@ -159,7 +165,7 @@ fn left_out(answer: &Backfill) -> impl Iterator<Item = String> {
 /// A run after which the progress is told again.
 fn short() -> Budget {
     let started_ms = SystemClock.now_ms();
-    Budget { started_ms, deadline_ms: started_ms + LOOK_MS.cast_signed() }
+    Budget { started_ms, deadline_ms: started_ms + MINUTE_MS }
 }
 
 fn event(options: &Options, plan: bool) -> Value {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use engine::fleet::dispatch;
+use engine::limits::MINUTE_MS;
 use engine::ports::Clock as _;
 use engine::report::{Outcome, Report, StreamReport};
 use engine::stream::StreamId;
@@ -35,7 +36,8 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
     let fleet = folder::fleet(&options.to, key, terminal)?;
     let bar = show::spinner().with_message("asking JumpCloud");
     bar.enable_steady_tick(Duration::from_millis(120));
-    let (mut positions, mut standstills) = (Positions::default(), 0);
+    let mut positions = Positions::new(fleet.engine.settings.settle_lag_ms);
+    let mut standstills = 0;
     loop {
         let report = dispatch::collect(&fleet, budget()).await?;
         for stream in &report.streams {
@@ -69,19 +71,29 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
 pub(crate) const STANDSTILLS_MAX: u32 = 10;
 
 /// How far the streams that are behind have been read.
-#[derive(Default)]
-struct Positions(BTreeMap<StreamId, i64>);
+struct Positions {
+    /// A stream that is at most this far behind is not behind at its heads.
+    current_ms: i64,
+    known: BTreeMap<StreamId, i64>,
+}
 
 impl Positions {
-    /// Whether one of them got further since the last report.
+    fn new(settle_lag_ms: i64) -> Self {
+        Self { current_ms: settle_lag_ms + MINUTE_MS, known: BTreeMap::new() }
+    }
+
+    /// Whether one of them got further since the last report. One whose heads are read up to now is
+    /// behind because something failed there, and now moves by itself.
     fn advance(&mut self, report: &Report) -> bool {
         let mut has_advanced = false;
         for stream in report.streams.iter().filter(|stream| stream.outcome == Outcome::Behind) {
             let position_ms = position_ms(stream, SystemClock.now_ms());
-            let before_ms = self.0.insert(stream.stream.clone(), position_ms);
+            let before_ms = self.known.insert(stream.stream.clone(), position_ms);
             let is_whole = stream.stream.is_lane() || stream.stream.is_users();
-            has_advanced |= is_whole && stream.tally.written > 0
-                || before_ms.is_none_or(|before_ms| before_ms + CLOCK_MS < position_ms);
+            let is_current =
+                stream.lag_seconds.is_some_and(|seconds| seconds * 1_000 <= self.current_ms);
+            let is_further = before_ms.is_none_or(|before_ms| before_ms + CLOCK_MS < position_ms);
+            has_advanced |= is_whole && stream.tally.written > 0 || is_further && !is_current;
         }
         has_advanced
     }
@@ -98,7 +110,9 @@ fn position_ms(stream: &StreamReport, now_ms: i64) -> i64 {
 
 fn all_went_well(report: &Report) -> bool {
     let went_well = |stream: &StreamReport| {
-        stream.outcome != Outcome::Failed && stream.refused.is_empty() && stream.lost.is_empty()
+        let is_suspended = stream.outcome == Outcome::Waiting && stream.error.is_some();
+        let has_failed = stream.outcome == Outcome::Failed || is_suspended;
+        !has_failed && stream.refused.is_empty() && stream.lost.is_empty()
     };
     report.streams.iter().all(went_well)
 }
@@ -115,10 +129,11 @@ mod tests {
             (stream.outcome, stream.lag_seconds) = (outcome, Some(now_s - position_s));
             Report { streams: vec![stream], ..Report::default() }
         };
-        let mut positions = Positions::default();
+        let mut positions = Positions::new(10_000);
         assert!(positions.advance(&report(Outcome::Behind, now_s - 900)));
         assert!(!positions.advance(&report(Outcome::Behind, now_s - 900)));
         assert!(positions.advance(&report(Outcome::Behind, now_s - 600)));
         assert!(!positions.advance(&report(Outcome::Ok, now_s)));
+        assert!(!positions.advance(&report(Outcome::Behind, now_s - 10)), "its heads are read");
     }
 }

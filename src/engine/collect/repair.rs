@@ -27,7 +27,7 @@ impl Reader<'_> {
         let mut all = Progress::Complete;
         for &hour_ms in hours_ms {
             // An hour is read through every query, or its rows would seem too few.
-            if self.is_out_of_time() || !turns.is_empty() {
+            if self.is_out_of_time() || turns.has_any_failed() {
                 return Ok(Progress::Interrupted);
             }
             let read = self.repair_hour(hour_ms, &mut turns).await?;

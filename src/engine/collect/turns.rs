@@ -60,6 +60,11 @@ impl Turns {
             || self.heads.iter().any(|(known, ended)| known == names && ended.is_err())
     }
 
+    /// Whether any query has failed temporarily behind its head.
+    pub(super) fn has_any_failed(&self) -> bool {
+        !self.failed_behind.is_empty()
+    }
+
     /// How the run went. It fails only if no query was read: for good if every one is refused.
     pub(super) fn ended(self) -> Result<Progress, RunError> {
         let (read, failed): (Vec<_>, Vec<_>) = self.heads.into_iter().partition(|(_, e)| e.is_ok());
