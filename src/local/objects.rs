@@ -159,6 +159,11 @@ impl Objects for FolderObjects {
             for (path, kind) in items {
                 let key =
                     path.strip_prefix(&bucket).ok().and_then(Path::to_str).unwrap_or("").to_owned();
+                // No key has a segment that begins with a dot: what a file manager keeps has.
+                let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+                if name.starts_with(b".") {
+                    continue;
+                }
                 if kind.is_dir() {
                     folders.push(path);
                 } else if key.starts_with(prefix) && key.as_str() > after {

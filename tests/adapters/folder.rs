@@ -173,6 +173,17 @@ async fn what_is_not_a_file_is_no_object() {
 }
 
 #[tokio::test]
+async fn what_a_file_manager_leaves_is_no_object() {
+    let folder = TempDir::new().unwrap();
+    let objects = FolderObjects::new(folder.path().to_owned());
+    create(&objects, ARCHIVE, "events/day/first", &Bytes::from_static(b"events")).await;
+    for hidden in [".DS_Store", "events/day/.directory"] {
+        fs::write(folder.path().join(ARCHIVE).join(hidden), "view").unwrap();
+    }
+    assert_eq!(objects.list(ARCHIVE, "", "", 9).await.unwrap(), ["events/day/first"]);
+}
+
+#[tokio::test]
 async fn what_a_crash_left_is_removed_once_nobody_is_at_work() {
     let folder = TempDir::new().unwrap();
     let aside = folder.path().join(".aside");
