@@ -9,11 +9,12 @@ use engine::report::{Outcome, StreamStatus};
 use engine::stream::StreamId;
 use engine::task::backfill::Backfill;
 use engine::task::status::Status;
+use engine::time::UtcTime;
 use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::config::Terminal;
 use serde_json::{Value, json};
 
-use crate::collect::STANDSTILLS_MAX;
+use crate::collect::{AGAIN, STANDSTILLS_MAX};
 use crate::failed::StreamsFailed;
 use crate::plan;
 use crate::progress::{Progress, Work};
@@ -47,8 +48,8 @@ fn organization(text: &str) -> Result<StreamId, String> {
 /// Time between two looks at what somebody else does.
 const LOOK_MS: u64 = 10_000;
 
-/// What to do about what could not be read.
-const AGAIN: &str = "run the same command again to continue";
+/// Looks after which a stack that gets no further is given up: half an hour of them.
+const LOOKS_MAX: u32 = 180;
 
 /// Shows the plan, and with `--yes` archives it. `false` if a day, an organization or a query was left
 /// out.
@@ -113,7 +114,7 @@ async fn open(
 /// of them.
 async fn archive(target: &Target, work: &Work, json: bool) -> anyhow::Result<Vec<String>> {
     let mut progress = Progress::begin(work);
-    let (mut last, mut standstills) = (None, 0);
+    let (mut last, mut standstills, mut looks) = (None, 0, Looks::default());
     loop {
         let status = target.ask_all::<Status>(json!({ "task": "status" })).await?;
         let lanes: Vec<_> = status.of.streams.iter().filter(|line| work.holds(line)).collect();
@@ -139,7 +140,16 @@ async fn archive(target: &Target, work: &Work, json: bool) -> anyhow::Result<Vec
                 matches!(run.outcome, Outcome::Busy | Outcome::Waiting)
                     || run.outcome == Outcome::Ok && is_idle
             }
-            Target::Stack(_) => true,
+            Target::Stack(_) => {
+                let seen =
+                    |lane: &&StreamStatus| (lane.stream.clone(), lane.frontier, lane.entries);
+                if looks.without_change(lanes.iter().map(seen).collect()) > LOOKS_MAX {
+                    anyhow::bail!(
+                        "{lane}: nothing was read for half an hour; {NO_PROGRESS}; {AGAIN}"
+                    );
+                }
+                true
+            }
         };
         if standstills > STANDSTILLS_MAX {
             anyhow::bail!("{lane}: JumpCloud does not answer what is left; {AGAIN}");
@@ -148,6 +158,28 @@ async fn archive(target: &Target, work: &Work, json: bool) -> anyhow::Result<Vec
         if is_waiting {
             SystemClock.sleep(LOOK_MS).await;
         }
+    }
+}
+
+/// Why a stack may get no further.
+const NO_PROGRESS: &str = "see whether its schedule is enabled and what its log says";
+
+/// Looks at what a stack does.
+#[derive(Default)]
+struct Looks {
+    seen: Vec<Seen>,
+    without_change: u32,
+}
+
+/// A lane, its frontier and its entries.
+type Seen = (StreamId, Option<UtcTime>, Option<u64>);
+
+impl Looks {
+    /// How many looks in a row have shown that no lane got further, this one included.
+    fn without_change(&mut self, seen: Vec<Seen>) -> u32 {
+        self.without_change = if seen == self.seen { self.without_change + 1 } else { 0 };
+        self.seen = seen;
+        self.without_change
     }
 }
 
@@ -177,4 +209,21 @@ fn event(options: &Options, plan: bool) -> Value {
         "organizations": organizations,
         "plan": plan,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_that_gets_no_further_is_seen() {
+        let mut looks = Looks::default();
+        let mut look = |frontier, entries| {
+            let seen = vec![(StreamId::own(), frontier, entries)];
+            looks.without_change(seen)
+        };
+        assert_eq!([look(None, None), look(None, None), look(None, None)], [0, 1, 2]);
+        assert_eq!([look(None, Some(1)), look(None, Some(1))], [0, 1]);
+        assert_eq!(look(Some(UtcTime(7)), Some(1)), 0);
+    }
 }

@@ -58,10 +58,11 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
             bar.finish_and_clear();
             return Ok(discovery.is_none() && all_went_well(&report));
         }
-        standstills = if positions.advance(&report) { 0 } else { standstills + 1 };
+        let has_advanced = positions.advance(&report, SystemClock.now_ms());
+        standstills = if has_advanced { 0 } else { standstills + 1 };
         if standstills > STANDSTILLS_MAX {
             bar.finish_and_clear();
-            anyhow::bail!("JumpCloud does not answer what is left; run the same command again");
+            anyhow::bail!("JumpCloud does not answer what is left; {AGAIN}");
         }
     }
 }
@@ -69,6 +70,9 @@ pub(crate) async fn run(options: &Options, terminal: &Terminal) -> anyhow::Resul
 /// Repetitions in which nothing gets further, one after the other, before a command gives up. In some
 /// of them a page that could not be had is requested in smaller pieces.
 pub(crate) const STANDSTILLS_MAX: u32 = 10;
+
+/// What to do about what could not be read.
+pub(crate) const AGAIN: &str = "run the same command again to continue";
 
 /// How far the streams that are behind have been read.
 struct Positions {
@@ -84,10 +88,10 @@ impl Positions {
 
     /// Whether one of them got further since the last report. One whose heads are read up to now is
     /// behind because something failed there, and now moves by itself.
-    fn advance(&mut self, report: &Report) -> bool {
+    fn advance(&mut self, report: &Report, now_ms: i64) -> bool {
         let mut has_advanced = false;
         for stream in report.streams.iter().filter(|stream| stream.outcome == Outcome::Behind) {
-            let position_ms = position_ms(stream, SystemClock.now_ms());
+            let position_ms = position_ms(stream, now_ms);
             let before_ms = self.known.insert(stream.stream.clone(), position_ms);
             let is_whole = stream.stream.is_lane() || stream.stream.is_users();
             let is_current =
@@ -123,17 +127,17 @@ mod tests {
 
     #[test]
     fn only_what_is_behind_gets_further() {
-        let now_s = SystemClock.now_ms() / 1_000;
-        let report = |outcome, position_s: i64| {
-            let mut stream = StreamReport::new(StreamId::own());
-            (stream.outcome, stream.lag_seconds) = (outcome, Some(now_s - position_s));
-            Report { streams: vec![stream], ..Report::default() }
-        };
         let mut positions = Positions::new(10_000);
-        assert!(positions.advance(&report(Outcome::Behind, now_s - 900)));
-        assert!(!positions.advance(&report(Outcome::Behind, now_s - 900)));
-        assert!(positions.advance(&report(Outcome::Behind, now_s - 600)));
-        assert!(!positions.advance(&report(Outcome::Ok, now_s)));
-        assert!(!positions.advance(&report(Outcome::Behind, now_s - 10)), "its heads are read");
+        let mut advance = |outcome, lag_seconds| {
+            let mut stream = StreamReport::new(StreamId::own());
+            (stream.outcome, stream.lag_seconds) = (outcome, Some(lag_seconds));
+            let report = Report { streams: vec![stream], ..Report::default() };
+            positions.advance(&report, 1_795_249_800_000)
+        };
+        assert!(advance(Outcome::Behind, 900));
+        assert!(!advance(Outcome::Behind, 900));
+        assert!(advance(Outcome::Behind, 600));
+        assert!(!advance(Outcome::Ok, 0));
+        assert!(!advance(Outcome::Behind, 10), "its heads are read");
     }
 }
