@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::telemetry::Emitter;
+use engine::error::RunError;
 use engine::fleet::dispatch::{self, Fleet};
 use engine::fleet::queue;
 use engine::limits::FAILURES_TOLERATED;
@@ -23,9 +24,9 @@ pub enum InvocationError {
     /// A check of `validate` failed.
     #[error("validation failed: {0}")]
     ValidationFailed(String),
-    /// The streams could not be listed.
-    #[error("{0}")]
-    StateUnreachable(String),
+    /// What is stored could not be read, or is damaged: nothing was done.
+    #[error(transparent)]
+    StateUnreachable(#[from] RunError),
 }
 
 impl InvocationError {
@@ -56,7 +57,7 @@ pub async fn handle(
     let Fleet { engine, organizations, .. } = fleet;
     match Task::of(event)? {
         Task::Collect => {
-            let report = dispatch::collect(fleet, budget).await.map_err(unreachable_state)?;
+            let report = dispatch::collect(fleet, budget).await?;
             let answer = json(&report);
             tracing::info!(report = %answer, "collected");
             emitter.emit(&report, View::Fleet(&report.statuses_before), budget.started_ms);
@@ -68,13 +69,12 @@ pub async fn handle(
             emitter.emit(&report, View::Streams, budget.started_ms);
             Ok(json(&answer))
         }
-        Task::Backfill(wish) => {
-            let backfill =
-                backfill::backfill(fleet, &wish, budget).await.map_err(unreachable_state)?;
+        Task::Backfill(request) => {
+            let backfill = backfill::backfill(fleet, &request, budget).await?;
             let answer = json(&backfill);
             tracing::info!(backfill = %answer, "opened lanes");
             // A plan only tells: what it says is refused is no failure of the call.
-            let failure = (!wish.plan).then(|| backfill.failure(FAILURES_TOLERATED));
+            let failure = (!request.plan).then(|| backfill.failure(FAILURES_TOLERATED));
             answer_or_fail(answer, failure.flatten())
         }
         Task::Validate => {
@@ -86,15 +86,10 @@ pub async fn handle(
             }
         }
         Task::Status(request) => {
-            let status = status::status(engine, organizations, request, budget)
-                .await
-                .map_err(unreachable_state)?;
-            Ok(json(&status))
+            Ok(json(&status::status(engine, organizations, request, budget).await?))
         }
-        Task::Audit(range) => {
-            let audit = audit::audit(engine, organizations, range, budget)
-                .await
-                .map_err(unreachable_state)?;
+        Task::Audit(request) => {
+            let audit = audit::audit(engine, organizations, request, budget).await?;
             tracing::info!(audit = %json(&audit), "audited");
             answer_or_fail(json(&audit), audit.failure())
         }
@@ -106,11 +101,6 @@ fn answer_or_fail(answer: Value, failure: Option<String>) -> Result<Value, Invoc
         Some(failure) => Err(InvocationError::StreamsFailed(failure)),
         None => Ok(answer),
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the form map_err asks for")]
-fn unreachable_state(error: engine::error::RunError) -> InvocationError {
-    InvocationError::StateUnreachable(error.to_string())
 }
 
 fn json(value: &impl serde::Serialize) -> Value {

@@ -92,7 +92,7 @@ pub const RETENTION_MS_MAX: i64 = 730 * DAY_MS;
 pub const READ_BACK_MS_MAX: i64 = 100 * DAY_MS;
 /// How far ahead of now events are read, in milliseconds.
 pub const FUTURE_MS: i64 = 19 * DAY_MS;
-/// Such a reading begins this long before now: JumpCloud refuses a start in its future.
+/// How long before now a reading of what is dated ahead begins: JumpCloud refuses a start in its future.
 pub const FUTURE_START_MS: i64 = 1_000;
 /// The latest late horizon, in milliseconds: one and a half of it are read back, and what waits.
 pub const LATE_HORIZON_MS_MAX: i64 = 60 * DAY_MS;
@@ -132,7 +132,7 @@ pub const BREAKER_PROBE_INTERVAL_MS: i64 = 15 * MINUTE_MS;
 
 /// Messages in one request to the work queue (SQS's own limit).
 pub const QUEUE_BATCH_MAX: usize = 10;
-/// Such requests at the same time.
+/// Requests to the work queue at the same time.
 pub const QUEUE_REQUESTS_AT_ONCE: usize = 16;
 /// How long a stream counts as queued. After this its message is considered lost.
 pub const QUEUED_MS_MAX: i64 = 15 * MINUTE_MS;
@@ -157,7 +157,7 @@ pub const OPEN_TRIES_MAX: u32 = 20;
 pub const ITEMS_READ_AT_ONCE: usize = 1_000;
 /// Streams that one answer of `status` names at most.
 pub const STATUS_LINES_MAX: usize = 500;
-/// And their bytes.
+/// Bytes of one answer of `status`.
 pub const STATUS_BYTES_MAX: usize = 900_000;
 
 /// Bytes in a mebibyte.

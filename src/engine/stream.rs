@@ -42,6 +42,8 @@ enum StreamKind {
     Pass,
 }
 
+/// At the beginning of the name of a provider's own trail.
+const PROVIDER: &str = "provider-";
 /// Between an organization and the day of a lane.
 const LANE: &str = ".backfill-";
 /// At the end of the name of an organization's stream of users.
@@ -92,7 +94,7 @@ impl StreamId {
     /// The stream of a provider's own trail; `None` if `id` is not 24 lower-case hex digits.
     #[must_use]
     pub fn of_provider(id: &str) -> Option<Self> {
-        is_object_id(id).then(|| Self::live_of(format!("provider-{id}")))
+        is_object_id(id).then(|| Self::live_of(format!("{PROVIDER}{id}")))
     }
 
     fn live_of(name: String) -> Self {
@@ -111,7 +113,7 @@ impl StreamId {
         let organization = self.organization();
         if organization == "self" {
             Scope::Own
-        } else if let Some(provider) = organization.strip_prefix("provider-") {
+        } else if let Some(provider) = organization.strip_prefix(PROVIDER) {
             Scope::Provider(provider.to_owned())
         } else {
             Scope::Organization(organization.to_owned())
@@ -129,7 +131,7 @@ impl StreamId {
     /// provider's own trail.
     #[must_use]
     pub fn is_organization(&self) -> bool {
-        self.kind == StreamKind::Live && !matches!(self.scope(), Scope::Provider(_))
+        self.kind == StreamKind::Live && !self.name.starts_with(PROVIDER)
     }
 
     /// Whether it is a backfill lane. Only lanes end; every other stream continues for ever.
@@ -210,7 +212,7 @@ impl TryFrom<String> for StreamId {
             _ => tail.strip_prefix(LANE).and_then(day_ms).map(|day_ms| StreamKind::Lane { day_ms }),
         };
         let is_organization = head == "self" || is_object_id(head);
-        let is_provider = head.strip_prefix("provider-").is_some_and(is_object_id);
+        let is_provider = head.strip_prefix(PROVIDER).is_some_and(is_object_id);
         match kind {
             Some(kind) if is_organization || (is_provider && kind == StreamKind::Live) => {
                 Ok(Self { organization, kind, name: text })

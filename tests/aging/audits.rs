@@ -129,6 +129,20 @@ async fn a_repair_is_clean_only_if_everything_came_that_is_counted() {
     assert_eq!((world.archived_once().await, world.status().await[0].gaps), (110, 0));
 }
 
+/// The index names an entry that somebody has deleted: its events are not told by their services.
+#[tokio::test]
+async fn an_hour_of_a_deleted_entry_cannot_be_told_by_service() {
+    let world = World::new();
+    load(&world, 5, 3);
+    world.collect().await;
+    assert_eq!(world.audit_by_service(last_hours(&world, 20)).await.services.len(), 1);
+    let key = world.store.keys("state", "journal/v1/self/").remove(0);
+    world.store.delete("state", &key);
+    let (audit, is_clean) = world.audit_of(last_hours(&world, 20), false, true).await;
+    let error = audit.error.unwrap_or_default();
+    assert!(!is_clean && error.contains(&key) && error.contains("absent"), "{error}");
+}
+
 /// Rows without a time that can be read are counted in some hour, and are in none of the index.
 #[tokio::test]
 async fn rows_that_came_are_not_left() {

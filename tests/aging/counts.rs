@@ -242,3 +242,17 @@ async fn lines_without_an_hour_are_counted() {
     assert_eq!(hours.without_hour, 1);
     assert_eq!(hours.services.iter().flat_map(|service| &service.archived).sum::<i64>(), 10);
 }
+
+/// An hour that is a gap leaves what is compared, although nothing can be compared any more.
+#[tokio::test]
+async fn a_gap_ends_although_counts_cannot_be_had() {
+    let world = World::new();
+    crate::repairs::load(&world, 5, 3);
+    world.jumpcloud.count_more(crate::repairs::hour_ms(5), 1);
+    world.collect().await;
+    world.collect_for(1, HOUR_MS).await;
+    assert_eq!(world.status().await[0].gaps, 1);
+    world.jumpcloud.set_counts_down(true);
+    world.collect_for(3, HOUR_MS).await;
+    assert_eq!(world.status().await[0].gaps, 0);
+}

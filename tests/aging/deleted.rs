@@ -1,8 +1,9 @@
 //! `verify` finds what was put into the archive and what was deleted from the journal, at any age.
 
 use bytes::Bytes;
-use engine::limits::{DAY_MS, STATE_KEPT_MS};
+use engine::limits::{DAY_MS, HOUR_MS, MINUTE_MS, STATE_KEPT_MS};
 use engine::ports::{ObjectMeta, Objects as _};
+use engine::stream::StreamId;
 
 use crate::expiry::aged;
 use crate::world::World;
@@ -94,4 +95,43 @@ async fn a_journal_that_is_deleted_whole_is_missed_however_old_the_stream_is() {
         let later = world.verify().await;
         assert_eq!((later.problems, later.older_than_journal > 50), (Vec::new(), true));
     }
+}
+
+/// S3 deletes what has expired one by one, in no order.
+#[tokio::test]
+async fn what_has_expired_and_is_still_there_is_no_hole() {
+    let world = aged(118).await;
+    let entries = world.store.keys("state", "journal/v1/self/");
+    let slots = world.store.keys("state", "index/v1/self/");
+    world.store.delay_deletion([0, 3, 4, 9].map(|at| entries[at].clone()));
+    world.store.delay_deletion([1, 2, 7].map(|at| slots[at].clone()));
+    for _ in 118..126 {
+        world.collect_for(1, 6 * HOUR_MS).await;
+        world.assert_verified().await;
+    }
+    let kept = world.store.keys("state", "journal/v1/self/");
+    assert!(kept.contains(&entries[9]) && !kept.contains(&entries[8]), "a hole");
+}
+
+/// A stream may be collected while it is verified, and another one be created.
+#[tokio::test]
+async fn what_is_decided_while_a_stack_is_verified_is_in_an_entry() {
+    let [first, second] = [1, 2].map(|n| StreamId::try_from(format!("{n:024x}")).unwrap());
+    let mut world = World::new();
+    world.configure(std::slice::from_ref(&first));
+    world.jumpcloud.load(world.now_ms() - MINUTE_MS, world.now_ms(), "sso");
+    world.scheduled_run().await;
+    world.configure(&[first, second]);
+    world.pass(HOUR_MS);
+    let later_ms = world.now_ms();
+    world.jumpcloud.load(later_ms - MINUTE_MS, later_ms, "sso");
+    let runs = world.scheduled_run().await.streams;
+    assert_eq!(runs.iter().map(|run| run.tally.written).collect::<Vec<_>>(), [1, 2]);
+    world.store.withhold_from(later_ms);
+    world.assert_verified().await;
+    world.store.withhold_from(later_ms);
+    let keys = world.store.keys("archive", "events/");
+    let forged = keys[0].replace("-000.", "-001.");
+    put(&world, &forged).await;
+    assert_eq!(told(&world, &forged).await.as_deref(), Some(": it is in no entry"));
 }

@@ -9,6 +9,7 @@ use engine::collect::RunPurpose;
 use engine::cursor::{OpenLanes, Update, attribute};
 use engine::limits::{DAY_MS, HOUR_MS, LANE_RECOVERY_MS, MINUTE_MS};
 use engine::ports::{StoreError, WorkQueue};
+use engine::report::{Outcome, StreamReport};
 use engine::settings::Settings;
 use engine::stream::StreamId;
 use engine::time::Window;
@@ -161,4 +162,28 @@ async fn lanes_are_queued_before_an_only_stream_uses_all_of_the_time() {
     assert_eq!(queue.0.lock().unwrap().len(), 4);
     let streams: Vec<_> = report.streams.into_iter().map(|run| run.stream).collect();
     assert_eq!(streams, [StreamId::own()]);
+}
+
+/// The first answer to each update is lost, and the client makes it again: the condition is not met any
+/// more, by its own doing.
+#[tokio::test]
+async fn an_update_whose_answer_is_lost_is_no_other_runs() {
+    let streams = [1, 2].map(|n| StreamId::try_from(format!("{n:024x}")).unwrap());
+    let mut world = World::new();
+    world.configure(&streams);
+    let queue: Arc<Kept> = world.use_queue(5);
+    world.lose_answers();
+    for runs in 1..4 {
+        let queued = world.scheduled_run().await.queued.unwrap();
+        assert_eq!((queued.sent, queued.outstanding), (2, 0), "{queued:?}");
+        assert_eq!(queue.0.lock().unwrap().len(), 2 * runs);
+        let queued = world.scheduled_run().await.queued.unwrap();
+        assert_eq!((queued.sent, queued.outstanding), (0, 2), "they are in the queue");
+        let bodies = queue.0.lock().unwrap()[2 * (runs - 1)..].to_vec();
+        let report = world.handle(bodies).await;
+        assert_eq!(report.streams.len(), 2);
+        let is_well = |run: &StreamReport| run.error.is_none() && run.outcome == Outcome::Ok;
+        assert!(report.streams.iter().all(is_well), "{report:?}");
+        world.pass(INTERVAL_MS);
+    }
 }

@@ -16,4 +16,5 @@ mod repairs;
 #[path = "../fixtures/settings.rs"]
 #[expect(unreachable_pub, reason = "public among the fixtures")]
 mod settings;
+mod store;
 mod world;

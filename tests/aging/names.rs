@@ -1,10 +1,11 @@
 //! What lies behind the heads, after months and in trouble: what is skipped or cannot be read is told.
 
 use engine::collect::RunPurpose;
-use engine::limits::{DAY_MS, FAILURES_TOLERATED, HOUR_MS};
+use engine::limits::{DAY_MS, FAILURES_TOLERATED, HOUR_MS, MINUTE_MS};
 use engine::report::Outcome;
+use engine::settings::Settings;
 use engine::stream::StreamId;
-use engine::time::UtcTime;
+use engine::time::{UtcTime, Window};
 
 use crate::world::{START_MS, World};
 
@@ -30,6 +31,32 @@ async fn the_past_of_added_names_that_may_not_be_read_is_reported_once() {
     assert_eq!(world.collect().await.lost, []);
 }
 
+/// A sweep whose pages do not come while anybody waits for them: each run ends with it, and begins it
+/// again with fewer rows.
+#[tokio::test]
+async fn what_hangs_behind_a_head_for_long_is_told_until_it_comes() {
+    let settings = Settings { overlap_ms: 0, page_limit: 16, ..crate::world::settings() };
+    let world = World::with(settings, |_| {});
+    world.collect().await;
+    for _ in 0..23 {
+        world.pass(HOUR_MS);
+        world.jumpcloud.load(world.now_ms() - MINUTE_MS, world.now_ms(), "sso");
+        world.collect().await;
+    }
+    world.jumpcloud.time_out_above(4);
+    let mut told = Vec::new();
+    while world.now_ms() < START_MS + 4 * DAY_MS {
+        world.pass(HOUR_MS);
+        world.jumpcloud.load(world.now_ms() - MINUTE_MS, world.now_ms(), "sso");
+        let run = world.run(&StreamId::own(), RunPurpose::Collect).await;
+        assert_eq!((run.tally.written, &run.error), (1, &None), "{run:?}");
+        told.push(!run.refused.is_empty());
+    }
+    let first = told.iter().position(|is_told| *is_told);
+    assert_eq!(first, Some(2), "after three runs in a row: {told:?}");
+    assert!(told[2..].iter().any(|is_told| !is_told), "pages of four rows come: {told:?}");
+}
+
 /// A sweep that JumpCloud does not answer: the head is read and the run is none that failed, but it is
 /// told, because the lag shows nothing of it.
 #[tokio::test]
@@ -37,7 +64,7 @@ async fn what_fails_behind_a_head_for_long_is_told_and_fails_no_run() {
     let world = World::new();
     world.collect().await;
     world.collect_for(1, HOUR_MS).await;
-    world.jumpcloud.set_down_before(world.now_ms() - 2 * HOUR_MS);
+    world.jumpcloud.set_down_in(Window::new(i64::MIN, world.now_ms() - 2 * HOUR_MS));
     let mut failed = 0;
     while failed <= FAILURES_TOLERATED {
         world.pass(HOUR_MS);
@@ -52,4 +79,21 @@ async fn what_fails_behind_a_head_for_long_is_told_and_fails_no_run() {
     world.jumpcloud.set_down(false);
     world.pass(HOUR_MS);
     assert_eq!(world.collect().await.refused, []);
+}
+
+/// A name that is not answered alone stays in its list, and the others of the list are read.
+#[tokio::test]
+async fn a_name_without_an_answer_keeps_no_list_refused() {
+    let mut world = World::new();
+    world.ask_for(&["sso,directory,alerts"]);
+    world.collect().await;
+    world.jumpcloud.refuse(&["alerts"], "directory");
+    for archived in 1..4 {
+        world.pass(HOUR_MS);
+        world.jumpcloud.load(world.now_ms() - MINUTE_MS, world.now_ms(), "sso");
+        let run = world.collect().await;
+        let refused: Vec<_> = run.refused.iter().map(|refused| refused.query.as_str()).collect();
+        assert_eq!(refused, ["alerts"]);
+        assert_eq!(world.archived_once().await, archived);
+    }
 }

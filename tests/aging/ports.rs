@@ -3,21 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::ready;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use engine::cause::Cause;
-use engine::cursor::{Item, Update};
-use engine::limits::{DAY_MS, STATE_KEPT_MS};
+use engine::limits::DAY_MS;
 use engine::page::{Page, PageHeaders};
 use engine::ports::{
-    Clock, Console, Cursors, Incoming, Insights, InsightsError, List, ListPage, ListRequest,
-    NoRandomness, ObjectMeta, Objects, PageRequest, PutResult, Services, StoreError,
+    Clock, Console, Incoming, Insights, InsightsError, List, ListPage, ListRequest, NoRandomness,
+    PageRequest, Services,
 };
-use engine::stream::StreamId;
-use engine::time::{floor_hour_ms, rfc3339};
+use engine::time::{Window, floor_hour_ms, rfc3339};
 use futures_util::future::BoxFuture;
 
 /// The time, and how far this machine's clock is from it.
@@ -71,6 +68,9 @@ struct Event {
     raw: String,
 }
 
+/// Where a JumpCloud that answers everything is down.
+const UP: Window = Window { start_ms: 0, end_ms: 0 };
+
 /// A JumpCloud that keeps events for [`JumpCloud::retention_ms`].
 pub(crate) struct JumpCloud {
     time: Arc<Time>,
@@ -79,8 +79,12 @@ pub(crate) struct JumpCloud {
     pub(crate) not_in_all: &'static str,
     /// It does not list the services of a window's events.
     pub(crate) lists_services: bool,
-    /// It answers no request for events that begins before this.
-    down_before_ms: AtomicI64,
+    /// It answers no request for events that begins in this.
+    down: Mutex<Window>,
+    /// Names that it refuses, alone and in a list; and a name that it does not answer alone.
+    refused: Mutex<(Vec<&'static str>, &'static str)>,
+    /// It has no hourly counts.
+    counts_are_down: AtomicBool,
     /// A page of more rows than this does not come while anybody waits for it.
     rows_max: AtomicUsize,
     events: Mutex<Vec<Event>>,
@@ -96,7 +100,9 @@ impl JumpCloud {
             retention_ms: 90 * DAY_MS,
             not_in_all: "",
             lists_services: true,
-            down_before_ms: AtomicI64::new(i64::MIN),
+            down: Mutex::new(UP),
+            refused: Mutex::default(),
+            counts_are_down: AtomicBool::new(false),
             rows_max: AtomicUsize::new(usize::MAX),
             events: Mutex::default(),
             surplus: Mutex::default(),
@@ -126,12 +132,22 @@ impl JumpCloud {
 
     /// From now on it answers no request for events, or all again.
     pub(crate) fn set_down(&self, is_down: bool) {
-        self.set_down_before(if is_down { i64::MAX } else { i64::MIN });
+        self.set_down_in(if is_down { Window::new(i64::MIN, i64::MAX) } else { UP });
     }
 
-    /// From now on it answers no request for events that begins before `ms`.
-    pub(crate) fn set_down_before(&self, ms: i64) {
-        self.down_before_ms.store(ms, Ordering::Relaxed);
+    /// From now on it answers no request for events that begins in `window`, but all others.
+    pub(crate) fn set_down_in(&self, window: Window) {
+        *lock(&self.down) = window;
+    }
+
+    /// From now on it refuses these names, and does not answer one alone that it answers in a list.
+    pub(crate) fn refuse(&self, names: &[&'static str], unanswered: &'static str) {
+        *lock(&self.refused) = (names.to_vec(), unanswered);
+    }
+
+    /// From now on it has no hourly counts, or has them again.
+    pub(crate) fn set_counts_down(&self, are_down: bool) {
+        self.counts_are_down.store(are_down, Ordering::Relaxed);
     }
 
     /// From now on a request for a page of more than `rows` rows ends in a time-out.
@@ -178,7 +194,13 @@ impl JumpCloud {
 impl Insights for JumpCloud {
     /// The first events of the window, as many as a page has: usually all.
     fn page(&self, request: PageRequest) -> Incoming {
-        if request.ask.window.start_ms < self.down_before_ms.load(Ordering::Relaxed) {
+        let (refused, unanswered) = lock(&self.refused).clone();
+        if request.query.iter().any(|name| refused.contains(&name.as_str())) {
+            let cause = "it is forbidden".into();
+            let refusal = Err(InsightsError::Refused { status: 403, cause });
+            return Incoming::new(Box::pin(ready(None)), Box::pin(ready(refusal)), || {});
+        }
+        if request.query == [unanswered] || lock(&self.down).contains(request.ask.window.start_ms) {
             let down = Err(InsightsError::Unavailable("it is down".into()));
             return Incoming::new(Box::pin(ready(None)), Box::pin(ready(down)), || {});
         }
@@ -215,6 +237,10 @@ impl Insights for JumpCloud {
             r#"{"key":1795222800000,"key_as_string":"2026-11-21T01:00:00.000Z","doc_count":12},"#
                 .len();
         let window = request.ask.window;
+        if self.counts_are_down.load(Ordering::Relaxed) {
+            let cause = "your role may not see counts".into();
+            return Box::pin(ready(Err(InsightsError::Refused { status: 403, cause })));
+        }
         if window.hours().count() * HOUR_BYTES > LIMIT_BYTES {
             let error = InsightsError::TooLarge {
                 limit_bytes: LIMIT_BYTES,
@@ -259,133 +285,6 @@ impl Console for JumpCloud {
     }
 }
 
-/// An object, and when it was created.
-struct Object {
-    body: Bytes,
-    sha256: [u8; 32],
-    created_ms: i64,
-}
-
-/// Both buckets. Journal and index expire by whole days, as S3's lifecycle has it.
-pub(crate) struct Store {
-    time: Arc<Time>,
-    objects: Mutex<BTreeMap<(String, String), Object>>,
-    reads: Mutex<Vec<String>>,
-}
-
-impl Store {
-    pub(crate) fn new(time: Arc<Time>) -> Self {
-        Self { time, objects: Mutex::default(), reads: Mutex::default() }
-    }
-
-    /// Deletes what has expired by now.
-    pub(crate) fn expire(&self) {
-        let day = |ms: i64| ms.div_euclid(DAY_MS);
-        let today = day(self.time.now_ms());
-        lock(&self.objects).retain(|(_, key), object| {
-            let expires = key.starts_with("journal/") || key.starts_with("index/");
-            !expires || day(object.created_ms + STATE_KEPT_MS) >= today
-        });
-    }
-
-    /// The keys of a bucket below a prefix, ascending.
-    pub(crate) fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
-        let objects = lock(&self.objects);
-        let keys = objects.keys().filter(|(place, key)| place == bucket && key.starts_with(prefix));
-        keys.map(|(_, key)| key.clone()).collect()
-    }
-
-    /// Somebody deletes an object.
-    pub(crate) fn delete(&self, bucket: &str, key: &str) {
-        lock(&self.objects).remove(&(bucket.to_owned(), key.to_owned()));
-    }
-
-    /// How many objects below a prefix were read since this was asked last.
-    pub(crate) fn reads(&self, prefix: &str) -> usize {
-        let reads = std::mem::take(&mut *lock(&self.reads));
-        reads.iter().filter(|key| key.starts_with(prefix)).count()
-    }
-}
-
-#[async_trait]
-impl Objects for Store {
-    async fn create(
-        &self,
-        bucket: &str,
-        key: &str,
-        body: Bytes,
-        about: &ObjectMeta,
-    ) -> Result<PutResult, StoreError> {
-        let mut objects = lock(&self.objects);
-        let place = (bucket.to_owned(), key.to_owned());
-        if objects.contains_key(&place) {
-            return Ok(PutResult::AlreadyExists);
-        }
-        let created_ms = self.time.now_ms();
-        objects.insert(place, Object { body, sha256: about.sha256, created_ms });
-        Ok(PutResult::Created)
-    }
-
-    async fn refuses_overwrite(&self, _: &str, _: &str) -> Result<bool, StoreError> {
-        Ok(true)
-    }
-
-    async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, StoreError> {
-        lock(&self.reads).push(key.to_owned());
-        let objects = lock(&self.objects);
-        let found = objects.get(&(bucket.to_owned(), key.to_owned()));
-        Ok(found.map(|object| object.body.clone()))
-    }
-
-    async fn sha256(&self, bucket: &str, key: &str) -> Result<Option<String>, StoreError> {
-        let objects = lock(&self.objects);
-        let found = objects.get(&(bucket.to_owned(), key.to_owned()));
-        Ok(found.map(|object| hex::encode(object.sha256)))
-    }
-
-    async fn list(
-        &self,
-        bucket: &str,
-        prefix: &str,
-        after: &str,
-        most: usize,
-    ) -> Result<Vec<String>, StoreError> {
-        let mut keys = self.keys(bucket, prefix);
-        keys.retain(|key| key.as_str() > after);
-        keys.truncate(most);
-        Ok(keys)
-    }
-}
-
-/// The table of cursors.
-#[derive(Default)]
-pub(crate) struct Table(Mutex<BTreeMap<StreamId, Item>>);
-
-impl Table {
-    /// Somebody deletes a stream's item.
-    pub(crate) fn delete(&self, stream: &StreamId) {
-        lock(&self.0).remove(stream);
-    }
-}
-
-#[async_trait]
-impl Cursors for Table {
-    async fn get(&self, stream: &StreamId) -> Result<Option<Item>, StoreError> {
-        Ok(lock(&self.0).get(stream).cloned())
-    }
-
-    async fn update(&self, stream: &StreamId, update: &Update) -> Result<Option<Item>, StoreError> {
-        let mut items = lock(&self.0);
-        let mut item = items.get(stream).cloned().unwrap_or_default();
-        if !update.allows(&item) {
-            return Ok(None);
-        }
-        update.apply(&mut item);
-        items.insert(stream.clone(), item.clone());
-        Ok(Some(item))
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

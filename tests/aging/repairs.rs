@@ -1,12 +1,13 @@
 //! Hours that a person wants read again: what such a run changes, and what it does not.
 
 use engine::collect::RunPurpose;
-use engine::cursor::{Update, Value, attribute};
-use engine::limits::{HOUR_MS, MINUTE_MS};
+use engine::cursor::{OpenLanes, Update, Value, attribute};
+use engine::limits::{DAY_MS, HOUR_MS, LANE_RECOVERY_MS, MINUTE_MS};
 use engine::report::Outcome;
 use engine::settings::Settings;
 use engine::stream::StreamId;
-use engine::time::floor_hour_ms;
+use engine::task::audit::AuditRequest;
+use engine::time::{Window, floor_hour_ms};
 
 use crate::world::{START_MS, World, settings};
 
@@ -68,4 +69,54 @@ async fn a_repair_that_cannot_be_made_is_no_failure_of_the_stream() {
         world.jumpcloud.time_out_above(usize::MAX);
         world.jumpcloud.set_down(true);
     }
+}
+
+/// A lane that was finished long ago.
+async fn finished_lane(world: &World) -> (StreamId, Window) {
+    let day = Window::new(floor_day_ms(START_MS) - 2 * DAY_MS, floor_day_ms(START_MS) - DAY_MS);
+    world.jumpcloud.load(day.start_ms + MINUTE_MS, day.start_ms, "sso");
+    world.collect().await;
+    let lane = world.backfill(day).await.lanes.remove(0).stream;
+    world.collect_for(2, HOUR_MS).await;
+    assert!(world.status_of(&lane).await.finished.is_some());
+    world.jumpcloud.count_more(day.start_ms, 1);
+    (lane, day)
+}
+
+fn floor_day_ms(ms: i64) -> i64 {
+    ms.div_euclid(DAY_MS) * DAY_MS
+}
+
+/// What a repair decides may have to be published by a later run, like what any other run decides.
+#[tokio::test]
+async fn a_finished_lane_is_open_for_some_time_after_a_repair() {
+    let world = World::new();
+    let (lane, day) = finished_lane(&world).await;
+    let is_open = async || {
+        let item = world.item(&StreamId::own()).await;
+        OpenLanes::read(&item).unwrap().opened_ms(&lane).is_some()
+    };
+    world.scheduled_run().await;
+    assert!(!is_open().await, "it is over");
+    let request = AuditRequest { window: day, repair: true, by_service: false };
+    world.audit_all(request).await;
+    assert!(is_open().await);
+    world.pass(LANE_RECOVERY_MS + MINUTE_MS);
+    world.scheduled_run().await;
+    assert!(!is_open().await);
+}
+
+/// A repair of a lane reads what the lane has read, whatever is configured by now.
+#[tokio::test]
+async fn a_repair_of_a_lane_begins_no_new_names() {
+    let mut world = World::new();
+    world.ask_for(&["sso"]);
+    let (lane, day) = finished_lane(&world).await;
+    world.ask_for(&["sso", "directory"]);
+    let request = AuditRequest { window: day, repair: true, by_service: false };
+    let lines = world.audit_all(request).await;
+    let line = lines.iter().find(|line| line.stream == lane).unwrap();
+    let repair = line.repair.as_ref().unwrap();
+    assert!(repair.pages > 0 && repair.error.is_none(), "{repair:?}");
+    assert!(world.status_of(&lane).await.finished.is_some());
 }

@@ -7,6 +7,8 @@ use engine::collect::{Engine, RunPurpose};
 use engine::cursor::{Item, Update};
 use engine::fleet::discover::OrganizationSource;
 use engine::fleet::dispatch::{Fleet, collect};
+use engine::fleet::message::Record;
+use engine::fleet::queue::handle_messages;
 use engine::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
 use engine::ports::{Cursors as _, Objects as _, WorkQueue};
 use engine::read::Budget;
@@ -21,8 +23,9 @@ use engine::task::verify::{Buckets, Verdict, verify};
 use engine::time::Window;
 use libdeflater::Decompressor;
 
-use crate::ports::{JumpCloud, Store, Table, Time};
+use crate::ports::{JumpCloud, Time};
 use crate::settings::defaults;
+use crate::store::{Store, Table};
 
 /// 2026-11-21T08:30:00Z
 pub(crate) const START_MS: i64 = 1_795_249_800_000;
@@ -110,6 +113,14 @@ impl World {
         collect(&self.fleet, self.budget()).await.unwrap()
     }
 
+    /// What the queue asks for.
+    pub(crate) async fn handle(&self, bodies: Vec<String>) -> Report {
+        let record =
+            |body| Record { event_source: "aws:sqs".to_owned(), message_id: String::new(), body };
+        let records: Vec<_> = bodies.into_iter().map(record).collect();
+        handle_messages(&self.fleet.engine, &records, self.budget()).await.1
+    }
+
     pub(crate) async fn update(&self, stream: &StreamId, update: &Update) {
         self.cursors.update(stream, update).await.unwrap();
     }
@@ -151,12 +162,27 @@ impl World {
 
     /// The audit of one stream.
     pub(crate) async fn audit(&self, window: Window, repair: bool) -> (StreamAudit, bool) {
-        let request = AuditRequest { window, repair, by_service: false };
-        let audit = audit(&self.fleet.engine, &self.fleet.organizations, request, self.budget())
-            .await
-            .unwrap();
+        self.audit_of(window, repair, false).await
+    }
+
+    /// The audit of one stream, and whether it is clean.
+    pub(crate) async fn audit_of(
+        &self,
+        window: Window,
+        repair: bool,
+        by_service: bool,
+    ) -> (StreamAudit, bool) {
+        let request = AuditRequest { window, repair, by_service };
+        let (engine, organizations) = (&self.fleet.engine, &self.fleet.organizations);
+        let audit = audit(engine, organizations, request, self.budget()).await.unwrap();
         let is_clean = audit.is_clean();
         (audit.streams.into_iter().next().unwrap(), is_clean)
+    }
+
+    /// The audit of the live stream and its lanes.
+    pub(crate) async fn audit_all(&self, request: AuditRequest) -> Vec<StreamAudit> {
+        let (engine, organizations) = (&self.fleet.engine, &self.fleet.organizations);
+        audit(engine, organizations, request, self.budget()).await.unwrap().streams
     }
 
     /// The first reason of an audit that says `what` of hours that were not compared, and whether the
@@ -170,6 +196,11 @@ impl World {
         (reasons.find(|reason| reason.contains(what)), is_clean)
     }
 
+    /// From now on the first answer to each update of the table is lost.
+    pub(crate) fn lose_answers(&self) {
+        self.cursors.lose_answers();
+    }
+
     /// Somebody deletes a stream's item of the table.
     pub(crate) fn lose_cursor(&self, stream: &StreamId) {
         self.cursors.delete(stream);
@@ -177,10 +208,7 @@ impl World {
 
     /// The hours of the live stream, service by service.
     pub(crate) async fn audit_by_service(&self, window: Window) -> Hours {
-        let request = AuditRequest { window, repair: false, by_service: true };
-        let (engine, organizations) = (&self.fleet.engine, &self.fleet.organizations);
-        let audit = audit(engine, organizations, request, self.budget()).await.unwrap();
-        audit.streams.into_iter().next().unwrap().hours.unwrap()
+        self.audit_of(window, false, true).await.0.hours.unwrap()
     }
 
     pub(crate) async fn backfill(&self, window: Window) -> Backfill {

@@ -129,12 +129,12 @@ pub(crate) const READING: &[Mutant] = &[
         )],
     },
     Mutant {
-        name: "the reading ahead not cut where the index may have expired",
+        name: "a reading ahead resumed where it was, although the index may have expired there",
         breaks: "P2",
         edits: &[(
             "src/engine/read/future.rs",
-            "let earliest_ms = origin_ms.max(now_ms - READ_BACK_MS_MAX);",
-            "let earliest_ms = origin_ms.max(now_ms - 9 * READ_BACK_MS_MAX);",
+            "Reading { query, at_ms: start_ms, ..kept.clone() }",
+            "Reading { query, at_ms: kept.at_ms.min(start_ms), ..kept.clone() }",
         )],
     },
     Mutant {

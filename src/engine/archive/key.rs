@@ -1,22 +1,9 @@
 //! The partition of an event, and the keys of the objects of the archive.
 
 use std::fmt::Write as _;
-use std::sync::LazyLock;
-
-use regex_lite::Regex;
 
 use crate::stream::StreamId;
 use crate::time;
-
-/// The pattern that every archive key matches, from its first to its last character. No segment
-/// begins with a dot, so no key can leave its prefix.
-const KEY_PATTERN: &str = concat!(
-    "^(?:[A-Za-z0-9_=-][A-Za-z0-9_.=-]*/)+(?:",
-    "(?:self|(?:provider-)?[0-9a-f]{24})(?:[.]backfill-[0-9]{4}-[0-9]{2}-[0-9]{2}|[.]users)?",
-    "-[0-9a-f]{8}-[0-9]{20}-[0-9]{3}[.](?:ndjson|json)[.]gz",
-    "|(?:self|[0-9a-f]{24})[.]users-[0-9]{4}-[0-9]{2}-[0-9]{2}",
-    "(?:-[0-9]{3}[.]ndjson[.]gz|[.]complete[.]json))$"
-);
 
 /// S3's limit for the length of a key, in bytes.
 const KEY_BYTES_MAX: usize = 1024;
@@ -24,9 +11,84 @@ const KEY_BYTES_MAX: usize = 1024;
 /// Whether `key` may be written to the archive. This is checked before an entry is decided.
 #[must_use]
 pub fn is_archive_key(key: &str) -> bool {
-    #[expect(clippy::unwrap_used, reason = "the pattern is a constant, compiled by every test")]
-    static KEY: LazyLock<Regex> = LazyLock::new(|| Regex::new(KEY_PATTERN).unwrap());
-    key.len() <= KEY_BYTES_MAX && KEY.is_match(key)
+    ObjectKey::parse(key).is_some()
+}
+
+/// What a key of the archive says of its object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectKey<'a> {
+    /// The stream that wrote it.
+    pub stream: StreamId,
+    /// What it is a part of.
+    pub part_of: PartOf<'a>,
+}
+
+/// What an object of the archive is a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartOf<'a> {
+    /// A journal entry.
+    Entry {
+        /// The epoch of the stream.
+        epoch: &'a str,
+        /// The number of the entry.
+        seq: u64,
+    },
+    /// The snapshot of users of a UTC day, `2026-11-20`.
+    Snapshot(&'a str),
+}
+
+impl<'a> ObjectKey<'a> {
+    /// Reads a whole key: folders of letters, digits and `_ . = -`, none of which begins with a dot, so
+    /// that no key can leave its prefix; and the name of a part or of a completion record. `None` if it
+    /// is anything else.
+    #[must_use]
+    pub fn parse(key: &'a str) -> Option<Self> {
+        let (folders, name) = key.rsplit_once('/').filter(|_| key.len() <= KEY_BYTES_MAX)?;
+        let are_safe = folders.split('/').all(is_safe_segment);
+        are_safe.then(|| Self::of_entry(name).or_else(|| Self::of_snapshot(name)))?
+    }
+
+    /// `<stream>-<epoch>-<seq, 20 digits>-<part, 3 digits>.ndjson.gz`, or `.json.gz`.
+    fn of_entry(name: &'a str) -> Option<Self> {
+        let stem = name.strip_suffix(".ndjson.gz").or_else(|| name.strip_suffix(".json.gz"))?;
+        let (rest, part) = stem.rsplit_once('-')?;
+        let (rest, seq) = rest.rsplit_once('-')?;
+        let (stream, epoch) = rest.rsplit_once('-')?;
+        let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let are_numbers = is_number(part, 3) && is_number(seq, 20);
+        let is_well_formed = are_numbers && epoch.len() == 8 && epoch.bytes().all(is_hex);
+        let seq = seq.parse().ok().filter(|_| is_well_formed)?;
+        Some(Self { stream: named(stream)?, part_of: PartOf::Entry { epoch, seq } })
+    }
+
+    /// `<stream of users>-<date>-<part, 3 digits>.ndjson.gz`, or `.complete.json`.
+    fn of_snapshot(name: &'a str) -> Option<Self> {
+        let (stem, is_record) = match name.strip_suffix(".complete.json") {
+            Some(stem) => (stem, true),
+            None => (name.strip_suffix(".ndjson.gz")?, false),
+        };
+        let (stem, part) = if is_record { (stem, "000") } else { stem.rsplit_once('-')? };
+        let (stream, day) = stem.split_at_checked(stem.len().checked_sub(DAY.len())?)?;
+        let stream = named(stream.strip_suffix('-')?).filter(StreamId::is_users)?;
+        let is_day = time::parse_time_or_day_ms(day).is_some() && is_number(part, 3);
+        is_day.then_some(Self { stream, part_of: PartOf::Snapshot(day) })
+    }
+}
+
+/// A date as it is in keys.
+const DAY: &str = "2026-11-20";
+
+fn is_safe_segment(segment: &str) -> bool {
+    let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"_.=-".contains(&byte);
+    !segment.is_empty() && !segment.starts_with('.') && segment.bytes().all(is_safe)
+}
+
+fn is_number(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn named(stream: &str) -> Option<StreamId> {
+    StreamId::try_from(stream.to_owned()).ok()
 }
 
 /// `KEY_LAYOUT`: the folders between the archive's prefix and the object's name.
@@ -267,7 +329,20 @@ mod tests {
     }
 
     #[test]
-    fn the_pattern_is_anchored() {
+    fn a_key_is_read_as_it_was_written() {
+        let key = key(KeyLayout::DEFAULT, Some(b"directory"));
+        let part_of = PartOf::Entry { epoch: "0a1b2c3d", seq: 7 };
+        assert_eq!(ObjectKey::parse(&key), Some(ObjectKey { stream: StreamId::own(), part_of }));
+        let users = StreamId::own().users().unwrap();
+        let snapshot = ObjectKey { stream: users.clone(), part_of: PartOf::Snapshot("2026-11-20") };
+        for key in [users_key("e/", "", &users, "2026-11-20", 7), record_key(&users, "2026-11-20")]
+        {
+            assert_eq!(ObjectKey::parse(&key), Some(snapshot.clone()), "{key}");
+        }
+    }
+
+    #[test]
+    fn nothing_but_a_key_of_the_archive_is_read() {
         let good = key(KeyLayout::DEFAULT, Some(b"sso"));
         assert!(is_archive_key(&good));
         assert!(is_archive_key(&quarantine_key(&StreamId::own(), "0a1b2c3d", 7, 3)));
@@ -279,6 +354,13 @@ mod tests {
             good.replace("events/", "events//"),
             good.replace("sso", "s s"),
             good.replace("self", "else"),
+            good.replace("events/", ".events/"),
+            good.replace("-003", "-3"),
+            good.replace("0a1b2c3d", "0A1B2C3D"),
+            good.replace("0a1b2c3d", "0a1b2c"),
+            good.replace(".ndjson", ".xml"),
+            format!("{}{good}", "x/".repeat(512)),
+            good.rsplit_once('/').unwrap().1.to_owned(),
         ] {
             assert!(!is_archive_key(&bad), "{bad}");
         }

@@ -1,24 +1,33 @@
-//! How readings behind the heads end: one that is refused ends only itself.
+//! Readings behind the heads: one that fails ends only itself.
 
+use super::read::ReadAllowance;
 use super::reader::Reader;
 use super::stop::{Progress, Stop};
 use super::turns::Turns;
 use crate::cursor::Reading;
 use crate::error::{QueryError, RunError};
-use crate::limits::FAILURES_TOLERATED;
+use crate::limits::SLOW_PAGE_MS_MIN;
 use crate::page::Query;
-use crate::read::queries;
+use crate::read::{ReadingKind, queries};
 
 impl Reader<'_> {
-    /// How a reading ended; none if its query failed, which is noted and ends no other's.
-    pub(super) fn unless_failed(
+    /// Reads a window, like [`read_through`](Self::read_through). None if the query failed, which is
+    /// noted and ends no other's reading.
+    pub(super) async fn read_behind(
         &mut self,
-        ended: Result<Progress, Stop>,
-        reading: &Reading,
+        kind: ReadingKind,
+        reading: &mut Reading,
+        queries: &[Query],
+        allowance: ReadAllowance,
         turns: &mut Turns,
     ) -> Result<Option<Progress>, Stop> {
+        let (begun_ms, before) = (self.engine.clock.now_ms(), reading.clone());
+        let ended = self.read_through(kind, reading, queries, allowance).await;
         // Of a list, only the names are counted, and read again, that `all` does not return.
         let names = queries::containing(&self.state, &reading.query);
+        // What is dated ahead is read from its beginning in each run.
+        let has_advanced = kind != ReadingKind::Future
+            && (reading.query != before.query || reading.at_ms > before.at_ms);
         match ended {
             Ok(progress) => {
                 if progress == Progress::Complete {
@@ -26,14 +35,16 @@ impl Reader<'_> {
                 }
                 Ok(Some(progress))
             }
-            // That the run has no time left is no failure of the query's.
+            // It had too little time to tell a failure from the end of the run.
             Err(Stop::Failed(RunError::Query(QueryError::Unavailable(_))))
-                if self.is_out_of_time() =>
+                if self.is_out_of_time()
+                    && (has_advanced
+                        || self.engine.clock.now_ms() - begun_ms < SLOW_PAGE_MS_MIN) =>
             {
                 Ok(Some(Progress::Interrupted))
             }
             Err(Stop::Failed(RunError::Query(error))) => {
-                self.fail_behind(&names, &error, turns);
+                self.fail_behind(&names, &error, has_advanced, turns);
                 Ok(None)
             }
             Err(stop) => Err(stop),
@@ -43,23 +54,31 @@ impl Reader<'_> {
     /// Notes that a query failed behind its head. If it is refused there, its head is still read and it
     /// is not a refused query, whose sweeps are suspended and which ends every comparison: report and
     /// status name it, and it is tried again as long as the reading is due. What fails temporarily in
-    /// several runs in a row is told like a refusal: the heads show nothing of it.
-    fn fail_behind(&mut self, names: &Query, error: &QueryError, turns: &mut Turns) {
+    /// several runs in a row without getting any further is told like a refusal: the heads show nothing
+    /// of it.
+    fn fail_behind(
+        &mut self,
+        names: &Query,
+        error: &QueryError,
+        has_advanced: bool,
+        turns: &mut Turns,
+    ) {
         let (stream, query) = (self.stream, names.join(","));
         tracing::warn!(%stream, query, %error, "query failed behind its head");
-        let is_told = match error {
+        let runs = match error {
             QueryError::Refused { .. } => {
                 turns.refuse_behind(names.clone());
-                true
+                None
             }
             QueryError::Unavailable(_) => {
                 let is_first = turns.fail_behind(names.clone());
-                queries::fail_behind(&mut self.state, names, is_first) >= FAILURES_TOLERATED
+                Some(i64::from(is_first && !has_advanced))
             }
         };
-        if is_told {
+        // A lane has no readings behind its head, so that nothing would end what is noted there.
+        if !self.stream.is_lane() {
             let now_ms = self.engine.now_ms();
-            queries::refuse_behind(&mut self.state, names, &error.to_string(), now_ms);
+            queries::fail_behind(&mut self.state, names, runs, &error.to_string(), now_ms);
         }
     }
 

@@ -125,25 +125,13 @@ impl Engine {
         }
     }
 
-    /// Event time at which the stream's ownership begins, UTC milliseconds; `None` if the stream
-    /// was not created yet.
+    /// The stream's birth certificate; none before it is created.
     ///
     /// # Errors
-    /// [`RunError`] if the birth certificate exists but cannot be read.
-    pub(crate) async fn origin_ms(&self, stream: &StreamId) -> Result<Option<i64>, RunError> {
+    /// [`RunError`] if it cannot be read.
+    pub(crate) async fn birth(&self, stream: &StreamId) -> Result<Option<Certificate>, RunError> {
         let bytes = self.certificate(stream).await?;
-        let certificate = bytes.map(|bytes| certificate_of(stream, &bytes)).transpose()?;
-        Ok(certificate.map(|certificate| certificate.origin_ms))
-    }
-
-    /// When the stream was created; none before that.
-    ///
-    /// # Errors
-    /// [`RunError`] if its birth certificate cannot be read.
-    pub(crate) async fn born_ms(&self, stream: &StreamId) -> Result<Option<i64>, RunError> {
-        let bytes = self.certificate(stream).await?;
-        let certificate = bytes.map(|bytes| certificate_of(stream, &bytes)).transpose()?;
-        Ok(certificate.map(|certificate| certificate.born_ms))
+        bytes.map(|bytes| certificate_of(stream, &bytes)).transpose()
     }
 
     async fn certificate(&self, stream: &StreamId) -> Result<Option<Bytes>, StoreError> {
@@ -160,9 +148,9 @@ impl Engine {
             None => (now_ms - self.settings.start_lookback_ms, None),
             Some(day_ms) => {
                 let live = stream.live();
-                let end_ms = self.origin_ms(&live).await?.filter(|origin_ms| day_ms < *origin_ms);
+                let birth = self.birth(&live).await?.filter(|birth| day_ms < birth.origin_ms);
                 let before = format!("{stream} may be opened only before the beginning of {live}");
-                let end_ms = end_ms.ok_or(RunError::refused(before))?;
+                let end_ms = birth.ok_or(RunError::refused(before))?.origin_ms;
                 (day_ms, Some(end_ms.min(day_ms + DAY_MS)))
             }
         };

@@ -75,7 +75,11 @@ impl Engine {
         loop {
             let now_ms = self.clock.now_ms();
             let left_ms = (budget.deadline_ms - now_ms).max(0) + LEASE_MARGIN_MS;
-            let claim = lease::claim(&owner, now_ms, now_ms + left_ms.min(LEASE_MS_MAX));
+            let mut claim = lease::claim(&owner, now_ms, now_ms + left_ms.min(LEASE_MS_MAX));
+            if matches!(purpose, RunPurpose::Repair(_)) {
+                // It may decide something: a finished lane is over only some time after that.
+                claim.remove.push(attribute::FINISHED_MS);
+            }
             if let Some(item) = self.cursors.update(stream, &claim).await? {
                 return Ok(Claim::Mine(item));
             }
@@ -128,7 +132,7 @@ impl Engine {
         let release =
             Release { at_ms, result, is_from_queue, finished_ms, expired_ms, recovered_ms };
         let (token, before) = (LeaseToken::of(claimed), lateness::stored(claimed));
-        let state = left.cursor.map(|cursor| cursor.progress(&cursor.state, token.fence()));
+        let state = left.cursor.map(|cursor| cursor.progress());
         // A lane whose reading state was not written, because another run has claimed it, is not
         // finished.
         let unfinished = Release { finished_ms: None, ..release };

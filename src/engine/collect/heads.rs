@@ -156,12 +156,16 @@ impl Reader<'_> {
         let Plan::Read(reading) = plan else { return Ok(Query::new()) };
         let mut refused = Vec::new();
         for name in names {
-            match self.ask_one_row(name, &reading).await {
-                Ok(_) | Err(InsightsError::TooLarge { .. }) => {}
+            match self.ask_for_name(name, &reading).await {
                 Err(error @ InsightsError::Refused { .. }) => refused.push((name.clone(), error)),
-                Err(InsightsError::Unavailable(_) | InsightsError::OutOfTime) => {
-                    return Ok(Query::new());
-                }
+                // One that has no answer is not refused: it stays in the list.
+                Ok(())
+                | Err(
+                    InsightsError::TooLarge { .. }
+                    | InsightsError::Unavailable(_)
+                    | InsightsError::Unfetched(_),
+                ) => {}
+                Err(InsightsError::OutOfTime) => break,
                 Err(error) => {
                     self.flush().await?;
                     return Err(error.into());
@@ -182,15 +186,15 @@ impl Reader<'_> {
         Ok(left)
     }
 
-    /// The question that was refused to a list, of one of its names.
-    async fn ask_one_row(&self, name: &str, reading: &Reading) -> Result<(), InsightsError> {
+    /// Requests a row of what was refused to a list, for one of its names alone.
+    async fn ask_for_name(&self, name: &str, reading: &Reading) -> Result<(), InsightsError> {
         let window = Window::new(reading.at_ms, reading.window.end_ms);
         let request = PageRequest {
             scope: self.engine.scope(self.stream),
             query: vec![name.to_owned()],
             ask: Ask { window, limit: 1, token: None },
             tries: None,
-            deadline_ms: self.budget.read_until_ms(self.batch.bytes()),
+            deadline_ms: self.budget.read_until_ms(self.batch.bytes()).min(self.requests_until_ms),
             meter: Arc::clone(&self.meter),
         };
         self.engine.insights.page(request).await.map(|_| ())

@@ -6,6 +6,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::engine::Engine;
 use crate::cursor::{Item, OpenLanes, lease};
 use crate::error::RunError;
+use crate::journal::certificate::Certificate;
 use crate::journal::certificate::{lane_prefix, stream_of};
 use crate::limits::{OPEN_TRIES_MAX, READ_BACK_MS_MAX, READS_AT_ONCE};
 use crate::ports::StoreError;
@@ -91,13 +92,13 @@ impl Engine {
         let is_over = |item: &Item| lease::is_retired(item, self.clock.now_ms());
         let may_be_open = lanes.iter().filter(|lane| !items.get(*lane).is_some_and(is_over));
         let born: Vec<_> = stream::iter(may_be_open)
-            .map(|lane| async move { Ok::<_, RunError>((lane, self.born_ms(lane).await?)) })
+            .map(|lane| async move { Ok::<_, RunError>((lane, self.birth(lane).await?)) })
             .buffer_unordered(READS_AT_ONCE)
             .try_collect()
             .await?;
-        let is_young =
-            |born_ms: Option<i64>| born_ms.is_some_and(|ms| now_ms - ms <= READ_BACK_MS_MAX);
-        for (lane, _) in born.into_iter().filter(|(_, born_ms)| is_young(*born_ms)) {
+        let is_young = |birth: &Certificate| now_ms - birth.born_ms <= READ_BACK_MS_MAX;
+        for (lane, _) in born.into_iter().filter(|(_, birth)| birth.as_ref().is_some_and(is_young))
+        {
             open.open(lane, now_ms);
         }
         Ok(open)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::stream::StreamId;
 
-/// Nothing of it changes but whose the key is.
+/// Assignments never change; whose the key is may.
 #[derive(Debug, Default)]
 pub(super) struct Organizations {
     /// Streams, by the organization that is assigned to them.

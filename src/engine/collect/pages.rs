@@ -108,11 +108,17 @@ impl Reader<'_> {
             true => self.requested(&place.walk, place.reading, foreseen, page.len()).await,
             false => None,
         };
-        match self.confirm_page(&page).await {
-            Err(error @ RunError::Query(_)) => return self.end_with(place, error).await,
-            confirmed => confirmed?,
+        let admitted = match self.confirm_page(&page).await {
+            Ok(()) => self.admit(&page, place.kind, place.reading, place.at_ms).await,
+            Err(error) => Err(error.into()),
+        };
+        match admitted {
+            // Nothing of this page was added.
+            Err(Stop::Failed(error @ RunError::Query(_))) => {
+                return self.end_with(place, error).await;
+            }
+            admitted => admitted?,
         }
-        self.admit(&page, place.kind, place.reading, place.at_ms).await?;
         // Frees the page before a decision is awaited, during which the next page may already be in
         // memory beside the batch.
         drop(page);
@@ -229,8 +235,8 @@ impl Reader<'_> {
     }
 
     /// The reading failed. The pages that were received whole are still decided; if only this query
-    /// failed, together with those of the other queries.
-    async fn end_with(&mut self, place: &Place<'_>, error: RunError) -> Result<Taken, Stop> {
+    /// failed, together with those of the other queries. The reading says how far it got.
+    async fn end_with(&mut self, place: &mut Place<'_>, error: RunError) -> Result<Taken, Stop> {
         let is_refused =
             matches!(error, RunError::Query(QueryError::Refused { status: Some(_), .. }));
         // A reading that JumpCloud refuses from its beginning has not begun, but for that of an hour,
@@ -240,6 +246,7 @@ impl Reader<'_> {
         if !is_refused || is_of_hour || place.at_ms > place.reading.at_ms {
             self.state = self.reached(place.kind, place.reading, place.at_ms);
         }
+        place.reading.at_ms = place.reading.at_ms.max(place.at_ms);
         if !matches!(error, RunError::Query(_)) {
             self.flush().await?;
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::future;
 
-use super::counts::CountRequest;
+use super::counts::{CountRequest, Counts};
 use super::reader::Reader;
 use super::stop::{Progress, Stop};
 use super::turns::Turns;
@@ -46,8 +46,8 @@ impl<'e> Reader<'e> {
             return Ok(Progress::Complete);
         }
         self.follow_configuration();
-        let ahead = self.counts_ahead();
-        let (turns, counted) = future::join(self.read_heads(), ahead).await;
+        let early = self.counts_early();
+        let (turns, counted) = future::join(self.read_heads(), early).await;
         let mut turns = turns?;
         if !self.stream.is_lane() {
             let urgency = self.compare(counted).await?;
@@ -141,20 +141,18 @@ impl<'e> Reader<'e> {
         let (now_ms, until_ms) =
             (self.engine.now_ms(), self.until_ms(self.is_more_than_sweeps_due()));
         let due = self.due(turns, |query| sweep::sweep(cursor, query, now_ms, settings, urgency));
-        let before = self.state.clone();
-        let skipped = |query: &QueryProgress| sweep::lost(cursor, query, now_ms);
-        let skipped: Vec<_> = due
-            .iter()
-            .filter_map(|reading| Some((&reading.query, skipped(before.query(&reading.query)?)?)))
-            .map(|(names, window)| (names.clone(), window))
-            .collect();
+        let skipped = due.iter().filter_map(|reading| {
+            let query = self.state.query(&reading.query)?;
+            Some((query.clone(), sweep::lost(cursor, query, now_ms)?))
+        });
+        let skipped: Vec<_> = skipped.collect();
         let ended = self.read_each(ReadingKind::Sweep, due, (until_ms, pages), turns).await;
-        for (names, window) in skipped {
-            let swept = |state: &ReadingState| {
-                state.query(&names).map(|query| (query.sweep.clone(), query.unread_before_ms))
-            };
-            if swept(&self.state) != swept(&before) {
-                self.report.lose(Lost::new(&names, window));
+        for (before, window) in skipped {
+            let is_begun = self.state.query(&before.names).is_none_or(|query| {
+                query.sweep != before.sweep || query.unread_before_ms != before.unread_before_ms
+            });
+            if is_begun {
+                self.report.lose(Lost::new(&before.names, window));
             }
         }
         ended
@@ -183,8 +181,7 @@ impl<'e> Reader<'e> {
         let count = due.len();
         for (done, mut reading) in due.into_iter().enumerate() {
             let allowance = self.share(until_ms, pages, count - done);
-            let read = self.read_through(kind, &mut reading, &[], allowance).await;
-            self.unless_failed(read, &reading, turns)?;
+            self.read_behind(kind, &mut reading, &[], allowance, turns).await?;
         }
         self.flush().await
     }
@@ -203,8 +200,8 @@ impl<'e> Reader<'e> {
                 break;
             }
             let (kind, mut reading) = (ReadingKind::Hour(hour.start_ms), hour.reading);
-            let read = self.read_through(kind, &mut reading, &hour.queries, allowance).await;
-            let progress = self.unless_failed(read, &reading, turns)?;
+            let progress =
+                self.read_behind(kind, &mut reading, &hour.queries, allowance, turns).await?;
             self.flush().await?;
             match progress {
                 Some(Progress::Complete) => {}
@@ -231,19 +228,22 @@ impl<'e> Reader<'e> {
     /// Requests hourly counts while the head is being read, if they are to be compared afterwards.
     /// Counts that are a little older are not larger, so they are safe to use. If a reading was
     /// interrupted, it is not known yet how far this run gets, so nothing is requested.
-    fn counts_ahead(&self) -> impl Future<Output = Option<CountAnswer>> + use<'e> {
+    fn counts_early(&self) -> impl Future<Output = Option<CountAnswer>> + use<'e> {
+        let counted = self.countable_early().map(|range| self.counted(range));
+        async { Some(counted?.await) }
+    }
+
+    /// The hours that this run compares, if its heads come to their end; none if it compares none.
+    fn countable_early(&self) -> Option<Window> {
         let now_ms = self.engine.now_ms();
-        let mut read = self.writer.cursor.clone();
-        let is_wanted = self.is_comparison_due(now_ms)
-            && read.state.accepted().all(|query| query.reading.is_none())
-            && !self.stream.is_lane();
+        let is_wanted = !self.stream.is_lane()
+            && self.is_comparison_due(now_ms)
+            && self.state.accepted().all(|query| query.reading.is_none());
+        let mut read = is_wanted.then(|| self.writer.cursor.clone())?;
         for query in &mut read.state.queries {
             query.read_to_ms = now_ms - self.engine.settings.settle_lag_ms;
         }
-        let range = comparison::comparable(&read, now_ms, &self.engine.settings);
-        let range = range.filter(|_| is_wanted);
-        let counted = range.map(|range| self.counted(range));
-        async { Some(counted?.await) }
+        comparison::comparable(&read, now_ms, &self.engine.settings)
     }
 
     fn counted(&self, hours: Window) -> impl Future<Output = CountAnswer> + use<'e> {
@@ -263,19 +263,18 @@ impl<'e> Reader<'e> {
 
     /// Compares hourly counts, if that is due, and returns how soon a full sweep is due afterwards.
     /// If JumpCloud's counts cannot be had, the run does not fail.
-    async fn compare(&mut self, ahead: Option<CountAnswer>) -> Result<SweepUrgency, RunError> {
+    async fn compare(&mut self, early: Option<CountAnswer>) -> Result<SweepUrgency, RunError> {
         let settings = &self.engine.settings;
         let now_ms = self.engine.now_ms();
+        let state = comparison::forget(&self.writer.cursor, now_ms, settings);
+        if state != self.writer.cursor.state {
+            self.keep(&state);
+        }
         let hours = comparison::comparable(&self.writer.cursor, now_ms, settings);
         let Some(hours) = hours.filter(|_| self.is_comparison_due(now_ms)) else {
-            let state = comparison::forget(&self.writer.cursor, now_ms, settings);
-            if state != self.writer.cursor.state {
-                self.writer.keep_state(&state);
-                self.state = self.writer.cursor.state.clone();
-            }
             return Ok(self.urgency());
         };
-        let answer = match ahead {
+        let answer = match early {
             Some(answer) => answer,
             None => self.counted(hours).await,
         };
@@ -283,8 +282,14 @@ impl<'e> Reader<'e> {
         let state = match answer {
             Ok(Some(mut theirs)) => {
                 theirs.hours.retain(|hour_ms, _| hours.contains(*hour_ms));
-                let seq = self.writer.cursor.seq;
-                let ours = self.engine.indexed(self.stream, seq, hours.start_ms).await?;
+                let ours = match theirs.hours.values().any(|count| *count > 0) {
+                    true => {
+                        let seq = self.writer.cursor.seq;
+                        self.engine.indexed(self.stream, seq, hours.start_ms).await?
+                    }
+                    // No hour can have more than the index: that costs a listing.
+                    false => Counts::new(),
+                };
                 comparison::compare(&before, hours.start_ms, now_ms, &theirs, &ours)
             }
             Ok(None) => {
@@ -297,9 +302,13 @@ impl<'e> Reader<'e> {
                 return Ok(SweepUrgency::Often);
             }
         };
-        self.writer.keep_state(&state);
-        self.state = self.writer.cursor.state.clone();
+        self.keep(&state);
         Ok(self.urgency())
+    }
+
+    fn keep(&mut self, state: &ReadingState) {
+        self.writer.keep_state(state);
+        self.state = self.writer.cursor.state.clone();
     }
 
     /// How much a full sweep is wanted where the counts could be had.

@@ -6,7 +6,6 @@ use super::reader::Reader;
 use super::stop::{Progress, Stop};
 use super::turns::Turns;
 use crate::cursor::{KnownHour, Reading};
-use crate::error::RunError;
 use crate::limits::HOUR_MS;
 use crate::page::Query;
 use crate::read::{Counted, ReadingKind, window};
@@ -22,7 +21,10 @@ impl Reader<'_> {
         if window::is_expired(&self.writer.cursor, self.engine.now_ms()) {
             return Ok(Progress::Complete);
         }
-        self.follow_configuration();
+        // A lane's new queries would have read nothing of it; its next run begins them.
+        if !self.stream.is_lane() {
+            self.follow_configuration();
+        }
         let mut turns = Turns::default();
         let mut all = Progress::Complete;
         for &hour_ms in hours_ms {
@@ -50,41 +52,21 @@ impl Reader<'_> {
         }
         let counted = self.count_again(&readable, whole).await;
         let queries = counted.as_ref().map_or(readable, |counted| counted.queries.clone());
+        let allowance = ReadAllowance { until_ms: self.budget.read_until_ms(0), pages: u64::MAX };
         let mut rows = 0;
         for query in queries {
-            let at_ms = window.start_ms;
-            let mut reading = Reading { window, started_ms: now_ms, query, at_ms, limit: None };
-            match self.repair_query(&mut reading, turns).await? {
-                Progress::Complete => rows += self.rows.all(),
-                progress => return Ok(progress),
+            let mut reading = Reading::begin(window, &query, now_ms);
+            match self.read_behind(ReadingKind::Repair, &mut reading, &[], allowance, turns).await?
+            {
+                Some(Progress::Complete) => rows += self.rows.all(),
+                progress => return Ok(progress.unwrap_or(Progress::Interrupted)),
             }
         }
-        let is_whole = window == whole && !self.stream.is_lane();
-        if let Some(counted) = counted.filter(|_| is_whole) {
+        if let Some(counted) = counted.filter(|_| window == whole) {
             let count = counted.hours.get(&hour_ms).copied().unwrap_or(0);
             self.state.known_hours.insert(hour_ms, KnownHour(count, rows));
         }
         Ok(Progress::Complete)
-    }
-
-    /// Reads one query to its end, or notes why not. A lane has no readings behind its head, so that
-    /// nothing would end a refusal that was noted there.
-    async fn repair_query(
-        &mut self,
-        reading: &mut Reading,
-        turns: &mut Turns,
-    ) -> Result<Progress, Stop> {
-        let share = ReadAllowance { until_ms: self.budget.read_until_ms(0), pages: u64::MAX };
-        let read = match self.read_query(ReadingKind::Repair, reading, share).await {
-            Err(Stop::Failed(RunError::Query(error))) if self.stream.is_lane() => {
-                let (stream, query) = (self.stream, reading.query.join(","));
-                tracing::warn!(%stream, query, %error, "query failed");
-                return Ok(Progress::Interrupted);
-            }
-            read => read,
-        };
-        let ended = self.unless_failed(read, reading, turns)?;
-        Ok(ended.unwrap_or(Progress::Interrupted))
     }
 
     /// JumpCloud's count of an hour now, and the queries that were counted. None where it cannot be

@@ -61,12 +61,6 @@ impl LeaseToken {
         let owner = Value::S(text(item, attribute::LEASE_OWNER).unwrap_or_default().to_owned());
         Self { owner, fence: number(item, attribute::FENCE).unwrap_or(0) }
     }
-
-    /// The fence of the claim: the number of claims of this cursor so far.
-    #[must_use]
-    pub fn fence(&self) -> i64 {
-        self.fence
-    }
 }
 
 /// The result of a run, which is recorded in the cursor.
@@ -110,11 +104,10 @@ pub struct Release<'a> {
 /// `token`'s, and records the result.
 #[must_use]
 pub fn release(mut update: Update, token: &LeaseToken, release: Release<'_>) -> Update {
-    let fence = Condition::Is(attribute::FENCE, Value::N(token.fence));
-    if !update.conditions.contains(&fence) {
-        update.conditions.push(fence);
-    }
-    update.conditions.push(Condition::Is(attribute::LEASE_OWNER, token.owner.clone()));
+    update.conditions.extend([
+        Condition::Is(attribute::FENCE, Value::N(token.fence)),
+        Condition::Is(attribute::LEASE_OWNER, token.owner.clone()),
+    ]);
     update.remove.extend([attribute::LEASE_OWNER, attribute::LEASE_UNTIL_MS]);
     let at_ms = release.at_ms;
     match release.result {
@@ -228,6 +221,12 @@ pub fn queue(now_ms: i64) -> Update {
         set: vec![(attribute::QUEUED_UNTIL_MS, Value::N(now_ms + QUEUED_MS_MAX))],
         ..Update::default()
     }
+}
+
+/// Whether the mark in an item is the one that [`queue`] made at `now_ms`.
+#[must_use]
+pub fn was_queued_at(item: &Item, now_ms: i64) -> bool {
+    number(item, attribute::QUEUED_UNTIL_MS) == Ok(now_ms + QUEUED_MS_MAX)
 }
 
 /// Marks the stream as no longer queued, if its run did not get as far as a release.
@@ -350,7 +349,7 @@ mod tests {
         // A cursor that was lost counts from the beginning.
         let mut item = born();
         claim("third", 50, 60).apply(&mut item);
-        assert_eq!(number(&item, "fence"), Ok(first.fence()));
+        assert_eq!(number(&item, "fence"), Ok(first.fence));
         assert!(!allows(&first, &item) && allows(&LeaseToken::of(&item), &item));
     }
 

@@ -121,19 +121,18 @@ impl Cursor {
         update
     }
 
-    /// Writes a reading state without an entry, on condition that `seq` and `fence` are unchanged
-    /// and that the frontier is not lowered.
+    /// Writes the reading state without an entry, on condition that `seq` is unchanged and that the
+    /// frontier is not lowered.
     #[must_use]
-    pub fn progress(&self, state: &ReadingState, fence: i64) -> Update {
+    pub fn progress(&self) -> Update {
         let mut update = Update {
             conditions: vec![
                 Condition::Is(attribute::SEQ, seq_value(self.seq)),
-                Condition::AtMost(attribute::FRONTIER_MS, state.frontier_ms),
-                Condition::Is(attribute::FENCE, Value::N(fence)),
+                Condition::AtMost(attribute::FRONTIER_MS, self.state.frontier_ms),
             ],
             ..Update::default()
         };
-        state.write(&mut update);
+        self.state.write(&mut update);
         update
     }
 
@@ -265,13 +264,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn progress_needs_seq_fence_and_frontier() {
-        let mut item = born();
-        lease::claim("me", 10, 20).apply(&mut item);
-        let to = |frontier_ms| ReadingState { frontier_ms, ..cursor().state };
-        assert!(cursor().progress(&to(1_000), 1).allows(&item));
-        assert!(!cursor().progress(&to(999), 1).allows(&item));
-        assert!(!cursor().progress(&to(1_000), 2).allows(&item));
+    fn progress_needs_seq_and_frontier() {
+        let to = |seq, frontier_ms| {
+            let state = ReadingState { frontier_ms, ..cursor().state };
+            Cursor { seq, state, ..cursor() }.progress()
+        };
+        let seq = cursor().seq;
+        assert!(to(seq, 1_000).allows(&born()));
+        assert!(!to(seq, 999).allows(&born()) && !to(seq + 1, 1_000).allows(&born()));
     }
 
     #[test]

@@ -41,13 +41,13 @@ pub struct QueryProgress {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_behind: Option<Refusal>,
     /// Runs in a row in which a sweep, an hour or what is dated ahead failed temporarily.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub failures_behind: i64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde asks for")]
-fn is_none(failures: &i64) -> bool {
-    *failures == 0
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// Since when and why a query is refused.
@@ -82,6 +82,15 @@ pub struct Reading {
     /// How many rows it asks for at once, where that is not the configured number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<PageLimit>,
+}
+
+impl Reading {
+    /// A reading of the whole window, which begins at `now_ms`.
+    #[must_use]
+    pub fn begin(window: Window, query: &[String], now_ms: i64) -> Self {
+        let at_ms = window.start_ms;
+        Self { window, started_ms: now_ms, query: query.to_vec(), at_ms, limit: None }
+    }
 }
 
 /// The page size of a reading that met a page which could not be fetched.

@@ -28,9 +28,9 @@ pub async fn collectors(
     inquiry: Inquiry,
     budget: Budget,
 ) -> Result<Vec<StreamId>, RunError> {
-    let unknown: Vec<_> =
+    let unknown: BTreeSet<_> =
         configured.iter().filter(|stream| !engine.is_assigned(stream)).cloned().collect();
-    let items = &engine.cursors.get_many(&unknown).await?;
+    let items = &engine.cursors.get_many(&Vec::from_iter(unknown)).await?;
     let mut streams: Vec<_> = stream::iter(configured)
         .map(|stream| collector(engine, stream, items, inquiry, budget))
         .buffered(READS_AT_ONCE)

@@ -58,8 +58,8 @@ struct Before {
 /// configured is run at once all the same, after the others were queued.
 ///
 /// # Errors
-/// [`RunError`] if the configured streams cannot be found out, or items of several or the birth
-/// certificates cannot be read.
+/// [`RunError`] if it cannot be found out which streams are configured, if a step of the pass through
+/// all streams fails, or if the items of several streams cannot be read.
 pub async fn collect(fleet: &Fleet, budget: Budget) -> Result<Report, RunError> {
     let engine = &fleet.engine;
     let Discovered { streams, discovery } =

@@ -11,9 +11,10 @@ use crate::error::RunError;
 use crate::fleet::lanes::Lanes;
 use crate::fleet::message::{Message, Record};
 use crate::limits::{QUEUE_BATCH_MAX, QUEUE_REQUESTS_AT_ONCE};
-use crate::ports::WorkQueue;
+use crate::ports::{StoreError, WorkQueue};
 use crate::read::Budget;
 use crate::report::{Outcome, Queued, Report, StreamReport};
+use crate::stream::StreamId;
 
 /// The largest number of streams that a report lists as failed or suspended; the others are only
 /// counted.
@@ -62,6 +63,16 @@ pub(crate) async fn send(
     (counts, left)
 }
 
+/// Marks a stream as queued. `false` if a message for it is in the queue already.
+async fn place(engine: &Engine, stream: &StreamId, now_ms: i64) -> Result<bool, StoreError> {
+    if engine.cursors.update(stream, &lease::queue(now_ms)).await?.is_some() {
+        return Ok(true);
+    }
+    // The adapter may have retried a request whose first try had succeeded: the mark is ours.
+    let item = engine.cursors.get(stream).await?;
+    Ok(item.is_some_and(|item| lease::was_queued_at(&item, now_ms)))
+}
+
 /// Marks up to ten streams as queued, and sends their messages in one request.
 async fn send_chunk(
     engine: &Engine,
@@ -76,15 +87,14 @@ async fn send_chunk(
         all.left = chunk.iter().map(|m| StreamReport::waiting(m.stream.clone(), why())).collect();
         return all;
     }
-    let places = chunk.iter().map(|message| async move {
-        let taken = engine.cursors.update(&message.stream, &lease::queue(now_ms)).await;
-        (message, taken)
-    });
+    let places = chunk
+        .iter()
+        .map(|message| async move { (message, place(engine, &message.stream, now_ms).await) });
     let mut placed = Vec::new();
-    for (message, taken) in join_all(places).await {
-        match taken {
-            Ok(Some(_)) => placed.push(message),
-            Ok(None) => all.counts.outstanding += 1,
+    for (message, is_placed) in join_all(places).await {
+        match is_placed {
+            Ok(true) => placed.push(message),
+            Ok(false) => all.counts.outstanding += 1,
             Err(error) => {
                 all.left.push(StreamReport::failed(message.stream.clone(), &error.into()));
             }
@@ -210,7 +220,6 @@ pub async fn handle_messages(
 mod tests {
     use super::*;
     use crate::fleet::message::MessageTask;
-    use crate::stream::StreamId;
 
     #[test]
     fn each_scheduled_run_has_an_order_of_its_own() {

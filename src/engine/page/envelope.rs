@@ -49,8 +49,8 @@ impl<'a> Member<'a> {
 /// Reads the object at the beginning of `text`; returns its members and its length in bytes. `None`
 /// if it is not valid JSON.
 ///
-/// Nearly all keys and values have no escapes, so they are first read without decoding; an object
-/// with escapes is read a second time.
+/// Nearly all keys, and values of the four members, are texts without escapes, so they are first read
+/// without decoding; an object for which that is not so is read a second time.
 #[must_use]
 pub fn members(text: &str) -> Option<(Members<'_>, usize)> {
     read_as::<Plain>(text).or_else(|| read_as::<Exact>(text))

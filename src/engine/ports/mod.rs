@@ -149,27 +149,27 @@ pub trait Objects: Send + Sync {
     /// not refused.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the answer does not show whether it was refused.
     async fn refuses_overwrite(&self, bucket: &str, key: &str) -> Result<bool, StoreError>;
 
     /// Reads an object; `None` only if it is certain that there is none.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if it is not certain whether there is one, or it cannot be read.
     async fn get(&self, bucket: &str, key: &str) -> Result<Option<Bytes>, StoreError>;
 
     /// The SHA-256 in the metadata of an object, hex; `None` only if it is certain that there is no
     /// such object.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if it is not certain whether there is one, or it cannot be read.
     async fn sha256(&self, bucket: &str, key: &str) -> Result<Option<String>, StoreError>;
 
     /// The keys under `prefix` that sort after `after`, ascending, over all pages of the listing;
     /// at most `most` of them.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if a page of the listing cannot be had.
     async fn list(
         &self,
         bucket: &str,
@@ -206,14 +206,14 @@ pub trait Cursors: Send + Sync {
     /// Reads a stream's item with strong consistency; `None` if there is none.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if it is not certain whether there is one, or it cannot be read.
     async fn get(&self, stream: &StreamId) -> Result<Option<Item>, StoreError>;
 
     /// Reads the items of several streams, each with strong consistency; streams without an item
     /// are left out.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if one of them cannot be read.
     async fn get_many(&self, streams: &[StreamId]) -> Result<BTreeMap<StreamId, Item>, StoreError> {
         let mut items = BTreeMap::new();
         for stream in streams {

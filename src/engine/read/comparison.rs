@@ -132,13 +132,7 @@ pub fn compare(
             rows_received: 0,
             rows_before_resume: 0,
             queries: theirs.queries.clone(),
-            reading: Reading {
-                window,
-                started_ms: now_ms,
-                query: query.clone(),
-                at_ms: hour_ms,
-                limit: None,
-            },
+            reading: Reading::begin(window, query, now_ms),
         };
         match hours.iter_mut().find(|hour| hour.start_ms == hour_ms) {
             Some(under_way) if under_way.counted == counted => {}

@@ -1,8 +1,7 @@
 //! What is dated ahead: read once in a while, so that it is archived soon after it appears.
 
 use crate::cursor::{Cursor, QueryProgress, Reading};
-use crate::limits::{FUTURE_MS, FUTURE_START_MS, READ_BACK_MS_MAX};
-use crate::read::window::cut;
+use crate::limits::{FUTURE_MS, FUTURE_START_MS};
 use crate::settings::Settings;
 use crate::time::Window;
 
@@ -10,10 +9,10 @@ use crate::time::Window;
 /// `SWEEP_EVERY`.
 ///
 /// It begins a little before now, also where it is resumed, for JumpCloud refuses a start in its
-/// future: what was read before is received again. It never begins before the origin, with a clock
-/// that was set back: a row without a readable time takes its position from the rows before it, which
-/// would not tell there that it is another stream's. One that is resumed after months is cut where
-/// the index may have expired, like every other reading.
+/// future: what was read before is received again, and what has become past since is left to the
+/// head. It never begins before the origin, with a clock that was set back: a row without a readable
+/// time takes its position from the rows before it, which would not tell there that it is another
+/// stream's.
 #[must_use]
 pub fn future(
     query: &QueryProgress,
@@ -24,19 +23,12 @@ pub fn future(
     let start_ms = now_ms - FUTURE_START_MS;
     let is_owned = start_ms >= origin_ms;
     if let Some(kept) = &query.ahead {
-        let earliest_ms = origin_ms.max(now_ms - READ_BACK_MS_MAX);
-        let cut = cut(kept, &query.names, earliest_ms);
-        return is_owned.then(|| Reading { at_ms: cut.at_ms.min(start_ms), ..cut });
+        let query = query.names.clone();
+        return is_owned.then(|| Reading { query, at_ms: start_ms, ..kept.clone() });
     }
     let is_due = query.ahead_ms.is_none_or(|ms| now_ms - ms >= settings.sweep_every_ms);
     let window = Window::new(start_ms, now_ms + FUTURE_MS);
-    (is_due && is_owned).then(|| Reading {
-        window,
-        started_ms: now_ms,
-        query: query.names.clone(),
-        at_ms: window.start_ms,
-        limit: None,
-    })
+    (is_due && is_owned).then(|| Reading::begin(window, &query.names, now_ms))
 }
 
 /// The first event time that such a reading archives: what is nearer is left to the head, which
@@ -79,14 +71,8 @@ mod tests {
             Some((reading.window, now_ms + HOUR_MS - 1_000)),
             "JumpCloud refuses a start in its future"
         );
-        let after_months = due(&cursor, now_ms + 110 * DAY_MS);
-        assert_eq!(
-            after_months.map(|r| (r.window.start_ms, r.at_ms)),
-            Some((now_ms + 10 * DAY_MS, now_ms + 10 * DAY_MS)),
-            "nothing that may have left the index"
-        );
-        let over = due(&cursor, now_ms + 130 * DAY_MS);
-        assert!(over.is_some_and(|r| r.at_ms >= r.window.end_ms), "complete");
+        let over = due(&cursor, now_ms + 20 * DAY_MS);
+        assert!(over.is_some_and(|r| r.at_ms >= r.window.end_ms), "complete: all of it is past");
         cursor.state = completed(&cursor.state, ReadingKind::Future, &reading);
         assert_eq!(due(&cursor, now_ms + HOUR_MS - 1), None);
         assert!(due(&cursor, now_ms + HOUR_MS).is_some());

@@ -2,6 +2,7 @@
 //! which are queries of their own until they are accepted again.
 
 use crate::cursor::{Cursor, QueryProgress, ReadingState, Refusal};
+use crate::limits::FAILURES_TOLERATED;
 use crate::page::Query;
 use crate::settings::Settings;
 
@@ -93,20 +94,20 @@ pub fn refuse(state: &mut ReadingState, names: &[String], reason: &str, now_ms: 
     }
 }
 
-/// Notes that what lies behind the head of a query is refused, likewise.
-pub fn refuse_behind(state: &mut ReadingState, names: &[String], reason: &str, now_ms: i64) {
-    if let Some(query) = state.query_mut(names) {
+/// Notes that what lies behind the head of a query is refused, or that it failed temporarily in so
+/// many more runs: after [`FAILURES_TOLERATED`] it is told like a refusal.
+pub fn fail_behind(
+    state: &mut ReadingState,
+    names: &[String],
+    runs: Option<i64>,
+    reason: &str,
+    now_ms: i64,
+) {
+    let Some(query) = state.query_mut(names) else { return };
+    query.failures_behind += runs.unwrap_or(0);
+    if runs.is_none() || query.failures_behind >= FAILURES_TOLERATED {
         Refusal::note(&mut query.refused_behind, reason, now_ms);
     }
-}
-
-/// Notes that what lies behind the head of a query failed temporarily, once a run. Returns in how many
-/// runs in a row.
-pub fn fail_behind(state: &mut ReadingState, names: &[String], is_first: bool) -> i64 {
-    state.query_mut(names).map_or(0, |query| {
-        query.failures_behind += i64::from(is_first);
-        query.failures_behind
-    })
 }
 
 /// The names of the query that asks for all of `names`; `names` if there is none.
@@ -253,8 +254,8 @@ mod tests {
     fn what_is_refused_behind_a_head_stays_so_where_queries_join() {
         let configured = names("sso,ldap,pam");
         let mut state = stream(&["sso", "ldap", "pam"]).state;
-        refuse_behind(&mut state, &names("pam"), "no", 700);
-        refuse_behind(&mut state, &names("ldap"), "not now", 800);
+        fail_behind(&mut state, &names("pam"), None, "no", 700);
+        fail_behind(&mut state, &names("ldap"), None, "not now", 800);
         join(&mut state, std::slice::from_ref(&configured));
         assert_eq!(lists(&state), ["sso,ldap,pam"]);
         let refusal = Refusal { since_ms: 700, reason: "no".to_owned() };

@@ -32,13 +32,8 @@ pub fn sweep(
     let is_due = query.sweep.is_some()
         || query.unread_before_ms.is_some()
         || now_ms - query.sweep_mark_ms >= every_ms;
-    is_due.then(|| Reading {
-        window: Window::new(from_ms, query.position_ms()),
-        started_ms: now_ms,
-        query: query.names.clone(),
-        at_ms: from_ms,
-        limit: None,
-    })
+    let window = Window::new(from_ms, query.position_ms());
+    is_due.then(|| Reading::begin(window, &query.names, now_ms))
 }
 
 /// What the first full sweep of names that were added skips unread, because nothing so early may be

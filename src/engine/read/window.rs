@@ -64,13 +64,7 @@ pub fn head(cursor: &Cursor, query: &QueryProgress, now_ms: i64, settings: &Sett
     if from_ms >= end_ms {
         return Plan::Wait;
     }
-    Plan::Read(Reading {
-        window: Window::new(from_ms, end_ms),
-        started_ms: now_ms,
-        query: query.names.clone(),
-        at_ms: from_ms,
-        limit: None,
-    })
+    Plan::Read(Reading::begin(Window::new(from_ms, end_ms), &query.names, now_ms))
 }
 
 /// What the head of a query skips unread, because nothing so early may be read any more; none if it

@@ -65,6 +65,7 @@ pub enum View<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 struct StreamHealth {
     lag_seconds: Option<i64>,
+    /// Its birth before the first; none before that.
     last_success_ms: Option<i64>,
     is_failing: bool,
     gaps: usize,
@@ -248,7 +249,8 @@ impl StreamHealth {
     fn before(line: &StreamStatus) -> Self {
         Self {
             lag_seconds: line.lag_seconds,
-            last_success_ms: line.last_success.map(|time| time.0),
+            // A stream whose every run is killed never succeeds, and never fails.
+            last_success_ms: line.last_success.or(line.born).map(|time| time.0),
             is_failing: line.failures > 0,
             gaps: line.gaps,
             is_users: line.stream.is_users(),

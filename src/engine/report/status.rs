@@ -33,6 +33,9 @@ pub struct StreamStatus {
     pub refused: Vec<RefusedQuery>,
     /// Event time at which the stream's ownership begins.
     pub origin: Option<UtcTime>,
+    /// When its cursor was created.
+    #[serde(skip)]
+    pub born: Option<UtcTime>,
     /// Lanes only: event time at which it ends, exclusive.
     pub end: Option<UtcTime>,
     /// Lanes only: whether every query that is not refused has read it to its end since it was opened
@@ -105,6 +108,7 @@ impl StreamStatus {
             not_comparable: state.and_then(|state| state.not_comparable_ms).map(UtcTime),
             refused: state.map(RefusedQuery::of).unwrap_or_default(),
             origin: cursor.map(|cursor| UtcTime(cursor.origin_ms)),
+            born: cursor.map(|cursor| UtcTime(cursor.born_ms)),
             end: lane_end_ms.map(UtcTime),
             read_whole: is_read,
             last_reading: readings.min().map(UtcTime),

@@ -168,7 +168,11 @@ impl Engine {
                 Some((known, read_to_ms)) if known + 1 == seq => read_to_ms,
                 _ => self.entry(stream, seq - 1).await?.map_or(cursor.origin_ms, read_to),
             };
-            let Some(entry) = self.entry(stream, seq).await? else { continue };
+            // Hours that may be audited are younger than what may have expired.
+            let entry = self.entry(stream, seq).await?.ok_or_else(|| {
+                let what = "the entry is absent, and the index has what it added";
+                RunError::damaged(&entry_key(stream, seq), what)
+            })?;
             count(&entry, hours, read_to_ms, &mut found);
             before = Some((seq, read_to(entry)));
         }

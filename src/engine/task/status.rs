@@ -173,7 +173,9 @@ impl Totals {
         self.refused += line.refused.len();
         self.gaps += line.gaps;
         if line.configured {
-            self.lag_seconds = self.lag_seconds.max(line.lag_seconds);
+            // That of users is the age of their last complete snapshot.
+            let lag_seconds = line.lag_seconds.filter(|_| !line.stream.is_users());
+            self.lag_seconds = self.lag_seconds.max(lag_seconds);
             let least = self.days_until_loss.into_iter().chain(line.days_until_loss).min();
             self.days_until_loss = least;
         }

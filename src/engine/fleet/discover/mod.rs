@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::cause::Cause;
 use crate::collect::{Engine, Inquiry};
 use crate::cursor::{Item, attribute};
 use crate::error::RunError;
@@ -199,7 +200,7 @@ async fn pass(
             }
         }
         let next = walk.take(page.rows.rows().len(), page.total);
-        if next.map_err(|error| RunError::transient(error.to_string()))? == Next::End {
+        if next.map_err(|error| RunError::transient(Cause::of(error)))? == Next::End {
             return Ok(ListPass { total: page.total, malformed });
         }
     }

@@ -42,7 +42,7 @@ impl Known {
             let known_ms = items.get(&lane).and_then(|item| number(item, attribute::BORN_MS).ok());
             let found_ms = match known_ms {
                 Some(known_ms) => Some(known_ms),
-                None => engine.born_ms(&lane).await?,
+                None => engine.birth(&lane).await?.map(|birth| birth.born_ms),
             };
             born_ms.extend(found_ms.map(|found_ms| (lane, found_ms)));
         }

@@ -170,15 +170,13 @@ async fn days(
     request: &BackfillRequest,
     budget: Budget,
 ) -> Result<Vec<Lane>, RunError> {
-    let origin_ms = match engine.origin_ms(live).await? {
+    let origin_ms = match engine.birth(live).await?.map(|birth| birth.origin_ms) {
         Some(origin_ms) => origin_ms,
         None if request.plan => engine.clock.now_ms() - engine.settings.start_lookback_ms,
         None => {
             engine.ensure_created(live, &Arc::default(), &budget).await?;
-            engine
-                .origin_ms(live)
-                .await?
-                .ok_or_else(|| RunError::transient("not born".to_owned()))?
+            let birth = engine.birth(live).await?;
+            birth.ok_or_else(|| RunError::transient("not born".to_owned()))?.origin_ms
         }
     };
     if request.window.start_ms >= origin_ms {

@@ -1,5 +1,5 @@
-//! What may have expired: S3 deletes an object of journal or index at the first midnight at which it
-//! is as old as they are kept, and none before.
+//! What may have expired: S3 deletes an object of journal or index from the first midnight on at which
+//! it is as old as they are kept, each in its time, and none before.
 
 use crate::limits::{AUDITOR_CLOCK_MS_MAX, FUTURE_MS, STATE_KEPT_MS};
 

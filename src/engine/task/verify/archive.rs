@@ -1,10 +1,11 @@
 //! The archive's objects, and what is kept of the journals that hold them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::age;
+use super::newer::{newborn, newer};
 use super::verdict::{Buckets, Verdict};
-use crate::archive::key::is_archive_key;
+use crate::archive::key::{ObjectKey, PartOf};
 use crate::identity::{Identities, Identity};
 use crate::limits::KEYS_LISTED_AT_ONCE;
 use crate::ports::StoreError;
@@ -17,8 +18,8 @@ use crate::time;
 pub(super) struct Archive {
     /// Hashes of the keys of all parts of all streams.
     held: Identities,
-    /// What is kept of each stream's journal, by its name.
-    kept: BTreeMap<String, Kept>,
+    /// What is kept of each stream's journal.
+    kept: BTreeMap<StreamId, Kept>,
 }
 
 /// What is kept of one stream's journal.
@@ -30,6 +31,8 @@ pub(super) struct Kept {
     pub(super) has_expired: bool,
     /// The stream's epoch; none if its birth certificate cannot be read.
     pub(super) epoch: Option<String>,
+    /// The last entry that was there, and its hash if it could be read.
+    pub(super) last: Option<(u64, Option<String>)>,
 }
 
 /// The first entry that is kept.
@@ -37,19 +40,6 @@ pub(super) struct FirstKept {
     pub(super) seq: u64,
     /// The day of the snapshot it belongs to, of a stream of users.
     pub(super) snapshot_day: Option<String>,
-}
-
-/// What a key of ours says of its object.
-struct Named<'a> {
-    stream: &'a str,
-    age: Age<'a>,
-}
-
-/// What tells which of a stream's objects are older than others: the number of an entry, the day of
-/// a snapshot.
-enum Age<'a> {
-    Seq { epoch: &'a str, seq: u64 },
-    Day(&'a str),
 }
 
 impl Archive {
@@ -60,59 +50,91 @@ impl Archive {
 
     /// Notes what is kept of a stream's journal.
     pub(super) fn keep(&mut self, stream: StreamId, kept: Kept) {
-        self.kept.insert(stream.into(), kept);
+        self.kept.insert(stream, kept);
     }
 
     /// Goes through the archive for objects that are in no entry. Those that `validate` writes are
     /// not among the events and need none.
     pub(super) async fn check(
-        &self,
+        &mut self,
         buckets: Buckets<'_>,
         now_ms: i64,
         verdict: &mut Verdict,
     ) -> Result<(), StoreError> {
         let Buckets { objects, archive, .. } = buckets;
-        let mut after = String::new();
+        let (mut after, mut unheld) = (String::new(), Vec::new());
         loop {
             let keys = objects.list(archive, "", &after, KEYS_LISTED_AT_ONCE).await?;
             for key in keys.iter().filter(|key| !key.starts_with(IN_ARCHIVE)) {
-                if self.held.contains(&Identity::of_bytes(key.as_bytes())) {
+                if self.holds(key) {
                     continue;
                 }
                 match self.may_have_expired(key, now_ms) {
                     true => verdict.older_than_journal += 1,
-                    false => verdict.problem(key, "it is in no entry"),
+                    false => unheld.push(key.clone()),
                 }
             }
             match keys.into_iter().next_back() {
                 Some(last) => after = last,
-                None => return Ok(()),
+                None => break,
             }
         }
+        self.hold_newer(buckets, &unheld).await?;
+        for key in unheld.iter().filter(|key| !self.holds(key)) {
+            verdict.problem(key, "it is in no entry");
+        }
+        Ok(())
+    }
+
+    fn holds(&self, key: &str) -> bool {
+        self.held.contains(&Identity::of_bytes(key.as_bytes()))
+    }
+
+    /// Holds the parts of entries that were decided after their stream's journal was read: a stream may
+    /// be collected while it is verified.
+    async fn hold_newer(
+        &mut self,
+        buckets: Buckets<'_>,
+        keys: &[String],
+    ) -> Result<(), StoreError> {
+        let streams: BTreeSet<_> =
+            keys.iter().filter_map(|key| Some(ObjectKey::parse(key)?.stream)).collect();
+        for stream in streams {
+            let last = match self.kept.get(&stream) {
+                Some(kept) => kept.last.clone(),
+                None => newborn(buckets, &stream).await?,
+            };
+            for entry in newer(buckets, &stream, last).await? {
+                for part in &entry.header.parts {
+                    self.hold(&part.key);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether the object at `key` is one of ours whose entry may have expired.
     fn may_have_expired(&self, key: &str, now_ms: i64) -> bool {
-        let Some(named) = named(key).filter(|_| is_archive_key(key)) else { return false };
-        let kept = self.kept.get(named.stream);
-        kept.is_some_and(|kept| kept.may_have_expired(&named.age))
-            && day_ms(key, &named.age).is_none_or(|day_ms| !age::is_kept(day_ms, now_ms))
+        let Some(ObjectKey { stream, part_of }) = ObjectKey::parse(key) else { return false };
+        let kept = self.kept.get(&stream);
+        kept.is_some_and(|kept| kept.may_have_expired(part_of))
+            && day_ms(key, part_of).is_none_or(|day_ms| !age::is_kept(day_ms, now_ms))
     }
 }
 
 impl Kept {
-    /// Whether the entry that held an object of this age may have expired.
-    fn may_have_expired(&self, age: &Age<'_>) -> bool {
+    /// Whether the entry that held a part of this may have expired.
+    fn may_have_expired(&self, part_of: PartOf<'_>) -> bool {
         let is_of_epoch = |epoch: &str| self.epoch.as_deref().is_none_or(|own| own == epoch);
         self.has_expired
-            && match age {
-                Age::Seq { epoch, seq } => {
-                    is_of_epoch(epoch) && self.first.as_ref().is_none_or(|first| *seq < first.seq)
+            && match part_of {
+                PartOf::Entry { epoch, seq } => {
+                    is_of_epoch(epoch) && self.first.as_ref().is_none_or(|first| seq < first.seq)
                 }
                 // Several entries may hold the parts of one snapshot.
-                Age::Day(day) => {
+                PartOf::Snapshot(day) => {
                     let first = self.first.as_ref().and_then(|first| first.snapshot_day.as_deref());
-                    first.is_none_or(|first| *day <= first)
+                    first.is_none_or(|first| day <= first)
                 }
             }
     }
@@ -120,33 +142,12 @@ impl Kept {
 
 /// The first millisecond of the day that the key says: of its events, or of the snapshot. None if
 /// the key layout has no `date=`.
-fn day_ms(key: &str, age: &Age<'_>) -> Option<i64> {
-    let day = match age {
-        Age::Day(day) => day,
-        Age::Seq { .. } => key.split('/').find_map(|folder| folder.strip_prefix("date="))?,
+fn day_ms(key: &str, part_of: PartOf<'_>) -> Option<i64> {
+    let day = match part_of {
+        PartOf::Snapshot(day) => day,
+        PartOf::Entry { .. } => key.split('/').find_map(|folder| folder.strip_prefix("date="))?,
     };
     time::parse_time_or_day_ms(day)
-}
-
-/// What the key of an object says, if it may be one of ours.
-fn named(key: &str) -> Option<Named<'_>> {
-    let name = key.rsplit_once('/')?.1;
-    if let Some((day, stream)) = snapshot_day(name) {
-        return Some(Named { stream, age: Age::Day(day) });
-    }
-    let (stem, _) = name.split_once(".ndjson.gz").or_else(|| name.split_once(".json.gz"))?;
-    let (rest, _part) = stem.rsplit_once('-')?;
-    let (rest, seq) = rest.rsplit_once('-')?;
-    let (stream, epoch) = rest.rsplit_once('-')?;
-    Some(Named { stream, age: Age::Seq { epoch, seq: seq.parse().ok()? } })
-}
-
-/// The day of the snapshot that a name of ours is of, and its stream.
-fn snapshot_day(name: &str) -> Option<(&str, &str)> {
-    let (users, rest) = name.split_at(name.find(".users-")? + ".users".len());
-    let (day, _) = rest[1..].split_once('.')?;
-    let is_day = day.len() <= "2026-11-24-000".len();
-    Some((day.get(.."2026-11-24".len()).filter(|_| is_day)?, users))
 }
 
 #[cfg(test)]
@@ -160,7 +161,8 @@ mod tests {
     /// The archive of a stream of which entry 8 is the first that is kept.
     fn archive() -> Archive {
         let first = Some(FirstKept { seq: 8, snapshot_day: None });
-        let kept = Kept { first, has_expired: true, epoch: Some("0a1b2c3d".to_owned()) };
+        let epoch = Some("0a1b2c3d".to_owned());
+        let kept = Kept { first, has_expired: true, epoch, last: None };
         let mut archive = Archive::default();
         archive.keep(StreamId::own(), kept);
         archive

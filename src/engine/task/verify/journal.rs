@@ -50,13 +50,9 @@ impl Journal<'_> {
             let key = entry_key(&self.stream, seq);
             // Gone since it was listed: the next entry tells whether it may be.
             let Some(bytes) = objects.get(state, &key).await? else { continue };
-            if let Some((before, _)) = &progress.before
-                && before + 1 != seq
-            {
-                verdict.problem(&key, format!("the entries after {before} are missing"));
-                progress.before = None;
-            }
-            match Entry::decode(bytes) {
+            let decoded = Entry::decode(bytes);
+            self.check_gap(seq, decoded.as_ref().ok(), &mut progress, verdict);
+            match decoded {
                 Ok(entry) => {
                     self.check_entry(seq, &entry, &mut progress, archive, verdict).await?;
                     progress.before = Some((seq, Some(entry.hash())));
@@ -78,8 +74,31 @@ impl Journal<'_> {
             self.check_index_alone(progress.kept.has_expired, verdict).await?;
         }
         progress.kept.epoch = certificate.map(|birth| birth.epoch.clone());
-        progress.slots.check(self.buckets, verdict).await?;
-        Ok(progress.kept)
+        progress.slots.check(self.buckets, self.now_ms, verdict).await?;
+        Ok(Kept { last: progress.before, ..progress.kept })
+    }
+
+    /// Tells of entries that are missing between two that are kept. S3 deletes what has expired one by
+    /// one: where they may have expired, what is kept begins behind them.
+    fn check_gap(
+        &self,
+        seq: u64,
+        entry: Option<&Entry>,
+        progress: &mut Progress,
+        verdict: &mut Verdict,
+    ) {
+        let Some((before, _)) = progress.before.as_ref().filter(|(before, _)| before + 1 != seq)
+        else {
+            return;
+        };
+        let decided_ms = entry.map(|entry| entry.header.previous_decided_ms);
+        if decided_ms.is_some_and(|ms| age::may_have_expired(ms, self.now_ms)) {
+            *progress = Progress::default();
+        } else {
+            let missing = format!("the entries after {before} are missing");
+            verdict.problem(&entry_key(&self.stream, seq), missing);
+            progress.before = None;
+        }
     }
 
     /// Checks what there is of the index where no entry is kept: the entry that resulted in a slot
@@ -145,7 +164,7 @@ impl Journal<'_> {
         }
         self.check_parts(seq, entry, archive, verdict).await?;
         let first = progress.kept.first.as_ref().map_or(seq, |first| first.seq);
-        progress.slots.add(self.buckets, entry, first, verdict).await
+        progress.slots.add(self.buckets, entry, (first, self.now_ms), verdict).await
     }
 
     /// What is kept of a journal whose first entry is this one: all of it, or what has not expired.
@@ -162,7 +181,7 @@ impl Journal<'_> {
             );
         }
         let snapshot_day = header.state.snapshot.as_ref().map(crate::users::Snapshot::date);
-        Kept { first: Some(FirstKept { seq, snapshot_day }), has_expired, epoch: None }
+        Kept { first: Some(FirstKept { seq, snapshot_day }), has_expired, ..Kept::default() }
     }
 
     async fn check_parts(

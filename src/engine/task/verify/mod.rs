@@ -11,6 +11,7 @@
 mod age;
 mod archive;
 mod journal;
+mod newer;
 mod slots;
 mod verdict;
 

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use sha2::{Digest as _, Sha256};
 
+use super::age;
 use super::verdict::{Buckets, Verdict};
 use crate::identity::{Identity, Slot};
 use crate::journal::index::{seq_of_slot, unplaced_day};
@@ -28,6 +29,8 @@ pub(super) struct Slots {
 struct Latest {
     key: String,
     sha256: [u8; 32],
+    /// When the entry was decided that results in it.
+    decided_ms: i64,
 }
 
 impl Slots {
@@ -36,13 +39,13 @@ impl Slots {
         &mut self,
         buckets: Buckets<'_>,
         entry: &Entry,
-        first: u64,
+        (first, now_ms): (u64, i64),
         verdict: &mut Verdict,
     ) -> Result<(), StoreError> {
         let key = entry_key(&entry.header.stream, entry.header.seq);
         for (record, slot, new) in entry.slots() {
             verdict.identities += new.len();
-            let ids = match self.base(buckets, record, slot, first, verdict).await? {
+            let ids = match self.base(buckets, (record, slot), (first, now_ms), verdict).await? {
                 Some(base) => {
                     let mut own = HashSet::new();
                     for identity in new.iter().filter(|id| base.contains(id) || !own.insert(**id)) {
@@ -57,7 +60,8 @@ impl Slots {
             if sha256 != record.sha256 {
                 verdict.problem(&record.key, "its identities are not those of the journal");
             }
-            self.latest.insert(slot, Latest { key: record.key.clone(), sha256 });
+            let (key, decided_ms) = (record.key.clone(), entry.header.decided_ms);
+            self.latest.insert(slot, Latest { key, sha256, decided_ms });
             self.hold(slot, ids);
         }
         Ok(())
@@ -67,9 +71,8 @@ impl Slots {
     async fn base(
         &mut self,
         buckets: Buckets<'_>,
-        record: &SlotRecord,
-        slot: Slot,
-        first: u64,
+        (record, slot): (&SlotRecord, Slot),
+        (first, now_ms): (u64, i64),
         verdict: &mut Verdict,
     ) -> Result<Option<SlotIds>, StoreError> {
         let Some(latest) = self.latest.get(&slot) else {
@@ -95,6 +98,9 @@ impl Slots {
             return Ok(Some(self.held.remove(at).1));
         }
         let found = buckets.objects.get(buckets.state, &latest.key).await?;
+        if found.is_none() && age::may_have_expired(latest.decided_ms, now_ms) {
+            return Ok(None);
+        }
         let ids = found.filter(|bytes| *Sha256::digest(bytes) == latest.sha256);
         let ids = ids.and_then(|bytes| SlotIds::parse(slot, &bytes).ok());
         if ids.is_none() {
@@ -121,11 +127,14 @@ impl Slots {
     pub(super) async fn check(
         &self,
         buckets: Buckets<'_>,
+        now_ms: i64,
         verdict: &mut Verdict,
     ) -> Result<(), StoreError> {
-        for Latest { key, sha256 } in self.latest.values() {
+        for Latest { key, sha256, decided_ms } in self.latest.values() {
             verdict.slots += 1;
             match buckets.objects.get(buckets.state, key).await? {
+                // S3 deletes what has expired one by one: its entry may be there for longer.
+                None if age::may_have_expired(*decided_ms, now_ms) => {}
                 None => verdict.problem(key, "it is absent, although the journal results in it"),
                 Some(bytes) if *Sha256::digest(&bytes) != *sha256 => {
                     verdict.problem(key, "its identities are not those of the journal");
