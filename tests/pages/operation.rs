@@ -285,9 +285,9 @@ async fn jumpclouds_own_application_is_replaced_as_the_page_says() {
     // 6. A key of its own.
     let world = || served.account.environment.jumpcloud.world();
     world().add_key(NEW_KEY, Key::single("read-only", ORGANIZATION));
-    fs::write(shell.folder().join("key.txt"), NEW_KEY).unwrap();
     for step in steps(OPERATE, Procedure::Rotation) {
-        follow(&shell, &step, &[("<SecretArn>", SECRET), ("<stack>", STACK)], "");
+        let typed = format!("{NEW_KEY}\n");
+        follow(&shell, &step, &[("<SecretArn>", SECRET), ("<stack>", STACK)], &typed);
     }
     world().remove_key(API_KEY);
     events.collect(&served).await;

@@ -151,9 +151,9 @@ async fn the_key_is_rotated_as_the_page_says() {
     let mut events = Events::default();
     events.collect(&served).await;
     served.account.environment.jumpcloud.world().rotate_key(API_KEY, NEW_KEY);
-    fs::write(shell.folder().join("key.txt"), NEW_KEY).unwrap();
     for step in steps("docs/operate.md", Procedure::Rotation) {
-        follow(&shell, &step, &[("<SecretArn>", SECRET), ("<stack>", STACK)], "");
+        let typed = format!("{NEW_KEY}\n");
+        follow(&shell, &step, &[("<SecretArn>", SECRET), ("<stack>", STACK)], &typed);
     }
     assert!(!shell.folder().join("key.txt").exists(), "the key is left in a file");
     events.collect(&served).await;

@@ -75,6 +75,7 @@ const TABLE: &[(&str, &str, Way)] = &[
     ("docs/operate.md", "aws cloudformation continue-update-rollback", By(DEPLOYED)),
     ("docs/operate.md", "cd <folder of the previous release> && sam deploy", By(RELEASED)),
     ("docs/operate.md", "git checkout", Here(Versions)),
+    ("docs/operate.md", "(umask 077 && read -rsp", Here(Rotation)),
     ("docs/operate.md", "aws secretsmanager put-secret-value", Here(Rotation)),
     ("docs/operate.md", "shred -u key.txt", Here(Rotation)),
     ("docs/operate.md", "sam remote invoke", Here(Rotation)),
