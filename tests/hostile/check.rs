@@ -2,7 +2,7 @@
 
 use engine::archive::{KeyLayout, event_key, is_archive_key};
 use engine::identity::Slot;
-use engine::json::{ndjson, surrogates};
+use engine::json::{ndjson::Json, surrogates};
 use engine::limits::PAGE_ROWS_MAX;
 use engine::page::split::PageError;
 use engine::page::{Page, PageHeaders, Row, RowKind, Token, service_label};
@@ -65,14 +65,12 @@ fn row(page: &Page, row: &Row) {
 
 /// An event's line is one line, and the same JSON value.
 fn line(event: &[u8]) {
-    let mut line = Vec::new();
-    ndjson::write(&mut line, event);
+    let (json, mut line) = (Json::of(event), Vec::new());
+    json.write(&mut line);
     let text = std::str::from_utf8(&line).unwrap();
     assert!(!text.contains(['\n', '\r', '\u{2028}', '\u{2029}', '\u{85}']), "{text:?}");
-    assert_eq!(ndjson::is_as_is(event), line == event);
-    if ndjson::is_plain(event) {
-        assert!(line == event && surrogates::lone(event).next().is_none(), "nothing more to ask");
-    }
+    assert_eq!(json.is_line, line == event);
+    assert_eq!(json.has_lone_surrogate, surrogates::lone(event).next().is_some());
     let _: &RawValue = serde_json::from_slice(&line).unwrap();
     let value = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
     assert_eq!(value(&line), value(event));

@@ -268,13 +268,15 @@ impl Batch {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::json::surrogates;
 
     fn layout() -> KeyLayout {
         KeyLayout::parse(KeyLayout::DEFAULT).unwrap()
     }
 
     fn event(line: &str) -> Addition<'_> {
-        Addition::Event(NewLine::written(line.as_bytes()))
+        let has_lone_surrogate = surrogates::lone(line.as_bytes()).next().is_some();
+        Addition::Event(NewLine::written(line.as_bytes(), has_lone_surrogate))
     }
 
     fn add(batch: &mut Batch, new_event: &NewEvent<'_>, line: &str) {

@@ -7,7 +7,6 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::archive::quarantine::Quarantined;
-use crate::json::surrogates;
 use crate::page::{Extract, Page, Row};
 
 /// A line to be added.
@@ -27,10 +26,10 @@ pub struct Written<'a> {
 }
 
 impl<'a> NewLine<'a> {
-    /// A line of these bytes, which must end with a line feed.
+    /// A line of these bytes, which must end with a line feed, and whether they contain an escape of
+    /// a lone surrogate.
     #[must_use]
-    pub fn written(text: &'a [u8]) -> Self {
-        let has_lone_surrogate = surrogates::lone(text).next().is_some();
+    pub fn written(text: &'a [u8], has_lone_surrogate: bool) -> Self {
         Self::Written(Written { text, has_lone_surrogate })
     }
 
@@ -188,7 +187,7 @@ mod tests {
         let [first, second] = page.rows() else { unreachable!("two rows") };
         let mut lines = Lines::default();
         lines.add(2, NewLine::Row(page, first), written);
-        lines.add(1, NewLine::written(b"w\n"), written);
+        lines.add(1, NewLine::written(b"w\n", false), written);
         lines.add(1, NewLine::Row(page, second), written);
         lines
     }

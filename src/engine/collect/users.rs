@@ -150,8 +150,9 @@ impl Reader<'_> {
             let addition = match user {
                 Ok(user) => {
                     line = Vec::new();
-                    output.write_line(&mut line, projection.of(user).as_bytes(), first_ms);
-                    Addition::Event(NewLine::written(&line))
+                    let user = projection.of(user);
+                    let has_lone = output.write_line(&mut line, user.as_bytes(), first_ms);
+                    Addition::Event(NewLine::written(&line, has_lone))
                 }
                 Err(why) => {
                     reason = format!("{why}, in a list of users");

@@ -4,8 +4,40 @@
 //! and raw U+2028, U+2029 and U+0085 are written as escapes, because some readers split lines
 //! there (Datadog's forwarder uses Python's `splitlines`).
 
-/// Appends `json`, which must be valid JSON in UTF-8, in the form in which it is written to a line.
-pub fn write(line: &mut Vec<u8>, json: &[u8]) {
+use super::surrogates;
+
+/// JSON that becomes a line, and what is known of its bytes, so that they are scanned only once.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<'a> {
+    /// Its bytes, as sent.
+    pub text: &'a [u8],
+    /// Whether they may be written to a line unchanged.
+    pub is_line: bool,
+    /// Whether they contain an escape of a lone surrogate, which strict JSON parsers reject.
+    pub has_lone_surrogate: bool,
+}
+
+impl<'a> Json<'a> {
+    /// Scans `text`, which must be valid JSON in UTF-8.
+    #[must_use]
+    pub fn of(text: &'a [u8]) -> Self {
+        let is_plain = is_plain(text);
+        let is_line = is_plain || is_as_is(text);
+        let has_lone_surrogate = !is_plain && surrogates::lone(text).next().is_some();
+        Self { text, is_line, has_lone_surrogate }
+    }
+
+    /// Appends it in the form in which it is written to a line.
+    pub fn write(self, line: &mut Vec<u8>) {
+        if self.is_line {
+            line.extend_from_slice(self.text);
+        } else {
+            write(line, self.text);
+        }
+    }
+}
+
+fn write(line: &mut Vec<u8>, json: &[u8]) {
     let mut copied = 0;
     for (at, length, replacement) in exceptions(json) {
         line.extend_from_slice(&json[copied..at]);
@@ -16,15 +48,13 @@ pub fn write(line: &mut Vec<u8>, json: &[u8]) {
 }
 
 /// Whether `json` may be written to a line unchanged.
-#[must_use]
-pub fn is_as_is(json: &[u8]) -> bool {
+fn is_as_is(json: &[u8]) -> bool {
     memchr::memchr2(b'\n', b'\r', json).is_none() && separators(json).next().is_none()
 }
 
 /// Whether `json` is free of every byte that an exception or an escape begins with. Most events are,
 /// and then no more need be asked of their bytes.
-#[must_use]
-pub fn is_plain(json: &[u8]) -> bool {
+fn is_plain(json: &[u8]) -> bool {
     memchr::memchr3(b'\\', 0xc2, 0xe2, json).is_none()
         && memchr::memchr2(b'\n', b'\r', json).is_none()
 }

@@ -22,6 +22,7 @@ pub use self::token::Token;
 
 use std::sync::Arc;
 
+use crate::json::ndjson::Json;
 use crate::limits::PAGE_LIMIT_MAX;
 
 /// One answer of `POST /events`.
@@ -99,6 +100,13 @@ impl Page {
     #[must_use]
     pub fn bytes(&self, row: &Row) -> &[u8] {
         row.range.of(&self.body)
+    }
+
+    /// The row's own bytes, and what was found when they were read.
+    #[must_use]
+    pub fn json(&self, row: &Row) -> Json<'_> {
+        let Row { is_line, has_lone_surrogate, .. } = *row;
+        Json { text: self.bytes(row), is_line, has_lone_surrogate }
     }
 
     /// The row's own bytes, to be kept without a copy.

@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use super::row::{Fields, Names, Row, RowKind, Span, Value};
 use crate::identity::Identity;
-use crate::json::{ndjson, surrogates};
+use crate::json::ndjson::Json;
 use crate::limits::{PAGE_LIMIT_MAX, PAGE_ROWS_MAX, ROW_BYTES_MAX};
 use crate::page::envelope::{self, Member};
 use crate::page::service_label;
@@ -61,9 +61,7 @@ pub(super) fn split(body: &[u8], rows: &mut Vec<Row>) -> Result<(), PageError> {
         // All checks of a row are made while it is in the processor's cache, which is smaller than
         // a page.
         let bytes = &body[at..end];
-        let is_plain = ndjson::is_plain(bytes);
-        let is_line = is_plain || ndjson::is_as_is(bytes);
-        let has_lone_surrogate = !is_plain && surrogates::lone(bytes).next().is_some();
+        let Json { is_line, has_lone_surrogate, .. } = Json::of(bytes);
         let (identity, service) = named(&kind, bytes, body);
         let range = Span::new(at, end);
         rows.push(Row { range, is_line, has_lone_surrogate, identity, service, kind });

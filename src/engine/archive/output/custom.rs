@@ -1,6 +1,6 @@
 //! `CUSTOM_FIELDS`: members that are added to every line, after the event's own bytes.
 
-use crate::json::{self, for_each_member, ndjson};
+use crate::json::{self, for_each_member, ndjson::Json, surrogates};
 use crate::limits::CUSTOM_FIELDS_BYTES_MAX;
 
 /// The members to add, each already serialized.
@@ -27,6 +27,10 @@ impl CustomFields {
             problems
                 .push(format!("has {length} bytes: expected {CUSTOM_FIELDS_BYTES_MAX} at most"));
         }
+        // So that the line of an event has one only if the event has one.
+        if surrogates::lone(text.as_bytes()).next().is_some() {
+            problems.push("has half of a surrogate pair: expected whole characters".to_owned());
+        }
         let is_object = for_each_member(text, &mut |key, value| {
             let key = json::key(key);
             let name = String::from_utf8_lossy(&key);
@@ -42,7 +46,7 @@ impl CustomFields {
             }
             let mut json = serde_json::json!(name).to_string().into_bytes();
             json.push(b':');
-            ndjson::write(&mut json, value.get().as_bytes());
+            Json::of(value.get().as_bytes()).write(&mut json);
             members.push(Member { name: key.to_vec(), json });
         });
         if !is_object {
@@ -143,6 +147,10 @@ mod tests {
         let problems = |text: &str| CustomFields::parse(text).unwrap_err().join("; ");
         insta::assert_snapshot!(problems("[1]"), @"is not a JSON object");
         insta::assert_snapshot!(problems(r#"{"a":1}x"#), @"is not a JSON object");
+        insta::assert_snapshot!(
+            problems(r#"{"a":{"\ud83d\ude00":"\ud83d"}}"#),
+            @"has half of a surrogate pair: expected whole characters"
+        );
         insta::assert_snapshot!(
             problems(r#"{"a":1,"\u0061":2,"__x":3,"":4,"b\n":5}"#),
             @r"names `a` twice; names `__x`: expected a name that does not begin with `__`, which readers keep for themselves; names ``: expected a name that does not begin with `__`, which readers keep for themselves; names `b\n`: expected a name that does not begin with `__`, which readers keep for themselves"

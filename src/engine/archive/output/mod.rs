@@ -4,7 +4,7 @@ mod custom;
 mod ecs;
 
 use crate::archive::NewLine;
-use crate::json::ndjson;
+use crate::json::{ndjson::Json, surrogates};
 use crate::page::{Page, Row};
 pub use custom::CustomFields;
 pub use ecs::Ecs;
@@ -50,20 +50,28 @@ impl Output {
             return NewLine::Row(page, row);
         }
         buffer.clear();
-        self.write_line(buffer, page.bytes(row), at_ms);
-        NewLine::written(buffer)
+        let has_lone_surrogate = self.write(buffer, page.json(row), at_ms);
+        NewLine::written(buffer, has_lone_surrogate)
     }
 
     /// Appends the line of `event`, which must be a JSON object in UTF-8, and a line feed. `at_ms`
     /// is the event's time or, if it has none that can be read, the time of its collection, in UTC
-    /// milliseconds.
-    pub fn write_line(&self, line: &mut Vec<u8>, event: &[u8], at_ms: i64) {
+    /// milliseconds. Returns whether the line has an escape of a lone surrogate.
+    pub fn write_line(&self, line: &mut Vec<u8>, event: &[u8], at_ms: i64) -> bool {
+        self.write(line, Json::of(event), at_ms)
+    }
+
+    fn write(&self, line: &mut Vec<u8>, event: Json<'_>, at_ms: i64) -> bool {
         let start = line.len();
         match self.format {
-            Format::Raw => ndjson::write(line, event),
+            Format::Raw => event.write(line),
             Format::Ecs(ecs) => ecs.write(line, event, at_ms),
         }
         self.custom.append(line, start);
         line.push(b'\n');
+        // Neither a document nor custom fields can have one.
+        let has_lone_surrogate = self.format == Format::Raw && event.has_lone_surrogate;
+        debug_assert_eq!(has_lone_surrogate, surrogates::lone(&line[start..]).next().is_some());
+        has_lone_surrogate
     }
 }

@@ -4,6 +4,7 @@ use super::copy::{self, Copied, Found};
 use super::fit::{is_within, write_text, write_time};
 use super::mapping::{Ecs, Mapping, Node};
 use super::table::{Column, Kind, Listed, Rule, Source};
+use crate::json::ndjson::Json;
 use crate::time;
 
 /// The inputs of a document.
@@ -26,9 +27,8 @@ impl<'a> Document<'a> {
     pub(super) fn new(
         mapping: &'a Mapping,
         ecs: Ecs,
-        original: &'a [u8],
+        original: Json<'a>,
         event: &'a [u8],
-        has_lone_surrogates: bool,
         at_ms: i64,
     ) -> Self {
         let table = &mapping.table;
@@ -38,7 +38,7 @@ impl<'a> Document<'a> {
         if copied.is_none() {
             problems.push("the event is not a JSON object".to_owned());
         }
-        if has_lone_surrogates {
+        if original.has_lone_surrogate {
             problems.push("a text has half of a surrogate pair, replaced by U+FFFD".to_owned());
         }
         let copied = copied.unwrap_or_else(|| Copied {
@@ -47,6 +47,7 @@ impl<'a> Document<'a> {
             unfit: 0,
         });
         let listed = None;
+        let original = original.text;
         let mut document = Self { mapping, ecs, original, event, copied, listed, at_ms, problems };
         document.listed = document.listing();
         if document.copied.unfit > 0 {

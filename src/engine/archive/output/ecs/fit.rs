@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::table::Fit;
-use crate::json::{self, ndjson, surrogates};
+use crate::json::{self, ndjson::Json, surrogates};
 use crate::time;
 
 /// Whether a scalar value of the event fits.
@@ -119,22 +119,16 @@ fn unicode_escape(control: u8) -> [u8; 6] {
 }
 
 /// The event on one line, with U+FFFD in place of every escape of a lone surrogate, which is valid
-/// JSON but cannot be represented in UTF-8. Also returns whether there was one.
-pub(super) fn without_lone_surrogates(event: &[u8]) -> (Cow<'_, [u8]>, bool) {
-    let event = if ndjson::is_as_is(event) {
-        Cow::Borrowed(event)
-    } else {
-        let mut line = Vec::with_capacity(event.len());
-        ndjson::write(&mut line, event);
-        Cow::Owned(line)
-    };
-    let halves: Vec<_> = surrogates::lone(&event).collect();
-    if halves.is_empty() {
-        return (event, false);
+/// JSON but cannot be represented in UTF-8.
+pub(super) fn without_lone_surrogates(event: Json<'_>) -> Cow<'_, [u8]> {
+    if event.is_line && !event.has_lone_surrogate {
+        return Cow::Borrowed(event.text);
     }
-    let mut whole = event.into_owned();
+    let mut whole = Vec::with_capacity(event.text.len());
+    event.write(&mut whole);
+    let halves: Vec<_> = surrogates::lone(&whole).collect();
     for at in halves {
         whole[at..at + 6].copy_from_slice(b"\\ufffd");
     }
-    (Cow::Owned(whole), true)
+    Cow::Owned(whole)
 }

@@ -13,16 +13,17 @@ mod table;
 
 use self::document::Document;
 use self::mapping::MAPPING;
+use crate::json::ndjson::Json;
 
 pub use self::mapping::Ecs;
 
 impl Ecs {
     /// Appends the document of `event`, which must be a JSON object in UTF-8. `at_ms` is its time
-    /// if the event has none that can be read, in UTC milliseconds.
-    pub fn write(self, line: &mut Vec<u8>, event: &[u8], at_ms: i64) {
-        let (without_lone_surrogates, has_lone_surrogates) = fit::without_lone_surrogates(event);
-        Document::new(&MAPPING, self, event, &without_lone_surrogates, has_lone_surrogates, at_ms)
-            .write(line);
+    /// if the event has none that can be read, in UTC milliseconds. A document has no escape of a
+    /// lone surrogate.
+    pub fn write(self, line: &mut Vec<u8>, event: Json<'_>, at_ms: i64) {
+        let whole = fit::without_lone_surrogates(event);
+        Document::new(&MAPPING, self, event, &whole, at_ms).write(line);
     }
 
     /// The names that a document's members may have.

@@ -11,7 +11,7 @@ const AT_MS: i64 = 1_795_168_800_000;
 
 fn text(ecs: Ecs, event: &str) -> String {
     let mut line = Vec::new();
-    ecs.write(&mut line, event.as_bytes(), AT_MS);
+    ecs.write(&mut line, Json::of(event.as_bytes()), AT_MS);
     String::from_utf8(line).unwrap()
 }
 
