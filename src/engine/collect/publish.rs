@@ -70,8 +70,7 @@ impl Writer<'_> {
                 content_type: "application/octet-stream",
                 metadata: Vec::new(),
             };
-            let body = Bytes::copy_from_slice(slot.ids.bytes());
-            self.create_same(self.state_bucket(), &record.key, body, meta)
+            self.create_same(self.state_bucket(), &record.key, slot.ids.bytes().clone(), meta)
         });
         stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).try_collect::<Vec<_>>().await?;
         Ok(())

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::identity::{Identity, Slot};
@@ -17,7 +18,7 @@ use crate::time::{self, Window};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotIds {
     slot: Slot,
-    records: Vec<u8>,
+    records: Bytes,
 }
 
 /// The bytes are not the sorted records of this slot.
@@ -50,7 +51,7 @@ impl SlotIds {
     /// A slot without identities.
     #[must_use]
     pub fn empty(slot: Slot) -> Self {
-        Self { slot, records: Vec::new() }
+        Self { slot, records: Bytes::new() }
     }
 
     /// Reads a slot object.
@@ -62,7 +63,9 @@ impl SlotIds {
         let ids = || bytes.chunks_exact(width).map(|record| &record[..ID_BYTES]);
         let whole = bytes.len().is_multiple_of(width);
         if whole && ids().is_sorted_by(|a, b| a < b) {
-            Ok(Self { slot, records: bytes.to_vec() })
+            // A copy, because an answer may be a small piece of a large buffer, which would stay in
+            // memory with it.
+            Ok(Self { slot, records: Bytes::copy_from_slice(bytes) })
         } else {
             Err(NotRecords { length: bytes.len(), width })
         }
@@ -70,7 +73,7 @@ impl SlotIds {
 
     /// The object's bytes.
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &Bytes {
         &self.records
     }
 
@@ -133,7 +136,7 @@ impl SlotIds {
         records.dedup_by_key(|record| padded(&record[..ID_BYTES]));
         let mut bytes = Vec::with_capacity(records.len() * width);
         records.iter().for_each(|record| bytes.extend_from_slice(&record[..width]));
-        Self { slot: self.slot, records: bytes }
+        Self { slot: self.slot, records: bytes.into() }
     }
 }
 
@@ -232,7 +235,7 @@ mod tests {
         assert_eq!(slot.count(), 3);
         assert!(slot.contains(&id(1)) && slot.contains(&id(2)) && slot.contains(&id(3)));
         assert!(!slot.contains(&id(0)) && !slot.contains(&id(4)));
-        assert_eq!(slot.bytes(), [[1; 16], [2; 16], [3; 16]].concat());
+        assert_eq!(*slot.bytes(), [[1; 16], [2; 16], [3; 16]].concat());
         assert_eq!(SlotIds::parse(hour, slot.bytes()).unwrap(), slot);
     }
 
