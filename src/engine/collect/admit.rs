@@ -7,10 +7,10 @@ use super::digests;
 use super::reader::Reader;
 use super::stop::Stop;
 use crate::archive::{Addition, NewEvent, NewLine, Quarantined};
-use crate::cursor::Reading;
+use crate::cursor::{QueryProgress, Reading};
 use crate::identity::{Identity, Slot};
 use crate::limits::LINE_BYTES_MAX;
-use crate::page::{Fields, Names, Page, Row, RowKind, service};
+use crate::page::{Page, Row, RowKind, service};
 use crate::ports::InsightsError;
 use crate::read::{Positions, ReadingKind, future};
 use crate::report::lateness;
@@ -21,9 +21,11 @@ use crate::time;
 /// A row that is new.
 struct NewRow<'p> {
     bytes: &'p [u8],
-    /// Its slot.
+    /// Its position in the reading.
     place_ms: i64,
+    /// Its own time, if it can be read.
     own_ms: Option<i64>,
+    slot: Slot,
     identity: Identity,
     /// Whether another row of the same identity was received before it in this run.
     is_second: bool,
@@ -46,20 +48,21 @@ impl Reader<'_> {
         self.settle_border(&mut positions, page, reading, before_ms).await?;
         let touched = positions.slots();
         self.load_slots(&touched, kind, reading, before_ms).await?;
+        let progress = self.state.query(&reading.query).cloned();
         let archived = self.first_ms(kind, reading)..reading.window.end_ms;
         for (number, row) in page.rows().iter().enumerate() {
             let Some(new) = self.new_row(page, row, (&positions, number), &archived) else {
                 self.tally.read += 1;
                 continue;
             };
-            let NewRow { bytes, place_ms, own_ms, identity, is_second } = new;
+            let NewRow { bytes, place_ms, own_ms, slot, identity, is_second } = new;
             let names = page.names(row);
             let organization = names.organization.as_deref();
             let in_keys = label(organization.filter(|_| layout.names_organization()));
             let new_event = NewEvent {
                 identity,
                 digest: digests::of(bytes),
-                slot: Slot::at(own_ms),
+                slot,
                 order_ns: timestamp_ns(row).unwrap_or(i128::from(place_ms) * 1_000_000),
                 partition_ms: own_ms.unwrap_or(now_ms),
                 service: &row.service,
@@ -94,7 +97,8 @@ impl Reader<'_> {
                 Fate::Filtered => self.tally.filtered += 1,
                 Fate::Archived(line) => {
                     self.tally.lone_surrogates += u64::from(line.has_lone_surrogate());
-                    self.count(row, &names, &reading.query, new_event.service, now_ms);
+                    self.tally.without_id += u64::from(names.id.is_none());
+                    self.count(&row.service, own_ms, progress.as_ref(), now_ms);
                 }
             }
         }
@@ -165,7 +169,7 @@ impl Reader<'_> {
             self.tally.seen += 1;
             return None;
         }
-        Some(NewRow { bytes, place_ms, own_ms, identity, is_second })
+        Some(NewRow { bytes, place_ms, own_ms, slot, identity, is_second })
     }
 
     /// Whether an identity is decided or in the batch, and the digest of its row if that was read
@@ -193,22 +197,17 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Counts an archived event, and how late it is by the progress of its query.
     fn count(
         &mut self,
-        row: &Row,
-        names: &Names<'_>,
-        query: &[String],
         service: &str,
+        own_ms: Option<i64>,
+        progress: Option<&QueryProgress>,
         now_ms: i64,
     ) {
-        let Some(fields) = fields(row) else { return };
         self.tally.written += 1;
-        self.tally.without_id += u64::from(names.id.is_none());
-        let Some(ms) = fields.timestamp_ns.map(time::floor_ms) else {
-            self.tally.without_timestamp += 1;
-            return;
-        };
-        let Some(query) = self.state.query(query) else { return };
+        self.tally.without_timestamp += u64::from(own_ms.is_none());
+        let (Some(ms), Some(query)) = (own_ms, progress) else { return };
         self.tally.late += u64::from(query.is_late(ms));
         // A lane reads events that are long past, so how late they are is not measured.
         let measured = lateness::measured_ms(query, ms, now_ms);
@@ -298,15 +297,11 @@ fn fate<'a>(refused: Option<&'static str>, line: Option<NewLine<'a>>) -> Fate<'a
     }
 }
 
-fn fields(row: &Row) -> Option<&Fields> {
+fn timestamp_ns(row: &Row) -> Option<i128> {
     match &row.kind {
-        RowKind::Event(fields) => Some(fields),
+        RowKind::Event(fields) => fields.timestamp_ns,
         RowKind::Broken(_) => None,
     }
-}
-
-fn timestamp_ns(row: &Row) -> Option<i128> {
-    fields(row)?.timestamp_ns
 }
 
 /// The organization as it is written in keys.

@@ -86,7 +86,10 @@ pub fn add_to(mut update: Update, before: &Lateness, more: &Lateness) -> Update 
 impl Lateness {
     /// Counts one event. Services beyond the first [`LATENESS_SERVICES_MAX`] share one histogram.
     pub fn add(&mut self, service: &str, ms: i64) {
-        self.of(service).add(ms);
+        match self.services.get_mut(service) {
+            Some(histogram) => histogram.add(ms),
+            None => self.of(service).add(ms),
+        }
     }
 
     /// Adds all counts of `more`.
