@@ -118,8 +118,8 @@ pub(crate) const WRITING: &[Mutant] = &[
         breaks: "P3",
         edits: &[(
             "src/engine/archive/lines.rs",
-            "self.0.sort_by_key(|line| line.order_ns);",
-            "self.0.sort_by_key(|_| 0);",
+            "self.lines.sort_by_key(|line| line.order_ns);",
+            "self.lines.sort_by_key(|_| 0);",
         )],
     },
     Mutant {

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::archive::gzip::gzip;
 use crate::archive::lines::{Lines, NewLine, Ordered};
-use crate::archive::{KeyLayout, Partition, Quarantined};
+use crate::archive::{KeyLayout, Partition};
 use crate::identity::{Digests, Identity, Slot};
 use crate::limits::{
     BATCH_BYTES_MAX, BATCH_EVENTS_MAX, BATCH_PARTITIONS_MAX, PAGE_HELD_QUARTERS_MIN,
@@ -45,29 +45,13 @@ pub struct Batch {
     written: Vec<u8>,
 }
 
-/// How an event is added to a batch.
-#[derive(Clone, Copy, Debug)]
-pub enum Addition<'a> {
-    /// The event is archived with this line.
-    Event(NewLine<'a>),
-    /// The event is quarantined.
-    Quarantined(Quarantined<'a>),
-    /// The event has no line: only its identity is decided.
-    Identity,
-}
-
-/// The part for a line. Lines that strict JSON parsers reject are in a part of their own per
+/// A part that is being filled. Lines that strict JSON parsers reject are in a part of their own per
 /// partition, so that a reader that fails on them loses no other line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Target {
-    Partition { partition: Partition, has_lone_surrogates: bool },
-    Quarantine,
-}
-
-/// A part that is being filled.
 #[derive(Debug)]
 struct Part {
-    target: Target,
+    /// `None` for the part of quarantined rows.
+    partition: Option<Partition>,
+    has_lone_surrogates: bool,
     lines: Lines,
 }
 
@@ -154,89 +138,65 @@ impl Batch {
         std::mem::take(&mut self.known)
     }
 
-    /// Whether one more event may be added before the batch must close. An empty batch takes any
-    /// line.
+    /// Whether one more event may be added before the batch must close; `line` is `None` if only its
+    /// identity is decided. An empty batch takes any line.
     #[must_use]
     pub fn has_capacity(
         &self,
         limits: &BatchLimits,
         new_event: &NewEvent<'_>,
-        addition: Addition<'_>,
+        line: Option<NewLine<'_>>,
     ) -> bool {
-        let length = match addition {
-            Addition::Event(line) => line.bytes().len() + 1,
-            Addition::Quarantined(row) => row.line_bytes(),
-            Addition::Identity => return self.known.len() < limits.events,
-        };
+        let is_below = self.known.len() < limits.events;
+        let Some(line) = line else { return is_below };
         self.is_empty()
-            || (self.known.len() < limits.events
-                && self.bytes + length <= limits.bytes
-                && (self.parts.len() < limits.partitions
-                    || self.find(new_event, addition).is_some()))
+            || (is_below
+                && self.bytes + line.line_bytes() <= limits.bytes
+                && (self.parts.len() < limits.partitions || self.find(new_event, line).is_some()))
     }
 
-    /// Adds an event. If its line is a row's own bytes, the page of the row is kept in memory from
-    /// then on.
-    pub fn add(&mut self, layout: &KeyLayout, new_event: &NewEvent<'_>, addition: Addition<'_>) {
-        if !matches!(addition, Addition::Identity) {
-            let at = self.find(new_event, addition);
-            let at = at.unwrap_or_else(|| self.open(layout, new_event, addition));
-            let (lines, written) = (&mut self.parts[at].lines, &mut self.written);
-            match addition {
-                Addition::Event(line) => {
-                    lines.add(new_event.order_ns, line, written);
-                    self.bytes += line.bytes().len() + 1;
-                }
-                Addition::Quarantined(row) => {
-                    lines.quarantine(new_event.order_ns, &row, written);
-                    self.bytes += row.line_bytes();
-                }
-                Addition::Identity => {}
-            }
+    /// Adds an event; `line` is `None` if only its identity is decided. If its line is a row's own
+    /// bytes, the page of the row is kept in memory from then on.
+    pub fn add(&mut self, layout: &KeyLayout, new_event: &NewEvent<'_>, line: Option<NewLine<'_>>) {
+        if let Some(line) = line {
+            let at = self.find(new_event, line);
+            let at = at.unwrap_or_else(|| self.open(layout, new_event, line));
+            self.parts[at].lines.add(new_event.order_ns, line, &mut self.written);
+            self.bytes += line.line_bytes();
         }
         self.known.insert(new_event.identity, new_event.digest);
         self.identities.entry(new_event.slot).or_default().push(new_event.identity);
     }
 
-    /// Must be called after all rows of a page were added. If the page has only few new lines, they
-    /// are copied and the page is no longer kept in memory, so that the memory used is bounded by
-    /// the lines.
+    /// Must be called after all rows of a page were added, before a row of another page is. If the
+    /// page has only few new lines, they are copied and the page is no longer kept in memory, so
+    /// that the memory used is bounded by the lines.
     pub fn leave(&mut self, page: &Page) {
-        let lines: usize = self.parts.iter().map(|part| part.lines.bytes_in(page)).sum();
-        if lines < page.len() / 4 * PAGE_HELD_QUARTERS_MIN {
-            for part in &mut self.parts {
-                part.lines.leave(page, &mut self.written);
-            }
+        let lines: usize = self.parts.iter().map(|part| part.lines.bytes_in_page()).sum();
+        let is_copied = lines < page.len() / 4 * PAGE_HELD_QUARTERS_MIN;
+        for part in &mut self.parts {
+            part.lines.leave(is_copied, &mut self.written);
         }
     }
 
-    fn find(&self, new_event: &NewEvent<'_>, addition: Addition<'_>) -> Option<usize> {
+    fn find(&self, new_event: &NewEvent<'_>, line: NewLine<'_>) -> Option<usize> {
         let NewEvent { service, partition_ms, organization, .. } = *new_event;
-        let lone = matches!(addition, Addition::Event(line) if line.has_lone_surrogate());
-        self.parts.iter().position(|part| match (&part.target, addition) {
-            (Target::Partition { partition, has_lone_surrogates }, Addition::Event(_)) => {
-                *has_lone_surrogates == lone && partition.takes(service, partition_ms, organization)
+        self.parts.iter().position(|part| match &part.partition {
+            None => line.is_quarantined(),
+            Some(partition) => {
+                !line.is_quarantined()
+                    && part.has_lone_surrogates == line.has_lone_surrogate()
+                    && partition.takes(service, partition_ms, organization)
             }
-            (Target::Quarantine, Addition::Quarantined(_)) => true,
-            _ => false,
         })
     }
 
-    fn open(
-        &mut self,
-        layout: &KeyLayout,
-        new_event: &NewEvent<'_>,
-        addition: Addition<'_>,
-    ) -> usize {
+    fn open(&mut self, layout: &KeyLayout, new_event: &NewEvent<'_>, line: NewLine<'_>) -> usize {
         let NewEvent { service, partition_ms, organization, .. } = *new_event;
-        let target = match addition {
-            Addition::Event(line) => Target::Partition {
-                partition: layout.partition(service, partition_ms, organization),
-                has_lone_surrogates: line.has_lone_surrogate(),
-            },
-            Addition::Quarantined(_) | Addition::Identity => Target::Quarantine,
-        };
-        self.parts.push(Part { target, lines: Lines::default() });
+        let partition =
+            (!line.is_quarantined()).then(|| layout.partition(service, partition_ms, organization));
+        let has_lone_surrogates = line.has_lone_surrogate();
+        self.parts.push(Part { partition, has_lone_surrogates, lines: Lines::default() });
         self.parts.len() - 1
     }
 
@@ -246,15 +206,10 @@ impl Batch {
     pub fn seal(self, layout: &KeyLayout, level: CompressionLvl) -> Sealed {
         let Self { parts, mut identities, written, .. } = self;
         let mut compressor = Compressor::new(level);
-        let seal = |Part { target, lines }| {
+        let seal = |Part { partition, has_lone_surrogates, lines }| {
             let (text, Ordered { count: events, first_ns, last_ns }) = lines.gather(&written);
             let gzip = gzip(&mut compressor, &text);
-            let (folders, has_lone_surrogates) = match target {
-                Target::Partition { partition, has_lone_surrogates } => {
-                    (Some(layout.folders(&partition)), has_lone_surrogates)
-                }
-                Target::Quarantine => (None, false),
-            };
+            let folders = partition.map(|partition| layout.folders(&partition));
             let sha256 = Sha256::digest(&gzip).into();
             SealedPart { folders, has_lone_surrogates, gzip, sha256, events, first_ns, last_ns }
         };
@@ -268,15 +223,16 @@ impl Batch {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::archive::Quarantined;
     use crate::json::surrogates;
 
     fn layout() -> KeyLayout {
         KeyLayout::parse(KeyLayout::DEFAULT).unwrap()
     }
 
-    fn event(line: &str) -> Addition<'_> {
+    fn event(line: &str) -> Option<NewLine<'_>> {
         let has_lone_surrogate = surrogates::lone(line.as_bytes()).next().is_some();
-        Addition::Event(NewLine::written(line.as_bytes(), has_lone_surrogate))
+        Some(NewLine::written(line.as_bytes(), has_lone_surrogate))
     }
 
     fn add(batch: &mut Batch, new_event: &NewEvent<'_>, line: &str) {
@@ -323,8 +279,7 @@ mod tests {
             let page = Page::parse(body, crate::page::PageHeaders::default()).unwrap();
             let mut batch = Batch::default();
             for (n, row) in (1..=new).zip(page.rows()) {
-                let line = Addition::Event(NewLine::Row(&page, row));
-                batch.add(&layout(), &new_event(n, "a", 0), line);
+                batch.add(&layout(), &new_event(n, "a", 0), Some(NewLine::Row(&page, row)));
             }
             batch.leave(&page);
             assert_eq!(page.is_shared(), is_held);
@@ -365,10 +320,10 @@ mod tests {
         let limits = BatchLimits { events: 2, ..BatchLimits::default() };
         let mut batch = Batch::default();
         for n in 1..=2 {
-            assert!(batch.has_capacity(&limits, &new_event(n, "a", 0), Addition::Identity));
-            batch.add(&layout(), &new_event(n, "a", 0), Addition::Identity);
+            assert!(batch.has_capacity(&limits, &new_event(n, "a", 0), None));
+            batch.add(&layout(), &new_event(n, "a", 0), None);
         }
-        assert!(!batch.has_capacity(&limits, &new_event(3, "a", 0), Addition::Identity));
+        assert!(!batch.has_capacity(&limits, &new_event(3, "a", 0), None));
         assert!(!batch.is_empty() && batch.contains(&Identity([1; 16])));
         let sealed = batch.seal(&layout(), CompressionLvl::default());
         assert_eq!((sealed.parts.len(), sealed.identities[&Slot::Hour(0)].len()), (0, 2));
@@ -404,8 +359,8 @@ mod tests {
         let mut batch = Batch::default();
         let rows = [("not UTF-8", Some(&b"\xff"[..])), ("too large to fetch", None)];
         for (n, (reason, row)) in (1..).zip(rows) {
-            let quarantined = Addition::Quarantined(Quarantined { reason, row });
-            batch.add(&layout(), &new_event(n, "", 0), quarantined);
+            let quarantined = NewLine::Quarantined(Quarantined { reason, row });
+            batch.add(&layout(), &new_event(n, "", 0), Some(quarantined));
         }
         let part = batch.seal(&layout(), CompressionLvl::default()).parts.remove(0);
         assert_eq!(part.folders, None);

@@ -16,6 +16,8 @@ pub enum NewLine<'a> {
     Row(&'a Page, &'a Row),
     /// A line that differs from the row's bytes; see [`NewLine::written`].
     Written(Written<'a>),
+    /// The line of a row that is quarantined.
+    Quarantined(Quarantined<'a>),
 }
 
 /// A line with its line feed, and whether it has a lone surrogate, which is needed several times.
@@ -33,13 +35,20 @@ impl<'a> NewLine<'a> {
         Self::Written(Written { text, has_lone_surrogate })
     }
 
-    /// Its bytes as written, without the line feed.
+    /// Length of the line, its line feed included.
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
+    pub fn line_bytes(&self) -> usize {
         match self {
-            Self::Row(page, row) => page.bytes(row),
-            Self::Written(line) => line.text.strip_suffix(b"\n").unwrap_or(line.text),
+            Self::Row(page, row) => page.bytes(row).len() + 1,
+            Self::Written(line) => line.text.len(),
+            Self::Quarantined(row) => row.line_bytes(),
         }
+    }
+
+    /// Whether it is the line of a row that is quarantined.
+    #[must_use]
+    pub fn is_quarantined(&self) -> bool {
+        matches!(self, Self::Quarantined(_))
     }
 
     /// Whether the line has an escape of a lone surrogate, for which strict JSON parsers reject it.
@@ -48,13 +57,18 @@ impl<'a> NewLine<'a> {
         match self {
             Self::Row(_, row) => row.has_lone_surrogate,
             Self::Written(line) => line.has_lone_surrogate,
+            Self::Quarantined(_) => false,
         }
     }
 }
 
 /// The lines of one part, in the order in which they were added.
 #[derive(Debug, Default)]
-pub(crate) struct Lines(Vec<Line>);
+pub(crate) struct Lines {
+    lines: Vec<Line>,
+    /// The number of lines whose pages were left.
+    left: usize,
+}
 
 #[derive(Debug)]
 struct Line {
@@ -89,52 +103,47 @@ impl Lines {
         let text = match line {
             NewLine::Row(page, row) => Text::Page(page.extract(row)),
             NewLine::Written(line) => Text::written(written, |to| to.extend_from_slice(line.text)),
+            NewLine::Quarantined(row) => Text::written(written, |to| row.write(to)),
         };
-        self.0.push(Line { order_ns, text });
+        self.lines.push(Line { order_ns, text });
     }
 
-    /// Adds the line of a row in quarantine, which is appended to `written`.
-    pub(crate) fn quarantine(
-        &mut self,
-        order_ns: i128,
-        row: &Quarantined<'_>,
-        written: &mut Vec<u8>,
-    ) {
-        let text = Text::written(written, |to| row.write(to));
-        self.0.push(Line { order_ns, text });
+    /// Bytes of the lines that are in the page that was not left yet.
+    pub(crate) fn bytes_in_page(&self) -> usize {
+        let bytes = |line: &Line| match &line.text {
+            Text::Page(extract) => extract.bytes().len(),
+            Text::Written(_) => 0,
+        };
+        self.lines[self.left..].iter().map(bytes).sum()
     }
 
-    /// Bytes of the lines that are in `page`.
-    pub(crate) fn bytes_in(&self, page: &Page) -> usize {
-        let extracts = self.0.iter().filter_map(|line| line.text.in_page(page));
-        extracts.map(|extract| extract.bytes().len()).sum()
-    }
-
-    /// Copies the lines that are in `page` to `written`, so that the page is no longer kept in
-    /// memory.
-    pub(crate) fn leave(&mut self, page: &Page, written: &mut Vec<u8>) {
-        for line in &mut self.0 {
-            if let Some(extract) = line.text.in_page(page) {
+    /// Leaves the page that the last lines are in. If they are copied to `written`, it is no longer
+    /// kept in memory.
+    pub(crate) fn leave(&mut self, is_copied: bool, written: &mut Vec<u8>) {
+        let unleft = self.lines[self.left..].iter_mut().filter(|_| is_copied);
+        for line in unleft {
+            if let Text::Page(extract) = &line.text {
                 line.text = Text::written(written, |to| put(extract, to));
             }
         }
+        self.left = self.lines.len();
     }
 
     /// Joins the lines, sorted by time; lines of the same time keep the order in which they were
     /// added.
     pub(crate) fn gather(mut self, written: &[u8]) -> (Cow<'_, [u8]>, Ordered) {
         // Usually they are already in order, because JumpCloud sorts by millisecond.
-        self.0.sort_by_key(|line| line.order_ns);
+        self.lines.sort_by_key(|line| line.order_ns);
         let ns = |line: Option<&Line>| line.map_or(0, |line| line.order_ns);
-        let (first_ns, last_ns) = (ns(self.0.first()), ns(self.0.last()));
-        let ordered = Ordered { count: self.0.len(), first_ns, last_ns };
-        if let [Line { text: Text::Written(range), .. }] = self.0.as_slice() {
+        let (first_ns, last_ns) = (ns(self.lines.first()), ns(self.lines.last()));
+        let ordered = Ordered { count: self.lines.len(), first_ns, last_ns };
+        if let [Line { text: Text::Written(range), .. }] = self.lines.as_slice() {
             // A line may be larger than all others together.
             return (Cow::Borrowed(&written[range.clone()]), ordered);
         }
-        let length = self.0.iter().map(|line| line.text.len()).sum();
+        let length = self.lines.iter().map(|line| line.text.len()).sum();
         let mut text = Vec::with_capacity(length);
-        for line in &self.0 {
+        for line in &self.lines {
             match &line.text {
                 Text::Page(extract) => put(extract, &mut text),
                 Text::Written(range) => text.extend_from_slice(&written[range.clone()]),
@@ -156,13 +165,6 @@ impl Text {
         match self {
             Self::Page(extract) => extract.bytes().len() + 1,
             Self::Written(range) => range.len(),
-        }
-    }
-
-    fn in_page(&self, page: &Page) -> Option<&Extract> {
-        match self {
-            Self::Page(extract) if page.holds(extract) => Some(extract),
-            _ => None,
         }
     }
 }
@@ -211,10 +213,12 @@ mod tests {
         let (page, other) = (page(r#"[{"n":1},{"n":2}]"#), page(r#"[{"n":3},{"n":4}]"#));
         let mut written = Vec::new();
         let mut lines = lines(&page, &mut written);
+        assert_eq!(lines.bytes_in_page(), 14);
+        lines.leave(true, &mut written);
         lines.add(0, NewLine::Row(&other, &other.rows()[0]), &mut written);
-        assert_eq!((lines.bytes_in(&page), lines.bytes_in(&other)), (14, 7));
-        lines.leave(&page, &mut written);
-        assert_eq!((lines.bytes_in(&page), lines.bytes_in(&other)), (0, 7));
+        assert_eq!(lines.bytes_in_page(), 7);
+        lines.leave(false, &mut written);
+        assert_eq!(lines.bytes_in_page(), 0);
         assert_eq!([&page, &other].map(Page::is_shared), [false, true]);
         assert_eq!(gathered(lines, &written).0, "{\"n\":3}\nw\n{\"n\":2}\n{\"n\":1}\n");
     }

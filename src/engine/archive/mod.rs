@@ -8,7 +8,7 @@ mod lines;
 pub mod output;
 pub mod quarantine;
 
-pub use self::batch::{Addition, Batch, BatchLimits, NewEvent, Sealed, SealedPart};
+pub use self::batch::{Batch, BatchLimits, NewEvent, Sealed, SealedPart};
 pub use self::filter::Filter;
 pub use self::key::{
     KeyLayout, LayoutError, Partition, event_key, is_archive_key, quarantine_key, record_key,

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::digests;
 use super::reader::Reader;
 use super::stop::Stop;
-use crate::archive::{Addition, NewEvent, NewLine, Quarantined};
+use crate::archive::{NewEvent, NewLine, Quarantined};
 use crate::cursor::{QueryProgress, Reading};
 use crate::identity::{Identity, Slot};
 use crate::limits::LINE_BYTES_MAX;
@@ -74,28 +74,27 @@ impl Reader<'_> {
             let refused = refused.or((is_kept && is_second).then_some(SECOND));
             let line = (is_kept && !is_second)
                 .then(|| output.line(page, row, new_event.partition_ms, &mut buffer));
-            let fate = fate(refused, line);
-            let addition = match fate {
-                Fate::Archived(line) => Addition::Event(line),
-                Fate::Filtered => Addition::Identity,
-                Fate::Quarantined(reason) => {
-                    Addition::Quarantined(Quarantined { reason, row: Some(bytes) })
+            let is_large = line.is_some_and(|line| line.line_bytes() > LINE_BYTES_MAX + 1);
+            let line = match refused.or(is_large.then_some(LARGE)) {
+                Some(reason) => {
+                    Some(NewLine::Quarantined(Quarantined { reason, row: Some(bytes) }))
                 }
+                None => line,
             };
-            if !self.batch.has_capacity(&engine.batch_limits, &new_event, addition) {
+            if !self.batch.has_capacity(&engine.batch_limits, &new_event, line) {
                 let at_ms = positions.at_ms(number);
                 self.close_batch(kind, reading, at_ms).await?;
                 self.writer.load(&touched).await?;
             }
-            self.batch.add(layout, &new_event, addition);
+            self.batch.add(layout, &new_event, line);
             self.tally.read += 1;
-            match fate {
-                Fate::Quarantined(reason) => {
+            match line {
+                None => self.tally.filtered += 1,
+                Some(NewLine::Quarantined(Quarantined { reason, .. })) => {
                     self.tally.quarantined += 1;
                     self.tally.foreign += u64::from(reason == FOREIGN);
                 }
-                Fate::Filtered => self.tally.filtered += 1,
-                Fate::Archived(line) => {
+                Some(line) => {
                     self.tally.lone_surrogates += u64::from(line.has_lone_surrogate());
                     self.tally.without_id += u64::from(names.id.is_none());
                     self.count(&row.service, own_ms, progress.as_ref(), now_ms);
@@ -263,37 +262,16 @@ impl Reader<'_> {
             Some(_) => "not JSON".to_owned(),
             None => format!("event {ordinal} of {query} at {time} was not fetched: {why}"),
         };
-        let addition = Addition::Quarantined(Quarantined { reason: &reason, row });
-        if !self.batch.has_capacity(&self.engine.batch_limits, &new_event, addition) {
+        let line = Some(NewLine::Quarantined(Quarantined { reason: &reason, row }));
+        if !self.batch.has_capacity(&self.engine.batch_limits, &new_event, line) {
             self.close_batch(kind, reading, ms).await?;
             self.writer.load(&touched).await?;
         }
         let layout = &self.engine.settings.layout;
-        self.batch.add(layout, &new_event, addition);
+        self.batch.add(layout, &new_event, line);
         self.tally.read += 1;
         self.tally.quarantined += 1;
         Ok(())
-    }
-}
-
-/// What is decided about a row.
-enum Fate<'a> {
-    Archived(NewLine<'a>),
-    /// Only its identity is decided; it has no line.
-    Filtered,
-    Quarantined(&'static str),
-}
-
-/// What is decided about a new row. `refused` is the reason to quarantine it; `line` is its line,
-/// or `None` if the filter leaves it out. A refused row is never filtered.
-fn fate<'a>(refused: Option<&'static str>, line: Option<NewLine<'a>>) -> Fate<'a> {
-    match (refused, line) {
-        (Some(reason), _) => Fate::Quarantined(reason),
-        (None, None) => Fate::Filtered,
-        (None, Some(line)) if line.bytes().len() > LINE_BYTES_MAX => {
-            Fate::Quarantined("larger than the limit of a line")
-        }
-        (None, Some(line)) => Fate::Archived(line),
     }
 }
 
@@ -311,6 +289,9 @@ fn label(organization: Option<&[u8]>) -> Option<&str> {
 
 /// The reason for quarantine of an event that would be valid by itself.
 const SECOND: &str = "another event of the same identity came before it with other bytes";
+
+/// The reason for quarantine of an event that readers would not take.
+const LARGE: &str = "larger than the limit of a line";
 
 /// The reason for quarantine that has a metric and an alarm of its own.
 const FOREIGN: &str = "names another organization than the requested one";

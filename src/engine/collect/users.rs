@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::reader::Reader;
 use super::stop::{Progress, Stop};
-use crate::archive::{Addition, NewEvent, NewLine, Output, Quarantined};
+use crate::archive::{NewEvent, NewLine, Output, Quarantined};
 use crate::cursor::ReadingState;
 use crate::identity::{Identity, Slot};
 use crate::page::{Row, RowKind};
@@ -146,25 +146,25 @@ impl Reader<'_> {
                 organization: self.stream.organization(),
             };
             let is_user = user.is_ok();
-            let (mut line, reason);
-            let addition = match user {
+            let (mut buffer, reason);
+            let line = match user {
                 Ok(user) => {
-                    line = Vec::new();
+                    buffer = Vec::new();
                     let user = projection.of(user);
-                    let has_lone = output.write_line(&mut line, user.as_bytes(), first_ms);
-                    Addition::Event(NewLine::written(&line, has_lone))
+                    let has_lone = output.write_line(&mut buffer, user.as_bytes(), first_ms);
+                    NewLine::written(&buffer, has_lone)
                 }
                 Err(why) => {
                     reason = format!("{why}, in a list of users");
-                    Addition::Quarantined(Quarantined { reason: &reason, row: Some(bytes) })
+                    NewLine::Quarantined(Quarantined { reason: &reason, row: Some(bytes) })
                 }
             };
-            if !self.batch.has_capacity(&engine.batch_limits, &new_event, addition) {
+            if !self.batch.has_capacity(&engine.batch_limits, &new_event, Some(line)) {
                 let state = self.with(snapshot.clone());
                 self.decide(&state).await?;
                 *snapshot = self.numbered(snapshot.clone());
             }
-            self.batch.add(layout, &new_event, addition);
+            self.batch.add(layout, &new_event, Some(line));
             self.tally.read += 1;
             self.tally.written += u64::from(is_user);
             self.tally.quarantined += u64::from(!is_user);

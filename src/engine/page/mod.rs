@@ -115,12 +115,6 @@ impl Page {
         Extract { body: Arc::clone(&self.body), range: row.range }
     }
 
-    /// Whether `extract` shares this page's body.
-    #[must_use]
-    pub fn holds(&self, extract: &Extract) -> bool {
-        Arc::ptr_eq(&self.body, &extract.body)
-    }
-
     /// The texts of the row's members; all of them `None` if the row is not an event.
     #[must_use]
     pub fn names(&self, row: &Row) -> Names<'_> {
