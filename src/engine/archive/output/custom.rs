@@ -1,5 +1,7 @@
 //! `CUSTOM_FIELDS`: members that are added to every line, after the event's own bytes.
 
+use memchr::memmem::Finder;
+
 use crate::json::{self, for_each_member, ndjson::Json, surrogates};
 use crate::limits::CUSTOM_FIELDS_BYTES_MAX;
 
@@ -10,6 +12,8 @@ pub struct CustomFields(Vec<Member>);
 #[derive(Clone, Debug)]
 struct Member {
     name: Vec<u8>,
+    /// Finds `"name"`.
+    quoted: Finder<'static>,
     /// `"name":value`, on one line.
     json: Vec<u8>,
 }
@@ -45,9 +49,10 @@ impl CustomFields {
                 ));
             }
             let mut json = serde_json::json!(name).to_string().into_bytes();
+            let quoted = Finder::new(&json).into_owned();
             json.push(b':');
             Json::of(value.get().as_bytes()).write(&mut json);
-            members.push(Member { name: key.to_vec(), json });
+            members.push(Member { name: key.to_vec(), quoted, json });
         });
         if !is_object {
             problems.push("is not a JSON object".to_owned());
@@ -90,6 +95,11 @@ impl CustomFields {
     /// For each member, whether `object` has one with the same name.
     fn names_in(&self, object: &[u8]) -> Vec<bool> {
         let mut is_there = vec![false; self.0.len()];
+        // Most events have none of the names. Without an escape, that is seen without parsing.
+        let has_escape = memchr::memchr(b'\\', object).is_some();
+        if !has_escape && !self.0.iter().any(|member| member.quoted.find(object).is_some()) {
+            return is_there;
+        }
         if let Ok(object) = std::str::from_utf8(object) {
             for_each_member(object, &mut |key, _| {
                 if let Some(at) = self.0.iter().position(|member| member.name == *json::key(key)) {
