@@ -39,12 +39,7 @@ impl Engine {
                 self.certify(stream).await?
             }
         };
-        let certificate = certificate_of(stream, &bytes)?;
-        let mut newborn = self.newborn(&certificate, &bytes);
-        if was_lost {
-            newborn.open_lanes = self.lanes_after_loss(stream).await?;
-        }
-        let rebuilt = self.rebuilt(&certificate, &newborn).await?;
+        let (certificate, newborn, rebuilt) = self.rebuild(stream, &bytes, was_lost).await?;
         let age_ms = self.now_ms() - certificate.born_ms;
         match (rebuilt, stream.is_lane()) {
             (Some(cursor), _) => self.cursors.update(stream, &cursor.create()).await?,
@@ -61,14 +56,28 @@ impl Engine {
     /// it has: where nothing was decided there is nothing to recover, and nothing is created.
     pub(super) async fn ensure_rebuilt(&self, stream: &StreamId) -> Result<bool, RunError> {
         let Some(bytes) = self.certificate(stream).await? else { return Ok(false) };
-        let certificate = certificate_of(stream, &bytes)?;
-        let mut newborn = self.newborn(&certificate, &bytes);
-        newborn.open_lanes = self.lanes_after_loss(stream).await?;
-        let cursor = self.rebuilt(&certificate, &newborn).await?;
-        if let Some(cursor) = &cursor {
+        let (.., rebuilt) = self.rebuild(stream, &bytes, true).await?;
+        if let Some(cursor) = &rebuilt {
             self.cursors.update(stream, &cursor.create()).await?;
         }
-        Ok(cursor.is_some())
+        Ok(rebuilt.is_some())
+    }
+
+    /// What the certificate of these bytes says, the cursor at the birth, and the one of the last entry
+    /// if there is a journal. If a cursor was lost, they have the lanes that may be open.
+    async fn rebuild(
+        &self,
+        stream: &StreamId,
+        bytes: &Bytes,
+        was_lost: bool,
+    ) -> Result<(Certificate, Cursor, Option<Cursor>), RunError> {
+        let certificate = certificate_of(stream, bytes)?;
+        let mut newborn = self.newborn(&certificate, bytes);
+        if was_lost {
+            newborn.open_lanes = self.lanes_after_loss(stream).await?;
+        }
+        let rebuilt = self.rebuilt(&certificate, &newborn).await?;
+        Ok((certificate, newborn, rebuilt))
     }
 
     /// What must be known before a stream is born: the time, which lasts, and whose events it

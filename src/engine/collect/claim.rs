@@ -10,6 +10,7 @@ use crate::cursor::{
 use crate::error::RunError;
 use crate::limits::{LEASE_MARGIN_MS, LEASE_MS_MAX};
 use crate::ports::Meter;
+use crate::read::LaneEnd;
 use crate::report::{StreamReport, lateness};
 use crate::stream::StreamId;
 
@@ -23,14 +24,10 @@ pub(super) enum Claim {
 }
 
 /// What the release has to write besides the result of the run.
-#[derive(Default)]
 pub(super) struct Unwritten {
     /// The cursor, if its reading state was not written yet.
     pub(super) cursor: Option<Cursor>,
-    /// Whether this run has finished the lane.
-    pub(super) is_finished: bool,
-    /// The lane is closed with this run: it is not finished, and too old to be read.
-    pub(super) is_expired: bool,
+    pub(super) lane_end: LaneEnd,
 }
 
 impl Engine {
@@ -125,8 +122,10 @@ impl Engine {
         };
         let at_ms = self.now_ms();
         let since_ms = |name| number(claimed, name).unwrap_or(at_ms);
-        let finished_ms = left.is_finished.then(|| since_ms(attribute::FINISHED_MS));
-        let expired_ms = left.is_expired.then(|| since_ms(attribute::EXPIRED_MS));
+        let is_finished = left.lane_end == LaneEnd::Finished;
+        let finished_ms = is_finished.then(|| since_ms(attribute::FINISHED_MS));
+        let is_expired = left.lane_end == LaneEnd::Expired;
+        let expired_ms = is_expired.then(|| since_ms(attribute::EXPIRED_MS));
         let is_recovered = purpose == RunPurpose::Recover && report.error.is_none();
         let recovered_ms = is_recovered.then(|| since_ms(attribute::RECOVERED_MS));
         let release =

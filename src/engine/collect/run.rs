@@ -11,7 +11,7 @@ use super::writer::Writer;
 use crate::cursor::{Cursor, Item, attribute, lease, number};
 use crate::error::RunError;
 use crate::ports::Meter;
-use crate::read::{Budget, window};
+use crate::read::{Budget, LaneEnd, window};
 use crate::report::{Outcome, StreamReport};
 use crate::stream::StreamId;
 
@@ -84,7 +84,10 @@ impl Engine {
     ) -> StreamReport {
         let failures = number(item, attribute::FAILURES).unwrap_or(0);
         let failed = |error: RunError| {
-            (StreamReport::failed(request.stream.clone(), &error), Unwritten::default())
+            (
+                StreamReport::failed(request.stream.clone(), &error),
+                Unwritten { cursor: None, lane_end: LaneEnd::None },
+            )
         };
         let was_finished = item.contains_key(attribute::FINISHED_MS);
         let (mut request, mut opened_ms) = (request, None);
@@ -99,7 +102,7 @@ impl Engine {
             }
             Err(error) => failed(error),
         };
-        let is_over = unwritten.is_finished || unwritten.is_expired;
+        let is_over = unwritten.lane_end != LaneEnd::None;
         if report.outcome == Outcome::Failed {
             report.failures = failures + 1;
         }
@@ -162,19 +165,16 @@ impl Engine {
         if is_whole {
             self.keep_warm(stream, slots);
         }
-        // A run that failed may have decided an entry that is not published yet, so the lane needs
-        // another run. One that was finished and is too old to be read stays finished.
-        let has_succeeded = report.error.is_none();
-        let is_too_old = window::is_expired(&cursor, self.now_ms());
-        let is_read = is_too_old && was_finished
-            || window::is_finished(&cursor, self.settings.late_horizon_ms);
-        let is_finished = has_succeeded && is_read;
-        let is_expired = has_succeeded && is_too_old && !is_read;
-        if is_expired {
+        let horizon_ms = self.settings.late_horizon_ms;
+        let lane_end = match report.error {
+            None => window::lane_end(&cursor, was_finished, self.now_ms(), horizon_ms),
+            // It may have decided an entry that is not published yet: the lane needs another run.
+            Some(_) => LaneEnd::None,
+        };
+        if lane_end == LaneEnd::Expired {
             report.fail(&RunError::refused(window::unread_of_lane(&cursor)));
         }
-        let cursor = has_unstored.then_some(cursor);
-        (report, Unwritten { cursor, is_finished, is_expired })
+        (report, Unwritten { cursor: has_unstored.then_some(cursor), lane_end })
     }
 }
 

@@ -18,4 +18,4 @@ pub use self::paging::{Failure, PageSummary, Retry, Step, Walk, WalkError};
 pub use self::position::Positions;
 pub use self::rows::RowCount;
 pub use self::sweep::SweepUrgency;
-pub use self::window::{Plan, ReadingKind};
+pub use self::window::{LaneEnd, Plan, ReadingKind};

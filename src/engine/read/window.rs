@@ -84,6 +84,29 @@ pub fn is_finished(cursor: &Cursor, late_horizon_ms: i64) -> bool {
     cursor.end_ms.is_some() && !queries.is_empty() && queries.iter().all(has_read)
 }
 
+/// How a lane is after a run over it that succeeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaneEnd {
+    /// It needs further runs; so does every stream that is no lane.
+    None,
+    /// It is finished.
+    Finished,
+    /// It is too old to be read, and was not finished.
+    Expired,
+}
+
+/// How a lane ends that `was_finished` before the run: one that was, and is too old to be read by now,
+/// stays finished.
+#[must_use]
+pub fn lane_end(cursor: &Cursor, was_finished: bool, now_ms: i64, late_horizon_ms: i64) -> LaneEnd {
+    let is_too_old = is_expired(cursor, now_ms);
+    match is_too_old && was_finished || is_finished(cursor, late_horizon_ms) {
+        true => LaneEnd::Finished,
+        false if is_too_old => LaneEnd::Expired,
+        false => LaneEnd::None,
+    }
+}
+
 /// When a query reads its lane next: at once until it has read it whole since the lane was last
 /// opened, then every half late horizon, and the last time a late horizon after the lane's end.
 /// `None` once that was read. It then waits for the others: if each query began again at once, there
@@ -315,6 +338,16 @@ mod tests {
         assert_eq!(plan(&cursor, 40 * MINUTE, &settings()), Plan::Wait);
         let newborn = newborn(MINUTE, 0);
         assert_eq!(plan(&newborn, MINUTE + 10_000, &settings()), Plan::Wait);
+    }
+
+    #[test]
+    fn a_lane_that_is_too_old_stays_finished_or_expires() {
+        let young = Cursor { end_ms: Some(DAY_MS), ..newborn(0, 2 * DAY_MS) };
+        let end = |was_finished, days| lane_end(&young, was_finished, days * DAY_MS, DAY_MS);
+        assert_eq!([end(false, 3), end(true, 3)], [LaneEnd::None; 2], "it was not read");
+        assert_eq!([end(false, 103), end(true, 103)], [LaneEnd::Expired, LaneEnd::Finished]);
+        let live = newborn(0, 0);
+        assert_eq!(lane_end(&live, false, 103 * DAY_MS, DAY_MS), LaneEnd::None);
     }
 
     #[test]
