@@ -48,8 +48,9 @@ fn organization(text: &str) -> Result<StreamId, String> {
 /// Time between two looks at what somebody else does.
 const LOOK_MS: u64 = 10_000;
 
-/// Looks after which a stack that gets no further is given up: half an hour of them.
-const LOOKS_MAX: u32 = 180;
+/// Looks after which a stack that gets no further is given up: for three hours, which are three of the
+/// longest schedule intervals.
+const LOOKS_MAX: u32 = 3 * 360;
 
 /// Shows the plan, and with `--yes` archives it. `false` if a day, an organization or a query was left
 /// out.
@@ -141,11 +142,12 @@ async fn archive(target: &Target, work: &Work, json: bool) -> anyhow::Result<Vec
                     || run.outcome == Outcome::Ok && is_idle
             }
             Target::Stack(_) => {
-                let seen =
-                    |lane: &&StreamStatus| (lane.stream.clone(), lane.frontier, lane.entries);
+                let seen = |lane: &&StreamStatus| {
+                    (lane.stream.clone(), lane.frontier, lane.last_reading, lane.entries)
+                };
                 if looks.without_change(lanes.iter().map(seen).collect()) > LOOKS_MAX {
                     anyhow::bail!(
-                        "{lane}: nothing was read for half an hour; {NO_PROGRESS}; {AGAIN}"
+                        "{lane}: nothing was read for three hours; {NO_PROGRESS}; {AGAIN}"
                     );
                 }
                 true
@@ -171,8 +173,9 @@ struct Looks {
     without_change: u32,
 }
 
-/// A lane, its frontier and its entries.
-type Seen = (StreamId, Option<UtcTime>, Option<u64>);
+/// A lane, its frontier, its last complete reading, which may be one of a lane that was read before, and
+/// its entries.
+type Seen = (StreamId, Option<UtcTime>, Option<UtcTime>, Option<u64>);
 
 impl Looks {
     /// How many looks in a row have shown that no lane got further, this one included.
@@ -218,12 +221,12 @@ mod tests {
     #[test]
     fn a_stack_that_gets_no_further_is_seen() {
         let mut looks = Looks::default();
-        let mut look = |frontier, entries| {
-            let seen = vec![(StreamId::own(), frontier, entries)];
-            looks.without_change(seen)
+        let mut look = |frontier, reading, entries| {
+            looks.without_change(vec![(StreamId::own(), frontier, reading, entries)])
         };
-        assert_eq!([look(None, None), look(None, None), look(None, None)], [0, 1, 2]);
-        assert_eq!([look(None, Some(1)), look(None, Some(1))], [0, 1]);
-        assert_eq!(look(Some(UtcTime(7)), Some(1)), 0);
+        let time = Some(UtcTime(7));
+        assert_eq!([(); 3].map(|()| look(None, None, None)), [0, 1, 2]);
+        assert_eq!([(); 2].map(|()| look(None, None, Some(1))), [0, 1]);
+        assert_eq!([look(time, None, Some(1)), look(time, time, Some(1))], [0, 0]);
     }
 }

@@ -105,12 +105,15 @@ async fn what_has_expired_and_is_still_there_is_no_hole() {
     let slots = world.store.keys("state", "index/v1/self/");
     world.store.delay_deletion([0, 3, 4, 9].map(|at| entries[at].clone()));
     world.store.delay_deletion([1, 2, 7].map(|at| slots[at].clone()));
-    for _ in 118..126 {
+    // Entries of which each builds on the one before, and no slot object of them.
+    world.store.delay_deletion(entries[12..24].to_vec());
+    for _ in 118..134 {
         world.collect_for(1, 6 * HOUR_MS).await;
         world.assert_verified().await;
     }
     let kept = world.store.keys("state", "journal/v1/self/");
     assert!(kept.contains(&entries[9]) && !kept.contains(&entries[8]), "a hole");
+    assert!(kept.contains(&entries[23]) && !kept.contains(&entries[24]), "a hole");
 }
 
 /// A stream may be collected while it is verified, and another one be created.
@@ -119,14 +122,22 @@ async fn what_is_decided_while_a_stack_is_verified_is_in_an_entry() {
     let [first, second] = [1, 2].map(|n| StreamId::try_from(format!("{n:024x}")).unwrap());
     let mut world = World::new();
     world.configure(std::slice::from_ref(&first));
-    world.jumpcloud.load(world.now_ms() - MINUTE_MS, world.now_ms(), "sso");
     world.scheduled_run().await;
+    for has_entries in [false, true] {
+        world.pass(HOUR_MS);
+        let later_ms = world.now_ms();
+        world.jumpcloud.load(later_ms - MINUTE_MS, later_ms, "sso");
+        assert_eq!(world.scheduled_run().await.streams[0].tally.written, 1);
+        world.store.withhold_from(later_ms);
+        let verdict = world.verify().await;
+        assert_eq!((verdict.entries > 0, verdict.problems), (has_entries, Vec::new()));
+    }
     world.configure(&[first, second]);
     world.pass(HOUR_MS);
     let later_ms = world.now_ms();
     world.jumpcloud.load(later_ms - MINUTE_MS, later_ms, "sso");
     let runs = world.scheduled_run().await.streams;
-    assert_eq!(runs.iter().map(|run| run.tally.written).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(runs.iter().map(|run| run.tally.written).sum::<u64>(), 1 + 3, "{runs:?}");
     world.store.withhold_from(later_ms);
     world.assert_verified().await;
     world.store.withhold_from(later_ms);

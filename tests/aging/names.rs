@@ -97,3 +97,24 @@ async fn a_name_without_an_answer_keeps_no_list_refused() {
         assert_eq!(world.archived_once().await, archived);
     }
 }
+
+/// A sweep of which a page hangs in every second run, and which gets further in the others.
+#[tokio::test]
+async fn what_gets_further_between_its_failures_is_not_told() {
+    let settings =
+        Settings { overlap_ms: 0, page_limit: 2, pages_per_run: 4, ..crate::world::settings() };
+    let world = World::with(settings, |_| {});
+    world.jumpcloud.time_out_above(1_000);
+    world.collect().await;
+    let mut hung = 0;
+    for hour in 0..36 {
+        let hangs = hour > 24 && hour % 2 == 0;
+        world.jumpcloud.time_out_above(if hangs { 1 } else { 1_000 });
+        world.pass(HOUR_MS);
+        world.jumpcloud.load(world.now_ms() - MINUTE_MS, world.now_ms(), "sso");
+        let run = world.run(&StreamId::own(), RunPurpose::Collect).await;
+        assert_eq!((run.tally.written, &run.error, run.refused.len()), (1, &None, 0), "{run:?}");
+        hung += i64::from(run.outcome == Outcome::Behind);
+    }
+    assert!(hung >= FAILURES_TOLERATED, "{hung} runs in which it hung");
+}

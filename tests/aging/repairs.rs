@@ -99,7 +99,10 @@ async fn a_finished_lane_is_open_for_some_time_after_a_repair() {
     world.scheduled_run().await;
     assert!(!is_open().await, "it is over");
     let request = AuditRequest { window: day, repair: true, by_service: false };
-    world.audit_all(request).await;
+    let lines = world.audit_all(request).await;
+    let line = lines.iter().find(|line| line.stream == lane).unwrap();
+    assert_eq!(line.differing[0].left, Some(1), "{line:?}");
+    assert_eq!(world.status_of(&lane).await.gaps, 0, "nothing would end one");
     assert!(is_open().await);
     world.pass(LANE_RECOVERY_MS + MINUTE_MS);
     world.scheduled_run().await;
@@ -119,4 +122,20 @@ async fn a_repair_of_a_lane_begins_no_new_names() {
     let repair = line.repair.as_ref().unwrap();
     assert!(repair.pages > 0 && repair.error.is_none(), "{repair:?}");
     assert!(world.status_of(&lane).await.finished.is_some());
+}
+
+/// A row without a time that can be read is in no hour of the index.
+#[tokio::test]
+async fn rows_that_came_to_a_lane_are_not_left() {
+    let world = World::new();
+    let day = Window::new(floor_day_ms(START_MS) - 2 * DAY_MS, floor_day_ms(START_MS) - DAY_MS);
+    world.jumpcloud.load(day.start_ms + MINUTE_MS, day.start_ms, "sso");
+    world.jumpcloud.load_unplaced(day.start_ms + 2 * MINUTE_MS);
+    world.collect().await;
+    let lane = world.backfill(day).await.lanes.remove(0).stream;
+    let request = AuditRequest { window: day, repair: true, by_service: false };
+    let lines = world.audit_all(request).await;
+    let line = lines.iter().find(|line| line.stream == lane).unwrap();
+    let hour = &line.differing[0];
+    assert_eq!((hour.counted, hour.archived, hour.left), (2, 1, Some(0)));
 }

@@ -77,7 +77,7 @@ fn split_with_sonic(body: &[u8]) -> Vec<[Option<String>; 4]> {
 /// From a page's rows to the lines of a part.
 fn rows(criterion: &mut Criterion) {
     let page = Page::parse(body(), PageHeaders::default()).unwrap();
-    let mut group = group(criterion, "rows", page.len());
+    let mut group = group(criterion, "rows", page.body_bytes());
     group.bench_function("identities", |bencher| {
         let identity = |row| {
             let Names { organization, service, id } = page.names(row);
@@ -89,7 +89,7 @@ fn rows(criterion: &mut Criterion) {
     });
     group.bench_function("lines", |bencher| {
         let output = Output::default();
-        let mut lines = Vec::with_capacity(page.len());
+        let mut lines = Vec::with_capacity(page.body_bytes());
         bencher.iter(|| {
             lines.clear();
             for row in page.rows() {

@@ -44,7 +44,12 @@ const BOUNDS: [Bounds; 17] = [
         &["721m", "0s", "30d,LATE_HORIZON=59d"],
     ),
     ("PAGE_LIMIT", "1 to 10000", &["1", "10000"], &["0", "10001"]),
-    ("MAX_PAGES_PER_RUN", "pages of one stream", &["1", "1,PAGE_LIMIT=1", "1000000"], &["0"]),
+    (
+        "MAX_PAGES_PER_RUN",
+        "pages that the heads of a stream",
+        &["1", "1,PAGE_LIMIT=1", "1000000"],
+        &["0"],
+    ),
     ("COMPRESSION_LEVEL", "1 to 12", &["1", "12"], &["0", "13"]),
     ("OUTPUT_FORMAT", "`raw`", &["raw"], &["json"]),
     ("LOG_LEVEL", "`error`, `warn`, `info`, `debug` or `trace`", &["error", "trace"], &["off"]),

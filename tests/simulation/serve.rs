@@ -77,7 +77,9 @@ impl World {
                 Some(Circumstance::SlowPage)
             }
             Ok(page) if page.headers.limit.is_none() => Some(Circumstance::LimitUnsaid),
-            Ok(page) if page.is_empty() && page.len() > 2 => Some(Circumstance::NullPage),
+            Ok(page) if page.rows().is_empty() && page.body_bytes() > 2 => {
+                Some(Circumstance::NullPage)
+            }
             _ => None,
         };
         met.into_iter().for_each(|met| self.tally.met(met));

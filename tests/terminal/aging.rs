@@ -114,9 +114,9 @@ impl Months {
         live(&report).clone()
     }
 
-    /// Archives a day of three days ago, whose lane is finished with that.
+    /// Archives the day that ended before the live stream begins, whose lane is finished with that.
     async fn archive_past_day(&mut self) {
-        let day_ms = (self.now_ms() - 3 * DAY_MS).div_euclid(DAY_MS) * DAY_MS;
+        let day_ms = (self.now_ms() - 4 * DAY_MS).div_euclid(DAY_MS) * DAY_MS;
         let events = series(900_000, 8, day_ms + HOUR_MS, HOUR_MS);
         self.environment.load(&events);
         self.events.extend(events);

@@ -173,7 +173,7 @@ impl Batch {
     /// that the memory used is bounded by the lines.
     pub fn leave(&mut self, page: &Page) {
         let lines: usize = self.parts.iter().map(|part| part.lines.bytes_in_page()).sum();
-        let is_copied = lines < page.len() / 4 * PAGE_HELD_QUARTERS_MIN;
+        let is_copied = lines < page.body_bytes() / 4 * PAGE_HELD_QUARTERS_MIN;
         for part in &mut self.parts {
             part.lines.leave(is_copied, &mut self.written);
         }

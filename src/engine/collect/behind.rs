@@ -25,9 +25,13 @@ impl Reader<'_> {
         let ended = self.read_through(kind, reading, queries, allowance).await;
         // Of a list, only the names are counted, and read again, that `all` does not return.
         let names = queries::containing(&self.state, &reading.query);
-        // What is dated ahead is read from its beginning in each run.
-        let has_advanced = kind != ReadingKind::Future
-            && (reading.query != before.query || reading.at_ms > before.at_ms);
+        // What is dated ahead, and a repair, begin again in each run.
+        let is_resumed = !matches!(kind, ReadingKind::Future | ReadingKind::Repair);
+        let has_advanced =
+            is_resumed && (reading.query != before.query || reading.at_ms > before.at_ms);
+        if has_advanced && let Some(query) = self.state.query_mut(&names) {
+            query.failures_behind = 0;
+        }
         match ended {
             Ok(progress) => {
                 if progress == Progress::Complete {

@@ -84,12 +84,17 @@ impl Reader<'_> {
                 Err(Stop::Failed(RunError::Query(error))) => error,
                 Err(stop) => return Err(stop),
             };
-            let left = self.take_apart(&names, &error, turns).await?;
-            if left.is_empty() {
-                self.fail_query(names, error, turns);
-                return Ok(None);
+            match self.take_apart(&names, &error, turns).await? {
+                Some(left) if left.is_empty() => {
+                    self.fail_query(names, error, turns);
+                    return Ok(None);
+                }
+                Some(left) => names = left,
+                None => {
+                    turns.note(names.clone(), Ok(Progress::Interrupted));
+                    return Ok(Some(names));
+                }
             }
-            names = left;
         }
     }
 
@@ -138,22 +143,22 @@ impl Reader<'_> {
     }
 
     /// Takes the names of a refused list that are refused by themselves out of it. Returns those that
-    /// are left: none if the list is refused as a whole, or if it stays open which names are.
+    /// are left: an empty list if it is refused as a whole, `None` if there was no time to find out.
     async fn take_apart(
         &mut self,
         names: &[String],
         error: &QueryError,
         turns: &mut Turns,
-    ) -> Result<Query, Stop> {
+    ) -> Result<Option<Query>, Stop> {
         let QueryError::Refused { status: Some(400 | 403), .. } = error else {
-            return Ok(Query::new());
+            return Ok(Some(Query::new()));
         };
         let Some(query) = self.state.query(names).filter(|_| names.len() > 1) else {
-            return Ok(Query::new());
+            return Ok(Some(Query::new()));
         };
         let (cursor, now_ms) = (&self.writer.cursor, self.engine.now_ms());
         let plan = window::head(cursor, query, now_ms, &self.engine.settings);
-        let Plan::Read(reading) = plan else { return Ok(Query::new()) };
+        let Plan::Read(reading) = plan else { return Ok(Some(Query::new())) };
         let mut refused = Vec::new();
         for name in names {
             match self.ask_for_name(name, &reading).await {
@@ -165,6 +170,7 @@ impl Reader<'_> {
                     | InsightsError::Unavailable(_)
                     | InsightsError::Unfetched(_),
                 ) => {}
+                Err(InsightsError::OutOfTime) if refused.is_empty() => return Ok(None),
                 Err(InsightsError::OutOfTime) => break,
                 Err(error) => {
                     self.flush().await?;
@@ -173,7 +179,7 @@ impl Reader<'_> {
             }
         }
         if refused.is_empty() || refused.len() == names.len() {
-            return Ok(Query::new());
+            return Ok(Some(Query::new()));
         }
         let taken: Vec<_> = refused.iter().map(|(name, _)| name.clone()).collect();
         let left = queries::take_apart(&mut self.state, names, &taken);
@@ -183,7 +189,7 @@ impl Reader<'_> {
                 self.fail_query(vec![name], error, turns);
             }
         }
-        Ok(left)
+        Ok(Some(left))
     }
 
     /// Requests a row of what was refused to a list, for one of its names alone.

@@ -102,10 +102,11 @@ impl Reader<'_> {
         let step = place.walk.passed(&PageSummary::of(&page, last_ms));
         place.reading.limit = place.walk.limit();
         let has_passed = place.reading.at_ms < last_ms;
-        let left = self.page_budget(has_passed, self.report.pages, page.len(), place.allowance);
+        let left =
+            self.page_budget(has_passed, self.report.pages, page.body_bytes(), place.allowance);
         let is_more = step == Ok(Step::Next) && left == PageBudget::ForMore;
         let requested = match is_more {
-            true => self.requested(&place.walk, place.reading, foreseen, page.len()).await,
+            true => self.requested(&place.walk, place.reading, foreseen, page.body_bytes()).await,
             false => None,
         };
         let admitted = match self.confirm_page(&page).await {
@@ -223,9 +224,10 @@ impl Reader<'_> {
         }
     }
 
-    /// Leaves the rest to the next run.
-    fn interrupt(&mut self, place: &Place<'_>) -> Taken {
+    /// Leaves the rest to the next run. The reading says how far it got.
+    fn interrupt(&mut self, place: &mut Place<'_>) -> Taken {
         self.state = self.reached(place.kind, place.reading, place.at_ms);
+        place.reading.at_ms = place.reading.at_ms.max(place.at_ms);
         Taken::Ended(Progress::Interrupted)
     }
 

@@ -70,7 +70,7 @@ impl Engine {
             StreamReport { outcome: Outcome::Busy, ..StreamReport::new(stream.clone()) };
         report.last_success_ms = number(item, attribute::LAST_SUCCESS_MS).ok();
         if let Ok(cursor) = Cursor::read(item) {
-            report.gaps = Some(cursor.state.gaps());
+            report.gaps = Some(cursor.gaps());
             report.set_position(&cursor, self.now_ms());
         }
         report
@@ -159,7 +159,7 @@ impl Engine {
         // What a sweep has loaded is not needed before the next one.
         slots.drop_before(cursor.state.frontier_ms - self.settings.overlap_ms);
         (report.objects, report.bytes_out) = (objects, bytes_out);
-        report.gaps = Some(cursor.state.gaps());
+        report.gaps = Some(cursor.gaps());
         report.set_position(&cursor, self.now_ms());
         // What stops a stream on a cold start stops it in every later run of this process, too.
         if is_whole {

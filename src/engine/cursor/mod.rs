@@ -136,6 +136,12 @@ impl Cursor {
         update
     }
 
+    /// The number of hours that are gaps. Those of a lane are not compared, so that it has none.
+    #[must_use]
+    pub fn gaps(&self) -> usize {
+        if self.end_ms.is_some() { 0 } else { self.state.gaps() }
+    }
+
     /// `state`, with the frontier raised to this cursor's if it is lower.
     #[must_use]
     pub fn raised(&self, state: &ReadingState) -> ReadingState {

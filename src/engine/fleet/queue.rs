@@ -69,7 +69,7 @@ async fn place(engine: &Engine, stream: &StreamId, now_ms: i64) -> Result<bool, 
         return Ok(true);
     }
     // The adapter may have retried a request whose first try had succeeded: the mark is ours.
-    let item = engine.cursors.get(stream).await?;
+    let item = engine.cursors.get(stream).await.ok().flatten();
     Ok(item.is_some_and(|item| lease::was_queued_at(&item, now_ms)))
 }
 

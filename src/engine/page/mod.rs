@@ -80,14 +80,8 @@ impl Page {
 
     /// Length of the body in bytes.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn body_bytes(&self) -> usize {
         self.body.len()
-    }
-
-    /// Whether the page has no row.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
     }
 
     /// Whether an extract shares its body.

@@ -199,8 +199,8 @@ mod tests {
 
     #[test]
     fn empty_arrays_are_pages_without_rows() {
-        assert!(page(b"[]").unwrap().is_empty());
-        assert!(page(b" [\n] ").unwrap().is_empty());
+        assert!(page(b"[]").unwrap().rows().is_empty());
+        assert!(page(b" [\n] ").unwrap().rows().is_empty());
     }
 
     #[test]

@@ -86,7 +86,7 @@ pub fn last_ms(page: &Page, before_ms: i64, end_ms: i64) -> i64 {
     let own_ms = page.rows().last().and_then(readable).filter(inside);
     let last_readable = || page.rows().iter().rev().filter_map(readable).find(inside);
     match (own_ms, token_ms(page).filter(inside)) {
-        _ if page.is_empty() => before_ms,
+        _ if page.rows().is_empty() => before_ms,
         (Some(own), Some(token)) => own.min(token),
         (Some(own), None) => own,
         (None, Some(token)) => token,

@@ -87,7 +87,7 @@ pub fn is_finished(cursor: &Cursor, late_horizon_ms: i64) -> bool {
 /// How a lane is after a run over it that succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LaneEnd {
-    /// It needs further runs; so does every stream that is no lane.
+    /// It needs further runs, like every stream that is not a lane.
     None,
     /// It is finished.
     Finished,

@@ -387,6 +387,20 @@ mod tests {
         assert_eq!(line["DaysToDataLoss"], 89);
     }
 
+    /// It never succeeds, and no failure of it is recorded.
+    #[test]
+    fn a_stream_whose_runs_were_all_killed_is_stale() {
+        let born = |minutes| StreamStatus {
+            last_success: None,
+            born: Some(UtcTime(NOW_MS - minutes * MINUTE_MS)),
+            ..status(1, minutes)
+        };
+        for (minutes, stale) in [(29, 0), (31, 1)] {
+            let killed = report(vec![ended(Outcome::Busy, 1)]);
+            assert_eq!(line(&killed, View::Fleet(&[born(minutes)]))["StreamsStale"], stale);
+        }
+    }
+
     /// By their cursors, and by the runs of this invocation where there were any; those that are gone
     /// by the last pass through them.
     #[test]

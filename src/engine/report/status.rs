@@ -120,7 +120,7 @@ impl StreamStatus {
             needs_operator: needs_operator(item),
             suspended: lease::is_suspended(item, now_ms),
             queued: lease::is_queued(item, now_ms),
-            gaps: state.map_or(0, crate::cursor::ReadingState::gaps),
+            gaps: cursor.map_or(0, Cursor::gaps),
             days_until_loss: behind_ms
                 .filter(|_| is_read != Some(true) && !is_users)
                 .map(|behind_ms| (retention_ms - behind_ms) / DAY_MS),

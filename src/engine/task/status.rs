@@ -252,6 +252,15 @@ mod tests {
         assert!(StatusPlace::try_from("4:x:self".to_owned()).is_err());
     }
 
+    /// The lag of a stream of users is the age of their last complete snapshot.
+    #[test]
+    fn the_lag_of_all_is_that_of_events() {
+        let users = StreamStatus { stream: line(1).stream.users().unwrap(), ..read_to(1, 0, 0) };
+        let mut totals = Totals::default();
+        [line(1), users].iter().for_each(|line| totals.add(line));
+        assert_eq!((line(1).lag_seconds, totals.lag_seconds), (Some(9), Some(9)));
+    }
+
     #[test]
     fn a_page_has_room_for_few_long_lines() {
         let long = Some("x".repeat(5_000));

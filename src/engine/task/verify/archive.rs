@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::age;
-use super::newer::{newborn, newer};
+use super::newer::{for_each_newer, newborn};
 use super::verdict::{Buckets, Verdict};
 use crate::archive::key::{ObjectKey, PartOf};
 use crate::identity::{Identities, Identity};
@@ -100,15 +100,17 @@ impl Archive {
         let streams: BTreeSet<_> =
             keys.iter().filter_map(|key| Some(ObjectKey::parse(key)?.stream)).collect();
         for stream in streams {
-            let last = match self.kept.get(&stream) {
-                Some(kept) => kept.last.clone(),
+            let last = self.kept.get(&stream).and_then(|kept| kept.last.clone());
+            let last = match last {
+                Some(last) => last,
                 None => newborn(buckets, &stream).await?,
             };
-            for entry in newer(buckets, &stream, last).await? {
+            for_each_newer(buckets, &stream, last, |entry| {
                 for part in &entry.header.parts {
                     self.hold(&part.key);
                 }
-            }
+            })
+            .await?;
         }
         Ok(())
     }

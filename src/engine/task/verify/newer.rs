@@ -8,35 +8,34 @@ use crate::journal::{Entry, entry_key, journal_prefix};
 use crate::ports::StoreError;
 use crate::stream::StreamId;
 
-/// The entries behind `last`, which is the last one that was checked and its hash, as far as each has
-/// the hash of the one before it. None if it is not known which was the last.
-pub(super) async fn newer(
+/// Goes through the entries behind `last`, the last one that was checked, with its hash, as far as each
+/// has the hash of the one before it. Nothing follows one without a hash.
+pub(super) async fn for_each_newer(
     buckets: Buckets<'_>,
     stream: &StreamId,
-    last: Option<(u64, Option<String>)>,
-) -> Result<Vec<Entry>, StoreError> {
+    last: (u64, Option<String>),
+    mut found: impl FnMut(&Entry),
+) -> Result<(), StoreError> {
     let Buckets { objects, state, .. } = buckets;
-    let Some((mut seq, Some(mut hash))) = last else { return Ok(Vec::new()) };
+    let (mut seq, Some(mut hash)) = last else { return Ok(()) };
     let after = entry_key(stream, seq);
-    let keys = objects.list(state, &journal_prefix(stream), &after, usize::MAX).await?;
-    let mut entries = Vec::new();
-    for key in keys {
+    for key in objects.list(state, &journal_prefix(stream), &after, usize::MAX).await? {
         let Some(bytes) = objects.get(state, &key).await? else { break };
         let entry = Entry::decode(bytes).ok();
         let follows = |entry: &Entry| entry.header.seq == seq + 1 && entry.header.previous == hash;
         let Some(entry) = entry.filter(follows) else { break };
+        found(&entry);
         (seq, hash) = (entry.header.seq, entry.hash());
-        entries.push(entry);
     }
-    Ok(entries)
+    Ok(())
 }
 
-/// What comes before the first entry of a stream that was created meanwhile: its birth certificate.
+/// What comes before the first entry of a stream: its birth certificate, with its hash if it is there.
 pub(super) async fn newborn(
     buckets: Buckets<'_>,
     stream: &StreamId,
-) -> Result<Option<(u64, Option<String>)>, StoreError> {
+) -> Result<(u64, Option<String>), StoreError> {
     let key = certificate::certificate_key(stream);
     let certificate = buckets.objects.get(buckets.state, &key).await?;
-    Ok(certificate.map(|bytes| (0, Some(hex::encode(Sha256::digest(&bytes))))))
+    Ok((0, certificate.map(|bytes| hex::encode(Sha256::digest(&bytes)))))
 }

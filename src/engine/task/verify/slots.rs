@@ -54,17 +54,30 @@ impl Slots {
                     }
                     base.with(&new, unplaced_day(entry.header.decided_ms))
                 }
-                None => resulting(buckets, record, slot, &new).await?,
+                None => match resulting(buckets, record, slot, &new).await? {
+                    Some(ids) => ids,
+                    // Its own object has expired, too.
+                    None if age::may_have_expired(entry.header.decided_ms, now_ms) => {
+                        self.note(record, slot, entry);
+                        continue;
+                    }
+                    None => SlotIds::empty(slot),
+                },
             };
-            let sha256 = ids.sha256();
-            if sha256 != record.sha256 {
+            if ids.sha256() != record.sha256 {
                 verdict.problem(&record.key, "its identities are not those of the journal");
             }
-            let (key, decided_ms) = (record.key.clone(), entry.header.decided_ms);
-            self.latest.insert(slot, Latest { key, sha256, decided_ms });
+            self.note(record, slot, entry);
             self.hold(slot, ids);
         }
         Ok(())
+    }
+
+    /// Notes a slot's latest object.
+    fn note(&mut self, record: &SlotRecord, slot: Slot, entry: &Entry) {
+        let (key, sha256, decided_ms) =
+            (record.key.clone(), record.sha256, entry.header.decided_ms);
+        self.latest.insert(slot, Latest { key, sha256, decided_ms });
     }
 
     /// What an entry's slot builds on; none if that has expired.
@@ -147,17 +160,19 @@ impl Slots {
 }
 
 /// What an entry's slot results in, where what it builds on has expired: its object, if that holds
-/// the entry's identities.
+/// the entry's identities. None if it is absent.
 async fn resulting(
     buckets: Buckets<'_>,
     record: &SlotRecord,
     slot: Slot,
     new: &[Identity],
-) -> Result<SlotIds, StoreError> {
-    let bytes = buckets.objects.get(buckets.state, &record.key).await?.unwrap_or_default();
+) -> Result<Option<SlotIds>, StoreError> {
+    let Some(bytes) = buckets.objects.get(buckets.state, &record.key).await? else {
+        return Ok(None);
+    };
     let ids = SlotIds::parse(slot, &bytes).ok();
     let ids = ids.filter(|ids| new.iter().all(|identity| ids.contains(identity)));
-    Ok(ids.unwrap_or_else(|| SlotIds::empty(slot)))
+    Ok(Some(ids.unwrap_or_else(|| SlotIds::empty(slot))))
 }
 
 #[cfg(test)]
