@@ -81,20 +81,26 @@ async fn what_fails_behind_a_head_for_long_is_told_and_fails_no_run() {
     assert_eq!(world.collect().await.refused, []);
 }
 
-/// A name that is not answered alone stays in its list, and the others of the list are read.
+/// A name that is not answered alone, or hangs, stays in its list, and the others of the list are read.
 #[tokio::test]
 async fn a_name_without_an_answer_keeps_no_list_refused() {
-    let mut world = World::new();
-    world.ask_for(&["sso,directory,alerts"]);
-    world.collect().await;
-    world.jumpcloud.refuse(&["alerts"], "directory");
-    for archived in 1..4 {
-        world.pass(HOUR_MS);
-        world.jumpcloud.load(world.now_ms() - MINUTE_MS, world.now_ms(), "sso");
-        let run = world.collect().await;
-        let refused: Vec<_> = run.refused.iter().map(|refused| refused.query.as_str()).collect();
-        assert_eq!(refused, ["alerts"]);
-        assert_eq!(world.archived_once().await, archived);
+    for hangs in [false, true] {
+        let mut world = World::new();
+        world.ask_for(&["directory,sso,alerts"]);
+        world.collect().await;
+        match hangs {
+            true => world.jumpcloud.hang_alone("directory"),
+            false => world.jumpcloud.do_not_answer_alone("directory"),
+        }
+        world.jumpcloud.refuse("alerts");
+        for archived in 1..4 {
+            world.pass(HOUR_MS);
+            world.jumpcloud.load(world.now_ms() - MINUTE_MS, world.now_ms(), "sso");
+            let run = world.run(&StreamId::own(), RunPurpose::Collect).await;
+            let refused = run.refused.iter().map(|refused| refused.query.as_str());
+            assert_eq!((refused.collect(), run.error), (vec!["alerts"], None), "{hangs}");
+            assert_eq!(world.archived_once().await, archived);
+        }
     }
 }
 

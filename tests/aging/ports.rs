@@ -81,8 +81,11 @@ pub(crate) struct JumpCloud {
     pub(crate) lists_services: bool,
     /// It answers no request for events that begins in this.
     down: Mutex<Window>,
-    /// Names that it refuses, alone and in a list; and a name that it does not answer alone.
-    refused: Mutex<(Vec<&'static str>, &'static str)>,
+    /// A name that it refuses, alone and in a list.
+    refused: Mutex<&'static str>,
+    /// Names that it does not answer alone: at once, and in time.
+    unanswered: Mutex<&'static str>,
+    hangs_alone: Mutex<&'static str>,
     /// It has no hourly counts.
     counts_are_down: AtomicBool,
     /// A page of more rows than this does not come while anybody waits for it.
@@ -102,6 +105,8 @@ impl JumpCloud {
             lists_services: true,
             down: Mutex::new(UP),
             refused: Mutex::default(),
+            unanswered: Mutex::default(),
+            hangs_alone: Mutex::default(),
             counts_are_down: AtomicBool::new(false),
             rows_max: AtomicUsize::new(usize::MAX),
             events: Mutex::default(),
@@ -140,9 +145,19 @@ impl JumpCloud {
         *lock(&self.down) = window;
     }
 
-    /// From now on it refuses these names, and does not answer one alone that it answers in a list.
-    pub(crate) fn refuse(&self, names: &[&'static str], unanswered: &'static str) {
-        *lock(&self.refused) = (names.to_vec(), unanswered);
+    /// From now on it refuses this name, alone and in a list.
+    pub(crate) fn refuse(&self, name: &'static str) {
+        *lock(&self.refused) = name;
+    }
+
+    /// From now on it is down for a request for this name alone.
+    pub(crate) fn do_not_answer_alone(&self, name: &'static str) {
+        *lock(&self.unanswered) = name;
+    }
+
+    /// From now on a request for this name alone ends in a time-out.
+    pub(crate) fn hang_alone(&self, name: &'static str) {
+        *lock(&self.hangs_alone) = name;
     }
 
     /// From now on it has no hourly counts, or has them again.
@@ -194,13 +209,16 @@ impl JumpCloud {
 impl Insights for JumpCloud {
     /// The first events of the window, as many as a page has: usually all.
     fn page(&self, request: PageRequest) -> Incoming {
-        let (refused, unanswered) = lock(&self.refused).clone();
-        if request.query.iter().any(|name| refused.contains(&name.as_str())) {
+        if request.query.iter().any(|name| name == *lock(&self.refused)) {
             let cause = "it is forbidden".into();
             let refusal = Err(InsightsError::Refused { status: 403, cause });
             return Incoming::new(Box::pin(ready(None)), Box::pin(ready(refusal)), || {});
         }
-        if request.query == [unanswered] || lock(&self.down).contains(request.ask.window.start_ms) {
+        if request.query == [*lock(&self.hangs_alone)] {
+            return self.time_out(request.deadline_ms);
+        }
+        let is_down = lock(&self.down).contains(request.ask.window.start_ms);
+        if is_down || request.query == [*lock(&self.unanswered)] {
             let down = Err(InsightsError::Unavailable("it is down".into()));
             return Incoming::new(Box::pin(ready(None)), Box::pin(ready(down)), || {});
         }

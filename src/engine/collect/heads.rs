@@ -143,7 +143,7 @@ impl Reader<'_> {
     }
 
     /// Takes the names of a refused list that are refused by themselves out of it. Returns those that
-    /// are left: an empty list if it is refused as a whole, `None` if there was no time to find out.
+    /// are left: an empty list if it is refused as a whole, `None` if no name had an answer in time.
     async fn take_apart(
         &mut self,
         names: &[String],
@@ -159,24 +159,32 @@ impl Reader<'_> {
         let (cursor, now_ms) = (&self.writer.cursor, self.engine.now_ms());
         let plan = window::head(cursor, query, now_ms, &self.engine.settings);
         let Plan::Read(reading) = plan else { return Ok(Some(Query::new())) };
-        let mut refused = Vec::new();
-        for name in names {
-            match self.ask_for_name(name, &reading).await {
+        let (mut refused, mut has_answer) = (Vec::new(), false);
+        for (asked, name) in names.iter().enumerate() {
+            // A share is left for the list.
+            let left = names.len() - asked + 1;
+            let answer = self.ask_for_name(name, &reading, left).await;
+            has_answer |= !matches!(answer, Err(InsightsError::OutOfTime));
+            match answer {
                 Err(error @ InsightsError::Refused { .. }) => refused.push((name.clone(), error)),
                 // One that has no answer is not refused: it stays in the list.
                 Ok(())
                 | Err(
                     InsightsError::TooLarge { .. }
                     | InsightsError::Unavailable(_)
-                    | InsightsError::Unfetched(_),
+                    | InsightsError::Unfetched(_)
+                    | InsightsError::OutOfTime,
                 ) => {}
-                Err(InsightsError::OutOfTime) if refused.is_empty() => return Ok(None),
-                Err(InsightsError::OutOfTime) => break,
                 Err(error) => {
                     self.flush().await?;
                     return Err(error.into());
                 }
             }
+        }
+        if !has_answer {
+            let (stream, query) = (self.stream, names.join(","));
+            tracing::warn!(%stream, query, %error, "query failed: its names could not be asked");
+            return Ok(None);
         }
         if refused.is_empty() || refused.len() == names.len() {
             return Ok(Some(Query::new()));
@@ -192,15 +200,22 @@ impl Reader<'_> {
         Ok(Some(left))
     }
 
-    /// Requests a row of what was refused to a list, for one of its names alone.
-    async fn ask_for_name(&self, name: &str, reading: &Reading) -> Result<(), InsightsError> {
+    /// Requests a row of what was refused to a list, for one of its names alone, with one of `left`
+    /// equal shares of the time.
+    async fn ask_for_name(
+        &self,
+        name: &str,
+        reading: &Reading,
+        left: usize,
+    ) -> Result<(), InsightsError> {
+        let end_ms = self.budget.read_until_ms(self.batch.bytes()).min(self.requests_until_ms);
         let window = Window::new(reading.at_ms, reading.window.end_ms);
         let request = PageRequest {
             scope: self.engine.scope(self.stream),
             query: vec![name.to_owned()],
             ask: Ask { window, limit: 1, token: None },
             tries: None,
-            deadline_ms: self.budget.read_until_ms(self.batch.bytes()).min(self.requests_until_ms),
+            deadline_ms: self.share(end_ms, 0, left).until_ms,
             meter: Arc::clone(&self.meter),
         };
         self.engine.insights.page(request).await.map(|_| ())
