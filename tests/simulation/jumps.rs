@@ -54,12 +54,12 @@ pub(crate) fn draw(seed: u64, scheduled_runs: u32) -> (Vec<Jump>, i64) {
     if !chance.percent(15) {
         return (Vec::new(), i64::MAX);
     }
-    let kept_ms = *chance.pick(&[90 * DAY, 90 * DAY, 400 * DAY]);
+    let kept_ms = *chance.pick(&[90 * DAY, 400 * DAY]);
     let count = 1 + chance.below(2);
     let jump = |_| Jump {
         scheduled_run: 3 + chance.below(u64::from(scheduled_runs).saturating_sub(3)) as u32,
         ms: *chance.pick(&[5 * HOUR, 3 * DAY, 40 * DAY, 85 * DAY, 110 * DAY, 125 * DAY, 200 * DAY]),
-        is_calm: chance.percent(60),
+        is_calm: chance.percent(40),
     };
     let mut jumps: Vec<_> = (0..count).map(jump).collect();
     jumps.sort_by_key(|jump| jump.scheduled_run);
