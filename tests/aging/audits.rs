@@ -4,16 +4,11 @@ use engine::limits::{DAY_MS, HOUR_MS, MINUTE_MS};
 use engine::report::Outcome;
 use engine::settings::Settings;
 use engine::stream::StreamId;
+use engine::task::audit::AuditRequest;
 use engine::time::Window;
 
 use crate::repairs::{hour_ms, load};
-use crate::world::{START_MS, World, settings};
-
-/// The day that ended when the day before [`START_MS`]'s began.
-fn past_day() -> Window {
-    let midnight_ms = START_MS.div_euclid(DAY_MS) * DAY_MS;
-    Window::new(midnight_ms - 2 * DAY_MS, midnight_ms - DAY_MS)
-}
+use crate::world::{START_MS, World, past_day, settings};
 
 fn last_hours(world: &World, hours: i64) -> Window {
     Window::new(world.now_ms() - hours * HOUR_MS, world.now_ms())
@@ -21,8 +16,10 @@ fn last_hours(world: &World, hours: i64) -> Window {
 
 /// The audit says that, and is not clean.
 async fn assert_says(world: &World, range: Window, what: &str) {
-    let (audit, is_clean) = world.audit_any(range, what).await;
-    assert!(!is_clean && audit.is_some(), "{what}: {audit:?}");
+    let request = AuditRequest { window: range, repair: false, by_service: false };
+    let audit = world.audit_all(request).await;
+    let mut reasons = audit.streams.iter().filter_map(|line| line.not_comparable.as_ref());
+    assert!(!audit.is_clean() && reasons.any(|reason| reason.contains(what)), "{what}: {audit:?}");
 }
 
 #[tokio::test]
@@ -33,8 +30,8 @@ async fn an_audit_is_clean_where_every_hour_was_compared() {
     let (audit, is_clean) = world.audit(last_hours(&world, 20), false).await;
     assert!(is_clean && audit.not_comparable.is_none(), "{audit:?}");
     // The day was archived as a past day.
-    assert_eq!(world.backfill(past_day()).await.refused, Vec::<String>::new());
-    let (audit, is_clean) = world.audit(past_day(), false).await;
+    assert_eq!(world.backfill(past_day(1)).await.refused, Vec::<String>::new());
+    let (audit, is_clean) = world.audit(past_day(1), false).await;
     assert!(is_clean && audit.not_comparable.is_none(), "{audit:?}");
 }
 
@@ -56,7 +53,7 @@ async fn a_cursor_that_is_lost_makes_nothing_comparable() {
 async fn hours_before_the_origin_are_not_comparable_without_a_lane() {
     let world = World::new();
     world.collect().await;
-    let day = past_day();
+    let day = past_day(1);
     assert_says(&world, day, "from 2026-11-19T00:00:00.000Z to 2026-11-20T00:00:00.000Z").await;
     world.backfill(day).await;
     // The day before it has no lane, and the hour of the origin is whole in no stream.
@@ -71,9 +68,9 @@ async fn a_lane_that_was_not_read_is_not_comparable() {
     let world = World::new();
     world.collect().await;
     world.jumpcloud.set_down(true);
-    world.backfill(past_day()).await;
+    world.backfill(past_day(1)).await;
     world.jumpcloud.set_down(false);
-    assert_says(&world, past_day(), "they were not read yet").await;
+    assert_says(&world, past_day(1), "they were not read yet").await;
 }
 
 /// A stream that was paused: what JumpCloud has since is in no archive. What the next run reads may be.
@@ -135,12 +132,13 @@ async fn an_hour_of_a_deleted_entry_cannot_be_told_by_service() {
     let world = World::new();
     load(&world, 5, 3);
     world.collect().await;
-    assert_eq!(world.audit_by_service(last_hours(&world, 20)).await.services.len(), 1);
+    let hours = world.audit_by_service(last_hours(&world, 20)).await.hours.unwrap();
+    assert_eq!(hours.services.len(), 1);
     let key = world.store.keys("state", "journal/v1/self/").remove(0);
     world.store.delete("state", &key);
-    let (audit, is_clean) = world.audit_of(last_hours(&world, 20), false, true).await;
+    let audit = world.audit_by_service(last_hours(&world, 20)).await;
     let error = audit.error.unwrap_or_default();
-    assert!(!is_clean && error.contains(&key) && error.contains("absent"), "{error}");
+    assert!(error.contains(&key) && error.contains("absent"), "{error}");
 }
 
 /// Rows without a time that can be read are counted in some hour, and are in none of the index.
@@ -152,7 +150,7 @@ async fn rows_that_came_are_not_left() {
     world.collect().await;
     let (audit, is_clean) = world.audit(last_hours(&world, 20), true).await;
     assert!(is_clean && audit.differing[0].left == Some(0), "{audit:?}");
-    let day = past_day();
+    let day = past_day(1);
     world.backfill(day).await;
     world.jumpcloud.load(day.start_ms, START_MS, "sso");
     let (_, is_clean) = world.audit(day, false).await;

@@ -238,7 +238,7 @@ async fn lines_without_an_hour_are_counted() {
     load(&world, -11..-1, "sso");
     world.jumpcloud.load_unplaced(START_MS - 5 * HOUR_MS);
     world.collect().await;
-    let hours = world.audit_by_service(last_days(&world, 1)).await;
+    let hours = world.audit_by_service(last_days(&world, 1)).await.hours.unwrap();
     assert_eq!(hours.without_hour, 1);
     assert_eq!(hours.services.iter().flat_map(|service| &service.archived).sum::<i64>(), 10);
 }

@@ -14,7 +14,7 @@ use engine::settings::Settings;
 use engine::stream::StreamId;
 use engine::time::Window;
 
-use crate::world::{START_MS, World, settings};
+use crate::world::{START_MS, World, past_day, settings};
 
 const INTERVAL_MS: i64 = 5 * MINUTE_MS;
 
@@ -28,12 +28,6 @@ impl WorkQueue for Kept {
         self.0.lock().unwrap().extend_from_slice(bodies);
         Ok(Vec::new())
     }
-}
-
-/// The UTC day that ended so many days before the start.
-fn day(before: i64) -> Window {
-    let end_ms = (START_MS.div_euclid(DAY_MS) - before) * DAY_MS;
-    Window::new(end_ms - DAY_MS, end_ms)
 }
 
 impl World {
@@ -54,7 +48,7 @@ impl World {
 async fn a_lane_with_nothing_new_is_read_once_every_half_horizon() {
     let settings = Settings { late_horizon_ms: 15 * DAY_MS, ..settings() };
     let world = World::with(settings, |_| {});
-    let lane = day(1);
+    let lane = past_day(1);
     for number in 0..1_000 {
         let ms = lane.start_ms + number * MINUTE_MS;
         world.jumpcloud.load(ms, ms, "sso");
@@ -87,7 +81,7 @@ async fn a_lane_with_nothing_new_is_read_once_every_half_horizon() {
 async fn a_finished_lane_is_run_once_more_and_then_never() {
     let world = World::new();
     world.collect().await;
-    let lane = world.backfill(day(2)).await.lanes.remove(0).stream;
+    let lane = world.backfill(past_day(2)).await.lanes.remove(0).stream;
     assert!(world.status_of(&lane).await.finished.is_some());
     for _ in 0..LANE_RECOVERY_MS / INTERVAL_MS {
         assert_eq!(world.lanes_run(INTERVAL_MS).await, [], "an earlier run may be under way");
@@ -105,10 +99,10 @@ async fn a_finished_lane_is_run_once_more_and_then_never() {
 #[tokio::test]
 async fn a_lane_that_was_taken_out_is_not_read_by_whoever_had_listed_it_before() {
     let world = World::new();
-    world.jumpcloud.load(day(2).start_ms + MINUTE_MS, 0, "sso");
+    world.jumpcloud.load(past_day(2).start_ms + MINUTE_MS, 0, "sso");
     world.collect().await;
     world.jumpcloud.set_down(true);
-    let lane = world.backfill(day(2)).await.lanes.remove(0).stream;
+    let lane = world.backfill(past_day(2)).await.lanes.remove(0).stream;
     world.jumpcloud.set_down(false);
     let taken_out = Update { remove: vec![attribute::OPEN_LANES], ..Update::default() };
     world.update(&StreamId::own(), &taken_out).await;
@@ -123,7 +117,7 @@ async fn a_lane_that_was_not_begun_stays_open_when_it_is_recovered() {
     let mut world = World::new();
     let _queue: Arc<Kept> = world.use_queue(5);
     world.run(&StreamId::own(), RunPurpose::Collect).await;
-    let lane = world.backfill(day(2)).await.lanes.remove(0).stream;
+    let lane = world.backfill(past_day(2)).await.lanes.remove(0).stream;
     let recovered = world.run(&lane, RunPurpose::Recover).await;
     assert_eq!(recovered.error, None);
     assert!(!world.open_lanes().await.is_empty(), "nobody has read it");
@@ -134,7 +128,7 @@ async fn lanes_leave_a_place_of_the_queue_to_live_streams() {
     let mut world = World::new();
     let queue: Arc<Kept> = world.use_queue(5);
     world.collect().await;
-    let month = Window::new(day(30).start_ms, day(1).end_ms);
+    let month = Window::new(past_day(30).start_ms, past_day(1).end_ms);
     assert_eq!(world.backfill(month).await.lanes.len(), 30);
     for (sent, outstanding) in [(4, 0), (0, 4), (0, 4)] {
         world.pass(INTERVAL_MS / 2);
@@ -151,7 +145,7 @@ async fn lanes_are_queued_before_an_only_stream_uses_all_of_the_time() {
     let mut world = World::new();
     let queue: Arc<Kept> = world.use_queue(5);
     world.collect().await;
-    let month = Window::new(day(30).start_ms, day(1).end_ms);
+    let month = Window::new(past_day(30).start_ms, past_day(1).end_ms);
     world.backfill(month).await;
     world.pass(INTERVAL_MS);
     world.jumpcloud.load(world.now_ms() - MINUTE_MS, world.now_ms(), "sso");

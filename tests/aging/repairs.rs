@@ -2,14 +2,14 @@
 
 use engine::collect::RunPurpose;
 use engine::cursor::{OpenLanes, Update, Value, attribute};
-use engine::limits::{DAY_MS, HOUR_MS, LANE_RECOVERY_MS, MINUTE_MS};
+use engine::limits::{HOUR_MS, LANE_RECOVERY_MS, MINUTE_MS};
 use engine::report::Outcome;
 use engine::settings::Settings;
 use engine::stream::StreamId;
 use engine::task::audit::AuditRequest;
 use engine::time::{Window, floor_hour_ms};
 
-use crate::world::{START_MS, World, settings};
+use crate::world::{START_MS, World, past_day, settings};
 
 /// The first millisecond of the hour that began so many hours before that of [`START_MS`].
 pub(crate) fn hour_ms(back: i64) -> i64 {
@@ -73,7 +73,7 @@ async fn a_repair_that_cannot_be_made_is_no_failure_of_the_stream() {
 
 /// A lane that was finished long ago.
 async fn finished_lane(world: &World) -> (StreamId, Window) {
-    let day = Window::new(floor_day_ms(START_MS) - 2 * DAY_MS, floor_day_ms(START_MS) - DAY_MS);
+    let day = past_day(1);
     world.jumpcloud.load(day.start_ms + MINUTE_MS, day.start_ms, "sso");
     world.collect().await;
     let lane = world.backfill(day).await.lanes.remove(0).stream;
@@ -81,10 +81,6 @@ async fn finished_lane(world: &World) -> (StreamId, Window) {
     assert!(world.status_of(&lane).await.finished.is_some());
     world.jumpcloud.count_more(day.start_ms, 1);
     (lane, day)
-}
-
-fn floor_day_ms(ms: i64) -> i64 {
-    ms.div_euclid(DAY_MS) * DAY_MS
 }
 
 /// What a repair decides may have to be published by a later run, like what any other run decides.
@@ -99,7 +95,7 @@ async fn a_finished_lane_is_open_for_some_time_after_a_repair() {
     world.scheduled_run().await;
     assert!(!is_open().await, "it is over");
     let request = AuditRequest { window: day, repair: true, by_service: false };
-    let lines = world.audit_all(request).await;
+    let lines = world.audit_all(request).await.streams;
     let line = lines.iter().find(|line| line.stream == lane).unwrap();
     assert_eq!(line.differing[0].left, Some(1), "{line:?}");
     assert_eq!(world.status_of(&lane).await.gaps, 0, "nothing would end one");
@@ -117,7 +113,7 @@ async fn a_repair_of_a_lane_begins_no_new_names() {
     let (lane, day) = finished_lane(&world).await;
     world.ask_for(&["sso", "directory"]);
     let request = AuditRequest { window: day, repair: true, by_service: false };
-    let lines = world.audit_all(request).await;
+    let lines = world.audit_all(request).await.streams;
     let line = lines.iter().find(|line| line.stream == lane).unwrap();
     let repair = line.repair.as_ref().unwrap();
     assert!(repair.pages > 0 && repair.error.is_none(), "{repair:?}");
@@ -128,13 +124,13 @@ async fn a_repair_of_a_lane_begins_no_new_names() {
 #[tokio::test]
 async fn rows_that_came_to_a_lane_are_not_left() {
     let world = World::new();
-    let day = Window::new(floor_day_ms(START_MS) - 2 * DAY_MS, floor_day_ms(START_MS) - DAY_MS);
+    let day = past_day(1);
     world.jumpcloud.load(day.start_ms + MINUTE_MS, day.start_ms, "sso");
     world.jumpcloud.load_unplaced(day.start_ms + 2 * MINUTE_MS);
     world.collect().await;
     let lane = world.backfill(day).await.lanes.remove(0).stream;
     let request = AuditRequest { window: day, repair: true, by_service: false };
-    let lines = world.audit_all(request).await;
+    let lines = world.audit_all(request).await.streams;
     let line = lines.iter().find(|line| line.stream == lane).unwrap();
     let hour = &line.differing[0];
     assert_eq!((hour.counted, hour.archived, hour.left), (2, 1, Some(0)));

@@ -15,9 +15,8 @@ use engine::read::Budget;
 use engine::report::{Outcome, Report, StreamReport, StreamStatus};
 use engine::settings::Settings;
 use engine::stream::StreamId;
-use engine::task::audit::{AuditRequest, StreamAudit, audit};
+use engine::task::audit::{Audit, AuditRequest, StreamAudit, audit};
 use engine::task::backfill::{Backfill, BackfillRequest, backfill};
-use engine::task::hours::Hours;
 use engine::task::status::{StatusRequest, status};
 use engine::task::verify::{Buckets, Verdict, verify};
 use engine::time::Window;
@@ -29,6 +28,12 @@ use crate::store::{Store, Table};
 
 /// 2026-11-21T08:30:00Z
 pub(crate) const START_MS: i64 = 1_795_249_800_000;
+
+/// The UTC day that ended so many days before the start.
+pub(crate) fn past_day(before: i64) -> Window {
+    let end_ms = (START_MS.div_euclid(DAY_MS) - before) * DAY_MS;
+    Window::new(end_ms - DAY_MS, end_ms)
+}
 
 pub(crate) struct World {
     pub(crate) time: Arc<Time>,
@@ -162,38 +167,16 @@ impl World {
 
     /// The audit of one stream.
     pub(crate) async fn audit(&self, window: Window, repair: bool) -> (StreamAudit, bool) {
-        self.audit_of(window, repair, false).await
-    }
-
-    /// The audit of one stream, and whether it is clean.
-    pub(crate) async fn audit_of(
-        &self,
-        window: Window,
-        repair: bool,
-        by_service: bool,
-    ) -> (StreamAudit, bool) {
-        let request = AuditRequest { window, repair, by_service };
-        let (engine, organizations) = (&self.fleet.engine, &self.fleet.organizations);
-        let audit = audit(engine, organizations, request, self.budget()).await.unwrap();
+        let request = AuditRequest { window, repair, by_service: false };
+        let mut audit = self.audit_all(request).await;
         let is_clean = audit.is_clean();
-        (audit.streams.into_iter().next().unwrap(), is_clean)
+        (audit.streams.remove(0), is_clean)
     }
 
     /// The audit of the live stream and its lanes.
-    pub(crate) async fn audit_all(&self, request: AuditRequest) -> Vec<StreamAudit> {
+    pub(crate) async fn audit_all(&self, request: AuditRequest) -> Audit {
         let (engine, organizations) = (&self.fleet.engine, &self.fleet.organizations);
-        audit(engine, organizations, request, self.budget()).await.unwrap().streams
-    }
-
-    /// The first reason of an audit that says `what` of hours that were not compared, and whether the
-    /// audit is clean.
-    pub(crate) async fn audit_any(&self, window: Window, what: &str) -> (Option<String>, bool) {
-        let request = AuditRequest { window, repair: false, by_service: false };
-        let (engine, organizations) = (&self.fleet.engine, &self.fleet.organizations);
-        let audit = audit(engine, organizations, request, self.budget()).await.unwrap();
-        let is_clean = audit.is_clean();
-        let mut reasons = audit.streams.into_iter().filter_map(|line| line.not_comparable);
-        (reasons.find(|reason| reason.contains(what)), is_clean)
+        audit(engine, organizations, request, self.budget()).await.unwrap()
     }
 
     /// From now on the first answer to each update of the table is lost.
@@ -207,8 +190,10 @@ impl World {
     }
 
     /// The hours of the live stream, service by service.
-    pub(crate) async fn audit_by_service(&self, window: Window) -> Hours {
-        self.audit_of(window, false, true).await.0.hours.unwrap()
+    /// The audit of the live stream, with the services of its hours.
+    pub(crate) async fn audit_by_service(&self, window: Window) -> StreamAudit {
+        let request = AuditRequest { window, repair: false, by_service: true };
+        self.audit_all(request).await.streams.remove(0)
     }
 
     pub(crate) async fn backfill(&self, window: Window) -> Backfill {

@@ -69,20 +69,22 @@ impl Reader<'_> {
     ) {
         let (stream, query) = (self.stream, names.join(","));
         tracing::warn!(%stream, query, %error, "query failed behind its head");
-        let runs = match error {
+        let (reason, now_ms) = (error.to_string(), self.engine.now_ms());
+        // A lane has no readings behind its head, so that nothing would end what is noted there.
+        let is_noted = !self.stream.is_lane();
+        match error {
             QueryError::Refused { .. } => {
                 turns.refuse_behind(names.clone());
-                None
+                if is_noted {
+                    queries::refuse_behind(&mut self.state, names, &reason, now_ms);
+                }
             }
             QueryError::Unavailable(_) => {
                 let is_first = turns.fail_behind(names.clone());
-                Some(i64::from(is_first && !has_advanced))
+                if is_noted && is_first && !has_advanced {
+                    queries::fail_behind(&mut self.state, names, &reason, now_ms);
+                }
             }
-        };
-        // A lane has no readings behind its head, so that nothing would end what is noted there.
-        if !self.stream.is_lane() {
-            let now_ms = self.engine.now_ms();
-            queries::fail_behind(&mut self.state, names, runs, &error.to_string(), now_ms);
         }
     }
 

@@ -72,11 +72,11 @@ impl Engine {
         loop {
             let now_ms = self.clock.now_ms();
             let left_ms = (budget.deadline_ms - now_ms).max(0) + LEASE_MARGIN_MS;
-            let mut claim = lease::claim(&owner, now_ms, now_ms + left_ms.min(LEASE_MS_MAX));
-            if matches!(purpose, RunPurpose::Repair(_)) {
-                // It may decide something: a finished lane is over only some time after that.
-                claim.remove.push(attribute::FINISHED_MS);
-            }
+            let claim = match purpose {
+                RunPurpose::Repair(_) => lease::claim_for_repair,
+                _ => lease::claim,
+            };
+            let claim = claim(&owner, now_ms, now_ms + left_ms.min(LEASE_MS_MAX));
             if let Some(item) = self.cursors.update(stream, &claim).await? {
                 return Ok(Claim::Mine(item));
             }

@@ -14,6 +14,16 @@ use crate::read::{Plan, ReadingKind, queries, window};
 use crate::report::Lost;
 use crate::time::Window;
 
+/// What becomes of a list that JumpCloud refuses.
+enum Refused {
+    /// It is refused as it is.
+    Whole,
+    /// Some of its names are refused by themselves; these are left.
+    Left(Query),
+    /// None of its names had an answer in time.
+    Unknown,
+}
+
 impl Reader<'_> {
     /// Reads the head of every query, that whose last turn is longest ago first. What the others
     /// leave of the run goes to those that could not come to their end.
@@ -85,12 +95,12 @@ impl Reader<'_> {
                 Err(stop) => return Err(stop),
             };
             match self.take_apart(&names, &error, turns).await? {
-                Some(left) if left.is_empty() => {
+                Refused::Whole => {
                     self.fail_query(names, error, turns);
                     return Ok(None);
                 }
-                Some(left) => names = left,
-                None => {
+                Refused::Left(left) => names = left,
+                Refused::Unknown => {
                     turns.note(names.clone(), Ok(Progress::Interrupted));
                     return Ok(Some(names));
                 }
@@ -142,23 +152,22 @@ impl Reader<'_> {
         turns.note(names, Err(error));
     }
 
-    /// Takes the names of a refused list that are refused by themselves out of it. Returns those that
-    /// are left: an empty list if it is refused as a whole, `None` if no name had an answer in time.
+    /// Takes the names of a refused list that are refused by themselves out of it.
     async fn take_apart(
         &mut self,
         names: &[String],
         error: &QueryError,
         turns: &mut Turns,
-    ) -> Result<Option<Query>, Stop> {
+    ) -> Result<Refused, Stop> {
         let QueryError::Refused { status: Some(400 | 403), .. } = error else {
-            return Ok(Some(Query::new()));
+            return Ok(Refused::Whole);
         };
         let Some(query) = self.state.query(names).filter(|_| names.len() > 1) else {
-            return Ok(Some(Query::new()));
+            return Ok(Refused::Whole);
         };
         let (cursor, now_ms) = (&self.writer.cursor, self.engine.now_ms());
         let plan = window::head(cursor, query, now_ms, &self.engine.settings);
-        let Plan::Read(reading) = plan else { return Ok(Some(Query::new())) };
+        let Plan::Read(reading) = plan else { return Ok(Refused::Whole) };
         let (mut refused, mut has_answer) = (Vec::new(), false);
         for (asked, name) in names.iter().enumerate() {
             // A share is left for the list.
@@ -184,10 +193,10 @@ impl Reader<'_> {
         if !has_answer {
             let (stream, query) = (self.stream, names.join(","));
             tracing::warn!(%stream, query, %error, "query failed: its names could not be asked");
-            return Ok(None);
+            return Ok(Refused::Unknown);
         }
         if refused.is_empty() || refused.len() == names.len() {
-            return Ok(Some(Query::new()));
+            return Ok(Refused::Whole);
         }
         let taken: Vec<_> = refused.iter().map(|(name, _)| name.clone()).collect();
         let left = queries::take_apart(&mut self.state, names, &taken);
@@ -197,7 +206,7 @@ impl Reader<'_> {
                 self.fail_query(vec![name], error, turns);
             }
         }
-        Ok(Some(left))
+        Ok(Refused::Left(left))
     }
 
     /// Requests a row of what was refused to a list, for one of its names alone, with one of `left`

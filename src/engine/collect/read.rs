@@ -306,11 +306,6 @@ impl<'e> Reader<'e> {
         Ok(self.urgency())
     }
 
-    fn keep(&mut self, state: &ReadingState) {
-        self.writer.keep_state(state);
-        self.state = self.writer.cursor.state.clone();
-    }
-
     /// How much a full sweep is wanted where the counts could be had.
     fn urgency(&self) -> SweepUrgency {
         match self.writer.cursor.state.not_comparable_ms {

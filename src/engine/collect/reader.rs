@@ -91,13 +91,18 @@ impl<'e> Reader<'e> {
     pub(super) async fn decide_or_keep(&mut self, state: &ReadingState) -> Result<(), Stop> {
         let entry_age_ms = self.engine.now_ms() - state.last_entry_ms;
         if self.batch.is_empty() && entry_age_ms < ENTRY_INTERVAL_MS_MAX {
-            self.writer.keep_state(state);
-            self.state = self.writer.cursor.state.clone();
+            self.keep(state);
             let tally = self.take_tally();
             self.report.tally.add(&tally);
             return Ok(());
         }
         self.decide(state).await
+    }
+
+    /// Keeps `state` for the release, without an entry.
+    pub(super) fn keep(&mut self, state: &ReadingState) {
+        self.writer.keep_state(state);
+        self.state = self.writer.cursor.state.clone();
     }
 
     fn take_tally(&mut self) -> Tally {

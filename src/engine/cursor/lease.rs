@@ -30,6 +30,14 @@ pub fn claim(owner: &str, now_ms: i64, lease_until_ms: i64) -> Update {
     }
 }
 
+/// The claim of a run that reads hours again, which may decide something: a finished lane is over
+/// only some time after that.
+#[must_use]
+pub fn claim_for_repair(owner: &str, now_ms: i64, lease_until_ms: i64) -> Update {
+    let remove = vec![attribute::FINISHED_MS];
+    Update { remove, ..claim(owner, now_ms, lease_until_ms) }
+}
+
 /// True if the time was never set, has passed, or is more than `ahead_ms_max` in the future,
 /// because then a wrong clock wrote it.
 fn is_over(name: &'static str, now_ms: i64, ahead_ms_max: i64) -> Condition {

@@ -94,18 +94,19 @@ pub fn refuse(state: &mut ReadingState, names: &[String], reason: &str, now_ms: 
     }
 }
 
-/// Notes that what lies behind the head of a query is refused, or that it failed temporarily in so
-/// many more runs: after [`FAILURES_TOLERATED`] it is told like a refusal.
-pub fn fail_behind(
-    state: &mut ReadingState,
-    names: &[String],
-    runs: Option<i64>,
-    reason: &str,
-    now_ms: i64,
-) {
+/// Notes that what lies behind the head of a query is refused.
+pub fn refuse_behind(state: &mut ReadingState, names: &[String], reason: &str, now_ms: i64) {
+    if let Some(query) = state.query_mut(names) {
+        Refusal::note(&mut query.refused_behind, reason, now_ms);
+    }
+}
+
+/// Notes that what lies behind the head of a query failed temporarily in one more run: after
+/// [`FAILURES_TOLERATED`] runs it is told like a refusal.
+pub fn fail_behind(state: &mut ReadingState, names: &[String], reason: &str, now_ms: i64) {
     let Some(query) = state.query_mut(names) else { return };
-    query.failures_behind += runs.unwrap_or(0);
-    if runs.is_none() || query.failures_behind >= FAILURES_TOLERATED {
+    query.failures_behind += 1;
+    if query.failures_behind >= FAILURES_TOLERATED {
         Refusal::note(&mut query.refused_behind, reason, now_ms);
     }
 }
@@ -254,8 +255,8 @@ mod tests {
     fn what_is_refused_behind_a_head_stays_so_where_queries_join() {
         let configured = names("sso,ldap,pam");
         let mut state = stream(&["sso", "ldap", "pam"]).state;
-        fail_behind(&mut state, &names("pam"), None, "no", 700);
-        fail_behind(&mut state, &names("ldap"), None, "not now", 800);
+        refuse_behind(&mut state, &names("pam"), "no", 700);
+        refuse_behind(&mut state, &names("ldap"), "not now", 800);
         join(&mut state, std::slice::from_ref(&configured));
         assert_eq!(lists(&state), ["sso,ldap,pam"]);
         let refusal = Refusal { since_ms: 700, reason: "no".to_owned() };

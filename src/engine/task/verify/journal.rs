@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::age;
 use super::archive::{Archive, FirstKept, Kept};
-use super::slots::Slots;
+use super::slots::{KeptFrom, Slots};
 use super::verdict::{Buckets, Verdict};
 use crate::identity::Slot;
 use crate::journal::certificate::Certificate;
@@ -164,7 +164,8 @@ impl Journal<'_> {
         }
         self.check_parts(seq, entry, archive, verdict).await?;
         let first = progress.kept.first.as_ref().map_or(seq, |first| first.seq);
-        progress.slots.add(self.buckets, entry, (first, self.now_ms), verdict).await
+        let kept = KeptFrom { seq: first, now_ms: self.now_ms };
+        progress.slots.add(self.buckets, entry, kept, verdict).await
     }
 
     /// What is kept of a journal whose first entry is this one: all of it, or what has not expired.

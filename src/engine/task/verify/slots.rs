@@ -33,19 +33,26 @@ struct Latest {
     decided_ms: i64,
 }
 
+/// Which entries of a journal are kept, and when that is asked.
+#[derive(Clone, Copy)]
+pub(super) struct KeptFrom {
+    pub(super) seq: u64,
+    pub(super) now_ms: i64,
+}
+
 impl Slots {
-    /// Adds the identities of an entry, of a journal that is kept from entry `first` on.
+    /// Adds the identities of an entry.
     pub(super) async fn add(
         &mut self,
         buckets: Buckets<'_>,
         entry: &Entry,
-        (first, now_ms): (u64, i64),
+        kept: KeptFrom,
         verdict: &mut Verdict,
     ) -> Result<(), StoreError> {
         let key = entry_key(&entry.header.stream, entry.header.seq);
         for (record, slot, new) in entry.slots() {
             verdict.identities += new.len();
-            let ids = match self.base(buckets, (record, slot), (first, now_ms), verdict).await? {
+            let ids = match self.base(buckets, (record, slot), kept, verdict).await? {
                 Some(base) => {
                     let mut own = HashSet::new();
                     for identity in new.iter().filter(|id| base.contains(id) || !own.insert(**id)) {
@@ -57,7 +64,7 @@ impl Slots {
                 None => match resulting(buckets, record, slot, &new).await? {
                     Some(ids) => ids,
                     // Its own object has expired, too.
-                    None if age::may_have_expired(entry.header.decided_ms, now_ms) => {
+                    None if age::may_have_expired(entry.header.decided_ms, kept.now_ms) => {
                         self.note(record, slot, entry);
                         continue;
                     }
@@ -85,12 +92,12 @@ impl Slots {
         &mut self,
         buckets: Buckets<'_>,
         (record, slot): (&SlotRecord, Slot),
-        (first, now_ms): (u64, i64),
+        kept: KeptFrom,
         verdict: &mut Verdict,
     ) -> Result<Option<SlotIds>, StoreError> {
         let Some(latest) = self.latest.get(&slot) else {
             let Some(key) = &record.base else { return Ok(Some(SlotIds::empty(slot))) };
-            let is_kept = seq_of_slot(key).is_none_or(|seq| seq >= first);
+            let is_kept = seq_of_slot(key).is_none_or(|seq| seq >= kept.seq);
             if is_kept {
                 verdict.problem(
                     key,
@@ -111,7 +118,7 @@ impl Slots {
             return Ok(Some(self.held.remove(at).1));
         }
         let found = buckets.objects.get(buckets.state, &latest.key).await?;
-        if found.is_none() && age::may_have_expired(latest.decided_ms, now_ms) {
+        if found.is_none() && age::may_have_expired(latest.decided_ms, kept.now_ms) {
             return Ok(None);
         }
         let ids = found.filter(|bytes| *Sha256::digest(bytes) == latest.sha256);
