@@ -28,7 +28,7 @@ pub const TRIES_AT_ONE_SIZE: u32 = 2;
 /// at least this long before, in milliseconds.
 pub const SLOW_PAGE_MS_MIN: i64 = 10_000;
 /// Rows of a run whose digests are kept.
-pub const DIGESTS_MAX: usize = 400_000;
+pub const DIGESTS_MAX: usize = 100_000;
 /// If a page is larger than this, the body of the next one is not received before this one is
 /// processed, so that two large pages are never in memory together.
 pub const PAGE_AHEAD_BYTES_MAX: usize = 24 * MIB;
