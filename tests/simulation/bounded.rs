@@ -49,7 +49,7 @@ impl Simulation {
             return;
         }
         let interval_ms = self.schedule.schedule_interval_ms;
-        let configured = Configured::of(&self.schedule.variants, interval_ms);
+        let configured = Configured::of(&self.schedule.of_processes, interval_ms);
         let mut cursors = self.live_cursors();
         for _ in 0..UNDER_WAY_RUNS_MAX {
             if !cursors.iter().any(|(_, cursor)| is_under_way(cursor)) {

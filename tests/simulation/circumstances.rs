@@ -37,7 +37,7 @@ pub(crate) fn circumstances(schedule: &Schedule, truth: &Truth, tally: &mut Tall
             tally.met(WorkQueue);
         }
     }
-    if schedule.variants.len() > 1 {
+    if schedule.of_processes.len() > 1 {
         tally.met(OtherSettings);
     }
     if schedule.reconfigured.is_some() {

@@ -12,7 +12,7 @@ use crate::ports::Ports;
 use crate::schedule::Schedule;
 use crate::trace::Trace;
 use crate::truth::{Event, Flaw, Truth, Ways};
-use crate::world::{Local, World, lock};
+use crate::world::{Local, OfWorld, World, lock};
 
 /// Each behaviour, whichever way the world takes the end of a window and the last page.
 macro_rules! hold {
@@ -49,7 +49,8 @@ fn loaded(ways: Ways) -> Ports {
         ..Schedule::draw(0)
     };
     let truth = Truth::of(&schedule, Vec::new());
-    let choices = Choices::drawn(Chance::new(0), None);
+    let choices = || Choices::drawn(Chance::new(0), None);
+    let choices = OfWorld { requests: choices(), messages: choices(), counts: None };
     let mut world = World::new(&schedule, truth, choices, Trace::Off);
     world.locals.push(Local { page_limit: 100, ..Local::default() });
     world.truth.events = (0..).zip(events()).map(|(number, event)| row(number, event)).collect();

@@ -37,7 +37,7 @@ struct Written<'a> {
 /// Reads everything there ever was in the archive.
 pub(crate) fn read(world: &World, schedule: &Schedule) -> Result<Contents, String> {
     let raw = world.truth.by_line();
-    let written: Vec<_> = schedule.variants.iter().map(|s| Written::of(world, s)).collect();
+    let written: Vec<_> = schedule.of_processes.iter().map(|s| Written::of(world, s)).collect();
     let mut decompressor = Decompressor::new();
     let mut contents = Contents {
         times: vec![0; world.truth.events.len()],

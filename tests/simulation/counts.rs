@@ -9,7 +9,7 @@ use crate::chance::Chance;
 use crate::tally::Fault;
 use crate::world::World;
 
-/// What may be wrong with an answer; drawn apart, so that it moves no other draw.
+/// What decides how answers are wrong, where they are; drawn apart, so that it moves no other draw.
 pub(crate) fn draw(seed: u64) -> Option<Chance> {
     let mut chance = Chance::new(seed ^ 0x00c0_0a75);
     chance.percent(25).then_some(chance)
@@ -35,20 +35,26 @@ impl World {
     ) -> Result<BTreeMap<i64, i64>, InsightsError> {
         self.refused(asked)?;
         let mut hours = self.truth.hourly(self.now_ms, &self.of_key(worker, asked));
-        let Some(chance) = self.odd_counts.as_mut() else { return Ok(hours) };
-        if chance.percent(60) {
-            return Ok(hours);
-        }
-        let fault = *chance.pick(&[Fault::CountsWrong, Fault::CountsMissing, Fault::CountsHuge]);
+        let Some(choices) = self.odd_counts.as_mut() else { return Ok(hours) };
+        let fault = choices.choose("counts", None, |chance| {
+            let faults = [Fault::CountsWrong, Fault::CountsMissing, Fault::CountsHuge];
+            (!chance.percent(60)).then(|| *chance.pick(&faults))
+        });
+        let Some(fault) = fault else { return Ok(hours) };
         hours.retain(|_, count| {
             match fault {
-                Fault::CountsWrong if chance.percent(50) => {
-                    *count = (*count + chance.between(-3, 4)).max(0);
+                Fault::CountsWrong => {
+                    let by = |chance: &mut Chance| match chance.percent(50) {
+                        true => chance.between(-3, 4),
+                        false => 0,
+                    };
+                    *count = (*count + choices.choose("count is wrong by", 0, by)).max(0);
                 }
-                Fault::CountsHuge if chance.percent(30) => *count += 1 << 40,
+                Fault::CountsHuge if choices.percent("count is huge", 30) => *count += 1 << 40,
                 _ => {}
             }
-            fault != Fault::CountsMissing || chance.percent(50)
+            let is_missing = |chance: &mut Chance| !chance.percent(50);
+            fault != Fault::CountsMissing || !choices.choose("count is missing", false, is_missing)
         });
         self.fault(fault);
         Ok(hours)
@@ -56,7 +62,8 @@ impl World {
 
     /// The services of a window's events, if it lists all.
     pub(crate) fn services(&mut self, worker: usize, asked: &PageRequest) -> Services {
-        let is_short = self.odd_counts.as_mut().is_some_and(|chance| chance.percent(30));
+        let choices = self.odd_counts.as_mut();
+        let is_short = choices.is_some_and(|choices| choices.percent("services untold", 30));
         if is_short {
             self.fault(Fault::ServicesUntold);
             return Ok(None);

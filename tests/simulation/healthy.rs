@@ -81,7 +81,8 @@ impl Simulation {
     /// Whether a lane is open that one process has finished: for another one, whose late horizon is
     /// longer, it is not.
     fn is_a_lane_read_by_a_longer_horizon(&self) -> bool {
-        let mut horizons = self.schedule.variants.iter().map(|settings| settings.late_horizon_ms);
+        let mut horizons =
+            self.schedule.of_processes.iter().map(|settings| settings.late_horizon_ms);
         let first = horizons.next();
         let differ = horizons.any(|horizon_ms| Some(horizon_ms) != first);
         let world = lock(&self.world);

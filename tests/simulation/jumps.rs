@@ -4,6 +4,7 @@
 use engine::cursor::QueryProgress;
 use engine::limits::STATE_KEPT_MS;
 use engine::stream::StreamId;
+use serde::{Deserialize, Serialize};
 
 use crate::chance::Chance;
 use crate::schedule::{DAY, HOUR, MINUTE};
@@ -24,7 +25,7 @@ const CALM_RUNS_MAX: usize = 100;
 const SET_BACK_MS: i64 = 40 * DAY;
 
 /// Nothing is invoked for a while, and nothing happens at JumpCloud.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Jump {
     pub(crate) scheduled_run: u32,
     pub(crate) ms: i64,
@@ -92,7 +93,10 @@ impl Simulation {
         let months_ms = self.schedule.jumps.iter().map(|jump| jump.ms).sum::<i64>();
         // By a clock that is set back what has expired looks as if it had been deleted.
         let is_simple = !self.schedule.alternates && self.schedule.stack.is_none();
-        if is_simple && months_ms < FORGOTTEN_AGE_MS + SET_BACK_MS && self.variety.percent(20) {
+        if is_simple
+            && months_ms < FORGOTTEN_AGE_MS + SET_BACK_MS
+            && self.variety.percent("clock set back", 20)
+        {
             self.set_back();
         }
     }
@@ -159,7 +163,8 @@ impl Simulation {
 
     /// A clock is set back by weeks, once all streams are created: what is created has its time.
     fn set_back(&mut self) {
-        let at = self.variety.below(WORKERS as u64) as usize;
+        let whose = |chance: &mut Chance| chance.below(WORKERS as u64) as usize;
+        let at = self.variety.choose("whose clock", 0, whose);
         let mut world = lock(&self.world);
         let is_born = |stream: &StreamId| world.store.is_born(stream);
         let are_born = self.schedule.read(is_born).all(is_born);

@@ -11,6 +11,7 @@ use engine::read::Budget;
 use engine::report::View;
 
 use crate::chance::Chance;
+use crate::choices::Choices;
 use crate::healthy::keep_metrics;
 use crate::invoke::Invocation;
 use crate::schedule::{DAY, DELAY_MS_MAX, SECOND};
@@ -29,7 +30,7 @@ const HIDDEN_RUNS: i64 = 6;
 /// The messages that were not handled yet.
 #[derive(Debug)]
 pub(crate) struct Messages {
-    chance: Chance,
+    choices: Choices,
     last: u64,
     waiting: BTreeMap<u64, Message>,
 }
@@ -44,8 +45,8 @@ struct Message {
 }
 
 impl Messages {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self { chance: Chance::new(seed ^ 0x0051_5005), last: 0, waiting: BTreeMap::new() }
+    pub(crate) fn new(choices: Choices) -> Self {
+        Self { choices, last: 0, waiting: BTreeMap::new() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -81,14 +82,15 @@ impl World {
     pub(crate) fn send(&mut self, bodies: &[String]) {
         for body in bodies {
             self.tally.step(Step::Queued);
-            let chance = &mut self.messages.chance;
-            let fault = match chance.below(100) {
-                _ if !self.orphans => None,
-                0..4 => Some(Fault::MessageLost),
-                4..14 => Some(Fault::MessageTwice),
-                14..29 => Some(Fault::MessageLate),
-                _ => None,
-            };
+            let may_fail = self.orphans;
+            let fault =
+                self.messages.choices.choose("message", None, |chance| match chance.below(100) {
+                    _ if !may_fail => None,
+                    0..4 => Some(Fault::MessageLost),
+                    4..14 => Some(Fault::MessageTwice),
+                    14..29 => Some(Fault::MessageLate),
+                    _ => None,
+                });
             let times = match fault {
                 Some(Fault::MessageLost) => 0,
                 Some(Fault::MessageTwice) => 2,
@@ -99,7 +101,8 @@ impl World {
                     Some(Fault::MessageLate) => DELAY_MS_MAX,
                     _ => 3 * SECOND,
                 };
-                let at_ms = self.now_ms + self.messages.chance.between(1, longest_ms);
+                let after = |chance: &mut Chance| chance.between(1, longest_ms);
+                let at_ms = self.now_ms + self.messages.choices.choose("message after", 1, after);
                 let message =
                     Message { body: body.clone(), sent_ms: self.now_ms, at_ms, received: 0 };
                 self.messages.last += 1;

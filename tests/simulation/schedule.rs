@@ -9,6 +9,7 @@ use engine::stream::StreamId;
 use serde::{Deserialize, Serialize};
 
 use crate::chance::Chance;
+use crate::counts;
 use crate::jumps::{self, Jump};
 use crate::keys;
 use crate::neutral;
@@ -16,7 +17,7 @@ use crate::stack::{self, Stack};
 use crate::tally::Fault;
 use crate::truth::{Event, Ways};
 use crate::unusual::Unusual;
-use crate::variety;
+use crate::variety::{self, Variant};
 
 pub(crate) const SECOND: i64 = 1_000;
 pub(crate) const MINUTE: i64 = 60 * SECOND;
@@ -39,24 +40,22 @@ pub(crate) const ORGANIZATIONS: [&str; 3] =
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Schedule {
     pub(crate) seed: u64,
-    /// What stack, settings of processes, jumps, keys and counts are drawn from; none of these is special
-    /// without.
-    pub(crate) wide: Option<u64>,
     pub(crate) events: usize,
     pub(crate) streams: Vec<StreamId>,
     /// Processes that name the organization take turns with such that do not.
     pub(crate) alternates: bool,
     /// Whether an invocation is the function's own.
-    #[serde(skip)]
     pub(crate) stack: Option<Stack>,
     /// The console's list says whose the key is.
     pub(crate) is_listed: bool,
     /// What is promised: of all settings those with the shortest late horizon.
     #[serde(with = "neutral::settings")]
     pub(crate) settings: Settings,
-    /// The settings that a process may have, these among them, but for keys and lines.
+    /// What the settings of a process may be instead; they are these where there is nothing.
+    pub(crate) variants: Vec<Variant>,
+    /// The settings that a process may have.
     #[serde(skip)]
-    pub(crate) variants: Vec<Settings>,
+    pub(crate) of_processes: Vec<Settings>,
     /// From then on other services are configured.
     pub(crate) reconfigured: Option<Reconfigured>,
     /// What JumpCloud refuses for a while.
@@ -74,15 +73,13 @@ pub(crate) struct Schedule {
     pub(crate) slow_pages: Option<(usize, i64)>,
     pub(crate) start_ms: i64,
     /// When the key is another organization's.
-    #[serde(skip)]
     pub(crate) other_key: Option<Range<u32>>,
     /// When time jumps, which moves everything that happens later.
-    #[serde(skip)]
     pub(crate) jumps: Vec<Jump>,
     /// How long JumpCloud keeps an event.
-    #[serde(skip)]
     pub(crate) kept_ms: i64,
-    #[serde(skip)]
+    /// Whether hourly counts are wrong for a while.
+    pub(crate) has_odd_counts: bool,
     pub(crate) unusual: Unusual,
     /// Between two invocations.
     pub(crate) schedule_interval_ms: i64,
@@ -155,9 +152,9 @@ impl Schedule {
         let is_listed = alternates || seed.is_multiple_of(2);
         let mut schedule = Self {
             seed,
-            wide: Some(seed),
             events: 200 + chance.below(60) as usize,
             streams,
+            stack,
             alternates,
             is_listed,
             settings,
@@ -179,26 +176,32 @@ impl Schedule {
             surroundings: *chance.pick(&[20, 80, 200]),
             ..Self::default()
         };
-        schedule.widen();
+        schedule.draw_apart(seed);
+        schedule.complete();
         schedule
     }
 
-    /// Draws what is drawn apart, and is not written down.
-    pub(crate) fn widen(&mut self) {
-        self.variants = vec![self.settings.clone()];
-        let Some(seed) = self.wide else { return };
-        let runs_ms = i64::from(self.scheduled_runs) * self.schedule_interval_ms;
-        self.stack =
-            stack::draw(seed, &(self.start_ms..self.start_ms + runs_ms), self.scheduled_runs);
-        if let Some(stack) = &self.stack {
-            stack.configure(&mut self.settings);
-        }
+    /// Draws what moves no other draw.
+    fn draw_apart(&mut self, seed: u64) {
         let is_own = self.streams[0] == StreamId::own();
         let may_change = is_own && !self.alternates && self.is_listed && self.page_bytes.is_none();
         self.other_key = keys::draw(seed, self.scheduled_runs).filter(|_| may_change);
         (self.jumps, self.kept_ms) = jumps::draw(seed, self.scheduled_runs);
         self.variants = variety::draw(seed, &self.settings, self.schedule_interval_ms);
+        self.has_odd_counts = counts::draw(seed).is_some();
         self.unusual = Unusual::draw(seed, self);
+    }
+
+    /// Fills in what follows from the rest, and is not written down.
+    pub(crate) fn complete(&mut self) {
+        if let Some(stack) = &self.stack {
+            stack.configure(&mut self.settings);
+        }
+        let of_variant = |variant: &Variant| variant.settings(&self.settings);
+        self.of_processes = match self.variants.is_empty() {
+            true => vec![self.settings.clone()],
+            false => self.variants.iter().map(of_variant).collect(),
+        };
     }
 
     /// Event time from before the birth to the end of the faults.
@@ -247,7 +250,7 @@ impl Schedule {
 
     /// Whether every process archives a row, whatever its filter.
     pub(crate) fn is_kept(&self, event: &Event) -> bool {
-        let mut filters = self.variants.iter().filter_map(|settings| settings.filter.as_ref());
+        let mut filters = self.of_processes.iter().filter_map(|settings| settings.filter.as_ref());
         event.is_broken || filters.all(|filter| filter.keeps(&event.raw))
     }
 

@@ -29,8 +29,13 @@ const DRAWN_BY: [&str; 6] = ["seed", "events", "faults", "kinds", "surroundings"
 
 /// What may become neutral by itself. The rest belongs together: times that are multiples of each
 /// other, streams and who is configured for them.
-const SPECIAL: [&str; 9] = [
-    "wide",
+const SPECIAL: [&str; 14] = [
+    "variants",
+    "other_key",
+    "jumps",
+    "kept_ms",
+    "has_odd_counts",
+    "unusual",
     "is_listed",
     "reconfigured",
     "batch_limits",
@@ -171,6 +176,22 @@ impl Shrinker<'_> {
         }
         if !self.smallest.events.iter().any(|event| event.is_giant) {
             self.field(|schedule| set_neutral(schedule, &["page_bytes"]));
+        }
+        self.field(|schedule| {
+            schedule.stack = None;
+            schedule.settings.system_users = None;
+            schedule.unusual.has_queue = false;
+        });
+        for at in (0..self.smallest.schedule.calls().len()).rev() {
+            self.field(|schedule| {
+                let calls = schedule.stack.as_mut().map(|stack| &mut stack.calls);
+                calls.map(|calls| calls.remove(at));
+            });
+        }
+        for at in (0..self.smallest.schedule.jumps.len()).rev() {
+            self.field(|schedule| {
+                schedule.jumps.remove(at);
+            });
         }
         for at in (0..self.smallest.schedule.refusals.len()).rev() {
             self.field(|schedule| {

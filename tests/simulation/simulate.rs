@@ -14,7 +14,6 @@ use engine::report::Outcome;
 use engine::settings::Settings;
 
 use crate::around::Around;
-use crate::chance::Chance;
 use crate::check;
 use crate::choices::Choices;
 use crate::invoke::Invocation;
@@ -65,8 +64,8 @@ pub(crate) struct Simulation {
     pub(crate) world: Shared,
     pub(crate) workers: Vec<Worker>,
     pub(crate) chance: Choices,
-    /// Draws the settings of each process, and when the archive is verified.
-    pub(crate) variety: Chance,
+    /// Chooses the settings of each process, and when the archive is verified.
+    pub(crate) variety: Choices,
     pub(crate) troubled: bool,
     pub(crate) jumpcloud_down_until_ms: i64,
     pub(crate) stores_down_until_ms: i64,
@@ -132,7 +131,7 @@ impl Simulation {
             self.replace_key(scheduled_run);
             self.reconfigure(scheduled_run);
             scheduled_run += 1;
-            if self.variety.percent(10) {
+            if self.variety.percent("verified", 10) {
                 self.verify();
             }
             let asleep_ms = self.surroundings();
@@ -263,7 +262,9 @@ impl Simulation {
 
     /// A process that has just begun.
     pub(crate) fn process(&mut self, worker: usize) -> Arc<Fleet> {
-        let mut settings = self.variety.pick(&self.schedule.variants).clone();
+        let variants = self.schedule.of_processes.len();
+        let at = self.variety.one_of("settings", variants);
+        let mut settings = self.schedule.of_processes[at].clone();
         lock(&self.world).locals[worker].page_limit = settings.page_limit;
         settings.names_organizations ^=
             self.schedule.alternates && self.chance.percent("named", 50);

@@ -8,6 +8,7 @@ use engine::settings::Settings;
 use engine::stream::StreamId;
 use engine::time::Window;
 use engine::users::snapshot;
+use serde::{Deserialize, Serialize};
 
 use crate::chance::Chance;
 use crate::schedule::{DAY, HOUR, ORGANIZATIONS, Schedule};
@@ -17,7 +18,7 @@ use crate::users::{self, User};
 const DAYS: i64 = 3;
 
 /// What a person asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Asked {
     /// The schedule asks: one run over each stream.
     Collect,
@@ -31,7 +32,7 @@ pub(crate) enum Asked {
     Handle(u64),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Stack {
     /// Of these organizations, or of the key's own.
     pub(crate) organizations: usize,
@@ -145,7 +146,12 @@ impl Schedule {
 
     /// What is asked for beside a scheduled run.
     pub(crate) fn asked(&self, scheduled_run: u32) -> Vec<Asked> {
-        let calls = self.stack.iter().flat_map(|stack| &stack.calls);
+        let calls = self.calls().iter();
         calls.filter(|(run, _)| *run == scheduled_run).map(|(_, asked)| *asked).collect()
+    }
+
+    /// What is asked for beside the scheduled runs.
+    pub(crate) fn calls(&self) -> &[(u32, Asked)] {
+        self.stack.as_ref().map_or(&[], |stack| &stack.calls)
     }
 }

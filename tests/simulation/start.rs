@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex};
 
 use crate::chance::Chance;
 use crate::choices::{Choices, Recorder};
+use crate::counts;
 use crate::schedule::Schedule;
 use crate::simulate::{Script, Simulation, WORKERS};
 use crate::starved::Starved;
 use crate::trace::Trace;
 use crate::truth::{Event, Truth};
 use crate::unusual::Unusual;
-use crate::world::{World, lock};
+use crate::world::{OfWorld, World, lock};
 use crate::written::Written;
 
 impl Simulation {
@@ -20,11 +21,17 @@ impl Simulation {
     }
 
     /// The same; what is chosen is recorded.
-    pub(crate) fn recorded(schedule: Schedule, trace: Trace, recorder: Option<Recorder>) -> Self {
+    pub(crate) fn recorded(schedule: Schedule, trace: Trace, recorder: Option<&Recorder>) -> Self {
         let mut chance = Chance::new(schedule.seed ^ 0x5eed);
         let truth = Truth::draw(&schedule, &mut chance.branch());
-        let of_world = Choices::drawn(chance.branch(), recorder.clone());
-        Self::begin(schedule, truth, [Choices::drawn(chance, recorder), of_world], trace)
+        let drawn = |chance| Choices::drawn(chance, recorder.cloned());
+        let of_world = OfWorld {
+            requests: drawn(chance.branch()),
+            messages: drawn(Chance::new(schedule.seed ^ 0x0051_5005)),
+            counts: counts::draw(schedule.seed).map(drawn),
+        };
+        let variety = drawn(Chance::new(schedule.seed ^ 0x00d1_ffe2));
+        Self::begin(schedule, truth, [drawn(chance), variety], of_world, trace)
     }
 
     /// A schedule in which nothing goes wrong but what `script` says.
@@ -43,19 +50,21 @@ impl Simulation {
         let record = Arc::new(written.choices.clone());
         let choices = || Choices::written(Arc::clone(&record));
         let mut schedule = written.schedule.clone();
-        schedule.widen();
+        schedule.complete();
         let truth = Truth::of(&schedule, written.events.clone());
-        Self::begin(schedule, truth, [choices(), choices()], trace)
+        let counts = schedule.has_odd_counts.then(choices);
+        let of_world = OfWorld { requests: choices(), messages: choices(), counts };
+        Self::begin(schedule, truth, [choices(), choices()], of_world, trace)
     }
 
     fn begin(
         schedule: Schedule,
         truth: Truth,
-        [chance, of_world]: [Choices; 2],
+        [chance, variety]: [Choices; 2],
+        of_world: OfWorld,
         trace: Trace,
     ) -> Self {
         let world = World::new(&schedule, truth, of_world, trace);
-        let variety = Chance::new(schedule.wide.unwrap_or(0) ^ 0x00d1_ffe2);
         let mut simulation = Self {
             schedule,
             world: Arc::new(Mutex::new(world)),

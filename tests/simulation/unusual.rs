@@ -2,6 +2,7 @@
 //! side, a work queue, and a look at what a run reads where nothing is new.
 
 use engine::page::Query;
+use serde::{Deserialize, Serialize};
 
 use crate::chance::Chance;
 use crate::schedule::Schedule;
@@ -10,7 +11,8 @@ use crate::tally::{Circumstance, Fault};
 use crate::world::lock;
 
 /// What is unusual in a schedule; nothing in the neutral one.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Unusual {
     /// Before which scheduled run the table is made what it was before which earlier one.
     pub(crate) table: Option<TableRestored>,
@@ -23,7 +25,7 @@ pub(crate) struct Unusual {
 }
 
 /// The whole table is as it was before an earlier scheduled run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct TableRestored {
     kept_run: u32,
     scheduled_run: u32,
@@ -68,7 +70,7 @@ impl Simulation {
 
     /// The queries of a process that begins.
     pub(crate) fn queries_of_process(&mut self) -> Vec<Query> {
-        if self.do_services_alternate() && self.variety.percent(50) {
+        if self.do_services_alternate() && self.variety.percent("former services", 50) {
             lock(&self.world).tally.met(Circumstance::ServicesAlternate);
             return self.schedule.settings.queries.clone();
         }
@@ -79,7 +81,7 @@ impl Simulation {
     /// some are restarted.
     pub(crate) fn has_former_services(&mut self, at: usize) -> bool {
         match self.do_services_alternate() {
-            true => self.variety.percent(30),
+            true => self.variety.percent("services replaced", 30),
             false => self.workers[at].fleet.engine.settings.queries != self.queries(),
         }
     }

@@ -9,6 +9,7 @@ use engine::stream::{Scope, StreamId};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use libdeflater::Decompressor;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -19,7 +20,7 @@ use crate::tally::Circumstance;
 use crate::world::World;
 
 /// Somebody in a directory, for a while.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct User {
     organization: usize,
     id: String,

@@ -14,7 +14,6 @@ use crate::bounded::Served;
 use crate::chance::Chance;
 use crate::choices::Choices;
 use crate::circumstances::circumstances;
-use crate::counts;
 use crate::healthy::Said;
 use crate::jumps::Forgotten;
 use crate::messages::Messages;
@@ -99,7 +98,7 @@ pub(crate) struct World {
     /// The number of the key, from 0. Every other one is another organization's.
     pub(crate) key_number: u64,
     /// Draws what is wrong with counts, where that is.
-    pub(crate) odd_counts: Option<Chance>,
+    pub(crate) odd_counts: Option<Choices>,
     /// Where the first of each organization's streams begins.
     pub(crate) origins: BTreeMap<usize, i64>,
     /// What may never be read, because time was jumped over.
@@ -121,13 +120,21 @@ pub(crate) fn lock(world: &Shared) -> MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What the parts of a world choose by; none moves the choices of another one.
+pub(crate) struct OfWorld {
+    pub(crate) requests: Choices,
+    pub(crate) messages: Choices,
+    /// Where hourly counts are wrong for a while.
+    pub(crate) counts: Option<Choices>,
+}
+
 impl World {
-    pub(crate) fn new(schedule: &Schedule, truth: Truth, chance: Choices, trace: Trace) -> Self {
+    pub(crate) fn new(schedule: &Schedule, truth: Truth, choices: OfWorld, trace: Trace) -> Self {
         let mut tally = Tally::of_one(truth.events.len());
         circumstances(schedule, &truth, &mut tally);
         Self {
             now_ms: schedule.start_ms,
-            chance,
+            chance: choices.requests,
             store: Store::default(),
             table: Table::default(),
             truth,
@@ -146,10 +153,10 @@ impl World {
             is_listed: schedule.is_listed,
             is_healthy: false,
             said: Said::nothing(schedule),
-            messages: Messages::new(schedule.wide.unwrap_or(0)),
+            messages: Messages::new(choices.messages),
             served: None,
             key_number: 0,
-            odd_counts: schedule.wide.and_then(counts::draw),
+            odd_counts: choices.counts,
             origins: BTreeMap::new(),
             forgotten: Vec::new(),
             next_call: 0,

@@ -15,7 +15,7 @@
 //! A choice is behind its number; one without a number follows the one before it.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 use serde_json::{Map, Value};
 
@@ -44,7 +44,7 @@ impl Written {
     pub(crate) fn of_seed(seed: u64, trace: Trace) -> (Self, std::thread::Result<Ending>) {
         let recorder = Recorder::default();
         let schedule = Schedule::draw(seed);
-        let simulation = Simulation::recorded(schedule.clone(), trace, Some(Arc::clone(&recorder)));
+        let simulation = Simulation::recorded(schedule.clone(), trace, Some(&recorder));
         let events = simulation.events();
         let run = std::panic::AssertUnwindSafe(|| simulation.run());
         let ending = std::panic::catch_unwind(run);
