@@ -2,8 +2,8 @@
 
 use clap::Args;
 use engine::collect::RunPurpose;
-use engine::limits::{FAILURES_TOLERATED, MINUTE_MS};
-use engine::ports::Clock as _;
+use engine::limits::{FAILURES_TOLERATED, HOUR_MS, MINUTE_MS};
+use engine::ports::Clock;
 use engine::read::Budget;
 use engine::report::{Outcome, StreamStatus};
 use engine::stream::StreamId;
@@ -45,12 +45,15 @@ fn organization(text: &str) -> Result<StreamId, String> {
         .ok_or_else(|| "expected 24 lower-case hex digits, or `self`".to_owned())
 }
 
-/// Time between two looks at what somebody else does.
+/// Time between two looks at a folder into which another process reads.
 const LOOK_MS: u64 = 10_000;
 
-/// Looks after which a stack that gets no further is given up: for three hours, which are three of the
-/// longest schedule intervals.
-const LOOKS_MAX: u32 = 3 * 360;
+/// Time between two looks at a stack. Each invokes its function, which has an alarm for more than three
+/// times the invocations of its schedule.
+const STACK_LOOK_MS: u64 = 15 * MINUTE_MS.unsigned_abs();
+
+/// A stack that gets no further for this long is given up: three of the longest schedule intervals.
+const STANDSTILL_MS_MAX: i64 = 3 * HOUR_MS;
 
 /// Shows the plan, and with `--yes` archives it. `false` if a day, an organization or a query was left
 /// out.
@@ -115,7 +118,7 @@ async fn open(
 /// of them.
 async fn archive(target: &Target, work: &Work, json: bool) -> anyhow::Result<Vec<String>> {
     let mut progress = Progress::begin(work);
-    let (mut last, mut standstills, mut looks) = (None, 0, Looks::default());
+    let (mut last, mut standstills, mut looks) = (None, 0, Looks::by(&SystemClock));
     loop {
         let status = target.ask_all::<Status>(json!({ "task": "status" })).await?;
         let lanes: Vec<_> = status.of.streams.iter().filter(|line| work.holds(line)).collect();
@@ -128,7 +131,7 @@ async fn archive(target: &Target, work: &Work, json: bool) -> anyhow::Result<Vec
             progress.end(json);
             return Ok(lanes.iter().flat_map(|lane| refused(lane)).collect());
         };
-        let is_waiting = match target {
+        match target {
             Target::Folder(fleet) => {
                 let run = fleet.engine.run(lane, RunPurpose::Collect, short()).await;
                 run.log();
@@ -138,51 +141,61 @@ async fn archive(target: &Target, work: &Work, json: bool) -> anyhow::Result<Vec
                     _ if is_idle => standstills + 1,
                     _ => 0,
                 };
-                matches!(run.outcome, Outcome::Busy | Outcome::Waiting)
-                    || run.outcome == Outcome::Ok && is_idle
+                if standstills > STANDSTILLS_MAX {
+                    anyhow::bail!("{lane}: JumpCloud does not answer what is left; {AGAIN}");
+                }
+                let is_waiting = matches!(run.outcome, Outcome::Busy | Outcome::Waiting);
+                if is_waiting || run.outcome == Outcome::Ok && is_idle {
+                    SystemClock.sleep(LOOK_MS).await;
+                }
             }
             Target::Stack(_) => {
                 let seen = |lane: &&StreamStatus| {
                     (lane.stream.clone(), lane.frontier, lane.last_reading, lane.entries)
                 };
-                if looks.without_change(lanes.iter().map(seen).collect()) > LOOKS_MAX {
+                if !looks.wait(lanes.iter().map(seen).collect()).await {
                     anyhow::bail!(
                         "{lane}: nothing was read for three hours; {NO_PROGRESS}; {AGAIN}"
                     );
                 }
-                true
             }
-        };
-        if standstills > STANDSTILLS_MAX {
-            anyhow::bail!("{lane}: JumpCloud does not answer what is left; {AGAIN}");
         }
         last = Some(lane.clone());
-        if is_waiting {
-            SystemClock.sleep(LOOK_MS).await;
-        }
     }
 }
 
 /// Why a stack may get no further.
 const NO_PROGRESS: &str = "see whether its schedule is enabled and what its log says";
 
-/// Looks at what a stack does.
-#[derive(Default)]
-struct Looks {
-    seen: Vec<Seen>,
-    without_change: u32,
-}
-
 /// A lane, its frontier, its last complete reading, which may be one of a lane that was read before, and
 /// its entries.
 type Seen = (StreamId, Option<UtcTime>, Option<UtcTime>, Option<u64>);
 
-impl Looks {
-    /// How many looks in a row have shown that no lane got further, this one included.
-    fn without_change(&mut self, seen: Vec<Seen>) -> u32 {
-        self.without_change = if seen == self.seen { self.without_change + 1 } else { 0 };
-        self.seen = seen;
-        self.without_change
+/// Looks at what a stack does.
+struct Looks<'a> {
+    clock: &'a dyn Clock,
+    /// What the last look has seen, and when that was new.
+    last: Option<(Vec<Seen>, i64)>,
+}
+
+impl<'a> Looks<'a> {
+    fn by(clock: &'a dyn Clock) -> Self {
+        Self { clock, last: None }
+    }
+
+    /// Waits until the next look. `false`, without a wait, if no lane got further for too long.
+    async fn wait(&mut self, seen: Vec<Seen>) -> bool {
+        let now_ms = self.clock.now_ms();
+        match &self.last {
+            Some((last, since_ms)) if *last == seen => {
+                if now_ms - since_ms >= STANDSTILL_MS_MAX {
+                    return false;
+                }
+            }
+            _ => self.last = Some((seen, now_ms)),
+        }
+        self.clock.sleep(STACK_LOOK_MS).await;
+        true
     }
 }
 
@@ -216,17 +229,76 @@ fn event(options: &Options, plan: bool) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use engine::ports::NoRandomness;
+
     use super::*;
 
-    #[test]
-    fn a_stack_that_gets_no_further_is_seen() {
-        let mut looks = Looks::default();
-        let mut look = |frontier, reading, entries| {
-            looks.without_change(vec![(StreamId::own(), frontier, reading, entries)])
-        };
-        let time = Some(UtcTime(7));
-        assert_eq!([(); 3].map(|()| look(None, None, None)), [0, 1, 2]);
-        assert_eq!([(); 2].map(|()| look(None, None, Some(1))), [0, 1]);
-        assert_eq!([look(time, None, Some(1)), look(time, time, Some(1))], [0, 0]);
+    /// A clock that moves only by waiting.
+    #[derive(Default)]
+    struct FakeClock(AtomicI64);
+
+    #[async_trait::async_trait]
+    impl Clock for FakeClock {
+        fn now_ms(&self) -> i64 {
+            self.0.load(Ordering::Relaxed)
+        }
+
+        async fn sleep(&self, ms: u64) {
+            self.0.fetch_add(i64::try_from(ms).unwrap_or(i64::MAX), Ordering::Relaxed);
+        }
+
+        fn random(&self) -> [u8; 16] {
+            [0; 16]
+        }
+
+        fn nonce(&self) -> Result<[u8; 16], NoRandomness> {
+            Ok(self.random())
+        }
+    }
+
+    fn seen(
+        frontier: Option<UtcTime>,
+        reading: Option<UtcTime>,
+        entries: Option<u64>,
+    ) -> Vec<Seen> {
+        vec![(StreamId::own(), frontier, reading, entries)]
+    }
+
+    #[tokio::test]
+    async fn a_stack_that_gets_no_further_is_given_up_after_three_hours() {
+        let (clock, time) = (FakeClock::default(), Some(UtcTime(7)));
+        let mut looks = Looks::by(&clock);
+        for seen in [
+            seen(None, None, None),
+            seen(None, None, Some(1)),
+            seen(time, None, Some(1)),
+            seen(time, time, Some(1)),
+        ] {
+            let begun_ms = clock.now_ms();
+            while clock.now_ms() < begun_ms + STANDSTILL_MS_MAX {
+                assert!(looks.wait(seen.clone()).await, "{seen:?}");
+            }
+        }
+        let end_ms = clock.now_ms();
+        assert!(!looks.wait(seen(time, time, Some(1))).await);
+        assert_eq!(clock.now_ms(), end_ms, "it is given up at once");
+    }
+
+    /// The template's alarm is raised by more than three times the schedule. Beside the looks there are
+    /// a plan, and once more a plan and the opening.
+    #[tokio::test]
+    async fn the_looks_of_an_hour_raise_no_alarm() {
+        let clock = FakeClock::default();
+        let (mut looks, mut count) = (Looks::by(&clock), 0);
+        while clock.now_ms() <= HOUR_MS {
+            count += 1;
+            assert!(looks.wait(seen(None, None, Some(count))).await);
+        }
+        for minutes in [1, 2, 5, 10, 15] {
+            let scheduled = 60 / minutes;
+            assert!(scheduled + 3 + count <= 3 * scheduled, "every {minutes} minutes: {count}");
+        }
     }
 }
