@@ -1,6 +1,7 @@
 //! Reads variables one by one and keeps every problem, so that all are reported together.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use engine::limits::DAY_MS;
@@ -14,6 +15,13 @@ pub struct ConfigError(Vec<String>);
 /// Looks up one variable. An empty one counts as unset, because templates cannot leave a variable
 /// out.
 pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// A valid duration.
+pub(super) struct Span {
+    pub(super) ms: i64,
+    /// As it is set.
+    pub(super) text: String,
+}
 
 /// Reads variables and collects their problems.
 pub(super) struct Reader<'a> {
@@ -96,12 +104,23 @@ impl<'a> Reader<'a> {
         items
     }
 
+    /// A duration in milliseconds; 0 if it has a problem, because then there is no configuration.
     pub(super) fn duration(
         &mut self,
         name: &str,
         otherwise: &str,
-        allowed: std::ops::RangeInclusive<i64>,
+        allowed: RangeInclusive<i64>,
     ) -> i64 {
+        self.span(name, otherwise, allowed).map_or(0, |span| span.ms)
+    }
+
+    /// A duration that others are compared with; `None` if it has a problem.
+    pub(super) fn span(
+        &mut self,
+        name: &str,
+        otherwise: &str,
+        allowed: RangeInclusive<i64>,
+    ) -> Option<Span> {
         let text = self.text(name).unwrap_or_else(|| otherwise.to_owned());
         let (least_ms, most) = (*allowed.start(), allowed.end() / DAY_MS);
         let least = match least_ms >= DAY_MS {
@@ -109,20 +128,15 @@ impl<'a> Reader<'a> {
             false => format!("{}s", least_ms / 1_000),
         };
         let expected = match time::parse_duration_ms(&text) {
-            Some(ms) if allowed.contains(&ms) => return ms,
+            Some(ms) if allowed.contains(&ms) => return Some(Span { ms, text }),
             Some(_) => format!("{least} to {most}d"),
             None => "a duration like 90s, 15m, 24h or 15d".to_owned(),
         };
         self.problem(name, format!("is `{text}`: expected {expected}"));
-        0
+        None
     }
 
-    pub(super) fn number<N>(
-        &mut self,
-        name: &str,
-        otherwise: N,
-        allowed: std::ops::RangeInclusive<N>,
-    ) -> N
+    pub(super) fn number<N>(&mut self, name: &str, otherwise: N, allowed: RangeInclusive<N>) -> N
     where
         N: FromStr + PartialOrd + fmt::Display + Copy,
     {

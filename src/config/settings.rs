@@ -1,6 +1,6 @@
 //! Reads the settings of the engine.
 
-use super::reader::Reader;
+use super::reader::{Reader, Span};
 use engine::archive::{CustomFields, Ecs, Filter, Format, KeyLayout, Output};
 use engine::limits::{
     ARCHIVE_KEPT_MS_MAX, ARCHIVE_KEPT_MS_MIN, DAY_MS, LATE_HORIZON_MS_MAX, PAGE_LIMIT_MAX,
@@ -13,7 +13,8 @@ use engine::users::{Fields, Projection, snapshot};
 
 impl Reader<'_> {
     pub(super) fn settings(&mut self, archive_bucket: String, state_bucket: String) -> Settings {
-        let settings = Settings {
+        let [overlap_ms, late_horizon_ms, sweep_every_ms] = self.rereading();
+        Settings {
             names_organizations: self.names_organizations(),
             archive_bucket,
             state_bucket,
@@ -27,20 +28,32 @@ impl Reader<'_> {
             archive_kept_ms: self.archive_kept_ms(),
             start_lookback_ms: self.duration("START_LOOKBACK", "24h", 1_000..=90 * DAY_MS),
             settle_lag_ms: self.duration("SETTLE_LAG", "10s", 0..=DAY_MS),
-            overlap_ms: self.duration("OVERLAP", "15m", 0..=LATE_HORIZON_MS_MAX),
-            late_horizon_ms: self.duration("LATE_HORIZON", "24h", 1_000..=LATE_HORIZON_MS_MAX),
-            sweep_every_ms: self.duration("SWEEP_EVERY", "1h", 1_000..=LATE_HORIZON_MS_MAX),
+            overlap_ms,
+            late_horizon_ms,
+            sweep_every_ms,
             page_limit: self.number("PAGE_LIMIT", 10_000, 1..=PAGE_LIMIT_MAX),
             pages_per_run: self.number("MAX_PAGES_PER_RUN", 100, 1..=1_000_000),
             compression_level: self.number("COMPRESSION_LEVEL", 6, 1..=12),
+        }
+    }
+
+    /// The overlap, the late horizon and the time between sweeps, in milliseconds. They are compared if
+    /// each of both is valid by itself.
+    fn rereading(&mut self) -> [i64; 3] {
+        let overlap = self.span("OVERLAP", "15m", 0..=LATE_HORIZON_MS_MAX);
+        let horizon = self.span("LATE_HORIZON", "24h", 1_000..=LATE_HORIZON_MS_MAX);
+        let sweep = self.span("SWEEP_EVERY", "1h", 1_000..=LATE_HORIZON_MS_MAX);
+        let mut compare = |name, span: &Option<Span>, part, what| {
+            if let (Some(span), Some(horizon)) = (span, &horizon)
+                && span.ms > horizon.ms / part
+            {
+                let (is, most) = (&span.text, &horizon.text);
+                self.problem(name, format!("is `{is}`, longer than {what}, `{most}`"));
+            }
         };
-        if settings.overlap_ms > settings.late_horizon_ms {
-            self.problem("OVERLAP", "is longer than LATE_HORIZON");
-        }
-        if settings.sweep_every_ms > settings.late_horizon_ms / 2 {
-            self.problem("SWEEP_EVERY", "is longer than half of LATE_HORIZON");
-        }
-        settings
+        compare("OVERLAP", &overlap, 1, "LATE_HORIZON");
+        compare("SWEEP_EVERY", &sweep, 2, "half of LATE_HORIZON");
+        [overlap, horizon, sweep].map(|span| span.map_or(0, |span| span.ms))
     }
 
     /// The settings of metrics. A stream is stale after half an hour, or after three schedule

@@ -99,6 +99,23 @@ fn every_bad_value_names_its_variable() {
     }
 }
 
+/// A comparison needs two valid values.
+#[test]
+fn a_late_horizon_has_one_problem_at_a_time() {
+    for (variables, told) in [
+        (&[("LATE_HORIZON", "61d")][..], "LATE_HORIZON is `61d`: expected 1s to 60d"),
+        (
+            &[("LATE_HORIZON", "10m"), ("SWEEP_EVERY", "5m")],
+            "OVERLAP is `15m`, longer than LATE_HORIZON, `10m`",
+        ),
+        (&[("OVERLAP", "25h")], "OVERLAP is `25h`, longer than LATE_HORIZON, `24h`"),
+        (&[("LATE_HORIZON", "1h")], "SWEEP_EVERY is `1h`, longer than half of LATE_HORIZON, `1h`"),
+    ] {
+        let error = read(variables).unwrap_err();
+        assert_eq!(error.to_string(), format!("configuration: {told}"), "{variables:?}");
+    }
+}
+
 /// Names go before discovery; a provider's own trail comes with either.
 #[test]
 fn who_is_asked_follows_from_two_variables() {
