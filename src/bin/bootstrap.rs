@@ -16,7 +16,7 @@ use jumpcloud_collector::aws::s3::S3;
 use jumpcloud_collector::aws::secrets::SecretsManager;
 use jumpcloud_collector::aws::sqs::Sqs;
 use jumpcloud_collector::clock::SystemClock;
-use jumpcloud_collector::config::{Config, proxy_from_env};
+use jumpcloud_collector::config::{Config, ConfigError, proxy_from_env};
 use jumpcloud_collector::custom_resource::{CallbackError, Request};
 use jumpcloud_collector::handler::{InvocationError, handle};
 use jumpcloud_collector::jumpcloud::{Auth, Client, ConsoleClient, Http};
@@ -30,9 +30,11 @@ type Ready = Arc<(Fleet, Emitter)>;
 /// Uses one thread. A function has a fraction of a processor, and a second thread would need memory
 /// of its own and lose the processor's cache of a page.
 fn main() -> ExitCode {
+    let config = Config::from_env();
+    telemetry::json(config.as_ref().map_or(tracing::Level::INFO, |config| config.source.log_level));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
-        Ok(runtime) => runtime.block_on(serve()),
+        Ok(runtime) => runtime.block_on(serve(config)),
         Err(error) => {
             tracing::error!(%error, "the function cannot run");
             ExitCode::FAILURE
@@ -40,8 +42,8 @@ fn main() -> ExitCode {
     }
 }
 
-async fn serve() -> ExitCode {
-    match run().await {
+async fn serve(config: Result<Config, ConfigError>) -> ExitCode {
+    match run(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "the function cannot run");
@@ -50,9 +52,7 @@ async fn serve() -> ExitCode {
     }
 }
 
-async fn run() -> anyhow::Result<()> {
-    let config = Config::from_env();
-    telemetry::json(config.as_ref().map_or(tracing::Level::INFO, |config| config.source.log_level));
+async fn run(config: Result<Config, ConfigError>) -> anyhow::Result<()> {
     // Clients and TLS are set up while the runtime requests the first invocation. An error is
     // returned by every invocation, where an operator sees it: the error of a function that exits
     // at its start is easily overlooked.
