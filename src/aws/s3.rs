@@ -5,7 +5,7 @@ use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_s3::error::BoxError;
+use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata as _};
 use aws_sdk_s3::primitives::ByteStream;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -49,6 +49,9 @@ impl Intercept for KnownHash {
     }
 }
 
+/// What S3, and what other stores answer to a body with another checksum than its header says.
+const CHECKSUM_MISMATCHES: [&str; 2] = ["BadDigest", "XAmzContentChecksumMismatch"];
+
 #[async_trait]
 impl Objects for S3 {
     async fn create(
@@ -91,9 +94,9 @@ impl Objects for S3 {
             .body(ByteStream::from_static(b"to be refused\n"));
         match put.send().await {
             Ok(_) => Ok(false),
-            Err(error) => match status(&error) {
-                Some(403) => Ok(true),
-                Some(400) => Ok(false),
+            Err(error) => match error.code() {
+                Some("AccessDenied") => Ok(true),
+                Some(code) if CHECKSUM_MISMATCHES.contains(&code) => Ok(false),
                 _ => Err(store_error(&format!("put s3://{bucket}/{key}"), error)),
             },
         }

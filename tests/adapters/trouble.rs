@@ -141,6 +141,29 @@ async fn a_table_that_is_not_there_needs_somebody() {
     assert_refused(&cursors_requests(&cursors).await, "no table");
 }
 
+/// The checksum tells that the policy let the request through; anything else tells nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_refusal_refuses_an_overwrite() {
+    for (status, code, refuses) in [
+        (403, "AccessDenied", Some(true)),
+        (400, "BadDigest", Some(false)),
+        (400, "XAmzContentChecksumMismatch", Some(false)),
+        (403, "InvalidAccessKeyId", None),
+        (403, "SignatureDoesNotMatch", None),
+        (400, "ExpiredToken", None),
+        (400, "InvalidRequest", None),
+        (404, "NoSuchBucket", None),
+        (503, "SlowDown", None),
+    ] {
+        let server = always(status, code).await;
+        let found = s3(&server.url()).await.refuses_overwrite(ARCHIVE, "a/key").await;
+        assert_eq!(found.as_ref().ok(), refuses.as_ref(), "{code}: {found:?}");
+        if let Err(error) = found {
+            assert!(error.to_string().contains(code), "{error}");
+        }
+    }
+}
+
 /// A body that ends too early is no object.
 #[tokio::test(flavor = "multi_thread")]
 async fn half_an_object_is_none() {
