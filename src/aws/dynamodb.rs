@@ -11,6 +11,7 @@ use super::store_error;
 use crate::limits::{ITEMS_PER_READ, READS_AT_ONCE};
 use engine::cause::Cause;
 use engine::cursor::{Condition, Item, Update, Value};
+use engine::limits::MESSAGE_BYTES_MAX;
 use engine::ports::{Cursors, StoreError};
 use engine::stream::StreamId;
 
@@ -43,7 +44,7 @@ impl Cursors for DynamoDb {
             .send()
             .await
             .map_err(|error| store_error(&self.what("get", stream), error))?;
-        Ok(answer.item.map(item))
+        answer.item.map(|attributes| self.item(stream, attributes)).transpose()
     }
 
     async fn get_many(&self, streams: &[StreamId]) -> Result<BTreeMap<StreamId, Item>, StoreError> {
@@ -70,7 +71,7 @@ impl Cursors for DynamoDb {
             .send()
             .await;
         match answer {
-            Ok(answer) => Ok(Some(answer.attributes.map(item).unwrap_or_default())),
+            Ok(answer) => self.item(stream, answer.attributes.unwrap_or_default()).map(Some),
             Err(error)
                 if error
                     .as_service_error()
@@ -101,13 +102,14 @@ impl DynamoDb {
         let request = self.client.batch_get_item().request_items(&self.table, keys);
         let answer = request.send().await.map_err(|error| store_error(&what, error))?;
         let found = answer.responses.unwrap_or_default().remove(&self.table).unwrap_or_default();
-        let mut items: Vec<_> = found
-            .into_iter()
-            .filter_map(|attributes| Some((named(attributes.get(KEY)?)?, item(attributes))))
-            .collect();
+        let read = |attributes: HashMap<_, _>| {
+            let stream = self.stream(&attributes)?;
+            self.item(&stream, attributes).map(|item| (stream, item))
+        };
+        let mut items = found.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let left = answer.unprocessed_keys.unwrap_or_default().remove(&self.table);
         for key in left.map(|left| left.keys).unwrap_or_default() {
-            let Some(stream) = key.get(KEY).and_then(named) else { continue };
+            let stream = self.stream(&key)?;
             items.extend(self.get(&stream).await?.map(|item| (stream, item)));
         }
         Ok(items)
@@ -116,22 +118,51 @@ impl DynamoDb {
     fn what(&self, verb: &str, stream: &StreamId) -> String {
         format!("{verb} {stream} in table {}", self.table)
     }
+
+    /// The stream that an item's key names.
+    fn stream(&self, attributes: &HashMap<String, AttributeValue>) -> Result<StreamId, StoreError> {
+        let key = attributes.get(KEY);
+        let text = key.and_then(|key| key.as_s().ok());
+        let stream = text.and_then(|text| StreamId::try_from(text.clone()).ok());
+        stream.ok_or_else(|| {
+            let found = key.map_or_else(|| "nothing".to_owned(), shown);
+            let table = &self.table;
+            let text = format!("table {table}: the key `{KEY}` of an item is no stream: {found}");
+            StoreError::Rejected(text.into())
+        })
+    }
+
+    /// An item without its partition key. An attribute that no cursor has is an error: without it the
+    /// cursor would be another one.
+    fn item(
+        &self,
+        stream: &StreamId,
+        attributes: HashMap<String, AttributeValue>,
+    ) -> Result<Item, StoreError> {
+        let read = |(name, attribute): (String, AttributeValue)| {
+            let value = match &attribute {
+                AttributeValue::N(number) => number.parse().ok().map(Value::N),
+                AttributeValue::S(text) => Some(Value::S(text.clone())),
+                _ => None,
+            };
+            match value {
+                Some(value) => Ok((name, value)),
+                None => {
+                    let (what, found) = (self.what("read", stream), shown(&attribute));
+                    let wanted = "a whole number or a text was expected";
+                    let text = format!("{what}: attribute `{name}` is {found}: {wanted}");
+                    Err(StoreError::Rejected(text.into()))
+                }
+            }
+        };
+        attributes.into_iter().filter(|(name, _)| name != KEY).map(read).collect()
+    }
 }
 
-fn named(key: &AttributeValue) -> Option<StreamId> {
-    key.as_s().ok()?.clone().try_into().ok()
-}
-
-/// Converts an item, without its partition key. Attributes of types that cursors do not have are
-/// left out.
-fn item(attributes: HashMap<String, AttributeValue>) -> Item {
-    let value = |value| match value {
-        AttributeValue::N(number) => number.parse().ok().map(Value::N),
-        AttributeValue::S(text) => Some(Value::S(text)),
-        _ => None,
-    };
-    let named = attributes.into_iter().filter(|(name, _)| name != KEY);
-    named.filter_map(|(name, attribute)| Some((name, value(attribute)?))).collect()
+/// An attribute for an error: short, whatever it holds.
+fn shown(attribute: &AttributeValue) -> String {
+    let text = format!("{attribute:?}");
+    text.chars().take(MESSAGE_BYTES_MAX / 4).collect()
 }
 
 /// An update as an expression of DynamoDB.

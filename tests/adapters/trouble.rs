@@ -6,6 +6,7 @@ use bytes::Bytes;
 use engine::cursor::{Update, Value};
 use engine::ports::{Cursors, Objects, Secrets as _, StoreError};
 use jumpcloud_collector::local::{FolderCursors, FolderObjects};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -161,6 +162,52 @@ async fn only_a_refusal_refuses_an_overwrite() {
         if let Err(error) = found {
             assert!(error.to_string().contains(code), "{error}");
         }
+    }
+}
+
+/// What no cursor has is an error: a cursor without it would look like another one, or like none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_item_is_not_absent() {
+    let aws = Aws::start("unused").await;
+    let cursors = dynamodb(&endpoint(&aws, "DYNAMODB"), TABLE).await;
+    let streams = [stream(1)];
+    for (attribute, shown) in [
+        (json!({"BOOL": true}), "Bool(true)"),
+        (json!({"N": "1.5"}), "N(\"1.5\")"),
+        (json!({"L": []}), "L([])"),
+    ] {
+        aws.table.put(&json!({"stream": {"S": stream(1)}, "seq": attribute}));
+        let update = Update { set: vec![("fence", Value::N(0))], ..Update::default() };
+        for ended in [
+            cursors.get(&stream(1)).await.map(drop),
+            cursors.get_many(&streams).await.map(drop),
+            cursors.update(&stream(1), &update).await.map(drop),
+        ] {
+            let Err(StoreError::Rejected(cause)) = ended else { panic!("{shown}: {ended:?}") };
+            let text = cause.text();
+            assert!(text.contains(streams[0].as_str()) && text.contains("`seq`"), "{text}");
+            assert!(text.contains(shown), "{text}");
+        }
+    }
+}
+
+/// DynamoDB answers with the items that were asked for: another one is no item to leave out.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_without_a_stream_is_an_error() {
+    for answer_of_table in [
+        json!({"Responses": {TABLE: [{"stream": {"S": "No Stream"}, "seq": {"N": "1"}}]}}),
+        json!({"Responses": {TABLE: [{"seq": {"N": "1"}}]}}),
+        json!({"UnprocessedKeys": {TABLE: {"Keys": [{"stream": {"N": "7"}}]}}}),
+    ] {
+        let text = answer_of_table.to_string();
+        let server = Server::start(move |_| {
+            let text = text.clone();
+            async move { Some(answer(200, "application/x-amz-json-1.0", text)) }
+        })
+        .await;
+        let cursors = dynamodb(&server.url(), TABLE).await;
+        let found = cursors.get_many(&[stream(1)]).await;
+        assert!(matches!(found, Err(StoreError::Rejected(_))), "{answer_of_table}: {found:?}");
     }
 }
 
