@@ -43,6 +43,11 @@ impl WorkQueue for Sqs {
             .send()
             .await
             .map_err(|error| store_error(&what(), error))?;
+        for failed in answer.failed() {
+            let (entry, code, is_of_sender) = (failed.id(), failed.code(), failed.sender_fault());
+            let message = failed.message().unwrap_or_default();
+            tracing::warn!(entry, code, message, is_of_sender, "the work queue left a message out");
+        }
         let taken: Vec<_> = answer.successful().iter().map(|entry| entry.id()).collect();
         let is_left = |number: &usize| !taken.contains(&number.to_string().as_str());
         Ok((0..bodies.len()).filter(is_left).collect())

@@ -211,6 +211,7 @@ async fn a_queue_that_takes_nothing_fails_the_invocation_and_leaves_no_place_tak
     let function = Function::spawn(&environment, &settings(&ids)).await;
     environment.aws.queue.leave([1].into());
     assert!(function.fail("{}").await.contains("did not accept it"));
+    assert!(function.output().contains(r#""code":"InternalError""#), "{}", function.output());
     environment.aws.queue.leave([].into());
     assert_eq!(function.run("{}").await["queued"]["sent"], 1, "the one that was left");
     environment.aws.queue.deliver(3);
