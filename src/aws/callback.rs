@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::custom_resource::{Callback, CallbackError, ReplyTo};
-use crate::jumpcloud::Http;
+use crate::jumpcloud::{Http, with_causes};
 use crate::limits::{CALLBACK_TRIES_MAX, CALLBACK_TRY_MS};
 
 #[async_trait]
@@ -21,7 +21,7 @@ impl Callback for Http {
                     Ok(answer) if answer.status().is_success() => return Ok(()),
                     Ok(answer) if answer.status().is_server_error() => answer.status().to_string(),
                     Ok(answer) => return Err(CallbackError::Unsent(answer.status().to_string())),
-                    Err(error) => error.without_url().to_string(),
+                    Err(error) => with_causes(error),
                 };
                 if tried >= CALLBACK_TRIES_MAX {
                     return Err(CallbackError::Unsent(what));

@@ -19,7 +19,7 @@ use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::config::{Config, ConfigError, proxy_from_env};
 use jumpcloud_collector::custom_resource::{CallbackError, Request};
 use jumpcloud_collector::handler::{InvocationError, handle};
-use jumpcloud_collector::jumpcloud::{Auth, Client, ConsoleClient, Http};
+use jumpcloud_collector::jumpcloud::{Auth, Client, ConsoleClient, Http, with_causes};
 use jumpcloud_collector::telemetry::{self, Emitter};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
@@ -101,7 +101,7 @@ async fn deploy(
         }
     };
     let callback = Http::new(proxy_from_env().as_ref())
-        .map_err(|error| CallbackError::Unsent(error.to_string()))?;
+        .map_err(|error| CallbackError::Unsent(with_causes(error)))?;
     request.serve(check, &callback, &SystemClock, deadline_ms).await
 }
 

@@ -94,12 +94,16 @@ impl Answer {
 }
 
 impl From<reqwest::Error> for HttpError {
-    /// The error and its causes, without the URL, which the caller knows.
     fn from(error: reqwest::Error) -> Self {
-        let error = error.without_url();
-        let causes = successors(Some(&error as &dyn Error), |error| (*error).source());
-        Self::broken(causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+        Self::broken(with_causes(error))
     }
+}
+
+/// The error and its causes, without the URL, which the caller knows or which nobody may know.
+pub fn with_causes(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let causes = successors(Some(&error as &dyn Error), |error| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 impl HttpError {

@@ -16,7 +16,7 @@ mod secret;
 pub use auth::{Auth, AuthHeader};
 pub use client::Client;
 pub use console::ConsoleClient;
-pub use http::Http;
+pub use http::{Http, with_causes};
 pub use retry::TryError;
 
 /// The URLs of JumpCloud's APIs.

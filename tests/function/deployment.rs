@@ -128,6 +128,20 @@ async fn an_answer_is_sent_again_where_that_helps_and_follows_no_redirect() {
     }
 }
 
+/// With the reason that the system gives, and without the URL.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_reaches_nobody_says_why() {
+    let environment = Environment::start().await;
+    let function = Function::spawn(&environment, &[]).await;
+    let waiting = Waiting::start(&[200]).await;
+    let event = waiting.event("Delete");
+    drop(waiting);
+    let message = function.fail(&event).await;
+    assert!(message.contains("could not answer CloudFormation: "), "{message}");
+    assert!(message.contains("Connection refused"), "{message}");
+    assert!(!message.contains("s3cr3tsignature"), "{message}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn only_an_address_of_s3_is_answered() {
     let environment = Environment::start().await;
