@@ -15,6 +15,7 @@ use super::refusal::Refused;
 use super::requester::{ApiRequest, Requester, spawn};
 use super::retry::TryError;
 use crate::limits::COUNTS_BYTES_MAX;
+use engine::json::encode;
 use engine::limits::{PAGE_INFLATED_BYTES_MAX, PAGE_WIRE_BYTES_MAX, ROW_BYTES_MAX};
 use engine::page::{Page, PageError, PageHeaders, Token, split};
 use engine::ports::{Clock, Incoming, Insights, InsightsError, PageRequest, Services};
@@ -108,8 +109,7 @@ impl Client {
         gate: Option<&HeaderGate>,
         read: impl FnMut(Answer) -> Result<T, E>,
     ) -> Result<T, InsightsError> {
-        // A struct of texts and numbers always serialises.
-        let body = serde_json::to_vec(&Body::of(request, path)).unwrap_or_default();
+        let body = encode(&Body::of(request, path)).into_bytes();
         let request = ApiRequest {
             base_url: &self.insights_url,
             path,
