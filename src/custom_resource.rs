@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::Url;
-use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::limits::{
     CALLBACK_MS_MAX, CALLBACK_MS_MIN, IAM_PROPAGATION_TRIES, IAM_PROPAGATION_WAIT_MS,
@@ -27,13 +26,13 @@ const ANSWERS_LOOPBACK: bool = cfg!(debug_assertions);
 pub struct Request {
     kind: RequestKind,
     /// Whether the update rolls a failed one back: its number is lower than the failed one's.
-    is_back: bool,
+    is_rollback: bool,
     /// The presigned URL of S3 for the answer. It is never logged.
     reply_to: ReplyTo,
-    stack: String,
-    request: String,
-    name: String,
-    resource: String,
+    stack_id: String,
+    request_id: String,
+    logical_id: String,
+    physical_id: String,
 }
 
 /// The operation on the stack.
@@ -71,18 +70,6 @@ pub trait Callback: Send + Sync {
     async fn put(&self, to: &ReplyTo, body: String, time: Duration) -> Result<(), CallbackError>;
 }
 
-/// The answer, with the fields of AWS's "Custom resource response objects".
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Answer<'a> {
-    status: &'static str,
-    reason: &'a str,
-    physical_resource_id: &'a str,
-    stack_id: &'a str,
-    request_id: &'a str,
-    logical_resource_id: &'a str,
-}
-
 impl Request {
     /// Reads an event; `None` if it is not from CloudFormation. Missing fields are left empty,
     /// because an answer has to be sent in any case.
@@ -102,17 +89,17 @@ impl Request {
             let number = event.get(properties)?.get("Check")?.as_str()?.parse::<u64>();
             Some(number.unwrap_or(0))
         };
-        let is_back = kind == RequestKind::Update
+        let is_rollback = kind == RequestKind::Update
             && number("ResourceProperties") < number("OldResourceProperties");
         let read = |reply_to| Self {
             kind,
-            is_back,
+            is_rollback,
             reply_to,
-            stack: text("StackId").unwrap_or_default(),
-            request: text("RequestId").unwrap_or_default(),
-            name: text("LogicalResourceId").unwrap_or_default(),
+            stack_id: text("StackId").unwrap_or_default(),
+            request_id: text("RequestId").unwrap_or_default(),
+            logical_id: text("LogicalResourceId").unwrap_or_default(),
             // It must never change: with another id CloudFormation would replace the resource.
-            resource: text("PhysicalResourceId")
+            physical_id: text("PhysicalResourceId")
                 .filter(|id| !id.is_empty())
                 .unwrap_or_else(|| "jumpcloud-collector-preflight".to_owned()),
         };
@@ -144,7 +131,7 @@ impl Request {
                 Err(format!("RequestType `{}` is unknown", kind.escape_debug()).into())
             }
             RequestKind::Create | RequestKind::Update => {
-                let checking = with_patience(check, clock, deadline_ms - kept_ms);
+                let checking = retry_while_denied(check, clock, deadline_ms - kept_ms);
                 let time = millis(left_ms - kept_ms);
                 tokio::time::timeout(time, checking).await.unwrap_or_else(|_| {
                     Err(format!("validation did not end within {} s", time.as_secs()).into())
@@ -154,30 +141,34 @@ impl Request {
         let reason = reason(&verdict);
         // The previous version was checked when it was deployed. A rollback must succeed even if
         // the account has changed since.
-        let answer = self.answer(verdict.is_ok() || self.is_back, &reason);
-        tracing::info!(kind = %self.kind, status = answer.status, reason, "answering CloudFormation");
+        let status = if verdict.is_ok() || self.is_rollback { "SUCCESS" } else { "FAILED" };
+        let answer = self.answer(status, &reason);
+        tracing::info!(kind = %self.kind, status, reason, "answering CloudFormation");
         let time = millis((deadline_ms - clock.now_ms()).max(CALLBACK_MS_MIN));
-        // Structs of texts always serialise.
-        let body = serde_json::to_string(&answer).unwrap_or_default();
-        callback.put(&self.reply_to, body, time).await?;
-        Ok(serde_json::to_value(&answer).unwrap_or_default())
+        callback.put(&self.reply_to, answer.to_string(), time).await?;
+        Ok(answer)
     }
 
-    fn answer<'a>(&'a self, is_ok: bool, reason: &'a str) -> Answer<'a> {
-        Answer {
-            status: if is_ok { "SUCCESS" } else { "FAILED" },
-            reason,
-            physical_resource_id: &self.resource,
-            stack_id: &self.stack,
-            request_id: &self.request,
-            logical_resource_id: &self.name,
-        }
+    /// The answer, with the fields of AWS's "Custom resource response objects".
+    fn answer(&self, status: &str, reason: &str) -> Value {
+        json!({
+            "Status": status,
+            "Reason": reason,
+            "PhysicalResourceId": self.physical_id,
+            "StackId": self.stack_id,
+            "RequestId": self.request_id,
+            "LogicalResourceId": self.logical_id,
+        })
     }
 }
 
 /// Repeats the check if AWS denies access, because a new IAM role takes some seconds to be known
 /// everywhere.
-async fn with_patience<C, F>(check: C, clock: &dyn Clock, deadline_ms: i64) -> Result<(), Failure>
+async fn retry_while_denied<C, F>(
+    check: C,
+    clock: &dyn Clock,
+    deadline_ms: i64,
+) -> Result<(), Failure>
 where
     C: Fn(i64) -> F,
     F: Future<Output = Result<(), Failure>>,

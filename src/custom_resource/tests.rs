@@ -4,7 +4,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use engine::ports::NoRandomness;
-use serde_json::json;
 
 use super::*;
 
@@ -155,9 +154,9 @@ fn a_reason_is_one_bounded_line() {
 #[test]
 fn the_same_resource_stays_the_same() {
     let mut event = json!({"RequestType": "Update", "ResponseURL": "http://127.0.0.1:9/x", "PhysicalResourceId": "as before"});
-    assert_eq!(Request::of(&event).unwrap().unwrap().resource, "as before");
+    assert_eq!(Request::of(&event).unwrap().unwrap().physical_id, "as before");
     event["PhysicalResourceId"] = json!("");
-    assert_eq!(Request::of(&event).unwrap().unwrap().resource, "jumpcloud-collector-preflight");
+    assert_eq!(Request::of(&event).unwrap().unwrap().physical_id, "jumpcloud-collector-preflight");
     assert_eq!(Request::of(&json!({"RequestType": "Create"})), None);
 }
 
