@@ -58,7 +58,7 @@ impl Config {
     /// [`ConfigError`], with every problem.
     #[expect(clippy::disallowed_methods, reason = "the only place that reads the environment")]
     pub fn from_env() -> Result<Self, ConfigError> {
-        Self::read(&|name| std::env::var(name).ok())
+        Self::read(&|name| std::env::var(name))
     }
 
     /// Reads a configuration from `lookup`.
@@ -94,7 +94,7 @@ impl Config {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 #[must_use]
 pub fn proxy_from_env() -> Option<Proxy> {
-    Reader::new(&|name| std::env::var(name).ok()).proxy()
+    Reader::new(&|name| std::env::var(name)).proxy()
 }
 
 /// The configuration of the command line, which has no bucket, table or secret.
@@ -120,7 +120,7 @@ impl Terminal {
     /// [`ConfigError`], with every problem.
     #[expect(clippy::disallowed_methods, reason = "the only place that reads the environment")]
     pub fn from_env(archive: &str, state: &str) -> Result<Self, ConfigError> {
-        let lookup = |name: &str| std::env::var(name).ok();
+        let lookup = |name: &str| std::env::var(name);
         let mut reader = Reader::new(&lookup);
         let source = reader.source();
         let terminal = Self {

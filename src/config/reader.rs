@@ -1,5 +1,8 @@
 //! Reads variables one by one and keeps every problem, so that all are reported together.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::env::VarError;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -12,9 +15,9 @@ use engine::time;
 #[error("configuration: {}", .0.join("; "))]
 pub struct ConfigError(Vec<String>);
 
-/// Looks up one variable. An empty one counts as unset, because templates cannot leave a variable
-/// out.
-pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+/// Looks up one variable, as [`std::env::var`] does. An empty one counts as unset, because templates
+/// cannot leave a variable out.
+pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Result<String, VarError>;
 
 /// A valid duration.
 pub(super) struct Span {
@@ -27,14 +30,19 @@ pub(super) struct Span {
 pub(super) struct Reader<'a> {
     lookup: Lookup<'a>,
     problems: Vec<String>,
+    /// The variables whose values are no texts.
+    garbled: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(lookup: Lookup<'a>) -> Self {
-        Self { lookup, problems: Vec::new() }
+        Self { lookup, problems: Vec::new(), garbled: RefCell::default() }
     }
 
-    pub(super) fn done<T>(self, value: T) -> Result<T, ConfigError> {
+    pub(super) fn done<T>(mut self, value: T) -> Result<T, ConfigError> {
+        for name in std::mem::take(self.garbled.get_mut()) {
+            self.problem(&name, "is not valid UTF-8");
+        }
         if self.problems.is_empty() { Ok(value) } else { Err(ConfigError(self.problems)) }
     }
 
@@ -43,7 +51,15 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn text(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+        let text = match (self.lookup)(name) {
+            Ok(text) => text,
+            Err(VarError::NotPresent) => return None,
+            Err(VarError::NotUnicode(_)) => {
+                self.garbled.borrow_mut().insert(name.to_owned());
+                return None;
+            }
+        };
+        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
     /// `true` or `false`; unset is false.

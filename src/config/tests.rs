@@ -1,6 +1,9 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::HashMap;
+use std::env::VarError;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 
 use super::*;
 use crate::jumpcloud::Region;
@@ -16,7 +19,10 @@ fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
         ("JUMPCLOUD_SECRET_ID", "secret"),
     ];
     let all: HashMap<_, _> = least.iter().chain(variables).copied().collect();
-    Config::read(&|name| all.get(name).map(|text| (*text).to_owned()))
+    Config::read(&|name| {
+        let text = all.get(name).ok_or(VarError::NotPresent)?;
+        Ok((*text).to_owned())
+    })
 }
 
 fn problem(name: &str, text: &str) -> String {
@@ -43,8 +49,13 @@ fn empty_is_unset() {
 
 #[test]
 fn all_problems_are_reported_at_once() {
-    let error = Config::read(&|name| (name == "OVERLAP").then(|| "soon".to_owned())).unwrap_err();
-    insta::assert_snapshot!(error, @"configuration: ARCHIVE_BUCKET is not set; STATE_BUCKET is not set; CURSOR_TABLE is not set; JUMPCLOUD_SECRET_ID is not set; OVERLAP is `soon`: expected a duration like 90s, 15m, 24h or 15d");
+    let error = Config::read(&|name| match name {
+        "OVERLAP" => Ok("soon".to_owned()),
+        "METRICS" => Err(VarError::NotUnicode(OsString::from_vec(b"canary\xff".to_vec()))),
+        _ => Err(VarError::NotPresent),
+    });
+    let error = error.unwrap_err();
+    insta::assert_snapshot!(error, @"configuration: ARCHIVE_BUCKET is not set; STATE_BUCKET is not set; CURSOR_TABLE is not set; JUMPCLOUD_SECRET_ID is not set; OVERLAP is `soon`: expected a duration like 90s, 15m, 24h or 15d; METRICS is not valid UTF-8");
 }
 
 #[test]

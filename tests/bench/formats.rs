@@ -14,6 +14,7 @@
 mod measure;
 
 use std::collections::BTreeMap;
+use std::env::VarError;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -123,7 +124,10 @@ async fn run(pages: &Arc<Pages>, variables: &[(&str, &str)]) -> StreamReport {
         ("JUMPCLOUD_SECRET_ID", "none"),
     ];
     let all: BTreeMap<_, _> = least.iter().chain(variables).copied().collect();
-    let config = Config::read(&|name| all.get(name).map(|text| (*text).to_owned())).unwrap();
+    let config = {
+        let found = |name: &str| all.get(name).map(|text| (*text).to_owned());
+        Config::read(&|name| found(name).ok_or(VarError::NotPresent)).unwrap()
+    };
     let folder = tempfile::tempdir().unwrap();
     let engine = Engine::new(
         Arc::clone(pages) as Arc<dyn Insights>,
