@@ -22,10 +22,8 @@ pub const LIST_BYTES_MAX: usize = 32 * MIB;
 pub const CONNECT_SECONDS: u64 = 5;
 /// Time without a received byte after which an answer is abandoned.
 pub const READ_SECONDS: u64 = 60;
-/// First and largest ceiling of the full-jitter wait between two tries.
+/// First ceiling of the full-jitter wait between two tries; it doubles with each try.
 pub const BACKOFF_FIRST_MS: u64 = 500;
-/// See [`BACKOFF_FIRST_MS`].
-pub const BACKOFF_MAX_MS: u64 = 20_000;
 /// Requests of one process to JumpCloud within any second.
 pub const REQUESTS_PER_SECOND: usize = 10;
 /// How long a secret is used before it is read again. It is read at once when JumpCloud refuses it.

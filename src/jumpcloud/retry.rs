@@ -2,8 +2,9 @@
 
 use reqwest::StatusCode;
 
-use crate::limits::{BACKOFF_FIRST_MS, BACKOFF_MAX_MS};
+use crate::limits::BACKOFF_FIRST_MS;
 use engine::cause::Cause;
+use engine::limits::TRIES_MAX;
 use engine::page::PageHeaders;
 use engine::ports::InsightsError;
 
@@ -78,8 +79,8 @@ impl TryError {
 /// The wait in milliseconds before try `tried + 1` if JumpCloud does not ask for one: full jitter,
 /// from 0 to a ceiling that doubles with each try, both inclusive.
 pub(super) fn backoff_ms(tried: u32, random: [u8; 16]) -> u64 {
-    let doubled = BACKOFF_FIRST_MS.saturating_mul(1 << tried.saturating_sub(1).min(20));
-    let ceiling = doubled.min(BACKOFF_MAX_MS);
+    // After the last try there is no wait.
+    let ceiling = BACKOFF_FIRST_MS << (tried.clamp(1, TRIES_MAX - 1) - 1);
     let [a, b, c, d, ..] = random;
     // Scales the range by a random fraction in units of 2^-32.
     (u64::from(u32::from_be_bytes([a, b, c, d])) * (ceiling + 1)) >> 32
@@ -99,6 +100,7 @@ mod tests {
         assert_eq!(backoff_ms(1, [0; 16]), 0);
         assert_eq!(backoff_ms(1, [0x7f; 16]), BACKOFF_FIRST_MS / 2 - 1);
         assert_eq!(backoff_ms(3, [0xff; 16]), BACKOFF_FIRST_MS * 4);
-        assert_eq!(backoff_ms(u32::MAX, [0xff; 16]), BACKOFF_MAX_MS);
+        assert_eq!(backoff_ms(TRIES_MAX - 1, [0xff; 16]), 4_000);
+        assert_eq!(backoff_ms(u32::MAX, [0xff; 16]), 4_000);
     }
 }
