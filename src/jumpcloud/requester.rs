@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap};
 use reqwest::{RequestBuilder, StatusCode};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -154,7 +154,7 @@ impl Requester {
             Meter::add(&request.meter.retries, 1);
             return Ok(());
         }
-        let seconds = wait_ms / 1_000;
+        let seconds = wait_ms.div_ceil(1_000);
         let again = format!("the next try would be in {seconds} s, after the end of this run");
         let text = if message.is_empty() { again } else { format!("{message}; {again}") };
         Err(so_far.over(text))
@@ -255,19 +255,19 @@ impl Requester {
             HttpError::Status(answer) => answer,
         };
         let said = answer.said(&auth.redaction);
+        let wait_ms = wait_ms(&answer.headers, self.clock.now_ms());
         // A firewall may refuse for a while only.
         let is_for_a_while = answer.status.is_client_error()
             && answer.status != StatusCode::UNAUTHORIZED
-            && wait_ms(&answer.headers, self.clock.now_ms()).is_some();
+            && wait_ms.is_some();
         if retry::is_transient(answer.status) || is_for_a_while {
             let message = format!("JumpCloud answers {said}");
             // Who asks for patience would not be helped by a smaller request.
-            let asks_for_patience = answer.status == StatusCode::TOO_MANY_REQUESTS
-                || answer.headers.contains_key(RETRY_AFTER);
+            let asks_for_patience =
+                answer.status == StatusCode::TOO_MANY_REQUESTS || wait_ms.is_some();
             if !asks_for_patience {
                 return TryError::unfetched(message);
             }
-            let wait_ms = wait_ms(&answer.headers, self.clock.now_ms());
             return TryError::status(answer.status, message, wait_ms);
         }
         let message = refusal::of_api(answer, &said, meaning);

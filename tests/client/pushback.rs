@@ -67,6 +67,16 @@ async fn a_refusal_that_says_for_how_long_is_waited_for() {
     }
 }
 
+/// Said in whole seconds, and never as no wait at all.
+#[tokio::test]
+async fn a_wait_of_half_a_second_is_not_told_as_none() {
+    let environment = Environment::start().await;
+    environment.fail(Fault::error(429, "busy"), When::Always);
+    let request = PageRequest { deadline_ms: NOW_MS + 500, ..environment.request() };
+    let text = unavailable(environment.client.page(request).await);
+    assert!(text.ends_with("; the next try would be in 1 s, after the end of this run"), "{text}");
+}
+
 #[tokio::test]
 async fn a_wait_beyond_the_run_is_not_begun() {
     let year_s = 31_536_000;
