@@ -69,10 +69,10 @@ impl FolderCursors {
 #[async_trait]
 impl Cursors for FolderCursors {
     async fn get(&self, stream: &StreamId) -> Result<Option<Item>, StoreError> {
-        self.read(stream).map_err(|error| failed(&self.folder, error))
+        self.read(stream).map_err(|error| failed(&self.path(stream), error))
     }
 
     async fn update(&self, stream: &StreamId, update: &Update) -> Result<Option<Item>, StoreError> {
-        self.replace(stream, update).map_err(|error| failed(&self.folder, error))
+        self.replace(stream, update).map_err(|error| failed(&self.path(stream), error))
     }
 }

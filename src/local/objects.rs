@@ -51,12 +51,13 @@ impl FolderObjects {
         let mut file = files::create_new(&aside)?;
         let written = file.write_all(body).and_then(|()| file.sync_all());
         let linked = written.and_then(|()| fs::hard_link(&aside, path));
-        fs::remove_file(&aside)?;
+        let removed = fs::remove_file(&aside);
         let created = match linked {
             Ok(()) => PutResult::Created,
             Err(error) if error.kind() == ErrorKind::AlreadyExists => PutResult::AlreadyExists,
             Err(error) => return Err(error),
         };
+        removed?;
         // Also if another process made it, which may not have come to this yet.
         files::flush_folder(folder)?;
         Ok(created)
