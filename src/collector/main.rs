@@ -53,8 +53,8 @@ never from an argument, which every process of this machine can read.
 Days and times are UTC. Errors are written to standard error; a log is written there, too, if
 LOG_LEVEL is set to error, warn, info, debug or trace.
 
-Exit codes: 0, done, and nothing is missing; 1, something failed, differs or was left out, and the
-reason was printed; 2, the command line or the settings are invalid.";
+Exit codes: 0, done, and for `audit` and `verify` nothing is missing; 1, something failed, differs or
+was left out, and the reason was printed; 2, the command line or the settings are invalid.";
 
 #[derive(Subcommand)]
 enum Command {
