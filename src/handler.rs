@@ -65,7 +65,7 @@ pub async fn handle(
         }
         Task::HandleMessages(records) => {
             let (answer, report) = queue::handle_messages(engine, &records, budget).await;
-            tracing::info!(report = %json(&report), "answered the work queue");
+            tracing::info!(report = %json(&report), "handled messages");
             emitter.emit(&report, View::Streams, budget.started_ms);
             Ok(json(&answer))
         }

@@ -202,7 +202,7 @@ impl Target {
             Task::Audit(request) => {
                 serde_json::to_value(audit::audit(engine, organizations, request, budget()).await?)
             }
-            task => anyhow::bail!("{task:?} has a way of its own"),
+            task => anyhow::bail!("{task:?} cannot be asked of a folder"),
         };
         Ok(value?)
     }

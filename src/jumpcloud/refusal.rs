@@ -38,7 +38,7 @@ pub(super) fn of_api(
         403 if answer.is_page => blocked(),
         403 => meaning(Refused::Forbidden),
         404 => meaning(Refused::Unknown),
-        _ => "JumpCloud gives an answer of an unknown kind".to_owned(),
+        _ => "JumpCloud answers with an unexpected status".to_owned(),
     };
     format!("{explained} ({said})")
 }
@@ -53,7 +53,7 @@ pub(super) fn of_token(answer: &StatusAnswer) -> String {
         400 | 401 => "it refuses the service account; put its client id and a valid client secret \
                       into the secret"
             .to_owned(),
-        _ => "it gives an answer of an unknown kind".to_owned(),
+        _ => "it answers with an unexpected status".to_owned(),
     }
 }
 

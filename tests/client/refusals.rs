@@ -12,7 +12,7 @@ async fn each_refusal_says_what_to_do() {
         (402, "not enabled"),
         (403, "JUMPCLOUD_REGION"),
         (404, "JUMPCLOUD_ORG_IDS"),
-        (418, "of an unknown kind"),
+        (418, "an unexpected status"),
     ] {
         let environment = Environment::start().await;
         environment.fail(Fault::error(status, "JumpCloud's own words"), When::Always);
