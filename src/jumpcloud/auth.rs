@@ -133,7 +133,7 @@ impl Auth {
         }
         let credentials = self.read_secret(&mut state).await?;
         match self.header_of(&mut state, &credentials, scope).await {
-            Err(TryError::Unauthorized { message, .. }) => Err(TryError::credential(message)),
+            Err(TryError::Unauthorized { cause, .. }) => Err(TryError::credential(cause)),
             header => header,
         }
     }
@@ -193,10 +193,10 @@ impl Auth {
             StoreError::Denied(_) | StoreError::Rejected(_) => {
                 TryError::credential(Cause::of(error))
             }
-            StoreError::Indeterminate(cause) => TryError::transient(cause.to_string()),
+            StoreError::Indeterminate(cause) => TryError::transient(cause),
         })?;
         let credentials =
-            Credentials::parse(&secret).map_err(|error| TryError::credential(error.to_string()))?;
+            Credentials::parse(&secret).map_err(|error| TryError::credential(Cause::of(error)))?;
         state.learn_credentials(credentials.clone(), self.clock.now_ms());
         Ok(credentials)
     }
@@ -236,8 +236,9 @@ impl Auth {
             http::body(response, BodyLimits::same(ANSWER_BYTES_MAX)).await
         };
         let answer = sent.await.map_err(|error| token_error(&error, state, self.clock.now_ms()))?;
-        let unread =
-            |message| TryError::transient(format!("JumpCloud's token endpoint: {message}"));
+        let unread = |cause| {
+            TryError::transient(Cause::new(format!("JumpCloud's token endpoint: {cause}"), cause))
+        };
         answer.json("token").map_err(unread)
     }
 }
@@ -269,7 +270,7 @@ fn token_error(error: &HttpError, state: &State, now_ms: i64) -> TryError {
                 return TryError::status(answer.status, message, wait_ms);
             }
             let message = format!("{endpoint}: {} ({said})", refusal::of_token(answer));
-            TryError::Unauthorized { generation: state.generation, message }
+            TryError::Unauthorized { generation: state.generation, cause: message.into() }
         }
     }
 }

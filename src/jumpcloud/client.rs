@@ -15,6 +15,7 @@ use super::refusal::Refused;
 use super::requester::{ApiRequest, Requester, spawn};
 use super::retry::TryError;
 use crate::limits::COUNTS_BYTES_MAX;
+use engine::cause::Cause;
 use engine::json::encode;
 use engine::limits::{PAGE_INFLATED_BYTES_MAX, PAGE_WIRE_BYTES_MAX, ROW_BYTES_MAX};
 use engine::page::{Page, PageError, PageHeaders, Token, split};
@@ -136,7 +137,7 @@ impl Client {
         let read = |answer: Answer| {
             let headers = page_headers(&answer.headers);
             let page = Page::parse_or_return(answer.body, headers.clone())
-                .map_err(|(error, body)| no_page(&error, headers, &body, request.ask.limit))?;
+                .map_err(|(error, body)| no_page(error, headers, &body, request.ask.limit))?;
             let rows = page.rows().len() as u64;
             match page.headers.count {
                 // Requested once more; if the difference remains, the array is used.
@@ -185,7 +186,7 @@ impl Insights for Client {
         }
         let client = self.clone();
         spawn(async move {
-            let read = |answer: Answer| -> Result<_, String> {
+            let read = |answer: Answer| -> Result<_, Cause> {
                 let Buckets { buckets } = answer.json("buckets")?;
                 Ok(buckets.into_iter().map(|bucket| (bucket.key, bucket.doc_count)).collect())
             };
@@ -196,7 +197,7 @@ impl Insights for Client {
     fn services(&self, request: PageRequest) -> BoxFuture<'static, Services> {
         let client = self.clone();
         spawn(async move {
-            let read = |answer: Answer| -> Result<_, String> {
+            let read = |answer: Answer| -> Result<_, Cause> {
                 let DistinctServices { buckets, sum_other_doc_count } = answer.json("buckets")?;
                 let names: BTreeSet<_> = buckets.into_iter().map(|bucket| bucket.key).collect();
                 Ok((sum_other_doc_count == 0).then_some(names))
@@ -215,7 +216,7 @@ impl Insights for Client {
 }
 
 /// The failure of a whole answer that is not a page.
-fn no_page(error: &PageError, headers: PageHeaders, body: &[u8], limit: u32) -> TryError {
+fn no_page(error: PageError, headers: PageHeaders, body: &[u8], limit: u32) -> TryError {
     match error {
         PageError::TooLarge { .. } => {
             let limit_bytes = ROW_BYTES_MAX;
@@ -223,7 +224,7 @@ fn no_page(error: &PageError, headers: PageHeaders, body: &[u8], limit: u32) -> 
         }
         PageError::NotAnArray(_) | PageError::Garbled { .. } | PageError::TooMany => {
             let row = split::between_brackets(body).filter(|_| limit == 1).map(<[u8]>::to_vec);
-            TryError::Unfetched { message: error.to_string(), headers: Some(headers), row }
+            TryError::Unfetched { cause: Cause::of(error), headers: Some(headers), row }
         }
     }
 }

@@ -9,6 +9,7 @@ use super::http::{Answer, BodyLimits};
 use super::refusal::Refused;
 use super::requester::{ApiRequest, Requester, spawn};
 use crate::limits::{LIST_BYTES_MAX, LIST_PAGE_ROWS};
+use engine::cause::Cause;
 use engine::ports::{Console, InsightsError, List, ListPage, ListRequest};
 use engine::stream::Scope;
 
@@ -50,7 +51,7 @@ impl ConsoleClient {
             meaning: &|refused| meaning(refused, list),
             gate: None,
         };
-        let read = |answer: Answer| -> Result<_, String> {
+        let read = |answer: Answer| -> Result<_, Cause> {
             let list = engine::page::list_body::read(&answer.body);
             let (total, rows) = list.ok_or("the answer holds no list with a totalCount")?;
             Ok(ListPage { total, rows })

@@ -13,6 +13,7 @@ use super::headers::{encoding, media_type};
 use super::redaction::{Foreign, Redaction};
 use crate::limits::{ANSWER_BYTES_MAX, CONNECT_SECONDS, READ_SECONDS};
 use crate::proxy::Proxy;
+use engine::cause::Cause;
 
 /// The value of `User-Agent`.
 const NAME: &str = concat!("jumpcloud-collector/", env!("CARGO_PKG_VERSION"));
@@ -88,8 +89,9 @@ impl BodyLimits {
 
 impl Answer {
     /// Reads the body as JSON. `what` names the expected content in the error.
-    pub(super) fn json<T: DeserializeOwned>(&self, what: &str) -> Result<T, String> {
-        serde_json::from_slice(&self.body).map_err(|_| format!("the answer has no valid {what}"))
+    pub(super) fn json<T: DeserializeOwned>(&self, what: &str) -> Result<T, Cause> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Cause::new(format!("the answer has no valid {what}"), error))
     }
 }
 

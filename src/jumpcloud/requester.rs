@@ -16,6 +16,7 @@ use super::headers::{date_ms, page_headers, wait_ms};
 use super::http::{self, Answer, BodyLimits, Http, HttpError};
 use super::refusal::{self, Refused};
 use super::retry::{self, TryError};
+use engine::cause::Cause;
 use engine::limits::TRIES_MAX;
 use engine::page::{PageHeaders, Tries};
 use engine::ports::{Clock, InsightsError, Meter, Unfetched};
@@ -99,38 +100,38 @@ impl Requester {
         let mut is_renewed = false;
         if so_far.tried > 0 {
             // Before a smaller request there is a wait, too.
-            self.wait(request, &so_far, String::new(), None).await?;
+            self.wait(request, &so_far, None, None).await?;
         }
         loop {
-            let (message, wait_ms, is_throttled) = match self.in_time(request, &mut read).await {
+            let (cause, wait_ms, is_throttled) = match self.in_time(request, &mut read).await {
                 Ok(answer) => return Ok(answer),
                 Err(TryError::Permanent(error)) => return Err(error),
-                Err(TryError::Unauthorized { message, .. }) if is_renewed => {
-                    return Err(InsightsError::Credential(message.into()));
+                Err(TryError::Unauthorized { cause, .. }) if is_renewed => {
+                    return Err(InsightsError::Credential(cause));
                 }
                 Err(TryError::Unauthorized { generation, .. }) => {
                     is_renewed = true;
                     self.auth.renew(generation).await;
                     continue;
                 }
-                Err(TryError::Transient { message, wait_ms, is_throttled }) => {
-                    (message, wait_ms, is_throttled)
+                Err(TryError::Transient { cause, wait_ms, is_throttled }) => {
+                    (cause, wait_ms, is_throttled)
                 }
-                Err(TryError::Unfetched { message, headers, row }) => {
+                Err(TryError::Unfetched { cause, headers, row }) => {
                     so_far.failed += 1;
                     if so_far.is_enough() {
                         so_far.tried += 1;
-                        return Err(so_far.unfetched(message, headers, row));
+                        return Err(so_far.unfetched(cause, headers, row));
                     }
-                    (message, None, false)
+                    (cause, None, false)
                 }
             };
             so_far.is_throttled = is_throttled;
             so_far.tried += 1;
             if so_far.tried >= TRIES_MAX {
-                return Err(so_far.over(message));
+                return Err(so_far.over(cause));
             }
-            self.wait(request, &so_far, message, wait_ms).await?;
+            self.wait(request, &so_far, Some(cause), wait_ms).await?;
         }
     }
 
@@ -142,13 +143,14 @@ impl Requester {
         &self,
         request: &ApiRequest<'_>,
         so_far: &SoFar,
-        message: String,
+        cause: Option<Cause>,
         wait_ms: Option<u64>,
     ) -> Result<(), InsightsError> {
         let tried = so_far.tried;
         let backoff_ms = || retry::backoff_ms(tried, self.clock.random());
         let wait_ms = wait_ms.unwrap_or_else(backoff_ms);
         if i64::try_from(wait_ms).is_ok_and(|wait_ms| self.left_ms(request) > wait_ms) {
+            let message = cause.as_ref().map(Cause::text);
             tracing::debug!(path = request.path, tried, wait_ms, message, "request is retried");
             self.clock.sleep(wait_ms).await;
             Meter::add(&request.meter.retries, 1);
@@ -156,8 +158,10 @@ impl Requester {
         }
         let seconds = wait_ms.div_ceil(1_000);
         let again = format!("the next try would be in {seconds} s, after the end of this run");
-        let text = if message.is_empty() { again } else { format!("{message}; {again}") };
-        Err(so_far.over(text))
+        Err(so_far.over(match cause {
+            None => again.into(),
+            Some(cause) => Cause::new(format!("{cause}; {again}"), cause),
+        }))
     }
 
     /// Makes one try, which is cancelled at the request's deadline.
@@ -272,7 +276,7 @@ impl Requester {
         }
         let message = refusal::of_api(answer, &said, meaning);
         if answer.status == StatusCode::UNAUTHORIZED {
-            TryError::Unauthorized { generation: auth.generation, message }
+            TryError::Unauthorized { generation: auth.generation, cause: message.into() }
         } else {
             TryError::refused(answer.status, message)
         }
@@ -305,37 +309,39 @@ impl SoFar {
     }
 
     /// The request has failed: its tries or its time are used up.
-    fn over(&self, message: String) -> InsightsError {
+    fn over(&self, cause: Cause) -> InsightsError {
+        let cause = self.told(cause);
         if self.is_throttled {
-            return InsightsError::Throttled(self.told(message).into());
+            return InsightsError::Throttled(cause);
         }
         if self.tries.is_some() && self.failed > 0 {
             let Self { tried, failed, .. } = *self;
-            let (cause, is_over) = (self.told(message).into(), true);
-            let (headers, row) = (None, None);
+            let (is_over, headers, row) = (true, None, None);
             let why = Unfetched { cause, tried, failed, is_over, headers, row };
             return InsightsError::Unfetched(Box::new(why));
         }
-        InsightsError::Unavailable(self.told(message).into())
+        InsightsError::Unavailable(cause)
     }
 
     /// It is time for a smaller request, in this run if a try is left.
     fn unfetched(
         &self,
-        message: String,
+        cause: Cause,
         headers: Option<PageHeaders>,
         row: Option<Vec<u8>>,
     ) -> InsightsError {
         let Self { tried, failed, .. } = *self;
-        let (cause, is_over) = (self.told(message).into(), tried >= TRIES_MAX);
+        let (cause, is_over) = (self.told(cause), tried >= TRIES_MAX);
         let why = Unfetched { cause, tried, failed, is_over, headers, row };
         InsightsError::Unfetched(Box::new(why))
     }
 
-    fn told(&self, message: String) -> String {
+    fn told(&self, cause: Cause) -> Cause {
         match self.tried {
-            tried if tried >= TRIES_MAX => format!("{message}; tried {tried} times"),
-            _ => message,
+            tried if tried >= TRIES_MAX => {
+                Cause::new(format!("{cause}; tried {tried} times"), cause)
+            }
+            _ => cause,
         }
     }
 }

@@ -17,13 +17,13 @@ pub enum TryError {
     Unauthorized {
         /// The refused credential's generation, see [`AuthHeader`](super::AuthHeader).
         generation: u64,
-        /// JumpCloud's message.
-        message: String,
+        /// What JumpCloud said.
+        cause: Cause,
     },
     /// Retry: another try may succeed.
     Transient {
         /// What happened.
-        message: String,
+        cause: Cause,
         /// The wait in milliseconds that JumpCloud asked for, if it did.
         wait_ms: Option<u64>,
         /// JumpCloud wants fewer requests, of whatever size: it answered 429, or asked for a wait.
@@ -32,7 +32,7 @@ pub enum TryError {
     /// Retry: another try may succeed, and one with fewer rows even if the same request does not.
     Unfetched {
         /// What happened.
-        message: String,
+        cause: Cause,
         /// The headers, if the answer was complete with status 200.
         headers: Option<PageHeaders>,
         /// The bytes between the answer's brackets, if one row was requested and there is one.
@@ -41,9 +41,9 @@ pub enum TryError {
 }
 
 /// An answer that cannot be read.
-impl From<String> for TryError {
-    fn from(message: String) -> Self {
-        Self::transient(message)
+impl From<Cause> for TryError {
+    fn from(cause: Cause) -> Self {
+        Self::transient(cause)
     }
 }
 
@@ -60,19 +60,19 @@ impl TryError {
         Self::Permanent(InsightsError::Credential(cause.into()))
     }
 
-    pub(super) fn transient(message: impl Into<String>) -> Self {
-        Self::Transient { message: message.into(), wait_ms: None, is_throttled: false }
+    pub(super) fn transient(cause: impl Into<Cause>) -> Self {
+        Self::Transient { cause: cause.into(), wait_ms: None, is_throttled: false }
     }
 
     /// A status that may be different at another try, with the wait that JumpCloud asks for.
     pub(super) fn status(status: StatusCode, message: String, wait_ms: Option<u64>) -> Self {
         let is_throttled = status == StatusCode::TOO_MANY_REQUESTS || wait_ms.is_some();
-        Self::Transient { message, wait_ms, is_throttled }
+        Self::Transient { cause: message.into(), wait_ms, is_throttled }
     }
 
     /// No answer, or one without any information about its rows.
-    pub(super) fn unfetched(message: impl Into<String>) -> Self {
-        Self::Unfetched { message: message.into(), headers: None, row: None }
+    pub(super) fn unfetched(cause: impl Into<Cause>) -> Self {
+        Self::Unfetched { cause: cause.into(), headers: None, row: None }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Answers that are broken: asked again, and never half used.
 
+use std::error::Error as _;
+use std::iter::successors;
 use std::time::Duration;
 
 use engine::limits::TRIES_AT_ONE_SIZE;
@@ -91,7 +93,11 @@ async fn a_broken_count_is_an_error() {
         let environment = Environment::start().await;
         let rule = mock::Rule::new(Fault::body(body), When::Always);
         environment.world().add_fault(rule.on("/events/count"));
-        let text = unavailable(environment.client.count(environment.request()).await);
+        let count = environment.client.count(environment.request()).await;
+        let Err(InsightsError::Unavailable(cause)) = &count else { panic!("{body}: {count:?}") };
+        let first = successors(cause.source(), |error| (*error).source()).last();
+        assert!(first.is_some_and(|error| error.is::<serde_json::Error>()), "{body}: {first:?}");
+        let text = unavailable(count);
         assert!(text.contains("has no valid count"), "{text}");
     }
 }
