@@ -1,7 +1,8 @@
 //! `collector demo`: the main job against the built-in mock, with nothing installed.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,6 +45,8 @@ pub(crate) struct Options {
 }
 
 const ORGANIZATION: &str = "5f3c1d2e4b6a79880c1d2e3f";
+/// Only the owner may read and enter the folder.
+const FOLDER_MODE: u32 = 0o700;
 const API_KEY: &str = "a-key-of-the-mock";
 
 /// Shows the main job. `false` if the archive is not what was served.
@@ -102,9 +105,18 @@ async fn write_page(file: &Path, engine: &Engine, day: Day) -> anyhow::Result<bo
 }
 
 fn folder(options: &Options) -> anyhow::Result<PathBuf> {
-    let name = format!("jumpcloud-demo-{}-{}", SystemClock.now_ms(), std::process::id());
-    let folder = options.to.clone().unwrap_or_else(|| std::env::temp_dir().join(name));
-    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    let mut builder = DirBuilder::new();
+    builder.mode(FOLDER_MODE);
+    let folder = match &options.to {
+        Some(folder) => folder.clone(),
+        // In a folder that others may write into, a name that nobody can take before.
+        None => {
+            let random = u128::from_le_bytes(SystemClock.nonce()?);
+            std::env::temp_dir().join(format!("jumpcloud-demo-{random:032x}"))
+        }
+    };
+    let made = builder.recursive(options.to.is_some()).create(&folder);
+    made.with_context(|| format!("make {}", folder.display()))?;
     if fs::read_dir(&folder)?.next().is_some() {
         let wrong = format!("--to {}: the folder is not empty", folder.display());
         let right = "name a new or an empty folder, or leave --to out";

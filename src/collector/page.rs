@@ -1,6 +1,8 @@
 //! The audit as one page for people: no other file, no network.
 
-use std::fs;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -11,6 +13,8 @@ use engine::time::Window;
 use serde_json::json;
 
 const PAGE: &str = include_str!("audit.html");
+/// Only the owner may read the page: it tells when people signed in.
+const FILE_MODE: u32 = 0o600;
 /// Where the data go.
 const PLACE: &str = "/*DATA*/";
 
@@ -34,6 +38,9 @@ pub(crate) fn write(
     });
     // Within a script element only `<` could end it, and JSON has it only in texts.
     let data = data.to_string().replace('<', "\\u003c");
-    fs::write(file, PAGE.replacen(PLACE, &data, 1))
-        .with_context(|| format!("write {}", file.display()))
+    let page = PAGE.replacen(PLACE, &data, 1);
+    let opened =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(file);
+    let written = opened.and_then(|mut file| file.write_all(page.as_bytes()));
+    written.with_context(|| format!("write {}", file.display()))
 }
