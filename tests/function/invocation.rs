@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::process::{Function, Outcome};
+use crate::process::Function;
 use fixtures::aws::ARCHIVE;
-use fixtures::environment::{API_KEY, Environment, INVOCATION_LIMIT, STREAM, only_stream};
+use fixtures::environment::{API_KEY, Environment, STREAM, only_stream};
 use fixtures::event::{now_ms, series};
 
 /// From the start of the process to its first request for work.
@@ -90,10 +90,22 @@ async fn the_report_says_what_was_done() {
 async fn an_unknown_event_is_refused_with_what_is_accepted() {
     let environment = Environment::start().await;
     let function = Function::spawn(&environment, &[]).await;
-    for event in [r#"{"task":"explode"}"#, r#"{"hello":"world"}"#, "[]", "\"collect\"", "7"] {
+    let no_object = "the event is not a JSON object; accepted are: ";
+    for (event, wrong) in [
+        (r#"{"task":"explode"}"#, "unknown variant `explode`, expected one of `collect`, "),
+        (r#"{"hello":"world"}"#, "the event names no `task`; accepted are: "),
+        ("[]", no_object),
+        ("\"collect\"", no_object),
+        ("7", no_object),
+    ] {
         let message = function.fail(event).await;
-        for task in ["{}", "collect", "validate", "status"] {
-            assert!(message.contains(task), "{event}: {message}");
+        assert!(message.starts_with(wrong), "{event}: {message}");
+        for task in ["{}", "collect", "validate", "status", "backfill", "audit"] {
+            let accepted = match task {
+                "{}" => "`{}`".to_owned(),
+                task => format!(r#"`{{"task":"{task}""#),
+            };
+            assert!(message.contains(&accepted), "{event}: {accepted}: {message}");
         }
     }
     assert_eq!(environment.event_requests(), 0);
@@ -113,15 +125,12 @@ async fn validate_checks_everything_and_pulls_nothing() {
     assert!(environment.aws.table.items().iter().all(|item| item.get("seq").is_none()));
 
     environment.jumpcloud.world().remove_key(API_KEY);
-    let told = match Function::spawn(&environment, &[])
-        .await
-        .invoke(r#"{"task":"validate"}"#, INVOCATION_LIMIT)
-        .await
-    {
-        Outcome::Response(told) | Outcome::Error(told) => told.to_string(),
-        other => panic!("{other:?}"),
-    };
-    assert!(told.contains("401") || told.to_lowercase().contains("unauthorized"), "{told}");
+    let told = Function::spawn(&environment, &[]).await.fail(r#"{"task":"validate"}"#).await;
+    assert_eq!(
+        told,
+        "validation failed: JumpCloud, self, all: JumpCloud refuses the credential (401: \
+         “Unauthorized”); put a valid one into the secret"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,11 +140,17 @@ async fn status_lists_every_stream() {
     let function = Function::spawn(&environment, &[]).await;
     function.run("{}").await;
     let requests = environment.event_requests();
-    let status = function.run(r#"{"task":"status"}"#).await.to_string();
+    let status = function.run(r#"{"task":"status"}"#).await;
+    let [stream] = status["streams"].as_array().unwrap().as_slice() else { panic!("{status}") };
+    assert_eq!(stream["stream"], STREAM, "{status}");
+    let frontier: jiff::Timestamp = stream["frontier"].as_str().expect("a time").parse().unwrap();
+    let lag = frontier.duration_until(jiff::Timestamp::now()).as_secs();
+    assert!((0..60).contains(&lag), "{status}");
     assert!(
-        status.contains(STREAM) && status.contains("frontier") && status.contains("lag"),
+        stream["lag_seconds"].as_i64().is_some_and(|told| (0..=lag).contains(&told)),
         "{status}"
     );
+    assert_eq!((&stream["last_error"], &stream["gaps"]), (&Value::Null, &json!(0)), "{status}");
     assert_eq!(environment.event_requests(), requests, "status asks JumpCloud for no events");
 }
 
@@ -152,14 +167,14 @@ async fn wrong_settings_are_all_reported_by_name() {
         ("JUMPCLOUD_ORG_IDS", "not an id"),
     ];
     let function = Function::spawn(&environment, &wrong).await;
-    let told = match function.invoke("{}", INVOCATION_LIMIT).await {
-        Outcome::Error(error) => error.to_string(),
-        Outcome::Died => function.output(),
-        other => panic!("{other:?}"),
-    };
-    for (variable, _) in wrong {
-        assert!(told.contains(variable), "{variable} is not named in {told}");
-    }
+    assert_eq!(
+        function.fail("{}").await,
+        "configuration: OVERLAP is `a while`: expected a duration like 90s, 15m, 24h or 15d; \
+         ARCHIVE_PREFIX is `events`: expected folders that end in `/`; PAGE_LIMIT is `0`: expected \
+         a whole number from 1 to 10000; JUMPCLOUD_REGION is `mars`: expected us, eu or in; \
+         JUMPCLOUD_CONSOLE_URL is accepted for loopback addresses only; JUMPCLOUD_ORG_IDS names \
+         `not an id`: expected organization ids of 24 lower-case hex digits"
+    );
     assert_eq!(environment.event_requests(), 0);
 }
 
