@@ -258,7 +258,6 @@ fn every_time_out_and_schedule_has_what_follows_from_it() {
     };
     for (seconds, row) in rows("Timeout", "Timeouts") {
         assert_eq!(row["VisibilitySeconds"], 6 * seconds, "{seconds}");
-        assert_eq!(row["LongMilliseconds"], 800 * seconds, "{seconds}");
         assert_eq!(row["PreflightSeconds"], seconds + 60, "{seconds}");
     }
     for (streams, row) in rows("MaxConcurrency", "Concurrency") {
@@ -284,6 +283,30 @@ fn every_time_out_and_schedule_has_what_follows_from_it() {
         assert_eq!(row["WaitSeconds"], (2 * seconds).max(600), "{minutes}");
         assert_eq!(row["RunsAnHourMax"], 3 * 60 / minutes, "{minutes}");
     }
+}
+
+#[test]
+fn every_column_of_every_table_is_used() {
+    fn found<'a>(node: &'a Value, into: &mut BTreeSet<(&'a str, &'a str)>) {
+        if let Some([table, _, column]) = node["Fn::FindInMap"].as_array().map(Vec::as_slice) {
+            into.extend(table.as_str().zip(column.as_str()));
+        }
+        let (list, members) = (node.as_array(), node.as_object());
+        list.into_iter().flatten().for_each(|node| found(node, into));
+        members.into_iter().flatten().for_each(|(_, node)| found(node, into));
+    }
+    let template = template();
+    let mut used = BTreeSet::new();
+    found(&template, &mut used);
+    let tables = template["Mappings"].as_object().unwrap().iter();
+    let written: BTreeSet<_> = tables
+        .flat_map(|(table, rows)| {
+            let columns =
+                rows.as_object().unwrap().values().flat_map(|row| row.as_object().unwrap());
+            columns.map(|(column, _)| (table.as_str(), column.as_str()))
+        })
+        .collect();
+    assert_eq!(used, written);
 }
 
 #[test]
