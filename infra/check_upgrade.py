@@ -149,7 +149,10 @@ class Check:
         for bucket in ("ArchiveBucketName", "StateBucketName"):
             assert self.emulator.client("s3").list_objects_v2(Bucket=found[bucket])["KeyCount"], bucket
         self.emulator.client("dynamodb").describe_table(TableName=found["CursorTableName"])
-        print("the stack is removed; its buckets and its table are there", flush=True)
+        self.person(release).runs(list(release.lines("docs/operate.md", "## Remove", 2)), within=release.name)
+        secrets = self.emulator.client("secretsmanager").list_secrets()["SecretList"]
+        assert "jumpcloud" not in [it["Name"] for it in secrets], secrets
+        print("the stack and its secret are removed; its buckets and its table are there", flush=True)
 
     def whole(self, archive):
         """Nothing that was served is missing, nothing else is there, and nothing is there twice."""

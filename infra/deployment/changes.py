@@ -95,7 +95,9 @@ class Changes:
         before = self.resources(stack)
         archived = self.archived(found)
         assert archived, "nothing was archived"
-        for place, command in steps(OPERATE, "Remove"):
+        # These stacks make their secrets themselves.
+        removing = [step for step in steps(OPERATE, "Remove") if not step[1].startswith("aws secretsmanager")]
+        for place, command in removing:
             ((_, *arguments),) = calls(fill(command, found, stack=stack))
             delete = [self.emulator.sam, *arguments, "--no-prompts"]
             subprocess.run(delete, env=self.emulator.environment, check=True, timeout=SECONDS_MAX)

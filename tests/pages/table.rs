@@ -82,6 +82,7 @@ const TABLE: &[(&str, &str, Way)] = &[
     ("docs/operate.md", "sam deploy --parameter-overrides KmsKeyArn=", Here(Deployment)),
     ("docs/operate.md", "sam deploy --parameter-overrides 'KmsKeyArn=", Here(Deployment)),
     ("docs/operate.md", "sam delete", By(REMOVED)),
+    ("docs/operate.md", "aws secretsmanager delete-secret", By(RELEASED)),
     ("docs/organizations.md", "sam deploy", Here(Deployment)),
     ("docs/release.md", "cargo audit bin", Cannot(OTHERS_TOOLS)),
     ("docs/release.md", "gh attestation verify", Cannot(OTHERS_TOOLS)),
