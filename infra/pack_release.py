@@ -45,6 +45,11 @@ COPIED = (
     "samconfig.toml",
 )
 LICENCE = re.compile(r"^(licen[cs]e|copying|copyright|notice|unlicense)", re.IGNORECASE)
+# What is in these folders is in no program, and source files may have such a name, too.
+FOLDERS_LEFT_OUT = {"benches", "examples", "tests"}
+SOURCES = {".c", ".go", ".h", ".py", ".rs"}
+# The texts of these are there anyway.
+SHIPPED = {"Apache-2.0": "LICENSE-APACHE", "MIT": "LICENSE-MIT"}
 EPOCH = int(os.environ["SOURCE_DATE_EPOCH"])
 
 
@@ -93,18 +98,31 @@ def packages():
     return {(it["name"], it["version"]): it for it in found}
 
 
+def licence_files(folder):
+    """A package's own, and those of what is within it: code of others, in C or copied, has a folder of its own."""
+    for file in sorted(folder.rglob("*")):
+        inside = file.relative_to(folder)
+        is_text = LICENCE.match(file.name) and file.suffix not in SOURCES and file.is_file()
+        if is_text and FOLDERS_LEFT_OUT.isdisjoint(inside.parts):
+            yield inside.as_posix(), file.read_text(errors="replace").replace("\r\n", "\n").strip()
+
+
 def licences(used, known):
     """The licences of these packages: an expression for each, then each text once, with whose it is."""
     listed, texts = [], {}
     for name, version in sorted(used):
         package = known[name, version]
         listed.append(f"{name} {version}: {package['license']}")
-        folder = Path(package["manifest_path"]).parent
-        for file in sorted(folder.iterdir()):
-            if LICENCE.match(file.name) and file.is_file():
-                text = file.read_text(errors="replace").replace("\r\n", "\n").strip()
-                texts.setdefault(text, []).append(f"{name} {version} ({file.name})")
-    for file in ("LICENSE-APACHE", "LICENSE-MIT"):
+        if package["source"] is None:
+            # Our own, whose texts come at the end.
+            continue
+        found = list(licence_files(Path(package["manifest_path"]).parent))
+        for file, text in found:
+            texts.setdefault(text, []).append(f"{name} {version} ({file})")
+        choices = re.split(r" OR |/", package["license"] or "")
+        if not found and not any(choice.strip() in SHIPPED for choice in choices):
+            fail(f"{name} {version} has no text of its licence, {package['license']}")
+    for file in SHIPPED.values():
         texts.setdefault(Path(file).read_text().strip(), []).append(f"{NAME} ({file})")
     parts = ["\n".join(listed)] + [f"{', '.join(whose)}:\n\n{text}" for text, whose in texts.items()]
     return ("\n\n" + "-" * 80 + "\n\n").join(parts).encode() + b"\n"
