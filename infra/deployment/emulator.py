@@ -24,11 +24,15 @@ def free_port():
 
 @contextmanager
 def running(command, **options):
-    """A process that ends with the block; what it wrote is shown if the block fails."""
-    with open(options.pop("log"), "wb") as log:
+    """A process that ends with the block; the end of what it wrote is shown if the block fails."""
+    said = options.pop("log")
+    with said.open("wb") as log:
         process = subprocess.Popen(command, stderr=log, stdout=options.pop("stdout", log), **options)
         try:
             yield process
+        except BaseException:
+            print(f"== {said.name}\n{said.read_text(errors='replace')[-6000:]}", file=sys.stderr)
+            raise
         finally:
             process.terminate()
             try:
@@ -57,13 +61,11 @@ def answers(port):
 
 @contextmanager
 def emulated(emulator, mock, scratch):
-    """MiniStack at the emulator's port, and JumpCloud's mock by its command: what the mock says of itself. What
-    MiniStack wrote is shown if the block fails."""
-    said = scratch / "ministack.log"
+    """MiniStack at the emulator's port, and JumpCloud's mock by its command: what the mock says of itself."""
     jumpcloud = running(mock, log=scratch / "mock.log", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     account = running(
         [Path(sys.executable).with_name("ministack")],
-        log=said,
+        log=scratch / "ministack.log",
         env=os.environ
         | {"AWS_ENDPOINT_URL": emulator.endpoint, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(emulator.port)},
         cwd=scratch,
@@ -71,11 +73,7 @@ def emulated(emulator, mock, scratch):
     with jumpcloud as process, account:
         found = json.loads(process.stdout.readline())
         wait_for("MiniStack", 60, lambda: answers(emulator.port))
-        try:
-            yield found
-        except BaseException:
-            print(said.read_text(errors="replace")[-6000:], file=sys.stderr)
-            raise
+        yield found
 
 
 class Emulator:
