@@ -14,8 +14,8 @@ use crate::tally::{Circumstance, Fault, Step};
 use crate::truth::Event;
 use crate::world::{World, lock};
 
-/// Before a jump of this length everything that was decided is published: what is left unpublished for
-/// as long as the journal is kept is lost, and no stack is left like that.
+/// Before a jump to so long after the beginning everything that was decided is published: an entry
+/// cannot be published once what it builds on has expired, and no stack is left like that.
 const PUBLISHED_BEFORE_MS: i64 = 80 * DAY;
 /// After a jump JumpCloud may have forgotten what is this old, or nobody may read it any more.
 const FORGOTTEN_AGE_MS: i64 = 60 * DAY;
@@ -105,7 +105,10 @@ impl Simulation {
     /// that has been read.
     fn prepare(&mut self, jump: Jump) -> i64 {
         let since_ms = lock(&self.world).now_ms;
-        if !jump.is_calm && jump.ms < PUBLISHED_BEFORE_MS {
+        let earlier = self.schedule.jumps.iter();
+        let earlier = earlier.take_while(|earlier| earlier.scheduled_run <= jump.scheduled_run);
+        // What an entry builds on may be as old as the first of them.
+        if !jump.is_calm && earlier.map(|jump| jump.ms).sum::<i64>() < PUBLISHED_BEFORE_MS {
             return i64::MIN;
         }
         self.hush();

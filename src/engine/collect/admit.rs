@@ -146,8 +146,9 @@ impl Reader<'_> {
         let (place_ms, own_ms) = (positions.ms(number), positions.own_ms(number));
         let ms = own_ms.unwrap_or(place_ms);
         // JumpCloud counts a row at its position, whatever timestamp the row has.
-        if place_ms < archived.end {
-            self.rows.add(place_ms);
+        let counted_ms = positions.counted_ms(number);
+        if counted_ms < archived.end {
+            self.rows.add(counted_ms);
         }
         if !archived.contains(&ms) {
             self.tally.cut_before += u64::from(ms < archived.start);

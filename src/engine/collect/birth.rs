@@ -27,9 +27,7 @@ impl Engine {
         meter: &Arc<Meter>,
         budget: &Budget,
     ) -> Result<bool, RunError> {
-        let found = self.certificate(stream).await?;
-        let was_lost = found.is_some();
-        let bytes = match found {
+        let bytes = match self.certificate(stream).await? {
             Some(bytes) => bytes,
             None if stream.is_lane() && self.opened_ms(stream).await?.is_none() => {
                 return Ok(false);
@@ -39,7 +37,7 @@ impl Engine {
                 self.certify(stream).await?
             }
         };
-        let (certificate, newborn, rebuilt) = self.rebuild(stream, &bytes, was_lost).await?;
+        let (certificate, newborn, rebuilt) = self.rebuild(stream, &bytes).await?;
         let age_ms = self.now_ms() - certificate.born_ms;
         match (rebuilt, stream.is_lane()) {
             (Some(cursor), _) => self.cursors.update(stream, &cursor.create()).await?,
@@ -56,7 +54,7 @@ impl Engine {
     /// it has: where nothing was decided there is nothing to recover, and nothing is created.
     pub(super) async fn ensure_rebuilt(&self, stream: &StreamId) -> Result<bool, RunError> {
         let Some(bytes) = self.certificate(stream).await? else { return Ok(false) };
-        let (.., rebuilt) = self.rebuild(stream, &bytes, true).await?;
+        let (.., rebuilt) = self.rebuild(stream, &bytes).await?;
         if let Some(cursor) = &rebuilt {
             self.cursors.update(stream, &cursor.create()).await?;
         }
@@ -64,18 +62,16 @@ impl Engine {
     }
 
     /// What the certificate of these bytes says, the cursor at the birth, and the one of the last entry
-    /// if there is a journal. If a cursor was lost, they have the lanes that may be open.
+    /// if there is a journal. They have the lanes that may be open, also where the certificate has just
+    /// been made: until the cursor is, another run may have made one, and it may have been lost.
     async fn rebuild(
         &self,
         stream: &StreamId,
         bytes: &Bytes,
-        was_lost: bool,
     ) -> Result<(Certificate, Cursor, Option<Cursor>), RunError> {
         let certificate = certificate_of(stream, bytes)?;
         let mut newborn = self.newborn(&certificate, bytes);
-        if was_lost {
-            newborn.open_lanes = self.lanes_after_loss(stream).await?;
-        }
+        newborn.open_lanes = self.lanes_after_loss(stream).await?;
         let rebuilt = self.rebuilt(&certificate, &newborn).await?;
         Ok((certificate, newborn, rebuilt))
     }

@@ -18,7 +18,8 @@ pub struct Positions {
     /// For each row, the millisecond of its own timestamp, if that can be read.
     own_ms: Vec<Option<i64>>,
     ms: Vec<i64>,
-    /// For each row, the smallest known position among it, the rows after it and the token.
+    /// For each row, the smallest known position among it, the rows after it and the token; at the end,
+    /// that of the token.
     least_behind: Vec<i64>,
 }
 
@@ -37,7 +38,7 @@ impl Positions {
             ms.push(place);
         }
         let mut least = token_ms(page).filter(inside).unwrap_or(i64::MAX);
-        let mut least_behind = vec![least; own_ms.len()];
+        let mut least_behind = vec![least; own_ms.len() + 1];
         for (own, behind) in own_ms.iter().zip(&mut least_behind).rev() {
             least = least.min(own.filter(inside).unwrap_or(i64::MAX));
             *behind = least;
@@ -49,6 +50,22 @@ impl Positions {
     #[must_use]
     pub fn ms(&self, number: usize) -> i64 {
         self.ms[number]
+    }
+
+    /// Where row `number` counts: the last row of a page where the next page begins, which receives it
+    /// once more if the reading begins again there; another one that says it lies behind what comes
+    /// after it, where the row before it lies.
+    #[must_use]
+    pub fn counted_ms(&self, number: usize) -> i64 {
+        let is_last = number + 1 == self.ms.len();
+        let (least, behind) = (self.least_behind[number], self.least_behind[number + 1]);
+        if is_last && least < i64::MAX {
+            return least;
+        }
+        if is_last || self.ms[number] <= behind {
+            return self.ms[number];
+        }
+        number.checked_sub(1).map_or(self.before_ms, |last| self.ms[last]).min(behind)
     }
 
     /// The millisecond of row `number`'s own timestamp; `None` if it cannot be read.
@@ -152,6 +169,23 @@ mod tests {
             (0..4).map(|n| positions.ms(n)).collect::<Vec<_>>(),
             [1_000, 2_000, 2_000, 3_000]
         );
+    }
+
+    /// What is received again, where a reading begins again at the end of a page, is what counts there.
+    #[test]
+    fn a_row_counts_where_it_is_received_again() {
+        let counted = |seconds: &[Option<i64>], token_ms| {
+            let page = page(seconds, token_ms);
+            let positions = Positions::of(&page, 1_000, 9_000);
+            (0..seconds.len()).map(|n| positions.counted_ms(n)).collect::<Vec<_>>()
+        };
+        assert_eq!(counted(&[Some(2), Some(3)], Some(3_000)), [2_000, 3_000]);
+        assert_eq!(counted(&[Some(8)], Some(3_000)), [3_000], "it says that it lies later");
+        assert_eq!(counted(&[None], Some(3_000)), [3_000]);
+        assert_eq!(counted(&[Some(2)], Some(3_000)), [2_000], "it is where the reading continues");
+        assert_eq!(counted(&[Some(2), Some(8), Some(3)], Some(3_000)), [2_000, 2_000, 3_000]);
+        assert_eq!(counted(&[Some(8), Some(3)], None), [1_000, 3_000]);
+        assert_eq!(counted(&[Some(2), None], None), [2_000, 2_000]);
     }
 
     #[test]
