@@ -100,6 +100,19 @@ async fn refused_at(name: &str, value: &str) {
     assert_eq!(environment.aws.buckets.everything(), Vec::<Vec<u8>>::new(), "{name}={value}");
 }
 
+/// So that a person sees it beside how long SIEM and auditor need it.
+#[tokio::test(flavor = "multi_thread")]
+async fn status_says_how_long_the_archive_is_kept() {
+    let environment = Environment::start().await;
+    let settings: [(&[(&str, &str)], Value); 2] =
+        [(&[("ARCHIVE_RETENTION", "121d")], json!(121)), (&[], Value::Null)];
+    for (settings, days) in settings {
+        let function = Function::spawn(&environment, settings).await;
+        let status = function.run(r#"{"task":"status"}"#).await;
+        assert_eq!(status["archive_retention_days"], days, "{status}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_function_collects_at_every_bound_and_refuses_what_lies_beyond() {
     let page = std::fs::read_to_string("docs/settings.md").expect("the page");

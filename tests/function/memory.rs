@@ -103,3 +103,20 @@ async fn the_largest_rows_fit_the_smallest_function() {
     // Less what a debug build is larger itself.
     assert!(cfg!(debug_assertions) || peak <= SMALLEST, "{} MiB", peak / MIB);
 }
+
+/// On the largest page that is taken whole: once rows took six times as much.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_large_rows_takes_no_multiple_of_them() {
+    fastrand::seed(3);
+    let environment = Environment::start().await;
+    environment.jumpcloud.world().behaviours.gzip = true;
+    let (first_ms, mib) = (now_ms() - 3_600_000, MIB as usize);
+    let row = |nth: usize| event_of(20 * mib, nth, first_ms + nth as i64 * 1_000);
+    environment.load(&(0..3).map(row).collect::<Vec<_>>());
+    let function = Function::spawn(&environment, &[]).await;
+    let report = only_stream(&function.run("{}").await).clone();
+    assert_eq!((&report["outcome"], &report["quarantined"]), (&"ok".into(), &3.into()), "{report}");
+    let peak = function.peak_resident_bytes();
+    println!("{} MiB resident at most", peak / MIB);
+    assert!(peak <= SMALLEST, "{} MiB", peak / MIB);
+}

@@ -69,6 +69,35 @@ async fn a_providers_organizations_are_discovered_over_short_unstable_pages() {
     environment.assert_disciplined();
 }
 
+/// It is about its organizations, which are not foreign there.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_a_providers_trail_name_any_organization() {
+    let environment = Environment::start().await;
+    let events = portal(&environment, 1);
+    let of_trail = |number: usize| {
+        let event = String::from_utf8(event(number, "portal", now_ms() - 600_000)).expect("text");
+        let provider = format!(r#""provider":"{PROVIDER}","organization""#);
+        let event = event.replacen(r#""organization""#, &provider, 1);
+        event.replace(ORGANIZATION, &id(number)).into_bytes()
+    };
+    let trail = [of_trail(77), of_trail(78)];
+    for event in &trail {
+        let mut world = environment.jumpcloud.world();
+        world.load(event.clone(), i64::MIN).expect("an event that tells its place");
+    }
+    let function = Function::spawn(&environment, &OF_PROVIDER).await;
+    let report = function.run("{}").await;
+    let name = format!("provider-{PROVIDER}");
+    let line = streams(&report).into_iter().find(|line| line["stream"] == name.as_str());
+    let line = line.expect("a line for the trail");
+    let counts = ["written", "foreign", "quarantined"].map(|count| line[count].clone());
+    assert_eq!(counts, [2, 0, 0].map(Value::from), "{report}");
+    let archive = environment.archive().await;
+    archive.assert_holds(&[&events[..], &trail[..]].concat());
+    let lines = archive.parts.iter().filter(|part| part.name.stream.as_str() == name);
+    assert_eq!(lines.map(|part| part.lines.len()).sum::<usize>(), 2);
+}
+
 /// Without a deployment, and without a new process.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_organization_is_found_and_a_vanished_one_recovered_and_reported() {

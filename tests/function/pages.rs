@@ -11,6 +11,7 @@ use mock::{Fault, When};
 use serde_json::{Value, json};
 
 use crate::process::{Function, Outcome};
+use fixtures::aws::STATE;
 use fixtures::environment::{Environment, INVOCATION_LIMIT, STREAM, only_stream};
 use fixtures::event::{ORGANIZATION, event, now_ms, series, stamped};
 
@@ -164,6 +165,36 @@ async fn two_rows_under_one_identity_are_both_kept() {
     kept.sort();
     assert_eq!(kept, rows);
     assert!(archive.quarantined.iter().all(|row| row.reason.contains("same identity")));
+}
+
+/// The first of them is decided before the second one comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_rows_under_one_identity_meet_across_batches() {
+    let environment = Environment::start().await;
+    let ms = now_ms() - HOUR_MS;
+    let with = |port: usize| {
+        let mut row = event(1, "radius", ms);
+        row.truncate(row.len() - 1);
+        row.extend_from_slice(format!(r#","port":{port}}}"#).as_bytes());
+        row
+    };
+    // A batch has as many partitions as there are days and the first row; the row between the two
+    // would need one more.
+    let day = |nth: i64| event(10 + nth as usize, "sso", ms - (63 - nth) * DAY_MS);
+    let before: Vec<_> = (1..=63).map(day).collect();
+    environment.load(&before);
+    environment.load(&[with(1), event(2, "ldap", ms + 1)]);
+    environment.jumpcloud.world().load_at(with(2), ms + 2, ORGANIZATION, "radius", i64::MIN);
+    let function = Function::spawn(&environment, &[("START_LOOKBACK", "90d")]).await;
+    let report = only_stream(&function.run("{}").await).clone();
+    assert_eq!((&report["written"], &report["quarantined"]), (&65.into(), &1.into()), "{report}");
+    let entries = environment.aws.buckets.keys(STATE);
+    assert!(entries.iter().filter(|key| key.starts_with("journal/")).count() > 1, "{entries:?}");
+    let archive = environment.archive().await;
+    let quarantined: Vec<_> =
+        archive.quarantined.iter().filter_map(|row| row.bytes.clone()).collect();
+    assert_eq!(quarantined, [with(2)]);
+    assert!(archive.quarantined[0].reason.contains("same identity"));
 }
 
 /// JumpCloud sorts them where it sorts them, whatever they say themselves: what lies around such a
