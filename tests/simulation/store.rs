@@ -270,7 +270,7 @@ impl Store {
     }
 
     /// Removes what a reader may remove: older than `before_ms`, as are its entry's slots. A request
-    /// to write it that is still under way would make it again.
+    /// to write it that is still under way would make it again, and where there are no slots, recovery.
     pub(crate) fn remove_read(&mut self, before_ms: i64) -> usize {
         let (state, entries, decided) = (&self.state, &self.entries, &self.decided);
         let has_slots = |key: &String| {
@@ -278,9 +278,9 @@ impl Store {
                 .get(key)
                 .and_then(|(_, stream, seq)| entries.get(&(stream.clone(), *seq)))
                 .is_some_and(|entry| {
-                    entry.header.slots.iter().all(|slot| {
-                        state.get(&slot.key).is_some_and(|slot| slot.created_ms < before_ms)
-                    })
+                    let mut slots = entry.header.slots.iter();
+                    let is_old = |slot: &Object| slot.created_ms < before_ms;
+                    slots.len() > 0 && slots.all(|slot| state.get(&slot.key).is_some_and(is_old))
                 })
         };
         let readable = self.archive.iter_mut().filter(|(key, object)| {

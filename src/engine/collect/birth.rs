@@ -34,7 +34,8 @@ impl Engine {
             }
             None => {
                 self.before_birth(stream, meter, budget).await?;
-                self.certify(stream).await?
+                let Some(bytes) = self.certify(stream).await? else { return Ok(false) };
+                bytes
             }
         };
         let (certificate, newborn, rebuilt) = self.rebuild(stream, &bytes).await?;
@@ -144,8 +145,8 @@ impl Engine {
     }
 
     /// Creates the certificate, and returns its bytes. If another writer created it first, returns
-    /// the bytes of that one.
-    async fn certify(&self, stream: &StreamId) -> Result<Bytes, RunError> {
+    /// the bytes of that one. None if the stream is a lane that is not open any more.
+    async fn certify(&self, stream: &StreamId) -> Result<Option<Bytes>, RunError> {
         let now_ms = self.now_ms();
         let (origin_ms, end_ms) = match stream.lane_day_ms() {
             // JumpCloud lists only the users of now, so there is nothing to look back for.
@@ -167,7 +168,17 @@ impl Engine {
             end_ms,
             born_ms: now_ms,
         };
-        self.create_or_get(&certificate_key(stream), certificate.encode()).await
+        let own = certificate.encode();
+        // The item that names a lane may have been lost since it was looked up there, and who made
+        // another one knows only of lanes that have certificates.
+        if stream.is_lane() && self.opened_ms(stream).await?.is_none() {
+            return Ok(None);
+        }
+        let bytes = self.create_or_get(&certificate_key(stream), own.clone()).await?;
+        if stream.is_lane() && bytes == own {
+            self.ensure_open(stream).await?;
+        }
+        Ok(Some(bytes))
     }
 
     /// Creates an object of the state bucket, and returns its bytes. If another writer created it
