@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, StatusCode};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -266,9 +266,9 @@ impl Requester {
             && wait_ms.is_some();
         if retry::is_transient(answer.status) || is_for_a_while {
             let message = format!("JumpCloud answers {said}");
-            // Who asks for patience would not be helped by a smaller request.
-            let asks_for_patience =
-                answer.status == StatusCode::TOO_MANY_REQUESTS || wait_ms.is_some();
+            // Who asks for patience, in whatever form, would not be helped by a smaller request.
+            let asks_for_patience = answer.status == StatusCode::TOO_MANY_REQUESTS
+                || answer.headers.contains_key(RETRY_AFTER);
             if !asks_for_patience {
                 return TryError::unfetched(message);
             }
