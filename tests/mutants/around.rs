@@ -98,8 +98,8 @@ pub(crate) const AROUND: &[Mutant] = &[
         breaks: "P12",
         edits: &[(
             "src/engine/task/verify/slots.rs",
-            "let is_kept = seq_of_slot(key).is_none_or(|seq| seq >= first);",
-            "let is_kept = seq_of_slot(key).is_none_or(|seq| seq >= first || first > 0);",
+            "let is_kept = seq_of_slot(key).is_none_or(|seq| seq >= kept.seq);",
+            "let is_kept = seq_of_slot(key).is_none_or(|seq| seq >= kept.seq || kept.seq > 0);",
         )],
     },
 ];
