@@ -48,8 +48,11 @@ fn organization(text: &str) -> Result<StreamId, String> {
 /// Time between two looks at a folder into which another process reads.
 const LOOK_MS: u64 = 10_000;
 
-/// Time between two looks at a stack. Each invokes its function, which has an alarm for more than three
-/// times the invocations of its schedule.
+/// Time until the second look at a stack: a few days with few events are read by then.
+const STACK_SECOND_LOOK_MS: u64 = 30_000;
+
+/// Time between two later looks. Each invokes the stack's function, which has an alarm for more than
+/// three times the invocations of its schedule.
 const STACK_LOOK_MS: u64 = 15 * MINUTE_MS.unsigned_abs();
 
 /// A stack that gets no further for this long is given up: three of the longest schedule intervals.
@@ -186,6 +189,7 @@ impl<'a> Looks<'a> {
     /// Waits until the next look. `false`, without a wait, if no lane got further for too long.
     async fn wait(&mut self, seen: Vec<Seen>) -> bool {
         let now_ms = self.clock.now_ms();
+        let wait_ms = if self.last.is_none() { STACK_SECOND_LOOK_MS } else { STACK_LOOK_MS };
         match &self.last {
             Some((last, since_ms)) if *last == seen => {
                 if now_ms - since_ms >= STANDSTILL_MS_MAX {
@@ -194,7 +198,7 @@ impl<'a> Looks<'a> {
             }
             _ => self.last = Some((seen, now_ms)),
         }
-        self.clock.sleep(STACK_LOOK_MS).await;
+        self.clock.sleep(wait_ms).await;
         true
     }
 }
