@@ -67,9 +67,7 @@ struct Taken {
 impl Setting {
     /// Organizations that were created 130 days ago, and collected until an hour ago.
     async fn new(organizations: usize, has_lanes: bool) -> Self {
-        let mut world = World::new(NOW_MS - 130 * DAY_MS, NOW_MS);
-        world.has_lanes = has_lanes;
-        let world = Arc::new(world);
+        let world = Arc::new(World::new(NOW_MS - 130 * DAY_MS, NOW_MS));
         let stream = |n: usize| StreamId::try_from(format!("{n:024x}")).unwrap();
         let streams: Vec<_> = (0..organizations).map(stream).collect();
         let fleet = process(&world, &streams);
@@ -79,6 +77,8 @@ impl Setting {
                 let run = fleet.engine.run(stream, RunPurpose::Collect, budget(now_ms)).await;
                 assert_eq!((run.outcome, run.error), (Outcome::Ok, None), "{stream}");
             }
+            // Lanes are created after their live stream, which looks for them at its birth.
+            world.has_lanes.store(has_lanes, Ordering::Relaxed);
         }
         world.now_ms.store(NOW_MS, Ordering::Relaxed);
         world.calls();

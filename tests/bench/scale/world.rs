@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::ready;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub(crate) struct World {
     /// The first day of each organization's lanes.
     first_day_ms: i64,
     /// Whether there are finished lanes at all.
-    pub(crate) has_lanes: bool,
+    pub(crate) has_lanes: AtomicBool,
     /// Of how many organizations in a hundred the lanes were created not long ago.
     pub(crate) young_percent: u64,
     items: Mutex<BTreeMap<StreamId, Item>>,
@@ -59,7 +59,7 @@ impl World {
             draws: AtomicU64::new(0),
             end_ms,
             first_day_ms: start_ms.div_euclid(DAY_MS) * DAY_MS - (DAYS + 2) * DAY_MS,
-            has_lanes: true,
+            has_lanes: AtomicBool::new(false),
             young_percent: 10,
             items: Mutex::default(),
             objects: Mutex::default(),
@@ -85,7 +85,7 @@ impl World {
 
     /// The lanes of an organization, days ascending.
     pub(crate) fn lanes(&self, live: &StreamId) -> Vec<StreamId> {
-        let days = 0..if self.has_lanes { DAYS } else { 0 };
+        let days = 0..if self.has_lanes.load(Ordering::Relaxed) { DAYS } else { 0 };
         days.filter_map(|day| live.lane(self.first_day_ms + day * DAY_MS)).collect()
     }
 
@@ -103,7 +103,7 @@ impl World {
         let lane =
             StreamId::try_from(live.to_owned()).ok()?.lane_of(file.strip_suffix(".json")?)?;
         let day_ms = lane.lane_day_ms()?;
-        let is_one = self.has_lanes
+        let is_one = self.has_lanes.load(Ordering::Relaxed)
             && (0..DAYS).contains(&((day_ms - self.first_day_ms).div_euclid(DAY_MS)));
         let number = u64::from_str_radix(live, 16).unwrap_or(0);
         let age_days = if number % 100 < self.young_percent { 20 } else { 125 };
