@@ -94,7 +94,8 @@ impl Stack {
     pub(crate) fn streams(&self, start_ms: i64) -> Vec<StreamId> {
         let mut streams = self.live();
         for live in self.live() {
-            streams.extend((0..=DAYS).filter_map(|day| live.lane(start_ms - day * DAY)));
+            // A call's days end at most so long after the start, and a live stream may begin later.
+            streams.extend((-DAYS..=DAYS).filter_map(|day| live.lane(start_ms - day * DAY)));
         }
         streams
     }
