@@ -140,15 +140,18 @@ impl DynamoDb {
         attributes: HashMap<String, AttributeValue>,
     ) -> Result<Item, StoreError> {
         let read = |(name, attribute): (String, AttributeValue)| {
-            let value = match &attribute {
-                AttributeValue::N(number) => number.parse().ok().map(Value::N),
-                AttributeValue::S(text) => Some(Value::S(text.clone())),
-                _ => None,
+            let value = match attribute {
+                AttributeValue::S(text) => Ok(Value::S(text)),
+                AttributeValue::N(number) => match number.parse() {
+                    Ok(whole) => Ok(Value::N(whole)),
+                    Err(_) => Err(AttributeValue::N(number)),
+                },
+                other => Err(other),
             };
             match value {
-                Some(value) => Ok((name, value)),
-                None => {
-                    let (what, found) = (self.what("read", stream), shown(&attribute));
+                Ok(value) => Ok((name, value)),
+                Err(found) => {
+                    let (what, found) = (self.what("read", stream), shown(&found));
                     let wanted = "a whole number or a text was expected";
                     let text = format!("{what}: attribute `{name}` is {found}: {wanted}");
                     Err(StoreError::Rejected(text.into()))

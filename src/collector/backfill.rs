@@ -5,7 +5,7 @@ use engine::collect::RunPurpose;
 use engine::limits::{FAILURES_TOLERATED, HOUR_MS, MINUTE_MS};
 use engine::ports::Clock;
 use engine::read::Budget;
-use engine::report::{Outcome, StreamStatus};
+use engine::report::{Outcome, StreamReport, StreamStatus};
 use engine::stream::StreamId;
 use engine::task::backfill::Backfill;
 use engine::task::status::Status;
@@ -121,7 +121,7 @@ async fn open(
 /// of them.
 async fn archive(target: &Target, work: &Work, json: bool) -> anyhow::Result<Vec<String>> {
     let mut progress = Progress::begin(work);
-    let (mut last, mut standstills, mut looks) = (None, 0, Looks::by(&SystemClock));
+    let (mut last, mut standstill, mut looks) = (None, Standstill(0), Looks::by(&SystemClock));
     loop {
         let status = target.ask_all::<Status>(json!({ "task": "status" })).await?;
         let lanes: Vec<_> = status.of.streams.iter().filter(|line| work.holds(line)).collect();
@@ -138,17 +138,9 @@ async fn archive(target: &Target, work: &Work, json: bool) -> anyhow::Result<Vec
             Target::Folder(fleet) => {
                 let run = fleet.engine.run(lane, RunPurpose::Collect, short()).await;
                 run.log();
-                let is_idle = run.pages == 0;
-                standstills = match run.outcome {
-                    Outcome::Busy => standstills,
-                    _ if is_idle => standstills + 1,
-                    _ => 0,
-                };
-                if standstills > STANDSTILLS_MAX {
-                    anyhow::bail!("{lane}: JumpCloud does not answer what is left; {AGAIN}");
-                }
+                standstill.after(&run)?;
                 let is_waiting = matches!(run.outcome, Outcome::Busy | Outcome::Waiting);
-                if is_waiting || run.outcome == Outcome::Ok && is_idle {
+                if is_waiting || run.outcome == Outcome::Ok && run.pages == 0 {
                     SystemClock.sleep(LOOK_MS).await;
                 }
             }
@@ -164,6 +156,25 @@ async fn archive(target: &Target, work: &Work, json: bool) -> anyhow::Result<Vec
             }
         }
         last = Some(lane.clone());
+    }
+}
+
+/// Runs over lanes of a folder, one after the other, that read nothing.
+struct Standstill(u32);
+
+impl Standstill {
+    /// # Errors
+    /// Too many runs in a row have read nothing.
+    fn after(&mut self, run: &StreamReport) -> anyhow::Result<()> {
+        self.0 = match run.outcome {
+            Outcome::Busy => self.0,
+            _ if run.pages == 0 => self.0 + 1,
+            _ => 0,
+        };
+        if self.0 > STANDSTILLS_MAX {
+            anyhow::bail!("{}: JumpCloud does not answer what is left; {AGAIN}", run.stream);
+        }
+        Ok(())
     }
 }
 

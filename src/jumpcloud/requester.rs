@@ -135,7 +135,7 @@ impl Requester {
         }
     }
 
-    /// Waits before the next try: `wait_ms`, or the usual wait after that number of tries.
+    /// Waits before the next try: `asked_ms`, or the usual wait after that number of tries.
     ///
     /// # Errors
     /// The failure of the last try, if the deadline would pass.
@@ -144,11 +144,11 @@ impl Requester {
         request: &ApiRequest<'_>,
         so_far: &SoFar,
         cause: Option<Cause>,
-        wait_ms: Option<u64>,
+        asked_ms: Option<u64>,
     ) -> Result<(), InsightsError> {
         let tried = so_far.tried;
         let backoff_ms = || retry::backoff_ms(tried, self.clock.random());
-        let wait_ms = wait_ms.unwrap_or_else(backoff_ms);
+        let wait_ms = asked_ms.unwrap_or_else(backoff_ms);
         if i64::try_from(wait_ms).is_ok_and(|wait_ms| self.left_ms(request) > wait_ms) {
             let message = cause.as_ref().map(Cause::text);
             tracing::debug!(path = request.path, tried, wait_ms, message, "request is retried");
