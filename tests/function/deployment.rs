@@ -12,13 +12,13 @@ use fixtures::environment::{API_KEY, Environment, INVOCATION_LIMIT};
 use fixtures::http::{Server, answer};
 
 /// Where CloudFormation waits: takes answers down, and gives these statuses, the last for ever.
-struct Waiting {
+pub(super) struct Waiting {
     server: Server,
     answers: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Waiting {
-    async fn start(statuses: &'static [u16]) -> Self {
+    pub(super) async fn start(statuses: &'static [u16]) -> Self {
         let answers = Arc::new(Mutex::new(Vec::new()));
         let taken = Arc::clone(&answers);
         let server = Server::start(move |request| {
@@ -38,14 +38,14 @@ impl Waiting {
         Self { server, answers }
     }
 
-    fn event(&self, kind: &str) -> String {
+    pub(super) fn event(&self, kind: &str) -> String {
         let url = format!("{}/stack%7CPreflight?Signature=s3cr3tsignature", self.server.url());
         json!({"RequestType": kind, "ResponseURL": url, "StackId": "s", "RequestId": "r",
                "LogicalResourceId": "Preflight", "ResourceProperties": {}})
         .to_string()
     }
 
-    fn answers(&self) -> Vec<Value> {
+    pub(super) fn answers(&self) -> Vec<Value> {
         self.answers.lock().unwrap().clone()
     }
 }

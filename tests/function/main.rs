@@ -36,6 +36,7 @@ mod permissions;
 mod process;
 mod proxy;
 mod queries;
+mod quoted;
 mod randomness;
 mod reading;
 mod secret;
