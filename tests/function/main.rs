@@ -13,6 +13,7 @@
 
 use fixtures::iam::reading as template_reading;
 
+mod aliases;
 mod aws_mock_conformance;
 mod backfill;
 mod bounds;

@@ -252,6 +252,14 @@ async fn a_named_organization_keeps_its_stream_when_it_is_no_longer_named() {
     assert_keeps(ORGANIZATION, &BY_ID, &[]).await;
 }
 
+/// With events that were archived before, and back again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keys_own_organization_keeps_its_stream_when_it_is_discovered() {
+    const DISCOVERED: [(&str, &str); 1] = [("JUMPCLOUD_ORG_IDS", "discover")];
+    assert_keeps("self", &[], &DISCOVERED).await;
+    assert_keeps(ORGANIZATION, &DISCOVERED, &[]).await;
+}
+
 /// Nothing of it comes into the stream, whether the process has known another key or none.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_of_another_tenant_stops_the_stream() {
