@@ -10,6 +10,7 @@
 mod aging;
 mod demo;
 mod flushed;
+mod proxy;
 mod queries;
 mod stack;
 mod words;

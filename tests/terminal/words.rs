@@ -125,14 +125,23 @@ fn an_account_without_credentials_is_told_in_a_line() {
     let nowhere =
         [("HOME", "nowhere"), ("AWS_CONFIG_FILE", "no"), ("AWS_SHARED_CREDENTIALS_FILE", "no")];
     let variables = [&nothing[..], &nowhere[..]].concat();
-    for command in [
-        &["status", "--stack", "audit-trail"][..],
-        &["verify", "--archive-bucket", "a", "--state-bucket", "s"][..],
-    ] {
-        let output = collector(command, &variables);
-        assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-        assert!(stderr(&output).contains("no AWS credentials"), "{}", text(&output));
-        assert_eq!(text(&output).lines().count(), 1, "{}", text(&output));
+    let stack = ["--stack", "audit-trail"];
+    let day = ["--start", "2026-11-20", "--end", "2026-11-21"];
+    let cases: [(&str, &[&str]); 7] = [
+        ("status", &stack),
+        ("validate", &stack),
+        ("audit", &[&stack[..], &day].concat()),
+        ("audit", &[&stack[..], &day, &["--repair"]].concat()),
+        ("backfill", &[&stack[..], &day].concat()),
+        ("backfill", &[&stack[..], &day, &["--yes"]].concat()),
+        ("verify", &["--archive-bucket", "a", "--state-bucket", "s"]),
+    ];
+    for (command, more) in cases {
+        let output = collector(&[&[command], more].concat(), &variables);
+        assert_eq!(output.status.code(), Some(1), "{command}: {}", text(&output));
+        assert!(output.stdout.is_empty(), "{command}: {}", text(&output));
+        assert!(stderr(&output).contains("no AWS credentials"), "{command}: {}", text(&output));
+        assert_eq!(stderr(&output).lines().count(), 1, "{command}: {}", text(&output));
     }
 }
 
