@@ -10,6 +10,9 @@
 mod aging;
 mod demo;
 mod flushed;
+mod gone;
+mod months;
+mod plans;
 mod proxy;
 mod queries;
 mod stack;

@@ -26,6 +26,9 @@ pub(crate) const SERVICES: [&str; 18] = [
     "workflows",
 ];
 
+/// For how long most plans keep events.
+const RETENTION_MS: i64 = 90 * 86_400_000;
+
 /// The largest number of rows in a page of events.
 pub(crate) const LIMIT_MAX: usize = 10_000;
 
@@ -40,6 +43,8 @@ pub struct Behaviours {
     pub full_precision_bounds: bool,
     /// The value of `X-Search_after` on an empty page.
     pub empty_page_token: EmptyPageToken,
+    /// For how long events are kept, by their timestamp, in milliseconds: it depends on the plan.
+    pub retention_ms: i64,
     /// Under which name `/events/distinct` gives its counts.
     pub distinct: DistinctForm,
     /// How many services such an answer names at most; the rows of the others are only summed up.
@@ -74,6 +79,7 @@ impl Default for Behaviours {
             end_inclusive: true,
             full_precision_bounds: false,
             empty_page_token: EmptyPageToken::Absent,
+            retention_ms: RETENTION_MS,
             distinct: DistinctForm::FieldNamed,
             distinct_max: usize::MAX,
             gzip: false,

@@ -12,9 +12,6 @@ use crate::world::behaviour::{Behaviours, EmptyPageToken};
 use crate::world::fault::Fault;
 use crate::world::store::{EventStore, RowKey, StoredEvent};
 
-/// For how long events are kept, by their timestamp.
-const RETENTION_MS: i64 = 90 * 86_400_000;
-
 /// The rows that a query selects, and what the selection depends on.
 pub(crate) struct Selection<'a> {
     pub(crate) store: &'a EventStore,
@@ -50,7 +47,7 @@ impl<'a> Selection<'a> {
 
     /// The half-open range of row keys that the bounds and the retention allow.
     fn places(&self) -> Range<RowKey> {
-        let start_ms = floor_ms(self.query.start_ns).max(self.now_ms - RETENTION_MS);
+        let start_ms = floor_ms(self.query.start_ns).max(self.now_ms - self.ways.retention_ms);
         let end_ms = floor_ms(self.query.end_ns);
         let is_whole_ms_out =
             !self.ways.end_inclusive && self.query.end_ns.rem_euclid(NS_A_MS) == 0;

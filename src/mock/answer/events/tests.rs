@@ -87,17 +87,20 @@ fn a_late_row_is_seen_only_after_the_token() {
     assert_eq!(ask(&mut world, &query(json!({}))).rows, 5);
 }
 
-/// An event is there from its time of appearance on, and gone with retention.
+/// An event is there from its time of appearance on, and gone when the plan no longer keeps it.
 #[test]
 fn events_appear_and_age() {
-    let mut world = world();
-    let time_ms = NOW_MS - RETENTION_MS + 2;
-    assert!(world.load(event(0, time_ms), NOW_MS + 1).is_ok());
-    let body = between(time_ms - 1, NOW_MS, json!({}));
-    assert_eq!(ask(&mut world, &body).rows, 0);
-    let later = crate::fixture::request(crate::fixture::EVENTS, &body);
-    assert_eq!(respond(&mut world, NOW_MS + 1, &later).rows, 1);
-    assert_eq!(respond(&mut world, NOW_MS + 3, &later).rows, 0);
+    for days in [15, 90, 400] {
+        let mut world = world();
+        world.behaviours.retention_ms = days * 24 * 60 * MINUTE_MS;
+        let time_ms = NOW_MS - world.behaviours.retention_ms + 2;
+        assert!(world.load(event(0, time_ms), NOW_MS + 1).is_ok());
+        let body = between(time_ms - 1, NOW_MS, json!({}));
+        assert_eq!(ask(&mut world, &body).rows, 0, "{days}");
+        let later = crate::fixture::request(crate::fixture::EVENTS, &body);
+        assert_eq!(respond(&mut world, NOW_MS + 1, &later).rows, 1, "{days}");
+        assert_eq!(respond(&mut world, NOW_MS + 3, &later).rows, 0, "{days}");
+    }
 }
 
 /// What is served is what was loaded, whatever it is.
