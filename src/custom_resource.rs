@@ -214,7 +214,7 @@ impl ReplyTo {
         if !url.username().is_empty() || url.password().is_some() {
             return refused("it holds credentials");
         }
-        let is_loopback = crate::jumpcloud::is_loopback(&url);
+        let is_loopback = crate::http::is_loopback(&url);
         if answers_loopback && is_loopback && matches!(url.scheme(), "http" | "https") {
             return Ok(Self(url));
         }

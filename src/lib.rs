@@ -15,7 +15,7 @@
 //! | [`custom_resource`] | CloudFormation asks at deployment, and is always answered |
 //! | [`jumpcloud`], [`aws`], [`local`], [`clock`] | the engine's ports |
 //! | [`config`], [`telemetry`] | what comes from outside, and what is logged |
-//! | [`proxy`] | the way to JumpCloud and AWS |
+//! | [`http`], [`proxy`] | requests to JumpCloud and CloudFormation; the way there, and to AWS |
 //!
 //! Without the feature `aws`, which the command line may leave out, `aws` and its clients are not built.
 
@@ -25,6 +25,7 @@ pub mod clock;
 pub mod config;
 pub mod custom_resource;
 pub mod handler;
+pub mod http;
 pub mod jumpcloud;
 pub mod limits;
 pub mod local;

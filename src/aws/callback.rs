@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::custom_resource::{Callback, CallbackError, ReplyTo};
-use crate::jumpcloud::{Http, with_causes};
+use crate::http::{Http, with_causes};
 use crate::limits::{CALLBACK_TRIES_MAX, CALLBACK_TRY_MS};
 
 #[async_trait]

@@ -13,7 +13,8 @@ use engine::read::Budget;
 use engine::settings::Settings;
 use jumpcloud_collector::clock::SystemClock;
 use jumpcloud_collector::config::{Source, Terminal};
-use jumpcloud_collector::jumpcloud::{Auth, Client, ConsoleClient, Http};
+use jumpcloud_collector::http::Http;
+use jumpcloud_collector::jumpcloud::{Auth, Client, ConsoleClient};
 use jumpcloud_collector::local::{FolderCursors, FolderObjects, KeySource};
 
 use crate::usage::UsageError;

@@ -4,7 +4,8 @@ use std::str::FromStr as _;
 
 use super::Source;
 use super::reader::Reader;
-use crate::jumpcloud::{self, Endpoints, Region};
+use crate::http;
+use crate::jumpcloud::{Endpoints, Region};
 use crate::proxy::Proxy;
 use engine::fleet::discover::OrganizationSource;
 use engine::stream::StreamId;
@@ -145,5 +146,5 @@ impl Reader<'_> {
 fn is_loopback(url: &str) -> bool {
     let Ok(url) = reqwest::Url::parse(url) else { return false };
     let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none();
-    bare && jumpcloud::is_loopback(&url) && matches!(url.scheme(), "http" | "https")
+    bare && http::is_loopback(&url) && matches!(url.scheme(), "http" | "https")
 }

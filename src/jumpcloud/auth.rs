@@ -8,13 +8,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
+use super::answer::{self, BodyLimits, HttpError};
 use super::headers::wait_ms;
-use super::http::{self, BodyLimits, Http, HttpError};
 use super::rate_limit::RateLimiter;
 use super::redaction::Redaction;
 use super::refusal;
 use super::retry::{TryError, is_transient};
 use super::secret::Credentials;
+use crate::http::Http;
 use crate::limits::{ANSWER_BYTES_MAX, SECRET_AGE_MS_MAX, TOKEN_EARLY_MS};
 use engine::cause::Cause;
 use engine::ports::{Clock, Secrets, StoreError};
@@ -232,8 +233,8 @@ impl Auth {
             .body("grant_type=client_credentials&scope=api");
         self.rate_limiter.acquire(&*self.clock).await;
         let sent = async {
-            let response = http::ok(request.send().await?).await?;
-            http::body(response, BodyLimits::same(ANSWER_BYTES_MAX)).await
+            let response = answer::ok(request.send().await?).await?;
+            answer::body(response, BodyLimits::same(ANSWER_BYTES_MAX)).await
         };
         let answer = sent.await.map_err(|error| token_error(&error, state, self.clock.now_ms()))?;
         let unread = |cause| {

@@ -7,13 +7,14 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::answer::{Answer, BodyLimits};
 use super::auth::Auth;
 use super::header_gate::HeaderGate;
 use super::headers::page_headers;
-use super::http::{Answer, BodyLimits, Http};
 use super::refusal::Refused;
 use super::requester::{ApiRequest, Requester, spawn};
 use super::retry::TryError;
+use crate::http::Http;
 use crate::limits::COUNTS_BYTES_MAX;
 use engine::cause::Cause;
 use engine::json::encode;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use super::answer::{Answer, BodyLimits};
 use super::client::Client;
-use super::http::{Answer, BodyLimits};
 use super::refusal::Refused;
 use super::requester::{ApiRequest, Requester, spawn};
 use crate::limits::{LIST_BYTES_MAX, LIST_PAGE_ROWS};

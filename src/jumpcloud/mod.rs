@@ -1,11 +1,11 @@
 //! JumpCloud over HTTP: credentials, requests, retries, and answers that are read within limits.
 
+mod answer;
 mod auth;
 mod client;
 mod console;
 mod header_gate;
 mod headers;
-mod http;
 mod rate_limit;
 mod redaction;
 mod refusal;
@@ -16,7 +16,6 @@ mod secret;
 pub use auth::{Auth, AuthHeader};
 pub use client::Client;
 pub use console::ConsoleClient;
-pub use http::{Http, with_causes};
 pub use retry::TryError;
 
 /// The URLs of JumpCloud's APIs.
@@ -39,14 +38,6 @@ pub enum Region {
     Eu,
     /// India.
     In,
-}
-
-/// Whether an address is a loopback address of this machine. Only such addresses may be configured,
-/// for tests, so that a credential cannot be sent to another host.
-#[must_use]
-pub fn is_loopback(url: &reqwest::Url) -> bool {
-    let host = url.host_str().unwrap_or("").trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 impl Region {

@@ -1,6 +1,6 @@
 //! Explains why JumpCloud refuses a request, and says what to do.
 
-use super::http::StatusAnswer;
+use super::answer::StatusAnswer;
 use super::redaction::Foreign;
 
 /// Refusals whose explanation depends on the request.

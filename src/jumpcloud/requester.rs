@@ -10,12 +10,13 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AF
 use reqwest::{RequestBuilder, StatusCode};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::answer::{self, Answer, BodyLimits, HttpError};
 use super::auth::{Auth, AuthHeader};
 use super::header_gate::HeaderGate;
 use super::headers::{date_ms, page_headers, wait_ms};
-use super::http::{self, Answer, BodyLimits, Http, HttpError};
 use super::refusal::{self, Refused};
 use super::retry::{self, TryError};
+use crate::http::Http;
 use engine::cause::Cause;
 use engine::limits::TRIES_MAX;
 use engine::page::{PageHeaders, Tries};
@@ -228,11 +229,11 @@ impl Requester {
     ) -> Result<Answer, HttpError> {
         let response = builder.send().await?;
         self.note_date(response.headers());
-        let response = http::ok(response).await?;
+        let response = answer::ok(response).await?;
         if let Some(gate) = request.gate {
             gate.pass(response.headers()).await;
         }
-        http::body(response, request.limits).await
+        answer::body(response, request.limits).await
     }
 
     fn note_date(&self, headers: &HeaderMap) {

@@ -11,7 +11,8 @@ use engine::ports::{
 };
 use engine::stream::Scope;
 use engine::time::{Window, rfc3339};
-use jumpcloud_collector::jumpcloud::{Auth, Client, Http};
+use jumpcloud_collector::http::Http;
+use jumpcloud_collector::jumpcloud::{Auth, Client};
 use jumpcloud_collector::proxy::Proxy;
 use mock::{Fault, Host, Key, MockServer, Rule, When, World};
 use secrecy::SecretString;

@@ -1,26 +1,15 @@
-//! HTTP requests: bodies are bounded, and redirects are not followed.
-
-use std::error::Error;
-use std::iter::successors;
-use std::time::Duration;
+//! Answers of JumpCloud: only those with status 200 are read, and within limits.
 
 use libdeflater::{DecompressionError, Decompressor};
-use reqwest::header::{HeaderMap, USER_AGENT};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::header::HeaderMap;
+use reqwest::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::headers::{encoding, media_type};
 use super::redaction::{Foreign, Redaction};
-use crate::limits::{ANSWER_BYTES_MAX, CONNECT_SECONDS, READ_SECONDS};
-use crate::proxy::Proxy;
+use crate::http::with_causes;
+use crate::limits::ANSWER_BYTES_MAX;
 use engine::cause::Cause;
-
-/// The value of `User-Agent`.
-const NAME: &str = concat!("jumpcloud-collector/", env!("CARGO_PKG_VERSION"));
-
-/// The HTTP client. There is one per process; clones share connections.
-#[derive(Clone)]
-pub struct Http(reqwest::Client);
 
 /// A complete answer with status 200.
 #[derive(Debug)]
@@ -101,67 +90,9 @@ impl From<reqwest::Error> for HttpError {
     }
 }
 
-/// The error and its causes, without the URL, which the caller knows or which nobody may know.
-pub fn with_causes(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let causes = successors(Some(&error as &dyn Error), |error| (*error).source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
 impl HttpError {
     fn broken(text: impl Into<String>) -> Self {
         Self::Broken(Foreign::new(text))
-    }
-}
-
-impl Http {
-    /// Creates a client with time-outs that follows no redirect, so that a credential is sent only
-    /// to the host it is meant for. A proxy only tunnels TLS.
-    ///
-    /// # Errors
-    /// If TLS cannot be set up.
-    pub fn new(proxy: Option<&Proxy>) -> Result<Self, reqwest::Error> {
-        Self::with_read_timeout(proxy, Duration::from_secs(READ_SECONDS))
-    }
-
-    /// The same client, which waits so long for the next bytes of an answer.
-    ///
-    /// # Errors
-    /// If TLS cannot be set up.
-    pub fn with_read_timeout(
-        proxy: Option<&Proxy>,
-        read_timeout: Duration,
-    ) -> Result<Self, reqwest::Error> {
-        let builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
-            .read_timeout(read_timeout);
-        let builder = match proxy {
-            None => builder,
-            Some(proxy) => builder.proxy(proxy.of_reqwest()),
-        };
-        Ok(Self(builder.build()?))
-    }
-
-    /// Begins a `GET` request.
-    pub fn get(&self, url: &str) -> RequestBuilder {
-        self.request(Method::GET, url)
-    }
-
-    /// Begins a `PUT` request.
-    pub fn put(&self, url: &str) -> RequestBuilder {
-        self.request(Method::PUT, url)
-    }
-
-    /// Begins a `POST` request.
-    pub fn post(&self, url: &str) -> RequestBuilder {
-        self.request(Method::POST, url)
-    }
-
-    /// The user agent is set per request, because a proxy would receive the client's own.
-    fn request(&self, method: Method, url: &str) -> RequestBuilder {
-        self.0.request(method, url).header(USER_AGENT, NAME)
     }
 }
 
