@@ -25,11 +25,14 @@ impl Reader<'_> {
         let ended = self.read_through(kind, reading, queries, allowance).await;
         // Of a list, only the names are counted, and read again, that `all` does not return.
         let names = queries::containing(&self.state, &reading.query);
-        // What is dated ahead, and a repair, begin again in each run.
+        // A repair begins again in each run, and what is dated ahead does so in time.
         let is_resumed = !matches!(kind, ReadingKind::Future | ReadingKind::Repair);
         let has_advanced =
             is_resumed && (reading.query != before.query || reading.at_ms > before.at_ms);
-        if has_advanced && let Some(query) = self.state.query_mut(&names) {
+        let is_narrower =
+            kind != ReadingKind::Repair && !self.is_out_of_time() && rows(reading) < rows(&before);
+        let is_further = has_advanced || is_narrower;
+        if is_further && let Some(query) = self.state.query_mut(&names) {
             query.failures_behind = 0;
         }
         match ended {
@@ -48,7 +51,7 @@ impl Reader<'_> {
                 Ok(Some(Progress::Interrupted))
             }
             Err(Stop::Failed(RunError::Query(error))) => {
-                self.fail_behind(&names, &error, has_advanced, turns);
+                self.fail_behind(&names, &error, is_further, turns);
                 Ok(None)
             }
             Err(stop) => Err(stop),
@@ -64,7 +67,7 @@ impl Reader<'_> {
         &mut self,
         names: &Query,
         error: &QueryError,
-        has_advanced: bool,
+        is_further: bool,
         turns: &mut Turns,
     ) {
         let (stream, query) = (self.stream, names.join(","));
@@ -81,7 +84,7 @@ impl Reader<'_> {
             }
             QueryError::Unavailable(_) => {
                 let is_first = turns.fail_behind(names.clone());
-                if is_noted && is_first && !has_advanced {
+                if is_noted && is_first && !is_further {
                     queries::fail_behind(&mut self.state, names, &reason, now_ms);
                 }
             }
@@ -97,4 +100,10 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// How many rows a reading asks for at once. Fewer are the way to a row that cannot be fetched, but only
+/// where answers come: what hangs would be asked for fewer and fewer without a word.
+fn rows(reading: &Reading) -> u32 {
+    reading.limit.map_or(u32::MAX, |limit| limit.rows)
 }
