@@ -6,6 +6,7 @@ mod layers;
 mod modules;
 mod pages;
 mod paths;
+mod quotes;
 mod source;
 mod trust;
 mod version;
