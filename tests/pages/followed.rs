@@ -18,8 +18,7 @@ const FAILURES: &str = "infra/deployment/failures.py";
 const CALLS: &str = "infra/deployment/pages.py";
 const READERS: &str = "infra/readers/pages.py";
 const RELEASES: &str = "infra/check_upgrade.py";
-const AGING: &str = "tests/aging/expiry.rs";
-const ORGANIZATIONS: &str = "tests/function/organizations.rs";
+const SITUATIONS: &str = "tests/pages/situations.rs";
 
 const RUNBOOK: &str = "docs/runbook.md";
 const OPERATE: &str = "docs/operate.md";
@@ -99,16 +98,14 @@ const FOLLOWED: &[(&str, &str, &[Test])] = &[
         "Needs an operator",
         &[
             (OPERATION, "no_organization_selected_is_solved_as_the_runbook_says"),
-            (AGING, "a_lane_that_is_not_finished_in_time_is_closed_and_says_what_it_did_not_read"),
+            (SITUATIONS, "a_stream_that_needs_an_operator_is_solved_as_the_runbook_says"),
+            (SITUATIONS, "a_lane_that_is_closed_ends_its_alarm_as_the_runbook_says"),
         ],
     ),
     (
         RUNBOOK,
         "Discovery",
-        &[(
-            ORGANIZATIONS,
-            "without_discovery_the_known_organizations_are_collected_and_the_report_says_so",
-        )],
+        &[(SITUATIONS, "organizations_that_could_not_be_listed_are_found_as_the_runbook_says")],
     ),
     (RUNBOOK, "No run", &[CALLS_OF_AWS]),
     (RUNBOOK, "Freshness lag", &[PARAMETERS]),
@@ -124,14 +121,10 @@ const FOLLOWED: &[(&str, &str, &[Test])] = &[
     (
         RUNBOOK,
         "Ranges lost",
-        &[("tests/terminal/aging.rs", "a_pause_of_months_says_what_was_not_read")],
+        &[(SITUATIONS, "ranges_that_are_lost_are_named_where_the_runbook_says")],
     ),
     (RUNBOOK, "Snapshot age", &[PARAMETERS]),
-    (
-        RUNBOOK,
-        "Events of others",
-        &[(ORGANIZATIONS, "an_event_of_another_organization_is_quarantined_and_counted")],
-    ),
+    (RUNBOOK, "Events of others", &[(SITUATIONS, "events_of_others_are_where_the_runbook_says")]),
     (RUNBOOK, "Duration", &[PARAMETERS]),
     (
         RUNBOOK,
@@ -178,7 +171,7 @@ const BY_HAND: [(&str, &str, &str); 13] = [
     (RUNBOOK, "If `status` fails, its error says why", "the error is read"),
     (RUNBOOK, "If the function is not invoked, see", "leads to other sections"),
     (RUNBOOK, "look for `\"needs_operator\":true`", "the answer is read"),
-    (RUNBOOK, "nothing can be done about it", "days pass by the test's clock"),
+    (RUNBOOK, "nothing can be done about it", "days pass in the lane's item"),
     (RUNBOOK, "The alarm ends with the stream's next run that succeeds", "the schedule runs"),
     (RUNBOOK, "If no good version is left", "leads to the section about a second stack"),
     (

@@ -18,4 +18,5 @@ mod followed;
 mod operation;
 mod procedures;
 mod shell;
+mod situations;
 mod table;

@@ -24,12 +24,12 @@ const OPERATE: &str = "docs/operate.md";
 const RUNBOOK: &str = "docs/runbook.md";
 
 /// The UTC date so many days from now.
-fn day(days: i64) -> String {
+pub fn day(days: i64) -> String {
     date(now_ms() + days * DAY_MS).to_string()
 }
 
 /// An event of `events/`, with other values.
-fn event_of(name: &str, values: &Value) -> String {
+pub fn event_of(name: &str, values: &Value) -> String {
     let text = fs::read_to_string(root().join("events").join(name)).unwrap();
     let mut event: Value = serde_json::from_str(&text).unwrap();
     for (name, value) in values.as_object().unwrap() {
@@ -40,7 +40,7 @@ fn event_of(name: &str, values: &Value) -> String {
 }
 
 /// Deploys other parameters, as a person does who is told to by a page.
-fn deploy(shell: &Shell, overrides: &str) {
+pub fn deploy(shell: &Shell, overrides: &str) {
     let ended = shell.run(&format!("sam deploy --parameter-overrides {overrides}"), &[], "");
     assert_eq!(ended.code, 0, "{overrides}: {}", ended.text);
 }

@@ -99,7 +99,7 @@ pub struct Events(pub Vec<Vec<u8>>);
 
 impl Events {
     /// Gives the tenant some more, of the last minutes.
-    fn load(&mut self, served: &Served) {
+    pub fn load(&mut self, served: &Served) {
         let more = series(self.0.len() + 1, 30, now_ms() - 12 * MINUTE_MS, MINUTE_MS / 3);
         self.add(served, more);
     }
