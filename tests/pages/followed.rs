@@ -108,7 +108,11 @@ const FOLLOWED: &[(&str, &str, &[Test])] = &[
         &[(SITUATIONS, "organizations_that_could_not_be_listed_are_found_as_the_runbook_says")],
     ),
     (RUNBOOK, "No run", &[CALLS_OF_AWS]),
-    (RUNBOOK, "Freshness lag", &[PARAMETERS]),
+    (
+        RUNBOOK,
+        "Freshness lag",
+        &[PARAMETERS, (SITUATIONS, "a_stream_that_is_behind_says_why_as_the_runbook_has_it")],
+    ),
     (RUNBOOK, "Errors", &[PARAMETERS]),
     (RUNBOOK, "Throttles", &[PARAMETERS]),
     (RUNBOOK, "Failure queue", &[CALLS_OF_AWS]),

@@ -284,3 +284,31 @@ async fn ranges_that_are_lost_are_named_where_the_runbook_says() {
     }
     situation.ends(&served, &mut events).await;
 }
+
+/// One query is not answered: the stream is behind until JumpCloud answers again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_behind_says_why_as_the_runbook_has_it() {
+    let situation = Situation::of("Freshness lag");
+    let (served, _shell) = deployed_with("JumpCloudServices=all,alerts").await;
+    let mut events = Events::default();
+    events.collect(&served).await;
+    let world = || served.account.environment.jumpcloud.world();
+    let fault = Fault::error(503, "Service Unavailable");
+    world().add_fault(Rule::new(fault, When::Always).for_service("alerts"));
+    events.load(&served);
+    served.account.take_log();
+    served.account.schedule().await.unwrap();
+    let log = served.account.take_log();
+    let (field, line) = (situation.quoted("why: - "), situation.quoted("Its last line "));
+    let is_behind = situation.quoted("why: - `outcome` is ");
+    assert_eq!(logged(&log, line)[field], is_behind, "{log:#?}");
+    let failed = logged(&log, situation.quoted("and the log has "));
+    assert_eq!(failed["query"], "alerts", "{failed}");
+    world().clear_faults();
+    events.collect(&served).await;
+    served.account.take_log();
+    served.account.run_schedule(1).await;
+    let log = served.account.take_log();
+    assert_ne!(logged(&log, line)[field], is_behind, "{log:#?}");
+    assert!(situation.value(&log) < MINUTE_MS / 1_000, "{log:#?}");
+}
