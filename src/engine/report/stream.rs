@@ -249,7 +249,8 @@ impl StreamReport {
     /// A query skips a range unread. It is reported once, however often the run begins again.
     pub fn lose(&mut self, lost: Lost) {
         if !self.lost.contains(&lost) {
-            tracing::error!(stream = %self.stream, ?lost, "skipped unread");
+            let Lost { query, from, to } = &lost;
+            tracing::error!(stream = %self.stream, query, %from, %to, "skipped unread");
             self.lost.push(lost);
         }
     }
