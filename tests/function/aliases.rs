@@ -109,7 +109,8 @@ async fn a_message_that_names_the_organization_archives_nothing_twice() {
     for number in 100..103 {
         let new = event(number, "sso", now_ms() - MINUTE_MS);
         environment.load(std::slice::from_ref(&new));
-        let function = Function::spawn(&environment, &[("JUMPCLOUD_ORG_IDS", ORGANIZATION)]).await;
+        let by_id = [DAILY, ("JUMPCLOUD_ORG_IDS", ORGANIZATION)];
+        let function = Function::spawn(&environment, &by_id).await;
         let answer = function.run(&messages(std::slice::from_ref(&collect))).await;
         assert_eq!(answer, json!({"batchItemFailures": []}));
         assert!(function.output().contains("is collected by the stream self"));

@@ -86,7 +86,7 @@ impl Engine {
         budget: &Budget,
     ) -> Result<(), RunError> {
         if stream.is_users() {
-            return Ok(());
+            return self.take_organization(stream).await;
         }
         let deadline_ms = budget.read_until_ms(0);
         if *stream == StreamId::own() && !self.settings.names_organizations {
@@ -101,16 +101,21 @@ impl Engine {
             // The clock may have been set since the last answer.
             self.ask_one_row(stream, meter, deadline_ms).await?;
         }
-        if let Scope::Organization(organization) = stream.scope() {
-            let winner = self.assign(&organization, stream).await?;
-            if winner != *stream {
-                return Err(RunError::transient(format!(
-                    "organization {organization} is collected by the stream {winner} since a \
-                     moment ago: the next run reads there"
-                )));
-            }
+        self.take_organization(stream).await
+    }
+
+    /// Assigns an organization to its own stream, which has its users, too.
+    async fn take_organization(&self, stream: &StreamId) -> Result<(), RunError> {
+        let Scope::Organization(organization) = stream.scope() else { return Ok(()) };
+        let live = stream.live();
+        let winner = self.assign(&organization, &live).await?;
+        if winner == live {
+            return Ok(());
         }
-        Ok(())
+        Err(RunError::transient(format!(
+            "organization {organization} is collected by the stream {winner} since a moment ago: \
+             the next run reads there"
+        )))
     }
 
     /// A key that was replaced by one of an organization that was never collected gives birth to
