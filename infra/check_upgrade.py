@@ -157,13 +157,14 @@ class Check:
     def whole(self, archive):
         """Nothing that was served is missing, nothing else is there, and nothing is there twice."""
         until = datetime.now(timezone.utc) - timedelta(seconds=30)
-        expected = {line.decode() for line in served(self.jumpcloud, until)}
+        since = until - timedelta(hours=25)
+        expected = {line.decode() for line in served(self.jumpcloud, until, since)}
         deadline = time.monotonic() + SECONDS_MAX
         while missing := expected - set(events := archive.events()):
             assert time.monotonic() < deadline, f"{len(missing)} events are missing, one of them {missing.pop()}"
             time.sleep(1)
         assert len(events) == len(set(events)), "an event is there twice"
-        later = {line.decode() for line in served(self.jumpcloud, until + timedelta(hours=2))}
+        later = {line.decode() for line in served(self.jumpcloud, until + timedelta(hours=2), since)}
         assert set(events) <= later, "an event that was never served"
         siem.compare(archive.objects, archive.messages, archive.s3, archive.bucket)
         print(f"{len(events)} events, each once; {len(expected)} had to be there", flush=True)

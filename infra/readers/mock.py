@@ -52,12 +52,13 @@ def collect(collector, mock, folder, **settings):
         sys.exit(f"nothing was collected:\n{result.stdout}\n{result.stderr}")
 
 
-def served(mock, until=None):
+def served(mock, until=None, since=None):
     """Every event of a day that the mock serves, as the archive must hold it, in the order of its answers."""
     until = until or datetime.now(timezone.utc)
+    since = since or until - timedelta(hours=25)
     query = {
         "service": ["all"],
-        "start_time": f"{until - timedelta(hours=25):%Y-%m-%dT%H:%M:%SZ}",
+        "start_time": f"{since:%Y-%m-%dT%H:%M:%SZ}",
         "end_time": f"{until:%Y-%m-%dT%H:%M:%SZ}",
         "limit": 10_000,
     }
