@@ -142,10 +142,9 @@ impl DynamoDb {
         let read = |(name, attribute): (String, AttributeValue)| {
             let value = match attribute {
                 AttributeValue::S(text) => Ok(Value::S(text)),
-                AttributeValue::N(number) => match number.parse() {
-                    Ok(whole) => Ok(Value::N(whole)),
-                    Err(_) => Err(AttributeValue::N(number)),
-                },
+                AttributeValue::N(number) => {
+                    number.parse().map(Value::N).map_err(|_| AttributeValue::N(number))
+                }
                 other => Err(other),
             };
             match value {
