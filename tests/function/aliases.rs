@@ -68,12 +68,8 @@ async fn streams(function: &Function) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn users_and_messages_are_those_of_the_stream_that_collects() {
     let (environment, mut events) = collected_by_self().await;
-    {
-        let mut world = environment.jumpcloud.world();
-        let organizations = vec![ORGANIZATION.to_owned(), OTHER.to_owned()];
-        let both = Key { organizations, multi_tenant: true, ..Key::single("both", ORGANIZATION) };
-        world.add_key(API_KEY, both);
-    }
+    let both = Key::several("both", &[ORGANIZATION, OTHER]);
+    environment.jumpcloud.world().add_key(API_KEY, both);
     let ids = format!("{ORGANIZATION},{OTHER}");
     let settings = [("JUMPCLOUD_ORG_IDS", &*ids), ("WORK_QUEUE_URL", QUEUE_URL), DAILY];
     for number in 100..103 {

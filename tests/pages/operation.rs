@@ -22,6 +22,7 @@ use crate::table::{Procedure, steps};
 
 const OPERATE: &str = "docs/operate.md";
 const RUNBOOK: &str = "docs/runbook.md";
+pub const OTHER: &str = "5d0a1b2c3d4e5f60718293b5";
 
 /// The UTC date so many days from now.
 pub fn day(days: i64) -> String {
@@ -37,6 +38,14 @@ pub fn event_of(name: &str, values: &Value) -> String {
         event[name] = value.clone();
     }
     event.to_string()
+}
+
+/// The key's administrator sees another organization, too.
+pub fn add_other(served: &Served) {
+    let mut world = served.account.environment.jumpcloud.world();
+    world.add_organization(Organization::new(ORGANIZATION, "one"));
+    world.add_organization(Organization::new(OTHER, "two"));
+    world.add_key(API_KEY, Key::several("several", &[ORGANIZATION, OTHER]));
 }
 
 /// Deploys other parameters, as a person does who is told to by a page.
@@ -195,17 +204,8 @@ async fn a_gap_is_repaired_as_the_runbook_says() {
 /// The administrator has several organizations: the key is good, and `discover` finds them.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_organization_selected_is_solved_as_the_runbook_says() {
-    const OTHER: &str = "5d0a1b2c3d4e5f60718293b5";
     let (served, shell) = deployed().await;
-    {
-        let mut world = served.account.environment.jumpcloud.world();
-        world.add_organization(Organization::new(ORGANIZATION, "one"));
-        world.add_organization(Organization::new(OTHER, "two"));
-        let organizations = vec![ORGANIZATION.to_owned(), OTHER.to_owned()];
-        let several =
-            Key { organizations, multi_tenant: true, ..Key::single("several", ORGANIZATION) };
-        world.add_key(API_KEY, several);
-    }
+    add_other(&served);
     let error = served.account.invoke("{}").await.unwrap_err().to_string();
     assert!(error.contains("no organization selected"), "{error}");
     let text = section(RUNBOOK, "Upstream auth");

@@ -3,22 +3,21 @@
 
 use engine::limits::{DAY_MS, LANE_RECOVERY_MS, MINUTE_MS};
 use fixtures::aws::ARCHIVE;
-use fixtures::environment::{API_KEY, STREAM};
+use fixtures::environment::STREAM;
 use fixtures::event::{ORGANIZATION, event, now_ms};
 use fixtures::iam::reading::template;
-use mock::{Fault, Key, Organization, Rule, When};
+use mock::{Fault, Rule, When};
 use regex_lite::Regex;
 use serde_json::{Value, json};
 
 use crate::account::{STACK, Served};
 use crate::followed::section;
-use crate::operation::{day, deploy, event_of};
+use crate::operation::{OTHER, add_other, day, deploy, event_of};
 use crate::procedures::{Events, deployed, deployed_with, follow};
 use crate::shell::Shell;
 use crate::table::{Procedure, steps};
 
 const RUNBOOK: &str = "docs/runbook.md";
-const OTHER: &str = "5d0a1b2c3d4e5f60718293b5";
 
 /// A section of the runbook, and the metric that its alarm watches.
 struct Situation {
@@ -87,16 +86,6 @@ fn status_of(shell: &Shell, event: &str, stream: &str) -> Value {
     let shown: Value = serde_json::from_str(&shown).unwrap();
     let mut lines = shown["streams"].as_array().unwrap().iter();
     lines.find(|line| line["stream"] == stream).unwrap_or_else(|| panic!("{shown}")).clone()
-}
-
-/// The key's administrator sees another organization, too.
-fn add_other(served: &Served) {
-    let mut world = served.account.environment.jumpcloud.world();
-    world.add_organization(Organization::new(ORGANIZATION, "one"));
-    world.add_organization(Organization::new(OTHER, "two"));
-    let organizations = vec![ORGANIZATION.to_owned(), OTHER.to_owned()];
-    let both = Key { organizations, multi_tenant: true, ..Key::single("both", ORGANIZATION) };
-    world.add_key(API_KEY, both);
 }
 
 /// An event that names the other organization.

@@ -23,8 +23,7 @@ struct Both {
 impl Both {
     async fn start(days_ago: i64) -> Self {
         let mut months = Months::start(days_ago).await;
-        let organizations = vec![ORGANIZATION.to_owned(), OTHER.to_owned()];
-        let both = Key { organizations, multi_tenant: true, ..Key::single("both", ORGANIZATION) };
+        let both = Key::several("both", &[ORGANIZATION, OTHER]);
         months.environment.jumpcloud.world().add_key(API_KEY, both);
         months.stream = ORGANIZATION;
         months.settings = vec![OF_BOTH];

@@ -31,6 +31,15 @@ impl Key {
         }
     }
 
+    /// An administrator of several organizations, who must say which one a request is about.
+    pub fn several(name: &str, organizations: &[&str]) -> Self {
+        Self {
+            organizations: organizations.iter().map(|&id| id.to_owned()).collect(),
+            multi_tenant: true,
+            ..Self::single(name, "")
+        }
+    }
+
     /// An administrator of a provider and all its organizations.
     pub fn provider(name: &str, provider: &str) -> Self {
         Self {
